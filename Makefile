@@ -1,0 +1,84 @@
+# make app · make test · make check · make bench · make screenshots · make reference MODELS="folder …" · make clean
+# A second run installs nothing: stamps in .venv remember which requirements are in it.
+
+PYTHON ?= python3
+HOST ?= localhost
+PORT ?= 8501
+MODEL ?=
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: app test check bench screenshots reference clean format lint types unit js browser tools
+
+app: .venv/.app
+	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
+
+# One runner after another, so that each closing line stands on its own; `make -j` does no harm.
+test: format lint types unit js browser
+
+check: format lint types unit
+
+format: .venv/.dev
+	$(BIN)/ruff format --check .
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+
+types: .venv/.dev tools
+	$(BIN)/pyright
+
+unit: .venv/.dev
+	$(PYTEST) --ignore=tests/browser
+
+js: tools
+	node --test tests/js/*.test.mjs
+
+browser: .venv/.dev tools
+	$(PYTEST) tests/browser
+
+bench: .venv/.dev tools
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+screenshots: .venv/.dev tools
+	$(BIN)/python -m tests.screenshots $(ARGS)
+
+reference: .venv/.app
+	$(BIN)/python -m tests.reference $(MODELS)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what has to be installed -------------------------------------------------------------------------------------------
+
+# $(call apt,packages,sentence) installs Debian packages where we may, and says what to do where we may not.
+apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); \
+	else echo "$(2) Install it (on Debian: sudo apt-get install $(1)) and run make again."; exit 1; fi
+
+.venv/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "Sightline needs Python 3.11 or newer, and there is no $(PYTHON) here."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Sightline needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another one: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		version=$$($(PYTHON) -c 'import sys; print(f"{sys.version_info[0]}.{sys.version_info[1]}")'); \
+		$(call apt,python$$version-venv,Python's venv module is missing.); }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.app: requirements.txt .venv/.created
+	$(PIP) install --quiet -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.app
+	$(PIP) install --quiet -r requirements-dev.txt
+	@touch $@
+
+# Chromium for the browser tests, Node for the JavaScript tests and the type checker: the machine's own.
+tools:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+		$(call apt,chromium fonts-dejavu-core,The browser tests need Chromium.); }
+	@command -v node >/dev/null || { $(call apt,nodejs,The JavaScript tests need Node.js 18 or newer.); }

@@ -1,0 +1,35 @@
+"""Sightline's entry: the server (routes, warm-up) and the frame of every page (navigation, model, text).
+
+`streamlit run app.py` reads this file twice: once to find `app`, then as the script that draws each visitor's page.
+"""
+
+import streamlit as st
+from streamlit import runtime
+
+if not runtime.exists():
+    from pages.shared.routes import routes
+    from pages.shared.server import lifespan, middleware
+
+    app = st.App(__file__, routes=routes(), lifespan=lifespan, middleware=middleware())
+else:
+    from pages.shared import controls, state, theme
+    from pages.shared.routes import ASSETS
+
+    st.set_page_config(
+        page_title="Sightline",
+        page_icon=str(ASSETS / "icons" / "sightline.svg"),
+        layout="wide",
+        initial_sidebar_state="collapsed",
+    )
+    theme.apply()
+    page = st.navigation(
+        [
+            st.Page("pages/explore.py", title="Explore", default=True),
+            st.Page("pages/about.py", title="What attention shows", url_path="about"),
+        ],
+        position="top",
+    )
+    view = state.open_view()
+    if st.query_params.get("embed") != "true" and page.title == "Explore":
+        controls.model_and_text(view)
+    page.run()

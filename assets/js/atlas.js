@@ -1,0 +1,310 @@
+/**
+ * The atlas: every head of the model at a glance, and the one under the pointer enlarged.
+ *
+ * One canvas per (stack, kind). The marks of the chosen and the hovered head are elements over it, so that hovering
+ * repaints nothing but the preview.
+ *
+ * @typedef {import("./app.js").App} App
+ */
+import { h, mark, say } from "./dom.js";
+import { AGGREGATES, choiceAt, corner, geometry, hit, placeOf, walk } from "./grid.js";
+import { thin } from "./layout.js";
+import { blockMax, peakOf } from "./matrix.js";
+import { context, font, hatch, picture } from "./paint.js";
+import { css, lookup } from "./scale.js";
+import { codesOf, weight } from "./wire.js";
+import { caption } from "./words.js";
+
+/** @param {App} app */
+export function createAtlas(app) {
+  const grids = h("div", { class: "sl-grids" });
+  const preview = createPreview(app);
+  const legend = createLegend(app);
+  const element = h(
+    "section",
+    { class: "sl-atlas", "data-testid": "sl-atlas", "aria-label": "All heads" },
+    h("div", { class: "sl-head-row" }, h("h2", null, "All heads"), legend.element),
+    grids,
+    preview.element,
+  );
+  /** @type {ReturnType<typeof createGrid>[]} */
+  let parts = [];
+
+  /** Enlarge the head under the pointer, or the chosen one. @param {{layer: number | string, head: any} | null} choice */
+  function hover(choice) {
+    app.peek = choice;
+    for (const part of parts) part.place();
+    preview.draw();
+  }
+
+  /** @param {number} level 3 everything, 2 another head, 1 another cell */
+  function draw(level) {
+    if (level < 2 || !app.overview) return;
+    if (level >= 3) {
+      const ids = app.overview.groups.map((group) => group.id).join();
+      if (grids.dataset.groups !== ids) {
+        grids.dataset.groups = ids;
+        parts = app.overview.groups.map((_, at) => createGrid(app, at, hover));
+        grids.replaceChildren(...parts.map((part) => part.element));
+      }
+      for (const part of parts) part.draw();
+      legend.draw();
+    }
+    for (const part of parts) part.place();
+    if (level >= 3 || !app.peek) preview.draw(level >= 3);
+  }
+
+  return { element, draw };
+}
+
+/** One grid of thumbnails. @param {App} app @param {number} at @param {(choice: any) => void} hover */
+function createGrid(app, at, hover) {
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const chosen = h("div", { class: "sl-chosen", hidden: true });
+  const hovered = h("div", { class: "sl-hovered", hidden: true });
+  const cell = h("div", { role: "gridcell", id: `sl-cell-${at}`, class: "sl-quiet", "aria-selected": "true" });
+  const row = h("div", { role: "row", class: "sl-quiet" }, cell);
+  const grid = h("div", { class: "sl-grid", role: "grid", tabindex: "0", "aria-activedescendant": `sl-cell-${at}` }, canvas, chosen, hovered, row);
+  const name = h("h3", null);
+  const element = h("div", { class: "sl-group" }, name, grid);
+  const scratch = document.createElement("canvas");
+  const group = () => /** @type {any} */ (app.overview).groups[at];
+  let g = /** @type {import("./grid.js").Geometry | null} */ (null);
+
+  const choiceOf = (/** @type {MouseEvent} */ event) => {
+    const box = canvas.getBoundingClientRect();
+    const found = g && hit(g, group(), event.clientX - box.left, event.clientY - box.top);
+    return found ? choiceAt(group(), found.row, found.col) : null;
+  };
+  grid.onpointermove = (event) => {
+    const choice = choiceOf(event);
+    if (choice?.layer !== app.peek?.layer || choice?.head !== app.peek?.head) hover(choice);
+    grid.style.cursor = choice ? "pointer" : "default";
+  };
+  grid.onpointerleave = () => hover(null);
+  grid.onclick = (event) => {
+    const choice = choiceOf(event);
+    if (choice) app.choose(choice.layer, choice.head);
+  };
+  grid.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !app.overview) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      app.focusHeatmap();
+      return;
+    }
+    const from = placeOf(app.overview.groups, app.selection.layer, app.selection.head);
+    if (!from || !/^(Arrow|Home|End|Page)/.test(event.key)) return;
+    event.preventDefault();
+    const to = walk(app.overview.groups, from, event.key);
+    const { layer, head } = choiceAt(app.overview.groups[to.group], to.row, to.col);
+    app.choose(layer, head);
+    if (to.group !== at) /** @type {HTMLElement} */ (element.parentElement?.children[to.group]?.querySelector(".sl-grid"))?.focus();
+  };
+
+  function draw() {
+    const { theme, options } = app;
+    const overview = /** @type {any} */ (app.overview);
+    const now = group();
+    say(name, overview.groups.length > 1 ? now.title : "");
+    name.hidden = overview.groups.length < 2;
+    const width = element.clientWidth || element.parentElement?.clientWidth || 320;
+    g = geometry(width, now, theme.size);
+    mark(grid, "aria-label", `${now.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head.`);
+    mark(grid, "aria-rowcount", String(now.layers.length + (now.alls ? 1 : 0)));
+    mark(grid, "aria-colcount", String(now.nHeads + (now.means ? 2 : 0)));
+    const ctx = context(canvas, g.width, g.height);
+    const table = lookup(theme);
+    for (let r = 0; r <= now.layers.length; r++) {
+      for (let c = 0; c < now.nHeads + 2; c++) {
+        if (r === now.layers.length ? !now.alls || c < now.nHeads : c >= now.nHeads && !now.means) continue;
+        const choice = choiceAt(now, r, c);
+        const found = overview.picture(choice.layer, choice.head);
+        if (!found) continue;
+        const top = options.per_head_scale ? peakOf(found.codes) || 1 : 1;
+        const { x, y } = corner(g, r, c);
+        thumbnail(ctx, app, found, x, y, g.thumb, top === 1 ? table : lookup(theme, top), scratch);
+      }
+    }
+    axes(ctx, app, now, g);
+  }
+
+  /** Put the marks where the chosen and the hovered head are. */
+  function place() {
+    if (!g || !app.overview) return;
+    const { layer, head } = app.selection;
+    const here = placeOf(app.overview.groups, layer, head);
+    put(chosen, here && here.group === at ? here : null, g, 3);
+    mark(cell, "aria-selected", String(Boolean(here && here.group === at)));
+    if (here && here.group === at) {
+      const { entropy } = app.overview.summary(layer, head);
+      say(cell, `${app.overview.title(layer, head)}${entropy === null ? "" : `, spread ${entropy.toFixed(2)} bits`}`);
+      mark(row, "aria-rowindex", String(here.row + 1));
+      mark(cell, "aria-colindex", String(here.col + 1));
+    }
+    const over = app.peek && placeOf(app.overview.groups, app.peek.layer, app.peek.head);
+    put(hovered, over && over.group === at ? over : null, g, 2);
+  }
+
+  return { element, draw, place };
+}
+
+/** @param {HTMLElement} frame @param {import("./grid.js").Place | null} place @param {import("./grid.js").Geometry} g @param {number} edge */
+function put(frame, place, g, edge) {
+  frame.hidden = !place;
+  if (!place) return;
+  const { x, y } = corner(g, place.row, place.col);
+  frame.style.transform = `translate(${x - edge}px, ${y - edge}px)`;
+  frame.style.width = frame.style.height = `${g.thumb + 2 * edge}px`;
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./overview.js").Picture} found @param {number} x @param {number} y @param {number} side @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
+function thumbnail(ctx, app, found, x, y, side, table, scratch) {
+  const { codes, rows, cols } = found;
+  const pixels = Math.round(side * (window.devicePixelRatio || 1));
+  const blockR = Math.ceil(rows / pixels);
+  const blockC = Math.ceil(cols / pixels);
+  const small = blockR > 1 || blockC > 1 ? blockMax(codes, rows, cols, blockR, blockC) : found;
+  const { masked } = codesOf(codes);
+  if (small.codes.includes(masked)) hatch(ctx, app.theme, x, y, side, side, 4);
+  picture(small.codes, small.rows, small.cols, table, scratch);
+  ctx.drawImage(scratch, x, y, side, side);
+}
+
+/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {any} group @param {import("./grid.js").Geometry} g */
+function axes(ctx, app, group, g) {
+  const { theme } = app;
+  const s = theme.size;
+  const small = Math.max(12, Math.round(s * 0.88));
+  ctx.fillStyle = css(theme.ink2);
+  ctx.textBaseline = "middle";
+  ctx.font = `${small}px ${theme.mono}`;
+  const step = thin(g.pitch, ctx.measureText(String(group.nHeads - 1)).width + 6);
+  const line = g.y - s * 0.75 - g.bracket;
+  ctx.textAlign = "center";
+  for (let c = 0; c < group.nHeads; c += step) ctx.fillText(String(c), g.x + c * g.pitch + g.thumb / 2, line);
+  ctx.textAlign = "right";
+  const rowStep = thin(g.pitch, small + 2);
+  for (let r = 0; r < g.rows; r += rowStep) ctx.fillText(String(r), g.x - 8, g.y + r * g.pitch + g.thumb / 2);
+  ctx.font = font(theme, 1, "ui");
+  ctx.textAlign = "left";
+  ctx.fillText("head", g.x, line - s * 1.15);
+  ctx.save();
+  ctx.translate(s * 0.7, g.y + Math.max(g.rows * g.pitch, s * 3) / 2 + s * 1.2);
+  ctx.rotate(-Math.PI / 2);
+  ctx.fillText("layer", 0, 0);
+  ctx.restore();
+  if (group.means) {
+    ctx.font = `${small}px ${theme.ui}`;
+    ctx.textAlign = "center";
+    AGGREGATES.forEach((word, i) => ctx.fillText(word, g.aggregateX + i * g.aggregatePitch + g.thumb / 2, line));
+    if (group.alls) {
+      ctx.textAlign = "right";
+      ctx.fillText("all layers", g.aggregateX - 10, g.allY + g.thumb / 2);
+    }
+  }
+  if (g.bracket) {
+    const each = group.nHeads / group.nKvHeads;
+    ctx.strokeStyle = css(theme.key);
+    ctx.lineWidth = 1.5;
+    ctx.beginPath();
+    for (let i = 0; i < group.nKvHeads; i++) {
+      const x0 = g.x + i * each * g.pitch + 1;
+      const x1 = g.x + ((i + 1) * each - 1) * g.pitch + g.thumb - 1;
+      const y = g.y - g.bracket;
+      ctx.moveTo(x0, y + 6);
+      ctx.lineTo(x0, y + 1);
+      ctx.lineTo(x1, y + 1);
+      ctx.lineTo(x1, y + 6);
+    }
+    ctx.stroke();
+  }
+}
+
+/** The enlarged head. @param {App} app */
+function createPreview(app) {
+  const canvas = h("canvas", { role: "img", "aria-label": "Enlarged picture of the head" });
+  const title = h("strong", null);
+  const facts = h("dl", null);
+  const rows = ["spread", "reach", "peak"].map((name) => {
+    const value = h("dd", null);
+    facts.append(h("dt", null, name), value);
+    return value;
+  });
+  const hint = h("p", { class: "sl-second" });
+  const looks = h("p", { class: "sl-second" });
+  const brackets = h("p", { class: "sl-second" });
+  const element = h("div", { class: "sl-preview", "data-testid": "sl-preview" }, canvas, h("div", null, title, facts, looks, brackets, hint));
+  const scratch = document.createElement("canvas");
+  let side = 184;
+
+  /** @param {boolean} [measure]  the column may have another width now (asking the browser costs a layout) */
+  function draw(measure = false) {
+    const { overview, theme, options, selection } = app;
+    if (!overview) return;
+    if (measure) side = Math.min(Math.round(theme.size * 15), Math.max(element.clientWidth - 200, 184));
+    const { layer, head } = app.peek ?? selection;
+    const found = overview.picture(layer, head);
+    if (!found) return;
+    const ctx = context(canvas, side, side);
+    const top = options.per_head_scale ? peakOf(found.codes) || 1 : 1;
+    const cell = side / Math.max(found.nQuery, found.nKey);
+    const w = cell * found.nKey;
+    const tall = cell * found.nQuery;
+    if (w >= 40 && tall >= 40) {
+      ctx.save();
+      ctx.scale(w / side, tall / side);
+      thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
+      ctx.restore();
+    } else thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
+    say(title, overview.title(layer, head));
+    const { entropy, reach, peak } = overview.summary(layer, head);
+    const most = Math.log2(found.nKey);
+    say(rows[0], entropy === null ? "–" : `${entropy.toFixed(2)} of ${most.toFixed(2)} bits`);
+    say(rows[1], reach === null ? "–" : `${reach.toFixed(2)} tokens`);
+    say(rows[2], peakText(overview, found, layer, peak));
+    say(looks, caption({ head: /** @type {any} */ (head), ...app.hiding() }));
+    const coarse = found.rows < found.nQuery || found.cols < found.nKey;
+    say(hint, coarse ? "Overview: each pixel is the largest weight of its block." : "");
+    const group = overview.groups[placeOf(overview.groups, layer, head)?.group ?? 0];
+    say(brackets, group.nKvHeads < group.nHeads ? `Bracket: ${group.nHeads / group.nKvHeads} heads share one key/value head.` : "");
+  }
+
+  return { element, draw };
+}
+
+/** @param {any} overview @param {import("./overview.js").Picture} found @param {number | string} layer @param {number | null} peak */
+function peakText(overview, found, layer, peak) {
+  const { codes, rows, cols, nQuery, nKey } = found;
+  const kind = codesOf(codes);
+  let at = -1;
+  for (let i = 0; i < codes.length; i++) if (codes[i] <= kind.top && (at < 0 || codes[i] > codes[at])) at = i;
+  if (at < 0) return "–";
+  const value = (peak ?? weight(codes[at], kind)).toFixed(4);
+  if (rows !== nQuery || cols !== nKey) return value;
+  return `${value}: ${overview.queries(layer)[Math.floor(at / cols)].t} → ${overview.keys(layer)[at % cols].t}`;
+}
+
+/** What the colours mean. @param {App} app */
+function createLegend(app) {
+  const bar = h("canvas", { "aria-hidden": "true" });
+  const ends = [h("span", null, "0"), h("span", null, "1")];
+  const words = h("span", null, "");
+  const swatch = h("canvas", { "aria-hidden": "true" });
+  const element = h("div", { class: "sl-legend" }, ends[0], bar, ends[1], words, h("span", { class: "sl-swatch" }, swatch, "masked"));
+
+  function draw() {
+    const { theme, options } = app;
+    const ctx = context(bar, 90, 10);
+    const table = lookup(theme);
+    const codes = Uint8Array.from({ length: 180 }, (_, i) => Math.round((i / 179) * 253));
+    ctx.drawImage(picture(codes, 1, 180, table), 0, 0, 90, 10);
+    say(ends[1], options.per_head_scale ? "max" : "1");
+    say(words, options.per_head_scale ? "each head scaled to its own maximum" : "weight");
+    const patch = context(swatch, 14, 10);
+    hatch(patch, theme, 0, 0, 14, 10, 4);
+    /** @type {HTMLElement} */ (element.lastChild).hidden = !app.masks;
+  }
+
+  return { element, draw };
+}

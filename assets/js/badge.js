@@ -1,0 +1,64 @@
+/**
+ * The title of the head and its proof: recomputed from q, k and v, compared with what the model computed.
+ *
+ * @typedef {import("./app.js").App} App
+ */
+import { h, mark, say } from "./dom.js";
+import { badge, difference } from "./words.js";
+
+/** @param {App} app */
+export function createTitle(app) {
+  const title = h("h2", null);
+  const words = h("button", { type: "button", class: "sl-badge", "data-testid": "sl-badge", "aria-expanded": "false" });
+  const body = h("tbody", null);
+  const says = h("p", { class: "sl-second" });
+  const checks = h(
+    "div",
+    { class: "sl-pop", role: "region", "aria-label": "Proof", hidden: true },
+    says,
+    h("table", null, h("thead", null, h("tr", null, ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)))), body),
+  );
+  const before = h("button", { type: "button", class: "sl-step", title: "Previous head ( [ )", "aria-label": "Previous head", onclick: () => app.stepHead(-1) }, "‹");
+  const after = h("button", { type: "button", class: "sl-step", title: "Next head ( ] )", "aria-label": "Next head", onclick: () => app.stepHead(1) }, "›");
+  const open = h("a", { class: "sl-open", target: "_blank", rel: "noopener" }, "open in Sightline");
+  const element = h("div", { class: "sl-title" }, title, h("span", { class: "sl-steps" }, before, after), h("span", { class: "sl-anchor" }, words, checks), open);
+  app.popover(words, checks);
+
+  function draw() {
+    const { overview, selection, matrix, data } = app;
+    if (!overview) return;
+    const { layer, head } = selection;
+    say(title, overview.title(layer, head));
+    const group = overview.groups.find((g) => g.all === layer);
+    const facts = badge({
+      head,
+      nHeads: overview.layerOf(layer)?.n_heads ?? 0,
+      layers: group ? group.layers.length : 1,
+      meta: matrix?.meta ?? null,
+      here: !app.inline && !app.headError,
+    });
+    say(words, app.headError ? "not checked: no answer" : facts.text);
+    mark(words, "data-state", facts.state);
+    const proof = matrix?.meta?.proof;
+    const has = Boolean(proof?.checks?.length);
+    words.disabled = !has;
+    if (!has) {
+      checks.hidden = true;
+      mark(words, "aria-expanded", "false");
+    } else {
+      say(says, "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
+      body.replaceChildren(
+        ...proof.checks.map((/** @type {any} */ check) =>
+          h("tr", { "data-holds": String(check.holds) },
+            h("th", { scope: "row" }, `${check.holds ? "✓" : "✗"} ${check.name}`),
+            h("td", { class: "sl-number" }, difference(check.difference)),
+            h("td", { class: "sl-number" }, difference(check.tolerance)),
+            h("td", null, check.reason ?? ""))),
+      );
+    }
+    open.hidden = data.mode !== "embed" || !data.link;
+    if (data.link) open.href = location.origin + location.pathname + data.link;
+  }
+
+  return { element, draw };
+}

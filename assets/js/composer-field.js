@@ -1,0 +1,63 @@
+/**
+ * One text field of the box: as high as its text, up to four lines, with what the model does not read marked behind it.
+ */
+
+import { h } from "./dom.js";
+
+const MAX_LINES = 4;
+const SURELY_FULL = 4_000; // characters that fill the box at any width: measuring and marking a longer text is slow
+
+export const quietButton = (words, attributes) => h("button", { class: "sl-quiet", type: "button", ...attributes }, words);
+
+/**
+ * A text field with its label and a button that takes it away.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {{removable: boolean, placeholder: string}} options
+ */
+export function createField(name, label, { removable, placeholder }) {
+  const id = `sl-field-${name}`;
+  const area = h("textarea", {
+    id,
+    placeholder,
+    rows: 1,
+    dir: "auto",
+    autocomplete: "off",
+    spellcheck: "false",
+    enterkeyhint: "go",
+    "data-testid": `sl-${name}`,
+  });
+  const unread = h("div", { class: "sl-backdrop", dir: "auto", "aria-hidden": "true" });
+  const caption = h("label", { class: "sl-label", for: id }, label);
+  const remove = quietButton("remove", { "aria-label": `Remove: ${label.toLowerCase()}`, hidden: !removable });
+  remove.classList.add("sl-remove");
+  const box = h("div", { class: "sl-grow" }, unread, area);
+  const row = h("div", { class: "sl-field", hidden: removable }, caption, box, remove);
+
+  /** As high as its text, up to four lines. */
+  function fit() {
+    const { lineHeight, paddingTop, paddingBottom } = getComputedStyle(area);
+    const line = parseFloat(lineHeight) || 24;
+    const padding = parseFloat(paddingTop) + parseFloat(paddingBottom) || 0;
+    const most = MAX_LINES * line + padding;
+    if (area.value.length > SURELY_FULL) {
+      area.style.height = `${most}px`;
+    } else {
+      area.style.height = "auto";
+      area.style.height = `${Math.min(area.scrollHeight, most)}px`;
+    }
+    unread.scrollTop = area.scrollTop;
+  }
+
+  /** Mark what the model does not read; a huge text is described in words only. @param {number|null} cut */
+  function markCut(cut) {
+    const { value } = area;
+    if (cut === null || value.length > 5 * SURELY_FULL) return unread.replaceChildren();
+    unread.replaceChildren(value.slice(0, cut), h("span", { class: "sl-unread" }, value.slice(cut)));
+    unread.scrollTop = area.scrollTop;
+  }
+
+  area.onscroll = () => (unread.scrollTop = area.scrollTop);
+  return { name, area, row, caption, remove, fit, markCut };
+}

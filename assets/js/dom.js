@@ -1,0 +1,74 @@
+/** Small helpers for elements. Text from outside enters as text, never as markup. */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any> | null} [attributes]  class, data-…, aria-… as attributes; onclick and the like as properties
+ * @param {...(Node | string | null | undefined | false)} children
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) /** @type {any} */ (element)[name] = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children) if (child || child === "") element.append(/** @type {any} */ (child));
+  return element;
+}
+
+/** Set text only when it differs: no work for the browser, no noise for a screen reader. @param {Node} node @param {string} text */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Set or remove an attribute, only when it differs. @param {Element} element @param {string} name @param {string | boolean | null} value */
+export function mark(element, name, value) {
+  const wanted = value === true ? "true" : value === false ? null : value;
+  if (element.getAttribute(name) === wanted) return;
+  if (wanted === null) element.removeAttribute(name);
+  else element.setAttribute(name, wanted);
+}
+
+/**
+ * Call once things have been quiet for a while.
+ *
+ * @template {any[]} A
+ * @param {number} ms @param {(...args: A) => void} call
+ */
+export function settle(ms, call) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {A | undefined} */
+  let last;
+  const run = () => {
+    timer = undefined;
+    call(.../** @type {A} */ (last));
+  };
+  const later = (/** @type {A} */ ...args) => {
+    last = args;
+    clearTimeout(timer);
+    timer = setTimeout(run, ms);
+  };
+  later.cancel = () => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  /** Call now if a call is waiting. */
+  later.flush = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    run();
+  };
+  return later;
+}
+
+/** True while somebody writes: single-key shortcuts then stay away. @param {Event} event */
+export function typing(event) {
+  const target = /** @type {any} */ (event.composedPath?.()[0] ?? event.target);
+  if (!target || !target.tagName) return false;
+  if (target.isContentEditable) return true;
+  if (target.tagName === "INPUT") return !["checkbox", "radio", "button", "submit", "range"].includes(target.type);
+  return target.tagName === "TEXTAREA" || target.tagName === "SELECT";
+}

@@ -1,0 +1,64 @@
+/** How numbers and marks are put into words: the same everywhere on screen. */
+import { MASKED } from "./wire.js";
+
+const FEW = new Intl.NumberFormat("en");
+
+/** 4096 → "4,096" @param {number} n */
+export function count(n) {
+  return FEW.format(n);
+}
+
+/** A weight with 4 decimals, or the word for what is not a weight. @param {number} weight */
+export function weightText(weight) {
+  if (weight === MASKED) return "masked";
+  if (weight !== weight) return "not a number";
+  return weight.toFixed(4);
+}
+
+/** A difference as short as it is honest: 4.1e-7 → "4e-7", 0.02 → "0.02". @param {number} x */
+export function difference(x) {
+  if (x === null || x === undefined || x !== x) return "not a number";
+  if (x === 0) return "0";
+  if (Math.abs(x) >= 1e-3) return String(Number(x.toPrecision(2)));
+  return x.toExponential(0).replace("e+", "e");
+}
+
+/** @param {string} token */
+export function quoted(token) {
+  return `“${token}”`;
+}
+
+/**
+ * What the badge says.
+ *
+ * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: Record<string, any> | null, here: boolean}} facts
+ *   here: the head's own answer can still come
+ * @returns {{state: "ok" | "bad" | "wait" | "none", text: string}}
+ */
+export function badge({ head, nHeads, layers, meta, here }) {
+  if (head === "mean" || head === "max") {
+    const over = layers > 1 ? `${nHeads} heads in ${layers} layers` : `${nHeads} heads`;
+    return { state: "none", text: `${head === "mean" ? "mean" : "maximum"} of ${over}` };
+  }
+  if (!meta) return here ? { state: "wait", text: "checking…" } : { state: "none", text: "not checked on this page" };
+  const { proof } = meta;
+  if (!proof || !proof.checks?.length) return { state: "none", text: meta.proof_note ?? "no proof for this picture" };
+  const failed = proof.checks.find((/** @type {any} */ check) => !check.holds);
+  if (!failed && proof.holds) return { state: "ok", text: `✓ matches the model to ${difference(proof.worst)}` };
+  if (!failed) return { state: "bad", text: "✗ does not match the model" };
+  const verb = /s$/.test(failed.name) ? "differ" : "differs";
+  return { state: "bad", text: `✗ ${failed.name} ${verb} by ${difference(failed.difference)} (tolerance ${difference(failed.tolerance)})` };
+}
+
+/**
+ * The sentence that every map carries, true for this picture.
+ *
+ * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number, number] | null}} facts
+ */
+export function caption({ head, hidden, renormalised, rowsum = null }) {
+  const looks = "row looks at column";
+  if (head === "max") return `${looks}; the largest weight over heads, so a row may sum to more than 1`;
+  if (hidden && !renormalised) return `${looks}; each row sums to 1 with what is hidden`;
+  if (!hidden && rowsum && rowsum[1] < 0.999) return `${looks}; each row sums to 1 with the sink’s share`;
+  return `${looks}; each row sums to 1`;
+}

@@ -1,0 +1,63 @@
+"""Attention, computed from scratch or captured from a pretrained model, with every intermediate number.
+
+    model = load_model("minilm")
+    trace = capture(model, "The animal was tired")
+    trace.weights(layer=2, head=3)  # [query, key], rows sum to 1
+    trace.proof(layer=2, head=3)    # our formula against the model's own numbers
+
+Names are imported when they are first used, so that `import attention_core` does not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attention_core.attention import AttentionSteps, attend
+    from attention_core.capturing import capture
+    from attention_core.models import LoadedModel, ModelError, load_model
+    from attention_core.proof import Check
+    from attention_core.saved import load_trace, save_trace
+    from attention_core.tokens import Token
+    from attention_core.trace import LayerTrace, Trace
+
+__all__ = [
+    "AttentionSteps",
+    "Check",
+    "LayerTrace",
+    "LoadedModel",
+    "ModelError",
+    "Token",
+    "Trace",
+    "attend",
+    "capture",
+    "load_model",
+    "load_trace",
+    "save_trace",
+]
+
+_HOME = {
+    "AttentionSteps": "attention",
+    "Check": "proof",
+    "LayerTrace": "trace",
+    "LoadedModel": "models",
+    "ModelError": "models",
+    "Token": "tokens",
+    "Trace": "trace",
+    "attend": "attention",
+    "capture": "capturing",
+    "load_model": "models",
+    "load_trace": "saved",
+    "save_trace": "saved",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,87 @@
+"""Every head at a glance: small pictures of large matrices in which one strong link stays visible, and exact tiles."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+LARGEST_SIDE = 64  # cells of a thumbnail; more than its pixels on screen
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq=False: comparing tensors with == is ambiguous
+class Blocks:
+    """A matrix seen from afar: one cell per block of cells."""
+
+    values: Float[
+        Tensor, "*batch row column"
+    ]  # maximum of a block's allowed cells; NaN if one is NaN or all are masked
+    masked: Bool[Tensor, "row column"] | None  # True where every cell of a block is masked; None = no cell is
+    block: tuple[int, int]  # queries × keys in a block; those at the lower and right edge may have fewer
+
+
+def block_max(
+    weights: Float[Tensor, "*batch query key"],
+    block: int | tuple[int, int],
+    allowed: Bool[Tensor, "query key"] | None = None,
+) -> Blocks:
+    """The maximum of each block of `block` queries × keys; (1, 1) leaves the matrix as it is.
+
+    The maximum and not the mean: a single weight of 0.9 among 4,096 tokens would vanish in a mean. A block is masked
+    only if all its cells are, and what a masked cell holds counts for nothing. Raises ValueError for a block under 1.
+    """
+    rows, columns = (block, block) if isinstance(block, int) else block
+    if rows < 1 or columns < 1:
+        raise ValueError(f"a block must have at least 1 × 1 cells; got {rows} × {columns}")
+    values = weights if allowed is None else weights.masked_fill(~allowed, -math.inf)
+    values = _pool(values, rows, columns)
+    if allowed is None:
+        return Blocks(values, None, (rows, columns))
+    masked = ~_pool(allowed.to(torch.float32), rows, columns).bool()
+    return Blocks(values.masked_fill(masked, math.nan), masked, (rows, columns))
+
+
+def block_side(n_tokens: int, side: int) -> int:
+    """Tokens per block, so that `n_tokens` make at most `side` blocks."""
+    return max(1, math.ceil(n_tokens / side))
+
+
+def thumbnail_side(n_heads_total: int, budget_bytes: int) -> int:
+    """Side of square thumbnails, one byte a cell, for which all heads together fit the budget: 8 to `LARGEST_SIDE`.
+
+    Below 8 × 8 a pattern is no longer one: a model with very many heads (over 15,625 per megabyte) passes the budget.
+    """
+    side = math.isqrt(budget_bytes // max(1, n_heads_total))
+    return max(8, min(LARGEST_SIDE, side))
+
+
+def tile(
+    weights: Float[Tensor, "*batch query key"], row0: int, col0: int, size: int = 256
+) -> Float[Tensor, "*batch row column"]:
+    """The exact cells from (row0, col0), at most `size` a side, fewer at the lower and right edge.
+
+    Raises ValueError if the corner lies outside the matrix.
+    """
+    n_query, n_key = weights.shape[-2:]
+    if not (0 <= row0 < n_query and 0 <= col0 < n_key):
+        raise ValueError(f"a tile must begin inside the {n_query} × {n_key} matrix; got row {row0}, column {col0}")
+    if size < 1:
+        raise ValueError(f"a tile must have at least 1 cell a side; got {size}")
+    return weights[..., row0 : row0 + size, col0 : col0 + size]
+
+
+def _pool(values: Tensor, rows: int, columns: int) -> Tensor:
+    """Maximum over blocks; NaN wins over everything."""
+    if rows == columns == 1:
+        return values
+    *batch, n_query, n_key = values.shape
+    # Columns first: the inner axis then shrinks before the strided pass over rows.
+    values = _pad(values, 0, -n_key % columns).unflatten(-1, (-1, columns)).amax(dim=-1)
+    return _pad(values, -n_query % rows, 0).unflatten(-2, (-1, rows)).amax(dim=-2)
+
+
+def _pad(values: Tensor, rows: int, columns: int) -> Tensor:
+    if not rows and not columns:
+        return values
+    return torch.nn.functional.pad(values, (0, columns, 0, rows), value=-math.inf)

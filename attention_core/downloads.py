@@ -1,0 +1,110 @@
+"""One picture of a trace as a file: SVG, CSV, NPZ; and the pictures that a notebook shows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attention_core import wire
+from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_csv, weights_npz
+from attention_core.pictures import HeadName, LayerName, groups, overview, rows_and_columns, weights_of
+from attention_core.reading import Item, Reading, describe
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+
+def name_of(trace: "Trace", layer: LayerName, head: HeadName) -> str:
+    """What a picture shows, in words: "encoder self layer 2 · head 3 · MiniLM"."""
+    where = trace.layers[layer].label if isinstance(layer, int) else f"all {' '.join(layer.split(':')[1:])} layers"
+    which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
+    return f"{where} · {which} · {trace.facts.name}"
+
+
+def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, per_head_scale: bool = False) -> str:
+    """The heatmap for print."""
+    weights, allowed = weights_of(trace, reading, layer, head)
+    queries, keys = _rows_and_columns(trace, reading, layer)
+    sums_to_one = head != "max" and not (reading.hides and not reading.renormalise) and not _has_sink(trace, layer)
+    first = ROW_SENTENCE if sums_to_one else "row looks at column"
+    return heatmap_svg(
+        weights,
+        queries,
+        keys,
+        allowed=allowed,
+        title=name_of(trace, layer, head),
+        lines=(first, *describe(reading)),
+        per_head_scale=per_head_scale,
+    )
+
+
+def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> str:
+    """Weights as a table; masked cells are empty."""
+    weights, allowed = weights_of(trace, reading, layer, head)
+    return weights_csv(weights, *_rows_and_columns(trace, reading, layer), allowed)
+
+
+def npz(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> bytes:
+    """Weights as a NumPy archive with labels and where they come from."""
+    weights, allowed = weights_of(trace, reading, layer, head)
+    return weights_npz(
+        weights,
+        *_rows_and_columns(trace, reading, layer),
+        allowed=allowed,
+        model=trace.facts.name,
+        text=trace.text,
+        layer=str(layer),
+        head=str(head),
+        reading=list(describe(reading)) or [""],
+    )
+
+
+Make = Callable[["Trace", Reading, LayerName, HeadName], str | bytes]
+
+# Name in the address → media type and maker.
+EXPORTS: dict[str, tuple[str, Make]] = {
+    "heatmap.svg": ("image/svg+xml", svg),
+    "weights.csv": ("text/csv", csv),
+    "weights.npz": ("application/octet-stream", npz),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadPicture:
+    """One head's heatmap, shown by a notebook as the app shows it."""
+
+    trace: "Trace"
+    layer: LayerName
+    head: HeadName
+
+    def _repr_html_(self) -> str:
+        return svg(self.trace, Reading(), self.layer, self.head)
+
+
+def atlas_html(trace: "Trace") -> str:
+    """Every head at a glance, one SVG per stack and kind of attention."""
+    header, arrays = wire.unpack(overview(trace, Reading()))
+    pictures = []
+    for group in groups(trace):
+        thumbnails = []
+        for index in group.layers:
+            place = header["layers"][index]
+            size = place["n_heads"] * place["rows"] * place["cols"]
+            codes = arrays["heads"][place["offset"] : place["offset"] + size]
+            if codes.dtype != np.uint8:
+                codes = wire.encode_u1(*wire.decode_u2(codes))
+            thumbnails.append(codes.reshape(place["n_heads"], place["rows"], place["cols"]))
+        title = f"{trace.facts.name}: {group.stack} {group.kind} attention, {len(trace.source_tokens)} tokens"
+        pictures.append(atlas_svg(thumbnails, title=title))
+    return "\n".join(pictures)
+
+
+def _rows_and_columns(trace: "Trace", reading: Reading, layer: LayerName) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    index = layer if isinstance(layer, int) else next(g.layers[0] for g in groups(trace) if g.name == layer)
+    return rows_and_columns(trace, reading, index)
+
+
+def _has_sink(trace: "Trace", layer: LayerName) -> bool:
+    layers = [layer] if isinstance(layer, int) else range(len(trace.layers))
+    return any(trace.layers[index].sink_logit is not None for index in layers)

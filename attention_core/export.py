@@ -1,0 +1,485 @@
+"""Weights as files: CSV, NPZ, an SVG fit for print, and a script that makes the view again.
+
+Everything here writes labels and text as data. XML is escaped, labels that a spreadsheet would take for a formula get a
+leading apostrophe, strings in the script are Python literals.
+"""
+
+import base64
+import hashlib
+import io
+import re
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attention_core import palette, wire
+from attention_core.reading import Item, Reading
+from attention_core.view import View
+
+ROW_SENTENCE = "row looks at column; each row sums to 1"
+RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
+LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
+
+
+def weights_csv(
+    weights: Float[Tensor, "query key"],
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    allowed: Bool[Tensor, "query key"] | None = None,
+) -> str:
+    """Weights as comma-separated values (RFC 4180): keys in the first line, a query first in every other.
+
+    A label is the text and, in brackets, the index of its first token, which makes it unique. Nine digits give a
+    float32 back exactly; a masked cell is empty, NaN is `NaN`. A label that begins like a formula (= + - @) gets a
+    leading apostrophe, so that a spreadsheet shows it and does not run it.
+    """
+    lines = [",".join(("query looks at key", *(_csv_label(key) for key in keys)))]
+    digits = ",".join(["%.9g"] * len(keys))
+    for index, query in enumerate(queries):  # row by row: Python numbers of a whole matrix take ten times its memory
+        cells = (
+            (digits % tuple(weights[index].tolist())).replace("nan", "NaN").split(",")
+        )  # twice as fast as cell by cell
+        if allowed is not None:
+            cells = [cell if may else "" for cell, may in zip(cells, allowed[index].tolist(), strict=True)]
+        lines.append(",".join((_csv_label(query), *cells)))
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def weights_npz(
+    weights: Float[Tensor, "query key"],
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    *,
+    allowed: Bool[Tensor, "query key"] | None = None,
+    **meta: str | int | float | Sequence[str],
+) -> bytes:
+    """Weights as a NumPy archive that opens with `np.load(file)`, without pickle.
+
+    Arrays: `weights` (float32), `query` and `key` (labels), `query_token` and `key_token` (index of each label's first
+    token), `allowed` if something is masked, and `meta` by name. Raises ValueError for a name that is taken.
+    """
+    arrays: dict[str, Any] = {
+        "weights": weights.float().numpy(force=True),
+        "query": np.array([item.text for item in queries], dtype=np.str_),
+        "key": np.array([item.text for item in keys], dtype=np.str_),
+        "query_token": np.array([item.pieces[0] for item in queries], dtype=np.int32),
+        "key_token": np.array([item.pieces[0] for item in keys], dtype=np.int32),
+    }
+    if allowed is not None:
+        arrays["allowed"] = allowed.numpy(force=True)
+    for name, value in meta.items():
+        if name in arrays:
+            raise ValueError(f"the archive has an array named {name!r} already")
+        arrays[name] = np.array(value)
+        if arrays[name].dtype.kind not in "Uifb":
+            raise ValueError(f"{name!r} must be text or numbers; got {value!r}")
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def heatmap_svg(
+    weights: Float[Tensor, "query key"],
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    *,
+    allowed: Bool[Tensor, "query key"] | None = None,
+    title: str,
+    lines: Sequence[str] = (ROW_SENTENCE,),
+    dark: bool = False,
+    per_head_scale: bool = False,
+) -> str:
+    """One head as a picture for print: labels, axis titles, legend, masked cells hatched, NaN crossed out.
+
+    Up to `RECT_LIMIT` tokens a side every cell is a shape with its value as a tooltip; beyond, the cells are one
+    embedded image with a pixel per cell, labels are thinned, and lines say so. `lines` are printed under the title.
+    """
+    theme = _Theme(dark)
+    n_query, n_key = len(queries), len(keys)
+    as_shapes = max(n_query, n_key) <= RECT_LIMIT
+    cell_width, cell_height = _cell_side(n_key, as_shapes), _cell_side(n_query, as_shapes)
+    width, height = n_key * cell_width, n_query * cell_height
+    row_step, column_step = _label_step(cell_height), _label_step(cell_width)
+    if not as_shapes:
+        lines = (*lines, f"{n_query} × {n_key} cells, one pixel each.")
+    if max(row_step, column_step) > 1:
+        lines = (*lines, f"Labels thinned: one in {row_step} queries and one in {column_step} keys is named.")
+
+    shown_rows, shown_columns = range(0, n_query, row_step), range(0, n_key, column_step)
+    row_labels = [_label(queries[i].text) for i in shown_rows]
+    column_labels = [_label(keys[j].text) for j in shown_columns]
+    longest_row = max(_columns(label) for label in row_labels) * _CHARACTER
+    longest_column = max(_columns(label) for label in column_labels) * _CHARACTER
+    heading = _wrap(title, lines, longest_row + width)
+
+    left = 34 + longest_row + 8
+    head_height = 14 + sum(size + 7 for _, size in heading)
+    top = head_height + 26 + longest_column * _SIN + 14
+    right = max(24.0, longest_column * _COS + 8)
+    total_width = max(left + width + right, 420.0)
+    total_height = top + height + 84
+
+    masked = None if allowed is None else ~allowed.numpy(force=True)
+    values = weights.float().numpy(force=True)
+    scale = _scale(values, masked, per_head_scale)
+    unique = hashlib.sha256(values.tobytes() + repr((title, lines, dark)).encode("utf-8", "replace")).hexdigest()[:10]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" height="{total_height:.0f}" '
+        f'viewBox="0 0 {total_width:.2f} {total_height:.2f}" role="img" aria-labelledby="t{unique}" '
+        f"font-family={quoteattr(palette.UI)}>",
+        f'<title id="t{unique}">{_xml(title)}</title>',
+        _definitions(unique, theme),
+        f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
+        *_heading(heading, theme),
+        f'<text x="{left + width / 2:.1f}" y="{head_height + 16:.1f}" font-size="14" text-anchor="middle" '
+        f'fill="{theme.key}">key (is looked at) →</text>',
+        f'<text transform="translate(20 {top + height / 2:.1f}) rotate(-90)" font-size="14" text-anchor="middle" '
+        f'fill="{theme.query}">← query (looks)</text>',
+    ]
+    parts.append(f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">')
+    for i, label in zip(shown_rows, row_labels, strict=True):
+        y = top + (i + 0.5) * cell_height + _LABEL_SIZE * 0.35
+        parts.append(
+            f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end" xml:space="preserve">{_xml(label)}</text>'
+        )
+    for j, label in zip(shown_columns, column_labels, strict=True):
+        x = left + (j + 0.5) * cell_width + 3
+        parts.append(
+            f'<text transform="translate({x:.1f} {top - 7:.1f}) rotate(-60)" xml:space="preserve">{_xml(label)}</text>'
+        )
+    parts.append("</g>")
+
+    parts.append(f'<g transform="translate({left:.2f} {top:.2f})">')
+    if as_shapes:
+        parts += _cells(values, masked, scale, (cell_width, cell_height), queries, keys, unique, theme)
+    else:
+        codes = wire.encode_u1(_scaled(values, scale), masked)
+        if masked is not None:
+            parts.append(f'<rect width="{width:.2f}" height="{height:.2f}" fill="url(#m{unique})"/>')
+        parts.append(_image(codes, 0.0, 0.0, width, height, theme))
+    parts.append(
+        f'<rect width="{width:.2f}" height="{height:.2f}" fill="none" stroke="{theme.line}" stroke-width="1"/></g>'
+    )
+    has_masked = masked is not None and bool(masked.any())
+    has_nan = bool((~np.isfinite(values if masked is None else values[~masked])).any())
+    parts += _legend(left, top + height + 26, unique, theme, scale, per_head_scale, has_masked, has_nan)
+    return "\n".join((*parts, "</svg>")) + "\n"
+
+
+def atlas_svg(
+    layers: Sequence[NDArray[np.uint8]],
+    *,
+    labels: Sequence[str] | None = None,
+    title: str = "",
+    lines: Sequence[str] = (ROW_SENTENCE,),
+    dark: bool = False,
+    side: int = 56,
+) -> str:
+    """Every head at a glance: a row of small pictures per layer, a column per head.
+
+    Each layer is an array [head row column] of `wire.encode_u1` codes; layers may differ in heads and in size. `labels`
+    name the rows ("0", "1", … unless given), `side` is the size of a picture in pixels. Raises ValueError if there is
+    no layer or not one label for each.
+    """
+    if not layers:
+        raise ValueError("an atlas needs at least one layer; got none")
+    theme = _Theme(dark)
+    labels = [str(n) for n in range(len(layers))] if labels is None else labels
+    if len(labels) != len(layers):
+        raise ValueError(f"an atlas needs one label per layer; got {len(labels)} for {len(layers)}")
+    pitch = side + 5.0
+    n_columns = max(len(layer) for layer in layers)
+    left = 40.0 + max(_columns(label) for label in labels) * _CHARACTER
+    width = max(left + n_columns * pitch + 14, 300.0)
+    heading = _wrap(title, lines, width - 28)
+    head_height = 14 + sum(size + 7 for _, size in heading)
+    top = head_height + 42
+    height = top + len(layers) * pitch + 66
+    digest = hashlib.sha256(
+        b"".join(layer.tobytes() for layer in layers) + repr((title, dark)).encode("utf-8", "replace")
+    )
+    unique = digest.hexdigest()[:10]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.2f} {height:.2f}" style="max-width:100%;height:auto" role="img" '
+        f'aria-labelledby="t{unique}" font-family={quoteattr(palette.UI)}>',
+        f'<title id="t{unique}">{_xml(title or "attention of every head")}</title>',
+        _definitions(unique, theme),
+        f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
+        *_heading(heading, theme),
+        f'<text x="{left}" y="{head_height + 14:.1f}" font-size="14" fill="{theme.ink_2}">head →</text>',
+        f'<text transform="translate(18 {top + len(layers) * pitch / 2:.1f}) rotate(-90)" font-size="14" '
+        f'text-anchor="middle" fill="{theme.ink_2}">← layer</text>',
+        f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">',
+    ]
+    step = 1 if pitch >= 3 * _CHARACTER else _label_step(pitch)
+    parts += [
+        f'<text x="{left + head * pitch + side / 2:.1f}" y="{top - 6:.1f}" text-anchor="middle">{head}</text>'
+        for head in range(0, n_columns, step)
+    ]
+    parts += [
+        f'<text x="{left - 8:.1f}" y="{top + n * pitch + side / 2 + 4:.1f}" text-anchor="end" '
+        f'xml:space="preserve">{_xml(label)}</text>'
+        for n, label in enumerate(labels)
+    ]
+    parts.append("</g>")
+    for n, layer in enumerate(layers):
+        for head, codes in enumerate(layer):
+            x, y = left + head * pitch, top + n * pitch
+            parts.append(f"<g><title>{_xml(f'layer {labels[n]}, head {head}')}</title>")
+            if (codes == wire.U1_MASKED).any():
+                parts.append(f'<rect x="{x:.2f}" y="{y}" width="{side}" height="{side}" fill="url(#m{unique})"/>')
+            parts.append(_image(codes, x, y, float(side), float(side), theme) + "</g>")
+    everything = np.concatenate([layer.ravel() for layer in layers])
+    has_masked, has_nan = bool((everything == wire.U1_MASKED).any()), bool((everything == wire.U1_NAN).any())
+    parts += _legend(left, top + len(layers) * pitch + 12, unique, theme, 1.0, False, has_masked, has_nan)
+    return "\n".join((*parts, "</svg>")) + "\n"
+
+
+def script(view: View, *, model_reference: str | None = None) -> str:
+    """Python that makes `view` again and proves it: it runs as it stands where `attention_core` can be imported.
+
+    `model_reference` is what `load_model` takes, if it is not `view.model`.
+    """
+    reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words)
+    options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
+    texts = "".join(f", {name}={value!r}" for name, value in (("pair", view.pair), ("target", view.target)) if value)
+    what = f"layer {view.layer}" if isinstance(view.layer, int) else "all layers of one kind"
+    which = f"head {view.head}" if isinstance(view.head, int) else f"{view.head} over heads"
+    one_layer = isinstance(view.layer, int)
+    code = [
+        f'"""Attention weights, {what}, {which}: rows look at columns."""',
+        "",
+        "from attention_core import capture, load_model",
+        "from attention_core.metrics import strongest" if view.query is None else None,
+        f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
+        "from attention_core.reading import Reading",
+        "",
+        f"model = load_model({model_reference or view.model!r})",
+        f"trace = capture(model, {view.text!r}{texts})",
+        f"reading = Reading({options})",
+        f"layers = [{view.layer}]"
+        if one_layer
+        else f"layers = next(group.layers for group in groups(trace) if group.name == {view.layer!r})",
+        "queries, keys = rows_and_columns(trace, reading, layers[0])",
+        f"weights, allowed = weights_of(trace, reading, {view.layer!r}, {view.head!r})  # [query, key]",
+        "",
+    ]
+    if view.query is None:
+        code += [
+            "for link in strongest(weights, allowed=allowed):",
+            '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
+        ]
+    else:
+        code += [
+            f"row = next((n for n, query in enumerate(queries) if {view.query} in query.pieces), 0)",
+            "for key, weight in zip(keys, weights[row].tolist()):",
+            '    print(f"{queries[row].text} looks at {key.text}: {weight:.4f}")',
+        ]
+    heads = f"[{view.head}]" if isinstance(view.head, int) else "range(trace.layers[n].n_heads)"
+    code += [
+        "",
+        f"checks = [check for n in layers for head in {heads} for check in trace.proof(layer=n, head=head)]",
+        "assert all(check.holds for check in checks), checks",
+        'print(f"{len(checks)} checks hold; largest difference {max(check.difference for check in checks):.1e}")',
+    ]
+    return "\n".join(line for line in code if line is not None) + "\n"
+
+
+_LABEL_SIZE = 12  # pixels, monospaced
+_CHARACTER = 7.3  # width of one column at that size; the widest of the fonts in the stack
+_SIN, _COS = 0.87, 0.5  # key labels rise at 60°
+
+
+class _Theme:
+    """The palette's colours on one paper."""
+
+    def __init__(self, dark: bool) -> None:
+        side = int(dark)
+        self.paper, self.ink, self.ink_2 = palette.PAPER[side], palette.INK[side], palette.INK_2[side]
+        self.line, self.mask, self.nan = palette.LINE[side], palette.MASK[side], palette.NAN[side]
+        self.query, self.key = palette.QUERY[side], palette.KEY[side]
+        self.ramp = palette.RAMP_DARK if dark else palette.RAMP_LIGHT
+
+    @cached_property
+    def code_colours(self) -> list[int]:
+        """Red, green and blue of each of the 256 codes of `wire.encode_u1`."""
+        shades = (palette.colour(code / wire.U1_ONE, self.ramp) for code in range(wire.U1_ONE + 1))
+        return [channel for colour in (*shades, self.nan, self.paper) for channel in palette.channels(colour)]
+
+
+def _csv_label(item: Item) -> str:
+    label = f"{item.text} [{item.pieces[0]}]"
+    if label[0] in "=+-@\t\r":
+        label = f"'{label}"
+    return '"' + label.replace('"', '""') + '"' if re.search('[",\r\n]', label) else label
+
+
+def _xml(text: str) -> str:
+    """Text inside an element; what XML 1.0 cannot hold becomes U+FFFD."""
+    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
+
+
+def _columns(text: str) -> int:
+    """Columns that `text` takes in a monospaced face."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def _label(text: str) -> str:
+    if _columns(text) <= LABEL_COLUMNS:
+        return text
+    cut = text[: LABEL_COLUMNS - 1]
+    while _columns(cut) > LABEL_COLUMNS - 1:
+        cut = cut[:-1]
+    return cut + "…"
+
+
+def _cell_side(n: int, as_shapes: bool) -> float:
+    """Pixels of one of `n` cells along an axis: large enough for a label each, or all of them within 768."""
+    return min(28.0, max(14.0, 560 / n) if as_shapes else 768 / n)
+
+
+def _label_step(cell: float) -> int:
+    """Every how many cells a label fits."""
+    return max(1, int(np.ceil(_LABEL_SIZE / cell)))
+
+
+def _wrap(title: str, lines: Sequence[str], width: float) -> list[tuple[str, int]]:
+    """Title and lines broken to the width of the picture, each with its size in pixels."""
+    wrapped = [(part, 16) for part in textwrap.wrap(title, max(40, int(width / 9)))]
+    return wrapped + [(part, 13) for line in lines for part in textwrap.wrap(line, max(48, int(width / 7)))]
+
+
+def _heading(heading: Sequence[tuple[str, int]], theme: _Theme) -> list[str]:
+    parts: list[str] = []
+    y = 14.0
+    for n, (line, size) in enumerate(heading):
+        y += size + (0 if n == 0 else 7)
+        weight, fill = ("600", theme.ink) if size == 16 else ("400", theme.ink_2)
+        parts.append(
+            f'<text x="14" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
+            f'xml:space="preserve">{_xml(line)}</text>'
+        )
+    return parts
+
+
+def _definitions(unique: str, theme: _Theme) -> str:
+    stops = "".join(
+        f'<stop offset="{n / (len(theme.ramp) - 1):.4f}" stop-color="{stop}"/>' for n, stop in enumerate(theme.ramp)
+    )
+    return (
+        f'<defs><linearGradient id="r{unique}">{stops}</linearGradient>'
+        f'<pattern id="m{unique}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<rect width="6" height="6" fill="{theme.paper}"/>'
+        f'<line x1="0" y1="0" x2="0" y2="6" stroke="{theme.mask}" stroke-width="1.6"/></pattern></defs>'
+    )
+
+
+def _scale(values: NDArray[Any], masked: NDArray[np.bool_] | None, per_head_scale: bool) -> float:
+    """The weight that gets the ramp's last colour."""
+    if not per_head_scale:
+        return 1.0
+    counted = np.isfinite(values) if masked is None else np.isfinite(values) & ~masked
+    largest = float(values.max(initial=0.0, where=counted))
+    return largest if largest > 0 else 1.0
+
+
+def _scaled(values: NDArray[Any], scale: float) -> NDArray[Any]:
+    return values if scale == 1 else values / np.float32(scale)
+
+
+def _cells(
+    values: NDArray[Any],
+    masked: NDArray[np.bool_] | None,
+    scale: float,
+    size: tuple[float, float],
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    unique: str,
+    theme: _Theme,
+) -> list[str]:
+    """One shape per cell, with its value as a tooltip."""
+    width, height = size
+    parts = ['<g shape-rendering="crispEdges">']
+    for i, query in enumerate(queries):
+        for j, key in enumerate(keys):
+            weight = float(values[i, j])
+            finite = bool(np.isfinite(weight))
+            if masked is not None and masked[i, j]:
+                fill, said = f"url(#m{unique})", "masked: may not be read"
+            elif finite:
+                fill, said = palette.colour(weight / scale, theme.ramp), f"{weight:.4f}"
+            else:
+                fill, said = theme.paper, str(weight)
+            x, y = j * width, i * height
+            parts.append(
+                f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{fill}">'
+                f"<title>{_xml(f'{query.text} looks at {key.text}: {said}')}</title></rect>"
+            )
+            if not finite and not (masked is not None and masked[i, j]):
+                parts.append(_cross(x + (width - height) / 2, y, height, theme))
+    return [*parts, "</g>"]
+
+
+def _cross(x: float, y: float, side: float, theme: _Theme) -> str:
+    """The sign of NaN and ±∞."""
+    a, b = 0.25 * side, 0.75 * side
+    return (
+        f'<path d="M{x + a:.2f} {y + a:.2f}L{x + b:.2f} {y + b:.2f}M{x + b:.2f} {y + a:.2f}L{x + a:.2f} {y + b:.2f}" '
+        f'stroke="{theme.nan}" stroke-width="1.6"/>'
+    )
+
+
+def _image(codes: NDArray[np.uint8], x: float, y: float, width: float, height: float, theme: _Theme) -> str:
+    """Weight codes as an embedded PNG, one pixel per cell; masked cells are transparent."""
+    from PIL import Image  # only here: a page that draws nothing need not wait for it
+
+    image = Image.fromarray(np.ascontiguousarray(codes))
+    image.putpalette(theme.code_colours)
+    file = io.BytesIO()
+    image.save(file, "PNG", transparency=wire.U1_MASKED)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return (
+        f'<image x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none" '
+        f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+    )
+
+
+def _legend(
+    x: float,
+    y: float,
+    unique: str,
+    theme: _Theme,
+    scale: float,
+    per_head_scale: bool,
+    has_masked: bool,
+    has_nan: bool,
+) -> list[str]:
+    width = 160.0
+    says = f"weight, scaled to this head's maximum {scale:.4f}" if per_head_scale else "weight"
+    ends = (("0", "start", 0), (f"{scale / 2:.3g}", "middle", width / 2), (f"{scale:.3g}", "end", width))
+    parts = [
+        f'<g transform="translate({x:.2f} {y:.2f})" font-size="12" fill="{theme.ink_2}">',
+        f'<rect width="{width}" height="10" fill="url(#r{unique})" stroke="{theme.line}" stroke-width="0.5"/>',
+        *(f'<text x="{at}" y="24" text-anchor="{anchor}">{text}</text>' for text, anchor, at in ends),
+        f'<text x="0" y="41">{says}</text>',
+    ]
+    at = width + 20.0
+    if has_masked:
+        parts.append(f'<rect x="{at}" y="-1" width="12" height="12" fill="url(#m{unique})" stroke="{theme.line}"/>')
+        parts.append(f'<text x="{at + 18}" y="9">masked: may not be read</text>')
+    if has_nan:
+        parts.append(f'<g transform="translate(0 17)">{_cross(at, -1.0, 12.0, theme)}</g>')
+        parts.append(f'<text x="{at + 18}" y="26">not a number</text>')
+    return [*parts, "</g>"]

@@ -1,0 +1,462 @@
+"""What the explorer draws, read from a trace: every head at a glance, one head, one line of it, one tile.
+
+A picture is made block of rows by block of rows, so the memory it takes is linear in the text. What goes to the browser
+is a `wire` pack; its header is described in the function that makes it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attention_core import wire
+from attention_core.atlas import block_max, block_side, thumbnail_side
+from attention_core.metrics import Link, entropy, reach, strongest
+from attention_core.reading import Item, Reading, describe, hidden_share, items, read_allowed, read_weights
+from attention_core.trace import LayerTrace, Trace
+
+LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
+HeadName = int | str  # an index, or "mean" or "max" over heads
+
+WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
+OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64
+AGGREGATE_SIDE = 32  # cells a side of the small pictures of mean and maximum
+EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
+PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand
+TILE_SIDE = 256
+N_STRONGEST = 12
+_CELLS_PER_BLOCK = 2_000_000  # head · row · key cells computed at a time: 8 MB a tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some rows of a picture, of one or several heads."""
+
+    start: int  # first row
+    weights: Float[Tensor, "head row column"]
+    allowed: Bool[Tensor, "row column"] | None  # None: every cell may be read
+    hidden: Float[Tensor, "head row"]  # share of each row's attention that went to hidden keys
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Layers whose pictures have the same rows and columns: one stack's attention of one kind."""
+
+    stack: str  # "encoder" or "decoder"
+    kind: str  # "self" or "cross"
+    layers: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return f"all:{self.stack}:{self.kind}"
+
+
+def groups(trace: Trace) -> tuple[Group, ...]:
+    """The trace's layers by stack and kind, in order of appearance."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, layer in enumerate(trace.layers):
+        stack = "encoder" if layer.kind == "encoder self" else "decoder"
+        found.setdefault((stack, "cross" if layer.kind == "cross" else "self"), []).append(index)
+    return tuple(Group(stack, kind, tuple(layers)) for (stack, kind), layers in found.items())
+
+
+def rows_and_columns(trace: Trace, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """The queries and the keys that a picture of this layer shows."""
+    return items(trace.query_tokens(layer), reading), items(trace.key_tokens(layer), reading)
+
+
+def weights_of(
+    trace: Trace, reading: Reading, layer: LayerName, head: HeadName
+) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"] | None]:
+    """One whole picture: weights, and what may be read (None: everything). Takes rows · columns memory."""
+    blocks = list(picture_blocks(trace, reading, layer, head))
+    allowed = (
+        None
+        if blocks[0].allowed is None
+        else torch.cat([block.allowed for block in blocks if block.allowed is not None])
+    )
+    return torch.cat([block.weights[0] for block in blocks]), allowed
+
+
+def picture_blocks(
+    trace: Trace, reading: Reading, layer: LayerName, head: HeadName, multiple: int = 1
+) -> Iterator[Block]:
+    """One picture in blocks of rows, each (but the last) a multiple of `multiple` rows; the head axis has length 1.
+
+    Raises ValueError naming a layer or head that does not exist.
+    """
+    layers = _layers(trace, layer, head)
+    queries, keys = rows_and_columns(trace, reading, layers[0])
+    n_heads = 1 if isinstance(head, int) else trace.layers[layers[0]].n_heads
+    for start, stop in _spans(len(queries), _rows_per_block(trace.layers[layers[0]], n_heads, multiple)):
+        yield _combined(trace, reading, layers, head, queries[start:stop], keys, start)
+
+
+def overview(trace: Trace, reading: Reading) -> bytes:
+    """Every head's picture, with the means and maxima over heads, as one pack.
+
+    Buffers: `heads`, the pictures one after the other (layer, head, row, column): whole as u2 if they fit WHOLE_BYTES,
+    else block maxima as u1; `aggregates`, small u1 pictures. The header holds tokens, layers with the place of their
+    first picture, and each head's entropy (bits), reach (tokens) and largest weight.
+    """
+    shapes = [tuple(map(len, rows_and_columns(trace, reading, i))) for i in range(len(trace.layers))]
+    n_heads = sum(layer.n_heads for layer in trace.layers)
+    whole = 2 * sum(layer.n_heads * n * m for layer, (n, m) in zip(trace.layers, shapes, strict=True)) <= WHOLE_BYTES
+    side = max(max(shape) for shape in shapes) if whole else thumbnail_side(n_heads, OVERVIEW_BYTES)
+
+    pictures: list[NDArray[Any]] = []
+    layers: list[dict[str, Any]] = []
+    summary: dict[str, list[list[float | None]]] = {"entropy": [], "reach": [], "peak": []}
+    aggregates = _Aggregates()
+    offset = 0
+    for group in groups(trace):
+        aggregates.begin(group)
+        for index in group.layers:
+            codes, numbers = _layer_overview(trace, reading, index, side, whole, aggregates)
+            pictures.append(codes.ravel())
+            layer = trace.layers[index]
+            encoder_decoder = bool(trace.target_tokens)
+            layers.append(
+                {
+                    "stack": group.stack,
+                    "kind": group.kind,
+                    "index": layer.index,
+                    "layer": index,
+                    "label": f"layer {layer.index}",
+                    "queries": "target" if encoder_decoder and layer.kind != "encoder self" else "source",
+                    "keys": "target" if encoder_decoder and layer.kind == "decoder self" else "source",
+                    "n_heads": layer.n_heads,
+                    "n_kv_heads": layer.n_kv_heads,
+                    "causal": layer.causal,
+                    "offset": offset,
+                    "rows": codes.shape[1],
+                    "cols": codes.shape[2],
+                }
+            )
+            offset += codes.size
+            for name, values in numbers.items():
+                summary[name].append(values)
+        aggregates.end()
+    order = sorted(range(len(layers)), key=lambda place: layers[place]["layer"])
+    header = {
+        "version": 1,
+        "model": {"id": trace.facts.id, "name": trace.facts.name},
+        "note": [*trace.notes, *describe(reading)],
+        "tokens": {
+            "source": _shown(items(trace.source_tokens, reading)),
+            "target": _shown(items(trace.target_tokens, reading)) if trace.target_tokens else [],
+        },
+        "layers": [layers[place] for place in order],
+        "full": whole,
+        "summary": {name: [values[place] for place in order] for name, values in summary.items()},
+        "aggregates": aggregates.header,
+    }
+    return wire.pack(header, heads=np.concatenate(pictures), aggregates=aggregates.codes())
+
+
+def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
+    """One picture with its numbers, as a pack.
+
+    Buffers: `weights` and, where it has scores, `scores` (q·k) in float32 for small pictures; else `picture`, u2 block
+    maxima with `factor` tokens a block. Header: strongest links, mean entropy (bits) and reach (tokens), range of row
+    sums, what went to hidden keys, and the proof (null for a mean or maximum, which is not one head's).
+    """
+    layers = _layers(trace, layer, head)
+    queries, keys = rows_and_columns(trace, reading, layers[0])
+    exact = len(queries) * len(keys) <= EXACT_CELLS
+    factor = 1 if exact else block_side(max(len(queries), len(keys)), PICTURE_SIDE)
+    positions = _positions(queries), _positions(keys)
+    codes, exact_rows, links, spreads, reaches, sums, hidden = [], [], [], [], [], [], []
+    for block in picture_blocks(trace, reading, layer, head, factor):
+        weights, allowed = block.weights[0], block.allowed
+        rows = slice(block.start, block.start + len(weights))
+        if exact:
+            exact_rows.append(weights if allowed is None else weights.masked_fill(~allowed, float("nan")))
+        else:
+            small = block_max(weights, factor, allowed)
+            codes.append(wire.encode_u2(small.values.numpy(), None if small.masked is None else small.masked.numpy()))
+        links += [
+            Link(link.query + block.start, link.key, link.weight) for link in strongest(weights, N_STRONGEST, allowed)
+        ]
+        spreads.append(entropy(weights))
+        reaches.append(reach(weights, positions[0][rows], positions[1]))
+        sums.append(weights.sum(dim=-1))
+        hidden.append(block.hidden[0])
+    row_sums = torch.cat(sums)
+    header: dict[str, Any] = {
+        "layer": layer,
+        "head": head,
+        "n_query": len(queries),
+        "n_key": len(keys),
+        "factor": factor,
+        "strongest": [
+            {"q": link.query, "k": link.key, "w": link.weight}
+            for link in sorted(links, key=lambda link: -link.weight)[:N_STRONGEST]
+        ],
+        "entropy": _number(torch.cat(spreads).nanmean()),
+        "reach": _number(torch.cat(reaches).nanmean()),
+        "rowsum": [_number(row_sums.nan_to_num(torch.inf).min()), _number(row_sums.nan_to_num(-torch.inf).max())],
+        "hidden": [round(share, 4) for share in torch.cat(hidden).tolist()] if reading.hides else None,
+        "proof": _proof(trace, layer, head),
+    }
+    if not exact:
+        return wire.pack(header, picture=np.concatenate(codes))
+    buffers = {"weights": torch.cat(exact_rows).numpy()}
+    if isinstance(layer, int) and isinstance(head, int) and not reading.words:
+        rows, columns = _indices(queries), _indices(keys)
+        buffers["scores"] = trace.steps(layer, head).scores[rows][:, columns].numpy()
+    return wire.pack(header, **buffers)
+
+
+def line_pack(
+    trace: Trace, reading: Reading, layer: LayerName, head: HeadName, axis: Literal["query", "key"], index: int
+) -> bytes:
+    """One row (what a query looks at) or column (what looks at a key), exact, as a pack with `weights` and `scores`."""
+    layers = _layers(trace, layer, head)
+    queries, keys = rows_and_columns(trace, reading, layers[0])
+    if not 0 <= index < len(queries if axis == "query" else keys):
+        raise ValueError(f"there is no {axis} {index}")
+    if axis == "query":
+        block = _combined(trace, reading, layers, head, queries[index : index + 1], keys, index)
+        weights, allowed = block.weights[0, 0], None if block.allowed is None else block.allowed[0]
+    else:
+        blocks = list(picture_blocks(trace, reading, layer, head))
+        weights = torch.cat([block.weights[0, :, index] for block in blocks])
+        columns = [block.allowed[:, index] for block in blocks if block.allowed is not None]
+        allowed = torch.cat(columns) if columns else None
+    buffers = {"weights": (weights if allowed is None else weights.masked_fill(~allowed, float("nan"))).numpy()}
+    if isinstance(layer, int) and isinstance(head, int) and not reading.words:
+        one = trace.layers[layer]
+        q, k = one.q[head].float(), one.k[one.kv_head(head)].float()
+        if axis == "query":
+            scores = (k @ q[queries[index].pieces[0]])[_indices(keys)]
+        else:
+            scores = (q @ k[keys[index].pieces[0]])[_indices(queries)]
+        buffers["scores"] = scores.numpy()
+    return wire.pack({"axis": axis, "index": index}, **buffers)
+
+
+def tile_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName, row0: int, col0: int) -> bytes:
+    """The exact cells from (row0, col0), at most TILE_SIDE a side, as a pack with `picture` (u2)."""
+    layers = _layers(trace, layer, head)
+    queries, keys = rows_and_columns(trace, reading, layers[0])
+    if not (0 <= row0 < len(queries) and 0 <= col0 < len(keys)):
+        raise ValueError(f"the picture has {len(queries)} × {len(keys)} cells; there is no cell ({row0}, {col0})")
+    block = _combined(trace, reading, layers, head, queries[row0 : row0 + TILE_SIDE], keys, row0)
+    columns = slice(col0, col0 + TILE_SIDE)
+    masked = None if block.allowed is None else ~block.allowed[:, columns].numpy()
+    return wire.pack({"row0": row0, "col0": col0}, picture=wire.encode_u2(block.weights[0, :, columns].numpy(), masked))
+
+
+def _layer_overview(
+    trace: Trace, reading: Reading, index: int, side: int, whole: bool, aggregates: "_Aggregates"
+) -> tuple[NDArray[Any], dict[str, list[float | None]]]:
+    """All heads of one layer: their codes [head, row, column] and their numbers."""
+    layer = trace.layers[index]
+    queries, keys = rows_and_columns(trace, reading, index)
+    factor = 1 if whole else block_side(max(len(queries), len(keys)), side)
+    small = block_side(max(len(queries), len(keys)), AGGREGATE_SIDE)
+    positions = _positions(queries), _positions(keys)
+    encode = wire.encode_u2 if whole else wire.encode_u1
+    codes, spreads, reaches, peaks = [], [], [], []
+    # Rows a block: a multiple of both block sizes, so that no block of cells is cut in two.
+    for start, stop in _spans(len(queries), _rows_per_block(layer, layer.n_heads, int(np.lcm(factor, small)))):
+        block = _heads(layer, queries[start:stop], keys, reading, start)
+        seen = block_max(block.weights, factor, block.allowed)
+        codes.append(encode(seen.values.numpy(), None if seen.masked is None else seen.masked.numpy()))
+        spreads.append(entropy(block.weights))
+        reaches.append(reach(block.weights, positions[0][start:stop], positions[1]))
+        peaks.append(block.weights.nan_to_num(0.0).amax(dim=(-2, -1)))
+        aggregates.add(index, block, small)
+    numbers = {
+        "entropy": torch.cat(spreads, dim=-1).nanmean(dim=-1),
+        "reach": torch.cat(reaches, dim=-1).nanmean(dim=-1),
+        "peak": torch.stack(peaks).amax(dim=0),
+    }
+    return np.concatenate(codes, axis=1), {
+        name: [_number(value) for value in values] for name, values in numbers.items()
+    }
+
+
+class _Aggregates:
+    """Small pictures of the mean and the maximum over the heads of each layer, and over all layers of a group."""
+
+    def __init__(self) -> None:
+        self.header: list[dict[str, Any]] = []
+        self._codes: list[NDArray[Any]] = []
+        self._offset = 0
+
+    def begin(self, group: Group) -> None:
+        self._group = group
+        self._by_layer: dict[int, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
+        self._sums: dict[int, Tensor] = {}
+        self._tops: dict[int, Tensor] = {}
+        self._alloweds: dict[int, Tensor | None] = {}
+        self._n_heads: dict[int, int] = {}
+        self._factor = 1
+
+    def add(self, layer: int, block: Block, factor: int) -> None:
+        mean, top = block.weights.mean(dim=0), block.weights.amax(dim=0)
+        codes = _codes(mean, factor, block.allowed), _codes(top, factor, block.allowed)
+        self._by_layer.setdefault(layer, []).append(codes)
+        start, n_heads = block.start, block.weights.shape[0]
+        # Over all layers: the running sum and maximum of the whole matrix, one matrix each, not one per layer.
+        self._factor = factor
+        total = block.weights.sum(dim=0)
+        self._sums[start] = total if start not in self._sums else self._sums[start] + total
+        self._tops[start] = top if start not in self._tops else torch.maximum(self._tops[start], top)
+        before = self._alloweds.get(start, block.allowed)
+        self._alloweds[start] = None if before is None or block.allowed is None else before | block.allowed
+        self._n_heads[layer] = n_heads
+
+    def end(self) -> None:
+        for layer, blocks in self._by_layer.items():
+            self._keep(layer, "mean", np.concatenate([mean for mean, _ in blocks]))
+            self._keep(layer, "max", np.concatenate([top for _, top in blocks]))
+        n_heads = sum(self._n_heads.values())
+        for how, totals, share in (("mean", self._sums, n_heads), ("max", self._tops, 1)):
+            parts = [_codes(total / share, self._factor, self._alloweds[start]) for start, total in totals.items()]
+            self._keep(self._group.name, how, np.concatenate(parts))
+
+    def codes(self) -> NDArray[Any]:
+        return np.concatenate([codes.ravel() for codes in self._codes])
+
+    def _keep(self, layer: LayerName, how: str, codes: NDArray[Any]) -> None:
+        rows, cols = codes.shape
+        self.header.append({"layer": layer, "head": how, "rows": rows, "cols": cols, "offset": self._offset})
+        self._codes.append(codes)
+        self._offset += codes.size
+
+
+def _codes(
+    weights: Float[Tensor, "row column"], factor: int, allowed: Bool[Tensor, "row column"] | None
+) -> NDArray[Any]:
+    small = block_max(weights, factor, allowed)
+    return wire.encode_u1(small.values.numpy(), None if small.masked is None else small.masked.numpy())
+
+
+def _combined(
+    trace: Trace,
+    reading: Reading,
+    layers: Sequence[int],
+    head: HeadName,
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    start: int,
+) -> Block:
+    """Rows of one head, or of the mean or maximum over the heads of some layers."""
+    if isinstance(head, int):
+        return _heads(trace.layers[layers[0]], queries, keys, reading, start, head)
+    combined: Block | None = None
+    n_heads = 0
+    for index in layers:
+        block = _heads(trace.layers[index], queries, keys, reading, start)
+        n_heads += block.weights.shape[0]
+        if head == "mean":
+            weights, hidden = block.weights.sum(dim=0, keepdim=True), block.hidden.sum(dim=0, keepdim=True)
+        else:
+            weights, hidden = block.weights.amax(dim=0, keepdim=True), block.hidden.amax(dim=0, keepdim=True)
+        if combined is None:
+            combined = Block(start, weights, block.allowed, hidden)
+            continue
+        join = torch.add if head == "mean" else torch.maximum
+        either = None if combined.allowed is None or block.allowed is None else combined.allowed | block.allowed
+        combined = Block(start, join(combined.weights, weights), either, join(combined.hidden, hidden))
+    if combined is None:
+        raise ValueError("there is no layer to combine")
+    if head == "max":
+        return combined
+    return Block(start, combined.weights / n_heads, combined.allowed, combined.hidden / n_heads)
+
+
+def _heads(
+    layer: LayerTrace,
+    queries: Sequence[Item],
+    keys: Sequence[Item],
+    reading: Reading,
+    start: int,
+    head: int | None = None,
+) -> Block:
+    """Rows of one head or of all heads of a layer, read as asked."""
+    first = queries[0].pieces[0]
+    rows = slice(first, queries[-1].pieces[-1] + 1)
+    weights = layer.all_weights(rows) if head is None else layer.steps(head, rows).weights[None]
+    here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
+    allowed = layer.allowed(head or 0, rows)
+    if head is None and allowed is not None and isinstance(layer.mask, Tensor) and layer.mask.dim() == 3:
+        allowed = layer.mask[:, rows].any(dim=0)  # heads with masks of their own: masked is what none of them may read
+    return Block(
+        start,
+        read_weights(weights, here, keys, renormalise=reading.renormalise),
+        read_allowed(allowed, here, keys),
+        hidden_share(weights, here, keys) if reading.hides else weights.new_zeros(weights.shape[0], len(here)),
+    )
+
+
+def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
+    """The layers a picture is made of; ValueError names what does not exist."""
+    if isinstance(layer, str):
+        found = next((group.layers for group in groups(trace) if group.name == layer), None)
+        if found is None or isinstance(head, int):
+            raise ValueError(f"there is no picture {layer!r}, {head!r}")
+        return found
+    if not 0 <= layer < len(trace.layers):
+        raise ValueError(f"layer must be 0 … {len(trace.layers) - 1}; got {layer}")
+    n_heads = trace.layers[layer].n_heads
+    if head not in ("mean", "max") and not (isinstance(head, int) and 0 <= head < n_heads):
+        raise ValueError(f'head must be 0 … {n_heads - 1}, "mean" or "max"; got {head!r}')
+    return (layer,)
+
+
+def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
+    if not (isinstance(layer, int) and isinstance(head, int)):
+        return None
+    checks = trace.proof(layer, head)
+    return {
+        "holds": all(check.holds for check in checks),
+        "worst": _number(torch.tensor(max(check.difference for check in checks)), digits=12),
+        "checks": [
+            {
+                "name": check.name,
+                "difference": _number(torch.tensor(check.difference), digits=12),
+                "tolerance": check.tolerance,
+                "holds": check.holds,
+                "reason": check.reason,
+            }
+            for check in checks
+        ],
+    }
+
+
+def _rows_per_block(layer: LayerTrace, n_heads: int, multiple: int) -> int:
+    rows = max(1, _CELLS_PER_BLOCK // (n_heads * layer.n_key))
+    return max(1, rows // multiple) * multiple
+
+
+def _spans(n: int, step: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, step):
+        yield start, min(n, start + step)
+
+
+def _positions(shown: Sequence[Item]) -> Tensor:
+    """Where items stand in the text, in tokens; a word stands at the mean of its pieces."""
+    return torch.tensor([sum(item.pieces) / len(item.pieces) for item in shown])
+
+
+def _indices(shown: Sequence[Item]) -> list[int]:
+    return [item.pieces[0] for item in shown]
+
+
+def _shown(shown: Sequence[Item]) -> list[dict[str, Any]]:
+    return [{"t": item.text, "i": item.pieces[0], "p": list(item.pieces), "s": int(item.special)} for item in shown]
+
+
+def _number(value: Tensor, digits: int = 4) -> float | None:
+    """A number for JSON, which has no NaN."""
+    number = float(value)
+    return round(number, digits) if np.isfinite(number) else None

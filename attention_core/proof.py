@@ -1,0 +1,101 @@
+"""The proof: what we show, recomputed by our formula from the captured inputs, against what the model itself computed.
+
+Two independent sources speak for the model. Its attention function returned `output` during the captured run; its eager
+function, run afterwards on the captured q, k and v with the mask, scale and bias that the model passed, returns the
+weights that the fused kernel hides. A fault in mask, scale or bias shows at *weights*, a fault in v at *output*.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attention_core.trace import LayerTrace
+
+ROWS_PER_BLOCK = 256  # × 4,096 keys: 4 MB a tensor
+
+# Largest difference for numbers of order 1. Float32 keeps 24 bits (6e-8); sums of tens to thousands of products in
+# another order differ by some tens of that. Half precisions: the model's own output is rounded to 8 or 11 bits.
+_TOLERANCES: dict[torch.dtype, tuple[float, str]] = {
+    torch.float32: (1e-5, "float32: 24 bits, sums of many products in another order"),
+    torch.float64: (1e-5, "compared in float32: 24 bits, sums of many products in another order"),
+    torch.bfloat16: (3e-2, "bfloat16: the model rounds every number to 8 bits"),
+    torch.float16: (4e-3, "float16: the model rounds every number to 11 bits"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step of the proof. `holds` is False for any NaN."""
+
+    name: str
+    difference: float  # largest absolute difference over finite, allowed entries
+    tolerance: float
+    holds: bool
+    reason: str  # why the tolerance is what it is, or what was compared
+
+
+def prove(layer: LayerTrace, head: int) -> tuple[Check, ...]:
+    """Compare one head's weights (where the model can witness them) and output with the model's own.
+
+    Works through blocks of rows, so memory stays linear in the text.
+    """
+    checks: dict[str, Check] = {}
+    for start in range(0, layer.n_query, ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        for check in _prove_rows(layer, head, rows):
+            checks[check.name] = _worse(checks.get(check.name), check)
+    return tuple(checks.values())
+
+
+def _prove_rows(layer: LayerTrace, head: int, rows: slice) -> list[Check]:
+    steps = layer.steps(head, rows)
+    allowed = layer.allowed(head, rows)
+    dtype = layer.q.dtype
+    checks = []
+    witnessed = layer.witness(head, rows) if layer.witness is not None else None
+    if witnessed is not None:
+        witnessed = witnessed.float()
+        checks.append(_compare_masks(allowed, witnessed))
+        checks.append(compare("weights", steps.weights, witnessed, dtype, allowed))
+    checks.append(compare("output", steps.output, layer.output[head, rows].float(), dtype))
+    return checks
+
+
+def compare(
+    name: str,
+    ours: Float[Tensor, "*shape"],
+    models: Float[Tensor, "*shape"],
+    dtype: torch.dtype = torch.float32,
+    allowed: Bool[Tensor, "*shape"] | None = None,
+) -> Check:
+    """Largest absolute difference over finite, allowed entries; NaN on either side fails.
+
+    The tolerance is the dtype's, times the largest finite magnitude compared where that is above 1.
+    """
+    base, reason = _TOLERANCES.get(dtype, _TOLERANCES[torch.float32])
+    if allowed is not None:
+        ours, models = ours[allowed], models[allowed]
+    finite = torch.isfinite(ours) & torch.isfinite(models)
+    same_signs = bool((ours[~finite] == models[~finite]).all())  # ±inf must agree; NaN equals nothing, so it fails
+    ours, models = ours[finite], models[finite]
+    if not ours.numel():
+        return Check(name, 0.0, base, same_signs, reason)
+    difference = float((ours - models).abs().max())
+    tolerance = base * max(1.0, float(models.abs().max()))
+    return Check(name, difference, tolerance, same_signs and difference <= tolerance, reason)
+
+
+def _compare_masks(allowed: Bool[Tensor, "query key"] | None, witnessed: Float[Tensor, "query key"]) -> Check:
+    """Where we say "may not be read", the model's weight must be exactly 0."""
+    leaked = 0.0 if allowed is None else float(witnessed.masked_fill(allowed, 0.0).abs().max())
+    return Check("mask", leaked, 0.0, leaked == 0.0, "a masked key's weight is exactly 0 in the model too")
+
+
+def _worse(a: Check | None, b: Check) -> Check:
+    if a is None or (a.holds and not b.holds):
+        return b
+    if b.holds and not a.holds:
+        return a
+    return max(a, b, key=lambda check: check.difference / (check.tolerance or 1.0))

@@ -1,0 +1,199 @@
+"""A trace as a file that opens without the model: safetensors, with all that is not a tensor as JSON in its header.
+
+A file is untrusted input: it holds no code, its sizes are checked against its header before anything is allocated
+(safetensors does that), and every field is checked before it is used.
+"""
+
+import json
+import math
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor
+
+from attention_core.masks import Band
+from attention_core.models import ModelFacts
+from attention_core.tokens import Token
+from attention_core.trace import Kind, LayerTrace, Mask, Trace
+
+FORMAT = "sightline-trace"
+VERSION = 1
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+class TraceFileError(ValueError):
+    """A trace file cannot be opened; the text is a plain sentence."""
+
+
+def trace_bytes(trace: Trace) -> bytes:
+    """The trace as the bytes of a safetensors file."""
+    tensors: dict[str, Tensor] = {}
+    names: dict[tuple[object, ...], str] = {}  # T5's relative bias is one tensor for all layers: stored once
+
+    def keep(name: str, tensor: Tensor) -> str:
+        same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        if same not in names:
+            names[same] = name
+            tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return names[same]
+
+    layers = []
+    for i, layer in enumerate(trace.layers):
+        layers.append(
+            {
+                "kind": layer.kind,
+                "index": layer.index,
+                "scale": layer.scale,
+                "softcap": layer.softcap,
+                "band": [layer.mask.back, layer.mask.ahead] if isinstance(layer.mask, Band) else None,
+                "tensors": {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()},
+            }
+        )
+    header = {
+        "version": VERSION,
+        "facts": asdict(trace.facts),
+        "text": trace.text,
+        "pair": trace.pair,
+        "target": trace.target,
+        "notes": list(trace.notes),
+        "source_tokens": [asdict(token) for token in trace.source_tokens],
+        "target_tokens": [asdict(token) for token in trace.target_tokens],
+        "layers": layers,
+    }
+    return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)})
+
+
+def save_trace(trace: Trace, file: str | Path) -> None:
+    """Write the trace to a file, by convention `*.safetensors`."""
+    Path(file).write_bytes(trace_bytes(trace))
+
+
+def load_trace(file: str | Path | bytes) -> Trace:
+    """Open a saved trace, without its model: the proof covers the output, the weights' witness stayed with the model.
+
+    Raises TraceFileError with a plain sentence if the file is damaged, of another kind or inconsistent.
+    """
+    data = file if isinstance(file, bytes) else Path(file).read_bytes()
+    try:
+        header, tensors = _header(data), load_tensors(data)
+        return _trace(header, tensors)
+    except SafetensorError:
+        raise TraceFileError(
+            "The file is damaged: it ends early or is not safetensors. Save the trace again."
+        ) from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        if isinstance(error, TraceFileError):
+            raise
+        raise TraceFileError(
+            "The file is not a trace that Sightline saved, or it was changed. Save the trace again."
+        ) from None
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or size > len(data) - 8:
+        raise TraceFileError("The file is damaged: it ends early or is not safetensors. Save the trace again.")
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    if metadata.get("format") != FORMAT:
+        raise TraceFileError("The file holds no Sightline trace. Choose a file that was saved with Save → Trace.")
+    header = json.loads(metadata[FORMAT])
+    if header["version"] != VERSION:
+        raise TraceFileError(
+            f"The trace has version {header['version']!r}; this Sightline reads version {VERSION}. Save it again."
+        )
+    return header
+
+
+def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
+    source = tuple(_token(token) for token in header["source_tokens"])
+    target = tuple(_token(token) for token in header["target_tokens"])
+    layers = tuple(_layer(layer, tensors) for layer in header["layers"])
+    trace = Trace(
+        facts=ModelFacts(**_typed(header["facts"], ModelFacts)),
+        text=_text(header["text"]),
+        pair=None if header["pair"] is None else _text(header["pair"]),
+        target=None if header["target"] is None else _text(header["target"]),
+        source_tokens=source,
+        target_tokens=target,
+        layers=layers,
+        notes=tuple(_text(note) for note in header["notes"]),
+    )
+    if not source or not layers:
+        raise ValueError("a trace needs at least one token and one layer")
+    for i, layer in enumerate(layers):
+        if (layer.n_query, layer.n_key) != (len(trace.query_tokens(i)), len(trace.key_tokens(i))):
+            raise ValueError(f"layer {i}: the tensors do not fit the tokens")
+    return trace
+
+
+def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTrace:
+    own = {name: tensors[stored] for name, stored in fields_["tensors"].items()}
+    q, k, v, output = own["q"], own["k"], own["v"], own["output"]
+    _require(all(t.dim() == 3 and t.dtype in _DTYPES and 0 not in t.shape for t in (q, k, v, output)))
+    _require(q.shape[2] == k.shape[2] and k.shape[:2] == v.shape[:2] and q.shape[0] % k.shape[0] == 0)
+    _require(output.shape == (q.shape[0], q.shape[1], v.shape[2]))
+    cells = (q.shape[1], k.shape[1])
+    bias, sink_logit = own.get("bias"), own.get("sink_logit")
+    _require(bias is None or (bias.dtype in _DTYPES and bias.shape[0] in (1, q.shape[0]) and bias.shape[1:] == cells))
+    _require(sink_logit is None or (sink_logit.dtype in _DTYPES and sink_logit.shape == (q.shape[0],)))
+    mask: Mask
+    if fields_["band"] is not None:
+        back, ahead = fields_["band"]
+        _require(all(side is None or type(side) is int for side in (back, ahead)))
+        _require((back is None or -cells[0] < back) and (ahead is None or -cells[0] < ahead))
+        mask = Band(back, ahead)
+    else:
+        mask = own["mask"]
+        _require(mask.dtype == torch.bool and mask.shape[-2:] == cells and mask.dim() in (2, 3))
+        _require(mask.dim() == 2 or mask.shape[0] == q.shape[0])
+    kind, index = fields_["kind"], fields_["index"]
+    _require(kind in get_args(Kind) and type(index) is int and index >= 0)
+    scale, softcap = _number(fields_["scale"]), fields_["softcap"]
+    return LayerTrace(
+        kind=kind,
+        index=index,
+        q=q,
+        k=k,
+        v=v,
+        output=output,
+        scale=scale,
+        mask=mask,
+        bias=bias,
+        softcap=None if softcap is None else _number(softcap),
+        sink_logit=sink_logit,
+    )
+
+
+def _token(token: dict[str, Any]) -> Token:
+    values = _typed(token, Token)
+    start, end = values["span"]
+    _require(type(start) is int and type(end) is int and 0 <= start <= end)
+    return Token(**{**values, "span": (start, end)})
+
+
+def _typed(values: dict[str, Any], of: type) -> dict[str, Any]:
+    """What a frozen dataclass needs, no more and no fewer, each of its declared plain type (JSON has no tuples)."""
+    _require(set(values) == {field.name for field in fields(of)})
+    for name, declared in get_type_hints(of).items():
+        _require(isinstance(values[name], list if get_origin(declared) is tuple else declared))
+    return values
+
+
+def _text(value: object) -> str:
+    _require(isinstance(value, str))
+    return str(value)
+
+
+def _number(value: Any) -> float:
+    _require(type(value) in (int, float) and math.isfinite(value))
+    return float(value)
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError("inconsistent trace file")

@@ -1,0 +1,209 @@
+"""What one text did inside one model: q, k, v and output of every attention layer.
+
+A trace keeps q, k and v, not the attention matrices: O(layers · tokens · d_model) memory where the matrices would take
+O(layers · heads · tokens²). The weights of a head are computed when somebody looks at them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from attention_core.attention import AttentionSteps, attend
+from attention_core.masks import Band
+from attention_core.models import ModelFacts
+from attention_core.tokens import Token
+
+if TYPE_CHECKING:
+    from attention_core.downloads import HeadPicture
+    from attention_core.proof import Check
+
+Kind = Literal["encoder self", "decoder self", "cross"]
+Mask = Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
+
+# The model's own eager weights of one head for a block of query rows: [query key]; None if its eager function gives
+# none.
+Witness = Callable[[int, slice], Tensor | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerTrace:
+    """One attention call as the model made it: after rotary embedding and q/k norms, before the output projection.
+
+    With grouped heads n_kv_heads is smaller than n_heads: heads 0 … n_heads/n_kv_heads - 1 share key/value head 0, and
+    so on.
+    """
+
+    kind: Kind
+    index: int  # within its kind, from 0
+    q: Float[Tensor, "head query d_head"]
+    k: Float[Tensor, "kv_head key d_head"]
+    v: Float[Tensor, "kv_head key d_value"]
+    output: Float[Tensor, "head query d_value"]  # the model's own, per head
+    scale: float
+    mask: Mask
+    bias: Float[Tensor, "#head query key"] | None = None
+    softcap: float | None = None
+    sink_logit: Float[Tensor, " head"] | None = None
+    witness: Witness | None = field(default=None, repr=False)  # keeps the model alive; None in a trace from a file
+
+    @property
+    def n_heads(self) -> int:
+        return self.q.shape[0]
+
+    @property
+    def n_kv_heads(self) -> int:
+        return self.k.shape[0]
+
+    @property
+    def n_query(self) -> int:
+        return self.q.shape[1]
+
+    @property
+    def n_key(self) -> int:
+        return self.k.shape[1]
+
+    @property
+    def causal(self) -> bool:
+        """No query reads a key after it."""
+        if isinstance(self.mask, Band):
+            return self.mask.causal
+        return not bool(self.mask.triu(1).any())
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} layer {self.index}"
+
+    def kv_head(self, head: int) -> int:
+        """The key/value head that query head `head` reads."""
+        return head * self.n_kv_heads // self.n_heads
+
+    def allowed(self, head: int = 0, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:
+        """Who may read whom, for a block of query rows; None where everybody may read everything."""
+        if isinstance(self.mask, Band):
+            if self.mask.everything:
+                return None
+            return self.mask.allowed(self.n_query, self.n_key, rows, self.q.device)
+        return (self.mask if self.mask.dim() == 2 else self.mask[head])[rows]
+
+    def steps(self, head: int, rows: slice = slice(None)) -> AttentionSteps:
+        """Every intermediate tensor of one head, for a block of query rows, in float32."""
+        kv_head = self.kv_head(head)
+        bias = None
+        if self.bias is not None:
+            bias = self.bias[head if self.bias.shape[0] > 1 else 0, rows].float()
+        return attend(
+            self.q[head, rows].float(),
+            self.k[kv_head].float(),
+            self.v[kv_head].float(),
+            scale=self.scale,
+            allowed=self.allowed(head, rows),
+            bias=bias,
+            softcap=self.softcap,
+            sink_logit=None if self.sink_logit is None else self.sink_logit[head].float(),
+        )
+
+    def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
+        """The weights of all heads for a block of query rows: heads · rows · keys memory, a few times over."""
+        kv_heads = [self.kv_head(head) for head in range(self.n_heads)]
+        shared = self.n_kv_heads < self.n_heads
+        return attend(
+            self.q[:, rows].float(),
+            (self.k[kv_heads] if shared else self.k).float(),
+            (self.v[kv_heads] if shared else self.v).float(),
+            scale=self.scale,
+            allowed=self._allowed_by_head(rows),
+            bias=None if self.bias is None else self.bias[:, rows].float(),
+            softcap=self.softcap,
+            sink_logit=None if self.sink_logit is None else self.sink_logit.float(),
+        ).weights
+
+    def _allowed_by_head(self, rows: slice) -> Tensor | None:
+        if isinstance(self.mask, Tensor) and self.mask.dim() == 3:
+            return self.mask[:, rows]
+        return self.allowed(0, rows)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that takes memory, by name."""
+        named = {"q": self.q, "k": self.k, "v": self.v, "output": self.output}
+        if isinstance(self.mask, Tensor):
+            named["mask"] = self.mask
+        if self.bias is not None:
+            named["bias"] = self.bias
+        if self.sink_logit is not None:
+            named["sink_logit"] = self.sink_logit
+        return named
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One text through one model: its tokens and every attention layer in the order in which the model called them."""
+
+    facts: ModelFacts
+    text: str
+    pair: str | None
+    target: str | None
+    source_tokens: tuple[Token, ...]
+    target_tokens: tuple[Token, ...]  # the decoder's side of an encoder-decoder; empty otherwise
+    layers: tuple[LayerTrace, ...]
+    notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        return self.source_tokens
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Memory that the captured tensors hold; storage that several of them share is counted once."""
+        storages = {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+            for layer in self.layers
+            for tensor in layer.tensors().values()
+        }
+        return sum(storages.values())
+
+    def query_tokens(self, layer: int) -> tuple[Token, ...]:
+        """The tokens that look, in this layer."""
+        decoder_side = self.layers[layer].kind != "encoder self" and self.target_tokens
+        return self.target_tokens if decoder_side else self.source_tokens
+
+    def key_tokens(self, layer: int) -> tuple[Token, ...]:
+        """The tokens that are looked at, in this layer."""
+        decoder_side = self.layers[layer].kind == "decoder self" and self.target_tokens
+        return self.target_tokens if decoder_side else self.source_tokens
+
+    def steps(self, layer: int, head: int, rows: slice = slice(None)) -> AttentionSteps:
+        """Every intermediate tensor of one head; `rows` picks a block of queries."""
+        self._require(layer, head)
+        return self.layers[layer].steps(head, rows)
+
+    def weights(self, layer: int, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
+        """The attention weights of one head: rows look at columns."""
+        return self.steps(layer, head, rows).weights
+
+    def proof(self, layer: int, head: int) -> "tuple[Check, ...]":
+        """Our formula against the model's own numbers, one check per step; never empty."""
+        from attention_core.proof import prove
+
+        self._require(layer, head)
+        return prove(self.layers[layer], head)
+
+    def picture(self, layer: int | str, head: "int | Literal['mean', 'max']") -> "HeadPicture":
+        """One head's heatmap, for a notebook to show."""
+        from attention_core.downloads import HeadPicture
+
+        return HeadPicture(self, layer, head)
+
+    def _repr_html_(self) -> str:
+        from attention_core.downloads import atlas_html
+
+        return atlas_html(self)
+
+    def _require(self, layer: int, head: int) -> None:
+        if not 0 <= layer < len(self.layers):
+            raise ValueError(f"layer must be 0 … {len(self.layers) - 1}; got {layer}")
+        if not 0 <= head < self.layers[layer].n_heads:
+            raise ValueError(f"head must be 0 … {self.layers[layer].n_heads - 1} in layer {layer}; got {head}")

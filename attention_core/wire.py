@@ -1,0 +1,128 @@
+"""Numbers on their way to the browser: one JSON header and raw buffers, weights as whole numbers.
+
+A pack is: u32 little-endian header length | JSON header | buffers. The header is padded with spaces and every buffer
+with zero bytes to a multiple of 4, so that a browser can lay a typed array over each buffer without copying.
+`header["bufs"]` lists name, dtype, shape and `off`, the offset in bytes from the end of the header.
+
+Weights travel as whole numbers. The two largest codes are kept for what is not a weight, because masked is not zero and
+neither is NaN:
+
+    u2: round(weight × 65533), 65534 = NaN or ±∞, 65535 = masked; off by at most 7.7e-6
+    u1: round(weight × 253),   254 = NaN or ±∞,   255 = masked;   off by at most 2.0e-3
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+U2_ONE, U2_NAN, U2_MASKED = 65533, 65534, 65535
+U1_ONE, U1_NAN, U1_MASKED = 253, 254, 255
+
+OVERSHOOT = 1e-3  # sums of rounded float16 weights may pass 1 by this much; such a weight is shown as 1
+
+_DTYPES = ("|u1", "<u2", "<f4", "<i4")  # what the browser has typed arrays for
+
+
+def pack(meta: Mapping[str, Any], /, **arrays: NDArray[Any]) -> bytes:
+    """Join a JSON-able `meta` and named arrays (u1, u2, f4, i4) into one block of bytes.
+
+    Raises ValueError for another dtype, for NaN or ±∞ in `meta` (JSON has no word for them) and for a `meta` that has
+    its own "bufs".
+    """
+    if "bufs" in meta:
+        raise ValueError('meta must leave the name "bufs" to the list of buffers')
+    bufs: list[dict[str, Any]] = []
+    chunks: list[bytes] = []
+    offset = 0
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        dtype = array.dtype.newbyteorder("<").str
+        if dtype not in _DTYPES:
+            raise ValueError(f"array {name!r} must be one of u1, u2, f4, i4; got {array.dtype}")
+        chunk = array.astype(dtype, copy=False).tobytes()
+        bufs.append({"name": name, "dtype": dtype, "shape": list(array.shape), "off": offset})
+        chunks += [chunk, bytes(-len(chunk) % 4)]
+        offset += len(chunk) + -len(chunk) % 4
+    header = json.dumps({**meta, "bufs": bufs}, allow_nan=False, separators=(",", ":"))  # ASCII: carries any text
+    encoded = header.encode("ascii") + b" " * (-len(header) % 4)
+    return b"".join((len(encoded).to_bytes(4, "little"), encoded, *chunks))
+
+
+def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Undo `pack`: the header without "bufs", and the arrays by name (read-only views of `data`).
+
+    Raises ValueError if `data` is cut short or is no pack.
+    """
+    view = memoryview(data).cast("B").toreadonly()
+    start = 4 + int.from_bytes(view[:4], "little")
+    if len(view) < 4 or start > len(view):
+        raise ValueError(f"a pack must hold its header; got {len(view)} bytes, the header ends at {start}")
+    try:
+        meta = json.loads(bytes(view[4:start]))
+        bufs = meta.pop("bufs")
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"a pack must begin with a JSON header that lists its buffers: {error!r}") from None
+    arrays: dict[str, NDArray[Any]] = {}
+    for buf in bufs:
+        if buf["dtype"] not in _DTYPES:
+            raise ValueError(f"array {buf['name']!r} must be one of u1, u2, f4, i4; got {buf['dtype']!r}")
+        count = int(np.prod(buf["shape"], dtype=np.int64))
+        first = start + buf["off"]
+        last = first + count * np.dtype(buf["dtype"]).itemsize
+        if not start <= first <= last <= len(view):
+            raise ValueError(f"array {buf['name']!r} must end within the pack of {len(view)} bytes; it ends at {last}")
+        arrays[buf["name"]] = np.frombuffer(view[first:last], buf["dtype"]).reshape(buf["shape"])
+    return meta, arrays
+
+
+def encode_u2(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint16]:
+    """Weights in [0, 1] as 16-bit codes. `masked` broadcasts to `weights`; a masked cell may hold anything.
+
+    Raises ValueError for a weight under 0 or over 1 + `OVERSHOOT`.
+    """
+    return _encode(weights, masked, U2_ONE, U2_NAN, U2_MASKED).astype("<u2")
+
+
+def encode_u1(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """Weights in [0, 1] as 8-bit codes; otherwise as `encode_u2`."""
+    return _encode(weights, masked, U1_ONE, U1_NAN, U1_MASKED).astype("|u1")
+
+
+def decode_u2(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Codes of `encode_u2` as (weights, masked): NaN where the cell was NaN, ±∞ or masked."""
+    return _decode(codes, U2_ONE, U2_MASKED)
+
+
+def decode_u1(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Codes of `encode_u1` as (weights, masked): NaN where the cell was NaN, ±∞ or masked."""
+    return _decode(codes, U1_ONE, U1_MASKED)
+
+
+def _encode(
+    weights: NDArray[Any], masked: NDArray[np.bool_] | None, one: int, nan: int, masked_code: int
+) -> NDArray[np.float32]:
+    weights = np.asarray(weights, dtype=np.float32)
+    finite = np.isfinite(weights)
+    all_finite = bool(finite.all())
+    counted = finite if masked is None else finite & ~masked  # what is a weight at all
+    plain = all_finite and masked is None
+    smallest = weights.min(initial=0.0) if plain else weights.min(initial=0.0, where=counted)
+    largest = weights.max(initial=0.0) if plain else weights.max(initial=0.0, where=counted)
+    if smallest < 0 or largest > 1 + OVERSHOOT:
+        raise ValueError(f"weights must lie in [0, 1]; got {smallest:.6g} to {largest:.6g}")
+    codes = np.rint(np.clip(weights, 0, 1) * np.float32(one))
+    if not all_finite:
+        codes[~finite] = nan
+    if masked is not None:
+        codes[np.broadcast_to(masked, codes.shape)] = masked_code
+    return codes
+
+
+def _decode(codes: NDArray[Any], one: int, masked_code: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    codes = np.asarray(codes)
+    weights = codes.astype(np.float32) / np.float32(one)
+    weights[codes > one] = np.nan
+    return weights, codes == masked_code

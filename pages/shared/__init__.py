@@ -1,0 +1,1 @@
+"""What the pages share: the service that computes, state, controls, components, theme."""

@@ -1,0 +1,98 @@
+"""A cache bounded in bytes, shared by threads: who asks for what is being made waits for it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from threading import Lock
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class BoundedCache(Generic[Value]):
+    """Least recently used goes first. A value larger than the whole bound is handed out but not kept.
+
+    `when_gone` is told the key of each value that made room for others; it must not ask this cache for anything.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int,
+        size: Callable[[Value], int],
+        when_gone: Callable[[Hashable], None] = lambda key: None,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._size = size
+        self._when_gone = when_gone
+        self._lock = Lock()
+        self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._coming: dict[Hashable, Future[Value]] = {}
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the kept values take, by their own account; never above the bound."""
+        return self._nbytes
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def peek(self, key: Hashable) -> Value | None:
+        """The value if it is here; counts as use."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of `key`, made by `make` if it is not here. However many threads ask at once, it is made once.
+
+        What `make` raises reaches everybody who waited, and nothing is kept.
+        """
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key][0]
+            coming = self._coming.get(key)
+            future = coming or self._coming.setdefault(key, Future())
+        if coming is not None:
+            return coming.result()
+        try:
+            value = make()
+        except BaseException as error:
+            with self._lock:
+                del self._coming[key]
+            future.set_exception(error)
+            raise
+        with self._lock:
+            del self._coming[key]
+            self._keep(key, value)
+        future.set_result(value)
+        return value
+
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Let go of every value whose key is unwanted."""
+        with self._lock:
+            for key in [key for key in self._kept if unwanted(key)]:
+                self._drop(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep a value that was made elsewhere."""
+        with self._lock:
+            self._keep(key, value)
+
+    def _keep(self, key: Hashable, value: Value) -> None:
+        if key in self._kept:
+            self._nbytes -= self._kept.pop(key)[1]
+        nbytes = self._size(value)
+        if nbytes > self._max_bytes:
+            return
+        self._kept[key] = (value, nbytes)
+        self._nbytes += nbytes
+        while self._nbytes > self._max_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        self._nbytes -= self._kept.pop(key)[1]
+        self._when_gone(key)

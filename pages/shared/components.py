@@ -1,0 +1,88 @@
+"""One typed function per JavaScript view. The views are ES modules in assets/js, loaded by address."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from streamlit.components.v2 import component
+
+from attention_core.view import View
+from pages.shared.routes import ASSETS_URL
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+# Streamlit takes inline code; ours is one line that fetches the real module, so that a rerun does not carry it again.
+_LOADER = """
+export default function (component) {
+  const address = new URL(component.data.assets + "js/%s.js", document.baseURI).href
+  return import(address).then((module) => module.default(component))
+}
+"""
+
+_composer = component("sightline_composer", js=_LOADER % "composer")
+_explorer = component("sightline_explorer", js=_LOADER % "explorer")
+
+
+def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
+    """The text box. It reports {"text", "pair", "target", "nonce"} as state `text` when the visitor commits."""
+    _composer(key=key, data={"assets": ASSETS_URL, **data}, on_text_change=on_text)
+
+
+def explorer(
+    view: View,
+    trace: "Trace",
+    *,
+    key: str,
+    data_key: str,
+    seed: int,
+    link: str | None,
+    from_file: bool,
+    embedded: bool,
+    on_view: Callable[[], None],
+    on_lost: Callable[[], None],
+) -> None:
+    """The atlas and one head. It reports its choice as state `view` once settled, and `lost` when its data are gone.
+
+    The numbers do not travel here: the browser fetches them under `data_key`. `seed` changes when Python changed the
+    view.
+    """
+    shown = {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)}
+    data = {
+        "assets": ASSETS_URL,
+        "key": data_key,
+        "mode": "embed" if embedded else "full",
+        "seed": seed,
+        "select": {name: shown[name] for name in _CHOICE},
+        "options": {name: shown[name] for name in _OPTIONS},
+        "can": {
+            "hide_special": any(token.special for token in (*trace.source_tokens, *trace.target_tokens)),
+            "words": _has_words_of_several_pieces(trace),
+        },
+        "link": link,
+        "link_note": ""
+        if link
+        else "A view of a trace file has no link. Send the file instead."
+        if from_file
+        else "The text is too long for a link. Save the trace file and send that instead.",
+        "echo": shown,
+        "loading": False,
+        "exports": {"svg": True},
+    }
+    _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost)
+
+
+_CHOICE = ("layer", "head", "query", "key")
+_OPTIONS = (
+    "hide_special",
+    "hide_first",
+    "renormalise",
+    "words",
+    "per_head_scale",
+    "threshold",
+    "picture",
+)
+
+
+def _has_words_of_several_pieces(trace: "Trace") -> bool:
+    words = [token.word for token in trace.source_tokens if token.word is not None]
+    return len(set(words)) < len(words)

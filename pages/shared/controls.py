@@ -1,0 +1,169 @@
+"""Controls that every page shares: which model, which text."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from attention_core.catalogue import CATALOGUE, find_card
+from attention_core.view import View
+from pages.shared import components, state, theme
+from pages.shared.routes import ASSETS
+from pages.shared.service import Source, service
+
+
+def model_and_text(view: View) -> None:
+    """The bar on top: text box, model picker with facts, and a place to open a saved trace."""
+    left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="top")
+    with right:
+        _model_picker(view)
+    with left:
+        if state.opened_file():
+            _file_banner()
+        else:
+            _composer(view)
+    for problem in state.problems():
+        st.warning(theme.literal(problem))
+
+
+def _composer(view: View) -> None:
+    model = service().loaded(view.model)
+    facts = model.facts if model else None
+    components.composer(
+        {
+            "text": view.text,
+            "pair": view.pair,
+            "target": view.target,
+            "seed": state.seed(),
+            "count_url": f"sightline/count?model={quote(view.model, safe='')}",
+            "n": None,
+            "limit": facts.context_length if facts else None,
+            "model_name": facts.name if facts else _name(view.model),
+            "examples": gallery(),
+            "can_pair": not (facts and facts.encoder_decoder),
+            "can_target": bool(facts and facts.encoder_decoder),
+            "busy": False,
+        },
+        key="composer",
+        on_text=_commit,
+    )
+
+
+def _commit() -> None:
+    committed = st.session_state["composer"].get("text") or {}
+    text = str(committed.get("text") or "")
+    if text.strip():
+        state.change(
+            text=text,
+            pair=str(committed.get("pair") or ""),
+            target=str(committed.get("target") or ""),
+            query=None,
+            key=None,
+        )
+
+
+def _model_picker(view: View) -> None:
+    options = [card.id for card in CATALOGUE]
+    if view.model not in options:
+        options.append(view.model)
+    if st.session_state.get("frame_model") != view.model:
+        st.session_state["frame_model"] = view.model
+    picker, more = st.columns([4, 1], gap="small", vertical_alignment="bottom")
+    picker.selectbox(
+        "Model",
+        options,
+        format_func=_name,
+        key="frame_model",
+        on_change=_choose_model,
+        accept_new_options=True,
+        help="A model from the list, or type a hub id such as openai-community/gpt2"
+        + (" or a folder of this machine" if service().settings.folders else "")
+        + ".",
+    )
+    with more.popover("⋯", help="About this model; open a saved trace", use_container_width=True):
+        _facts(view.model)
+        _open_trace()
+
+
+def _choose_model() -> None:
+    chosen = st.session_state["frame_model"]
+    if chosen:
+        card = find_card(chosen.strip())
+        st.session_state["file"] = ""
+        state.change(
+            model=card.id if card else chosen.strip(), layer=View().layer, head=View().head, query=None, key=None
+        )
+
+
+def _name(model: str) -> str:
+    card = find_card(model)
+    return card.name if card else model
+
+
+def _facts(name: str) -> None:
+    card = find_card(name)
+    model = service().loaded(name)
+    rows: list[tuple[str, str]] = []
+    if model:
+        facts = model.facts
+        grouped = f" ({facts.n_kv_heads} key/value heads)" if facts.n_kv_heads != facts.n_heads else ""
+        rows += [
+            ("Architecture", facts.architecture),
+            ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
+            ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
+            ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
+            ("Reads at most", f"{facts.context_length:,} tokens" if facts.context_length else "no stated limit"),
+        ]
+    rows.append(("Licence", card.licence if card else "not stated"))
+    if card:
+        rows += [
+            ("Languages", card.languages),
+            ("Weights", f"{card.size_mb:,} MB, " + ("bundled" if card.bundled else "fetched from the hub when chosen")),
+            ("Good for", card.good_for),
+        ]
+    cells = "".join(f"<dt>{theme.escape(term)}</dt><dd>{theme.escape(fact)}</dd>" for term, fact in rows)
+    st.html(f"<h2 class='sl-h'>{theme.escape(_name(name))}</h2><dl class='sl-facts'>{cells}</dl>")
+
+
+def _open_trace() -> None:
+    upload = st.file_uploader(
+        "Open a saved trace", type=["safetensors"], key="frame_trace", help="A file that was made with Save → Trace."
+    )
+    if upload is None or st.session_state.get("frame_trace_seen") == upload.file_id:
+        return
+    st.session_state["frame_trace_seen"] = upload.file_id
+    from attention_core.saved import TraceFileError
+
+    try:
+        source: Source = service().open_file(upload.getvalue())
+    except TraceFileError as error:
+        st.error(theme.literal(str(error)))
+        return
+    state.show_file(source)
+    st.rerun()
+
+
+def _file_banner() -> None:
+    trace = service().trace(Source("", "", file=state.opened_file()))
+    with st.container(key="frame_file", border=True):
+        st.text(f"A saved trace of {trace.facts.name}:")
+        st.code(trace.text[:2_000], language=None, wrap_lines=True)
+        st.button("Back to the text box", key="frame_close_file", on_click=state.close_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One sentence of the gallery."""
+
+    text: str
+    pair: str
+
+
+@cache
+def gallery() -> list[dict[str, Any]]:
+    """The example sentences, each with what to look for."""
+    file = ASSETS / "examples" / "gallery.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []

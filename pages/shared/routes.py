@@ -1,0 +1,232 @@
+"""HTTP beside Streamlit: the views' modules, pictures as bytes, token counts, downloads.
+
+Numbers travel here and not over the websocket because a response is compressed once and shared by a whole class, and
+the browser fetches what it shows when it shows it. Keys in the addresses are unguessable; an unknown one answers 410
+and the page asks Python again.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from pages.shared.service import Gone, service
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+SERVED = ("js", "css")  # the only folders of assets/ that the network sees
+MAX_COUNTED_BYTES = 200_000
+
+_FOREVER = "public, max-age=31536000, immutable"
+_PRIVATE_FOREVER = "private, max-age=86400, immutable"
+
+
+def _version() -> str:
+    """Changes with any file a browser may have kept, so that addresses can be cached for ever."""
+    digest = hashlib.sha256()
+    for folder in SERVED:
+        for file in sorted((ASSETS / folder).glob("*")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+ASSETS_URL = f"assets/{_version()}/"
+
+
+class _Cached(StaticFiles):
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = _FOREVER
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def routes() -> list[BaseRoute]:
+    """Everything that the app serves beside Streamlit's own pages."""
+    assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
+    data = "/sightline/data/{key}"
+    return [
+        *assets,
+        Route("/sightline/count", count, methods=["POST"]),
+        Route(data + "/overview", overview),
+        Route(data + "/head/{layer}/{head}", head),
+        Route(data + "/line/{layer}/{head}/{axis}/{index:int}", line),
+        Route(data + "/tile/{layer}/{head}/{row0:int}/{col0:int}", tile),
+        Route(data + "/export/trace.safetensors", trace_file),
+        Route(data + "/export/script.py", script),
+        Route(data + "/export/{layer}/{head}/{name}", export),
+    ]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _answering(build: Callable[[Request], Response]) -> Endpoint:
+    """Run a blocking endpoint in a thread, and answer what went wrong in plain words."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            response = await run_in_threadpool(build, request)
+        except Gone as error:
+            response = JSONResponse({"error": str(error)}, status_code=410)
+        except ValueError as error:
+            response = JSONResponse({"error": str(error)}, status_code=404)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return endpoint
+
+
+def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any], bytes]) -> Response:
+    body = service().packed(request.path_params["key"], part, make)
+    headers = {"Cache-Control": _PRIVATE_FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = gzip.decompress(body)
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _layer(request: Request) -> int | str:
+    layer = request.path_params["layer"]
+    return int(layer) if layer.isdecimal() else layer
+
+
+def _head(request: Request) -> Any:
+    head = request.path_params["head"]
+    return int(head) if head.isdecimal() else head
+
+
+@_answering
+def overview(request: Request) -> Response:
+    from attention_core import pictures
+
+    return _packed(request, ("overview",), pictures.overview)
+
+
+@_answering
+def head(request: Request) -> Response:
+    from attention_core import pictures
+
+    layer, head = _layer(request), _head(request)
+    return _packed(
+        request, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
+    )
+
+
+@_answering
+def line(request: Request) -> Response:
+    from attention_core import pictures
+
+    layer, head, index = _layer(request), _head(request), request.path_params["index"]
+    axis: Literal["query", "key"] = "key" if request.path_params["axis"] == "key" else "query"
+    return _packed(
+        request,
+        ("line", layer, head, axis, index),
+        lambda trace, reading: pictures.line_pack(trace, reading, layer, head, axis, index),
+    )
+
+
+@_answering
+def tile(request: Request) -> Response:
+    from attention_core import pictures
+
+    layer, head = _layer(request), _head(request)
+    row0, col0 = request.path_params["row0"], request.path_params["col0"]
+    return _packed(
+        request,
+        ("tile", layer, head, row0, col0),
+        lambda trace, reading: pictures.tile_pack(trace, reading, layer, head, row0, col0),
+    )
+
+
+async def count(request: Request) -> Response:
+    """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}."""
+    body = await request.body()
+    if len(body) > MAX_COUNTED_BYTES:
+        return JSONResponse({"error": "The text is too long to count while typing."}, status_code=413)
+    try:
+        asked = json.loads(body)
+        text, pair = str(asked["text"]), str(asked.get("pair") or "")
+    except (ValueError, TypeError, KeyError):
+        return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
+    model = service().loaded(request.query_params.get("model", ""))
+    if model is None:
+        return JSONResponse({"error": "The model is not loaded."}, status_code=404)
+    from attention_core.capturing import count_tokens
+
+    counted = await run_in_threadpool(count_tokens, model, text, pair or None)
+    return JSONResponse(
+        {
+            "n": counted.n_tokens,
+            "limit": model.facts.context_length,
+            "cut_from": counted.cut_from,
+            "specials": counted.n_special,
+        }
+    )
+
+
+def _download(body: str | bytes, media_type: str, name: str) -> Response:
+    return Response(
+        body, media_type=media_type, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+    )
+
+
+@_answering
+def export(request: Request) -> Response:
+    """One picture as SVG, CSV or NPZ."""
+    from attention_core.downloads import EXPORTS
+
+    name = request.path_params["name"]
+    if name not in EXPORTS:
+        raise ValueError(f"there is no download {name!r}")
+    media_type, make = EXPORTS[name]
+    picture = service().picture(request.path_params["key"])
+    trace = service().trace(picture.source)
+    layer, head = _layer(request), _head(request)
+    body = make(trace, picture.reading(), layer, head)
+    return _download(body, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
+
+
+@_answering
+def trace_file(request: Request) -> Response:
+    """The whole trace, to be opened again without the model."""
+    from attention_core.saved import trace_bytes
+
+    picture = service().picture(request.path_params["key"])
+    return _download(
+        trace_bytes(service().trace(picture.source)), "application/octet-stream", "sightline-trace.safetensors"
+    )
+
+
+@_answering
+def script(request: Request) -> Response:
+    """The code that makes this view."""
+    from dataclasses import replace
+
+    from attention_core.export import script as script_of
+    from attention_core.view import from_params
+
+    picture = service().picture(request.path_params["key"])
+    chosen, _ = from_params(dict(request.query_params))
+    source = picture.source
+    view = replace(
+        chosen,
+        model=source.model,
+        text=source.text,
+        pair=source.pair,
+        target=source.target,
+        hide_special=picture.hide_special,
+        hide_first=picture.hide_first,
+        renormalise=picture.renormalise,
+        words=picture.words,
+    )
+    return _download(script_of(view), "text/x-python", "sightline-view.py")

@@ -1,0 +1,245 @@
+"""The one place where models run. Visitors' threads and HTTP routes share it; it knows nothing of Streamlit.
+
+One worker thread runs loads and forward passes in order of arrival; the same text and model is computed once for
+everybody. Models, traces and finished pictures stay in caches bounded in bytes.
+"""
+
+import gzip
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from attention_core.view import View
+from pages.shared.bounded import BoundedCache
+from pages.shared.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from attention_core.models import LoadedModel
+    from attention_core.reading import Reading
+    from attention_core.trace import Trace
+
+Result = TypeVar("Result")
+
+KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a trace is made from: a text in a model, or a trace file that a visitor opened."""
+
+    model: str
+    text: str
+    pair: str = ""
+    target: str = ""
+    file: str = ""  # sha256 of an opened trace file; the other fields are then empty
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A source and how its weights are read."""
+
+    source: Source
+    hide_special: bool = False
+    hide_first: bool = False
+    renormalise: bool = False
+    words: bool = False
+
+    def reading(self) -> "Reading":
+        from attention_core.reading import Reading
+
+        return Reading(self.hide_special, self.hide_first, self.renormalise, self.words)
+
+
+def picture_of(view: View, file: str = "") -> Picture:
+    """The picture that a view shows."""
+    source = Source("", "", file=file) if file else Source(view.model, view.text, view.pair, view.target)
+    return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words)
+
+
+class Gone(LookupError):
+    """The data behind a key is no longer here: the page has to be asked for it again."""
+
+
+class Service:
+    """Loads, captures and packs, for all visitors of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="forward")
+        self._packer = ThreadPoolExecutor(2, thread_name_prefix="pack")
+        self._traces: BoundedCache[Trace] = BoundedCache(settings.trace_bytes, _trace_bytes)
+        # A trace keeps its model alive (the proof asks it), so a model that makes room takes its traces along.
+        self._models: BoundedCache[LoadedModel] = BoundedCache(
+            settings.model_bytes,
+            lambda model: model.nbytes,
+            when_gone=lambda name: self._traces.drop(lambda key: isinstance(key, Source) and key.model == name),
+        )
+        self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
+        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, lambda picture: 500 + 4 * len(picture.source.text))
+        self._secret = secrets.token_bytes(32)
+        self._progress: dict[str, str] = {}
+        self._started: Future[None] | None = None
+        self._lock = Lock()
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """Loads and forward passes that are running or waiting for their turn."""
+        return self._waiting
+
+    def start(self) -> "Future[None]":
+        """Import torch, load the first model and run it once, in the worker; later calls return the same future."""
+        with self._lock:
+            if self._started is None:
+                self._started = self._worker.submit(self._warm)
+            return self._started
+
+    def model(self, name: str) -> "LoadedModel":
+        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
+        self.start().result()
+        return self._models.get(name, lambda: self._in_turn(self._load, name))
+
+    def loaded(self, name: str) -> "LoadedModel | None":
+        """The model if it is in memory."""
+        return self._models.peek(name)
+
+    def progress(self, name: str) -> str:
+        """What loading this model is doing, as a sentence; empty when it is not being loaded."""
+        return self._progress.get(name, "")
+
+    def trace(self, source: Source) -> "Trace":
+        """The trace of a source: cached, or computed by the worker when its turn comes.
+
+        Raises ModelError or CaptureError with a plain sentence, or Gone for an opened file that was evicted.
+        """
+        return self._traces.get(source, lambda: self._capture(source))
+
+    def open_file(self, data: bytes) -> Source:
+        """Open a trace file and keep it for this process's lifetime or until it is evicted.
+
+        Raises attention_core.saved.TraceFileError with a plain sentence.
+        """
+        from attention_core.saved import load_trace
+
+        source = Source("", "", file=hashlib.sha256(data).hexdigest())
+        self._traces.get(source, lambda: load_trace(data))
+        return source
+
+    def key(self, picture: Picture) -> str:
+        """An unguessable name for a picture's data, the same for every visitor of this process."""
+        message = repr(asdict(picture)).encode("utf-8", "surrogatepass")
+        key = hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:40]
+        self._keys.put(key, picture)
+        return key
+
+    def picture(self, key: str) -> Picture:
+        """What a key stands for. Raises Gone if it is not known (any more)."""
+        picture = self._keys.peek(key)
+        if picture is None:
+            raise Gone("this picture is no longer here")
+        return picture
+
+    def packed(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], bytes]") -> bytes:
+        """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
+        picture = self.picture(key)
+        return self._packs.get((key, part), lambda: self._pack(picture, make))
+
+    def prepare(self, picture: Picture, layer: int | str, head: int | str) -> None:
+        """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
+        from attention_core import pictures
+
+        key = self.key(picture)
+
+        def make() -> None:
+            self.packed(key, ("overview",), pictures.overview)
+            self.packed(
+                key, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
+            )
+
+        self._packer.submit(make)
+
+    def _in_turn(self, job: Callable[..., Result], *arguments: object) -> Result:
+        with self._lock:
+            self._waiting += 1
+        try:
+            return self._worker.submit(job, *arguments).result()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _pack(self, picture: Picture, make: "Callable[[Trace, Reading], bytes]") -> bytes:
+        # Level 1: attention compresses to a third in 10 ms a megabyte; higher levels take ten times as long for a
+        # tenth.
+        return gzip.compress(make(self.trace(picture.source), picture.reading()), compresslevel=1, mtime=0)
+
+    def _capture(self, source: Source) -> "Trace":
+        if source.file:
+            raise Gone("Open the trace file again: the server no longer has it.")
+        model = self.model(source.model)
+        return self._in_turn(self._run, model, source)
+
+    def _run(self, model: "LoadedModel", source: Source) -> "Trace":
+        from attention_core import capture
+
+        return capture(model, source.text, source.pair or None, source.target or None)
+
+    def _load(self, name: str) -> "LoadedModel":
+        from attention_core import load_model
+
+        def report(sentence: str) -> None:
+            self._progress[name] = sentence
+
+        try:
+            return load_model(name, allow_folders=self._may_open_folder(name), progress=report)
+        finally:
+            self._progress.pop(name, None)
+
+    def _may_open_folder(self, name: str) -> bool:
+        # The operator's own choice of a first model is always allowed.
+        return self.settings.folders or name == self.settings.model
+
+    def _warm(self) -> None:
+        import gc
+
+        import torch
+        from transformers.utils import logging
+
+        from attention_core import ModelError, capture
+
+        torch.set_num_threads(self.settings.threads)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        name = self.settings.model
+        # Not through `_models.get`: this is the worker, and a visitor who asked first would wait for it to take his
+        # job.
+        try:
+            model = self._load(name)
+        except ModelError:
+            return  # whoever asks for this model is told why
+        self._models.put(name, model)
+        capture(model, "warm up")
+        # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
+        gc.collect()
+        gc.freeze()
+
+
+def _trace_bytes(trace: "Trace") -> int:
+    return trace.nbytes + 2_000 * (len(trace.source_tokens) + len(trace.target_tokens))
+
+
+_service: Service | None = None
+_service_lock = Lock()
+
+
+def service() -> Service:
+    """The service of this process, made when it is first asked for."""
+    global _service
+    with _service_lock:
+        if _service is None:
+            _service = Service(from_environment())
+        return _service

@@ -1,0 +1,184 @@
+"""What a visitor is looking at, kept in one place and mirrored in the address.
+
+The session owns one `View`. The browser reports its choices once they have settled; only this module writes the
+address.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import streamlit as st
+
+from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params
+from pages.shared.service import Gone, Source, picture_of, service
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+Result = TypeVar("Result")
+
+_OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
+
+# Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
+_waiters = ThreadPoolExecutor(256, thread_name_prefix="waiter")
+
+
+def open_view() -> View:
+    """The view of this visitor; from the address when it is new there (first run, a link, the Back button)."""
+    ours = _address()
+    if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
+        view, problems = from_params(ours)
+        _set(view)
+        st.session_state["problems"] = problems
+        st.session_state["written"] = ours
+        st.session_state["file"] = ""
+    return st.session_state["view"]
+
+
+def change(**values: Any) -> None:
+    """Change the view from Python; the browser's views take it over."""
+    _set(replace(st.session_state["view"], **values))
+
+
+def take_report() -> None:
+    """Take over what the browser reports and already shows. Unknown or bad values are left out."""
+    chosen: Mapping[str, Any] = st.session_state["explorer"].get("view") or {}
+    names = {field.name for field in fields(View)} - {"model", "text", "pair", "target"}
+    params = to_params(st.session_state["view"])
+    for name in names & set(chosen):
+        value = chosen[name]
+        if value is None:
+            params.pop(PARAMETERS[name], None)
+        elif isinstance(value, bool | int | float | str):
+            params[PARAMETERS[name]] = str(int(value)) if isinstance(value, bool) else str(value)
+    st.session_state["view"], _ = from_params(params)
+
+
+def seed() -> int:
+    """Grows whenever Python changed the view: the browser then takes the view from the data."""
+    return st.session_state["seed"]
+
+
+def problems() -> tuple[str, ...]:
+    """Sentences about the link that was opened."""
+    return st.session_state.get("problems", ())
+
+
+def opened_file() -> str:
+    """sha256 of the trace file this visitor opened, or ""."""
+    return st.session_state.get("file", "")
+
+
+def show_file(source: Source) -> None:
+    """Look at an opened trace file."""
+    st.session_state["file"] = source.file
+    change(layer=0, head=0, query=None, key=None)
+
+
+def close_file() -> None:
+    """Back to the text."""
+    st.session_state["file"] = ""
+    change(layer=View().layer, head=View().head, query=None, key=None)
+
+
+def shown() -> Source | None:
+    """What this visitor was shown last, if anything."""
+    return st.session_state.get("shown")
+
+
+def fall_back() -> View:
+    """Look again at what was shown before something failed; the text box keeps what was typed."""
+    source = st.session_state["shown"]
+    st.session_state["file"] = source.file
+    before = st.session_state["view"]
+    if not source.file:
+        before = replace(before, model=source.model, text=source.text, pair=source.pair, target=source.target)
+    st.session_state["view"] = before
+    return before
+
+
+def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str]":
+    """The trace that a view shows, or None and a plain sentence why there is none.
+
+    While it is waited for, `say` is given a sentence about what for.
+    """
+    source = picture_of(view, opened_file()).source
+
+    def while_waiting() -> None:
+        ahead = service().waiting - 1
+        others = f"{ahead} other text{'s' if ahead > 1 else ''} first …" if ahead > 0 else "The model is reading …"
+        starting = "" if service().start().done() else "Starting the computing engine …"
+        say(service().progress(view.model) or starting or others)
+
+    wait(service().start().result, while_waiting)
+    from attention_core import ModelError  # the worker has imported torch by now; the page's frame did not wait for it
+    from attention_core.capturing import CaptureError
+
+    try:
+        trace = wait(lambda: service().trace(source), while_waiting)
+    except (ModelError, CaptureError, Gone) as error:
+        return None, str(error)
+    except ValueError as error:  # an architecture with a term that the formula does not know: refused by name
+        return None, f"This model cannot be shown: {error}."
+    st.session_state["shown"] = source
+    return trace, ""
+
+
+def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
+    """The view with a layer, head and tokens that this trace has, and a sentence for each change."""
+    from attention_core.pictures import groups
+    from attention_core.reading import Reading, items
+
+    layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]
+    sizes = {group.name.removeprefix("all:"): layers[group.layers[0]][1:] for group in groups(trace)}
+    fitted, sentences = clamp(view, layers, sizes)
+    try:
+        for tokens in filter(None, (trace.source_tokens, trace.target_tokens)):
+            items(tokens, Reading(fitted.hide_special, fitted.hide_first))
+    except ValueError as error:
+        fitted = replace(fitted, hide_special=False, hide_first=False)
+        sentences = (*sentences, str(error))
+    if fitted != view:
+        _set(fitted)
+    return fitted, sentences
+
+
+def write_address(view: View) -> str | None:
+    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
+    made = None if opened_file() else link(view)
+    params = to_params(view) if made else {}
+    if params != _address():
+        kept = {name: st.query_params[name] for name in st.query_params if name not in _OURS}
+        st.query_params.from_dict({**kept, **params})
+    st.session_state["written"] = params
+    return made
+
+
+def wait(job: Callable[[], Result], while_waiting: Callable[[], None]) -> Result:
+    """Wait for `job` in another thread; after 0.3 s call `while_waiting` four times a second.
+
+    Streamlit stops this thread inside `while_waiting` if the visitor asks for something else or leaves.
+    """
+    future = _waiters.submit(job)
+    try:
+        return future.result(timeout=0.3)
+    except NotYet:
+        pass
+    while True:
+        while_waiting()
+        try:
+            return future.result(timeout=0.25)
+        except NotYet:
+            continue
+
+
+def _address() -> dict[str, str]:
+    return {name: st.query_params[name] for name in st.query_params if name in _OURS}
+
+
+def _set(view: View) -> None:
+    st.session_state["view"] = view
+    st.session_state["seed"] = st.session_state.get("seed", 0) + 1

@@ -1,0 +1,67 @@
+"""The look, decided once: the core's palette as CSS variables, sizes, spacing, the page frame's few rules.
+
+Colours are written with light-dark(), so the page follows the visitor's theme without asking Python.
+"""
+
+import html
+import re
+from functools import cache
+
+import streamlit as st
+
+from attention_core import palette
+from pages.shared.routes import ASSETS
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def apply(*, large: bool = False) -> None:
+    """Put the variables and the page's style sheet into the page; `large` is the projector's size."""
+    st.html(f"<style>{_variables(large)}{_page_css()}</style>")
+
+
+def escape(text: str) -> str:
+    """Text from outside as literal text for `st.html`."""
+    return html.escape(text)
+
+
+def literal(text: str) -> str:
+    """Text from outside as literal text in a Markdown label: every ASCII punctuation mark escaped."""
+    return _PUNCTUATION.sub(r"\\\1", text)
+
+
+def _variables(large: bool) -> str:
+    pairs = {
+        "query": palette.QUERY,
+        "key": palette.KEY,
+        "value": palette.VALUE,
+        "output": palette.OUTPUT,
+        "paper": palette.PAPER,
+        "panel": palette.PANEL,
+        "ink": palette.INK,
+        "ink-2": palette.INK_2,
+        "line": palette.LINE,
+        "focus": palette.FOCUS,
+        "ok": palette.OK,
+        "bad": palette.BAD,
+        "mask": palette.MASK,
+        "nan": palette.NAN,
+    }
+    colours = {name: f"light-dark({pair.light}, {pair.dark})" for name, pair in pairs.items()}
+    ramp = {
+        f"ramp-{i}": f"light-dark({light}, {dark})"
+        for i, (light, dark) in enumerate(zip(palette.RAMP_LIGHT, palette.RAMP_DARK, strict=True))
+    }
+    sizes = {
+        "mono": palette.MONO,
+        "ui": palette.UI,
+        "size": "18px" if large else "14px",
+        "gap": "8px",
+    }
+    body = "".join(f"--sl-{name}:{value};" for name, value in {**colours, **ramp, **sizes}.items())
+    return f":root{{{body}}}"
+
+
+@cache
+def _page_css() -> str:
+    return (ASSETS / "css" / "page.css").read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What Sightline costs, measured on the machine in front of you: `make bench`."""

@@ -1,0 +1,286 @@
+"""Capture against transformers' own eager attention, on tiny random models of many families and on MiniLM."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+import torch
+from transformers import AttentionMaskInterface, AutoModel
+
+from attention_core import attention_functions, capture, load_model
+from attention_core.capturing import CaptureError, count_tokens
+from attention_core.masks import CAUSAL, EVERYTHING, Band
+from attention_core.models import wrap_model
+from tests import tiny
+
+GALLERY = json.loads((Path(__file__).parents[1] / "assets/examples/gallery.json").read_text(encoding="utf-8"))
+DECODER_TEXT = "the dog slept and then it ran"  # 7 words
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return load_model("minilm")
+
+
+@pytest.fixture(scope="module")
+def eager_minilm(minilm):
+    """The same weights in a second model, with transformers' own eager attention."""
+    return AutoModel.from_pretrained(minilm.model.config.name_or_path, attn_implementation="eager").eval()
+
+
+def assert_proven(trace):
+    for layer, of_layer in enumerate(trace.layers):
+        for head in range(of_layer.n_heads):
+            checks = trace.proof(layer, head)
+            assert {check.name for check in checks} == {"mask", "weights", "output"}
+            failed = [check for check in checks if not check.holds]
+            assert not failed, f"layer {layer} head {head}: {failed}"
+
+
+def eager_attentions(model, trace):
+    """Weights as transformers returns them, in the order of the trace's layers."""
+    inputs = {"input_ids": torch.tensor([[token.id for token in trace.source_tokens]])}
+    if trace.target_tokens:
+        inputs["decoder_input_ids"] = torch.tensor([[token.id for token in trace.target_tokens]])
+    if trace.pair:
+        second = [token.special for token in trace.source_tokens].index(True, 1) + 1
+        types = [int(i >= second) for i in range(len(trace.source_tokens))]
+        inputs["token_type_ids"] = torch.tensor([types])
+    with torch.no_grad():
+        found = model(**inputs, output_attentions=True)
+    if not trace.target_tokens:
+        return [weights[0] for weights in found.attentions]
+    named = {
+        "encoder self": list(found.encoder_attentions),
+        "decoder self": list(found.decoder_attentions),
+        "cross": list(found.cross_attentions),
+    }
+    return [named[layer.kind][layer.index][0] for layer in trace.layers]
+
+
+@pytest.mark.parametrize("name", tiny.FAMILIES)
+def test_weights_are_those_of_a_separately_built_eager_model(name):
+    model = tiny.family(name)
+    trace = capture(model, tiny.SENTENCE, target=DECODER_TEXT if model.facts.encoder_decoder else None)
+    assert_proven(trace)
+    eager = tiny.bare(name)
+    eager.load_state_dict(model.model.state_dict())
+    eager.set_attn_implementation("eager")
+    for index, expected in enumerate(eager_attentions(eager, trace)):
+        torch.testing.assert_close(trace.layers[index].all_weights(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("example", GALLERY, ids=lambda example: example["id"])
+def test_the_proof_holds_for_all_72_heads_of_minilm(minilm, eager_minilm, example):
+    trace = capture(minilm, example["text"], example.get("pair") or None)
+    assert sum(layer.n_heads for layer in trace.layers) == 72
+    assert_proven(trace)
+    for index, expected in enumerate(eager_attentions(eager_minilm, trace)):
+        torch.testing.assert_close(trace.layers[index].all_weights(), expected, atol=1e-5, rtol=0)
+
+
+def test_capture_leaves_the_models_result_as_it_was():
+    """Bit by bit what plain SDPA gives."""
+    model = tiny.family("bert")
+    plain = tiny.bare("bert")
+    ids = torch.tensor([[2, 5, 6, 7, 3]])
+    with torch.inference_mode():
+        assert torch.equal(model.model(ids).last_hidden_state, plain(ids).last_hidden_state)
+
+
+@pytest.mark.parametrize(
+    ("name", "masks"),
+    [
+        ("bert", [EVERYTHING, EVERYTHING]),
+        ("gpt2", [CAUSAL, CAUSAL]),
+        ("mistral", [Band(3, 0), Band(3, 0)]),
+        ("gemma2", [Band(3, 0), CAUSAL]),
+        ("modernbert", [EVERYTHING, Band(3, 3)]),
+    ],
+)
+def test_a_mask_is_kept_as_a_rule(name, masks):
+    assert [layer.mask for layer in capture(tiny.family(name), tiny.SENTENCE).layers] == masks
+
+
+def test_without_its_mask_function_a_causal_model_would_look_ahead(monkeypatch):
+    """transformers drops the causal mask in silence then: the reason why both are registered. The proof notices."""
+    model = tiny.family("gemma2")  # eager: nothing but the mask keeps it causal
+    monkeypatch.delitem(AttentionMaskInterface._global_mapping, attention_functions.EAGER)
+    trace = capture(model, tiny.SENTENCE)
+    proofs = [trace.proof(layer, head) for layer in range(2) for head in range(6)]
+    assert not all(check.holds for checks in proofs for check in checks)
+
+
+def test_grouped_heads_share_keys():
+    layer = capture(tiny.family("llama"), tiny.SENTENCE).layers[0]
+    assert (layer.n_heads, layer.n_kv_heads) == (6, 2)
+    assert [layer.kv_head(head) for head in range(6)] == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("gemma2", {"softcap": None}),
+        ("gpt-oss", {"sink_logit": None}),
+        ("t5", {"bias": None}),
+        ("t5", {"scale": 0.4}),
+        ("mistral", {"mask": CAUSAL}),
+        ("gpt2", {"mask": EVERYTHING}),
+        ("bert", {"scale": 1.0}),
+    ],
+)
+def test_leaving_a_term_out_makes_the_proof_fail(name, changes):
+    model = tiny.family(name)
+    trace = capture(model, tiny.SENTENCE, target=DECODER_TEXT if model.facts.encoder_decoder else None)
+    faulty = replace(trace.layers[0], **changes)
+    trace = replace(trace, layers=(faulty, *trace.layers[1:]))
+    failed = {check.name for head in range(faulty.n_heads) for check in trace.proof(0, head) if not check.holds}
+    assert "weights" in failed
+
+
+def test_a_changed_value_turns_output_red_and_nothing_else():
+    trace = capture(tiny.family("bert"), tiny.SENTENCE)
+    v = trace.layers[0].v.clone()
+    v[1, 4, 2] += 0.5
+    trace = replace(trace, layers=(replace(trace.layers[0], v=v), *trace.layers[1:]))
+    assert [check.name for check in trace.proof(0, 1) if not check.holds] == ["output"]
+    assert all(check.holds for check in trace.proof(0, 0))
+
+
+def test_an_unknown_keyword_is_refused_by_name(monkeypatch):
+    model = tiny.family("bert")
+    real = attention_functions.sdpa_attention_forward
+    monkeypatch.setattr(
+        attention_functions, "sdpa_attention_forward", lambda *args, twist=None, **kw: real(*args, **kw)
+    )
+    forward = type(model.model.encoder.layer[0].attention.self).forward
+    monkeypatch.setattr(
+        type(model.model.encoder.layer[0].attention.self),
+        "forward",
+        lambda self, *args, **kwargs: forward(self, *args, **{**kwargs, "twist": 0.3}),
+    )
+    with pytest.raises(ValueError, match="'twist'"):
+        capture(model, tiny.SENTENCE)
+
+
+def test_an_encoder_decoder_has_three_kinds_of_layers():
+    trace = capture(tiny.family("bart"), tiny.SENTENCE, target=DECODER_TEXT)
+    assert [(layer.kind, layer.index) for layer in trace.layers] == [
+        ("encoder self", 0),
+        ("encoder self", 1),
+        ("decoder self", 0),
+        ("cross", 0),
+    ]
+    assert [(layer.n_query, layer.n_key) for layer in trace.layers] == [(12, 12), (12, 12), (8, 8), (8, 12)]
+    assert [token.text for token in trace.query_tokens(3)][:3] == ["[CLS]", "the", "dog"]
+    assert [token.text for token in trace.key_tokens(3)][:3] == ["[CLS]", "the", "cat"]
+
+
+def test_a_decoder_without_text_starts_with_its_start_token():
+    trace = capture(tiny.family("bart"), tiny.SENTENCE)
+    assert [token.text for token in trace.target_tokens] == ["[CLS]"]
+    assert [layer.kind for layer in trace.layers[2:]] == ["decoder self", "cross"]
+
+
+def test_albert_calls_one_module_many_times_and_each_call_is_a_layer():
+    trace = capture(tiny.family("albert"), tiny.SENTENCE)
+    assert [layer.index for layer in trace.layers] == [0, 1]
+    assert not torch.equal(trace.layers[0].q, trace.layers[1].q)
+
+
+def test_two_sentences_are_read_as_a_pair():
+    trace = capture(tiny.family("bert"), "the cat sat", "a dog ran")
+    assert [token.text for token in trace.tokens] == "[CLS] the cat sat [SEP] a dog ran [SEP]".split()
+    assert [token.word for token in trace.tokens if token.word is not None] == sorted(
+        {token.word for token in trace.tokens if token.word is not None}
+    )
+
+
+def test_a_text_over_the_limit_is_cut_and_says_where():
+    model = wrap_model(tiny.bare("bert"), tiny.tokenizer(limit=7))
+    trace = capture(model, tiny.SENTENCE)
+    assert [token.text for token in trace.tokens] == "[CLS] the cat sat on a [SEP]".split()
+    assert trace.notes == ("The model reads at most 7 tokens: 5 of 12 were cut, up to “the cat sat on a”.",)
+    counted = count_tokens(model, tiny.SENTENCE)
+    assert (counted.n_tokens, counted.n_special, counted.cut_from) == (12, 2, len("the cat sat on a"))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t", "\x00\x01"])
+def test_a_text_without_tokens_is_refused_with_a_sentence(text):
+    with pytest.raises(CaptureError, match="Type at least one word"):
+        capture(tiny.family("bert"), text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "$x$ **b** :smile:", "\ud800 cat", "שלום عالم", "👩‍👩‍👧 🇩🇪", "cat\x07 sat\x00"],
+)
+def test_any_text_is_data(minilm, text):
+    trace = capture(minilm, text)
+    assert len(trace.tokens) > 2
+    assert_proven(trace)
+
+
+def test_an_unknown_word_is_shown_as_unknown_and_not_dropped():
+    trace = capture(tiny.family("bart"), "the zebra sat", target="the zebra sat")
+    assert [token.text for token in trace.source_tokens] == ["[CLS]", "the", "[UNK]", "sat", "[SEP]"]
+    assert [token.text for token in trace.target_tokens] == ["[CLS]", "the", "[UNK]", "sat"]
+    assert not trace.source_tokens[2].special
+
+
+def run_two_texts_over_one_model(runs: int) -> int:
+    """How many of `runs` captures in each of two threads saw another text's tensors."""
+    model = tiny.family("gpt2", n_embd=15)
+    texts = ["the cat sat on a mat", "a dog ran far away"]
+    expected = [capture(model, text) for text in texts]
+    start = Barrier(2)
+
+    def visitor(which: int) -> int:
+        start.wait()
+        mixed = 0
+        for _ in range(runs):
+            trace = capture(model, texts[which])
+            same = len(trace.layers) == 2 and all(
+                ours.q.shape == theirs.q.shape and torch.equal(ours.q, theirs.q)
+                for ours, theirs in zip(trace.layers, expected[which].layers, strict=True)
+            )
+            mixed += not same
+        return mixed
+
+    with ThreadPoolExecutor(2) as visitors:
+        return sum(visitors.map(visitor, [0, 1]))
+
+
+def test_two_threads_over_one_model_never_mix():
+    assert run_two_texts_over_one_model(200) == 0
+
+
+class _GlobalVariable:
+    """What a ContextVar would be without its context."""
+
+    def __init__(self) -> None:
+        self.value = None
+
+    def get(self):
+        return self.value
+
+    def set(self, value):
+        before, self.value = self.value, value
+        return before
+
+    def reset(self, before) -> None:
+        self.value = before
+
+
+def test_the_test_before_this_one_can_fail(monkeypatch):
+    """The same run with a global collector mixes texts up, so the two threads really do overlap."""
+    from attention_core import capturing
+
+    shared = _GlobalVariable()
+    monkeypatch.setattr(attention_functions, "collector", shared)
+    monkeypatch.setattr(capturing, "collector", shared)
+    with pytest.raises((AssertionError, CaptureError, ValueError)):
+        assert run_two_texts_over_one_model(200) == 0

@@ -1,0 +1,71 @@
+import csv
+import io
+import runpy
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+from attention_core import capture, load_model
+from attention_core.downloads import EXPORTS, atlas_html
+from attention_core.export import script
+from attention_core.reading import Reading
+from attention_core.view import View
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return capture(tiny.family("llama"), tiny.SENTENCE)
+
+
+def test_the_csv_reads_back_as_the_weights(trace):
+    rows = list(csv.reader(io.StringIO(EXPORTS["weights.csv"][1](trace, Reading(), 0, 1))))
+    assert rows[1][0] == "[CLS] [0]"
+    cells = np.array([[float(cell or "nan") for cell in row[1:]] for row in rows[1:]])
+    weights = trace.weights(0, 1).numpy()
+    allowed = np.tri(12, dtype=bool)
+    np.testing.assert_array_equal(cells[allowed].astype(np.float32), weights[allowed])
+    assert np.isnan(cells[~allowed]).all()
+
+
+def test_the_npz_reads_back_as_the_weights(trace):
+    archive = np.load(io.BytesIO(EXPORTS["weights.npz"][1](trace, Reading(), 0, 1)), allow_pickle=False)
+    np.testing.assert_array_equal(archive["weights"], trace.weights(0, 1).numpy())
+    assert archive["query"][1] == "the"
+    assert str(archive["head"]) == "1"
+
+
+@pytest.mark.parametrize(("head", "sentence"), [(1, "each row sums to 1"), ("max", "row looks at column")])
+def test_the_svg_is_xml_that_says_what_it_shows(trace, head, sentence):
+    picture = EXPORTS["heatmap.svg"][1](trace, Reading(), 0, head)
+    text = "".join(ElementTree.fromstring(picture).itertext())  # noqa: S314 - our own output
+    assert sentence in text
+    assert ("each row sums to 1" in text) == (head == 1)
+
+
+def test_a_notebook_shows_the_atlas_and_a_head(trace):
+    ElementTree.fromstring(atlas_html(trace))  # noqa: S314
+    assert trace._repr_html_() == atlas_html(trace)
+    assert "head 1" in trace.picture(0, 1)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(),
+        View(query=9, hide_special=True, renormalise=True),
+        View(layer="all:encoder:self", head="mean", words=True),
+        View(text='a "quoted" \\ text\n""" # $x$', pair="second", head="max"),
+    ],
+)
+def test_the_script_of_a_view_runs_and_prints_its_numbers(view, tmp_path, capsys):
+    file = tmp_path / "view.py"
+    file.write_text(script(view), encoding="utf-8")
+    ran = runpy.run_path(str(file))
+    printed = capsys.readouterr().out
+    assert "checks hold" in printed
+    model = load_model("minilm")
+    trace = capture(model, view.text, view.pair or None)
+    assert torch.equal(ran["trace"].layers[2].q, trace.layers[2].q)

@@ -1,0 +1,86 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+
+from attention_core import capture, load_trace, save_trace
+from attention_core.saved import FORMAT, TraceFileError, trace_bytes
+from tests import tiny
+
+DECODER_TEXT = "the dog slept"
+
+
+def captured(name):
+    model = tiny.family(name)
+    return capture(model, tiny.SENTENCE, target=DECODER_TEXT if model.facts.encoder_decoder else None)
+
+
+@pytest.fixture(scope="module")
+def file():
+    return trace_bytes(captured("mistral"))
+
+
+def changed(file: bytes, **values) -> bytes:
+    """The same file with other values in its header."""
+    size = int.from_bytes(file[:8], "little")
+    header = json.loads(json.loads(file[8 : 8 + size])["__metadata__"][FORMAT])
+    return dump_tensors(load_tensors(file), {"format": FORMAT, FORMAT: json.dumps({**header, **values})})
+
+
+@pytest.mark.parametrize("name", ["bert", "mistral", "gemma2", "gpt-oss", "t5", "bart"])
+def test_a_trace_comes_back_as_it_was_with_its_proof(name, tmp_path):
+    trace = captured(name)
+    save_trace(trace, tmp_path / "trace.safetensors")
+    again = load_trace(tmp_path / "trace.safetensors")
+    for field in ("facts", "text", "pair", "target", "source_tokens", "target_tokens", "notes"):
+        assert getattr(again, field) == getattr(trace, field)
+    for index, layer in enumerate(again.layers):
+        assert (layer.kind, layer.index, layer.mask) == (
+            trace.layers[index].kind,
+            trace.layers[index].index,
+            trace.layers[index].mask,
+        )
+        assert torch.equal(layer.all_weights(), trace.layers[index].all_weights())
+        assert [check.name for check in again.proof(index, 0)] == ["output"]  # the witness stayed with the model
+        assert all(check.holds for check in again.proof(index, 0))
+
+
+def test_a_tensor_that_layers_share_is_stored_once():
+    """T5's relative bias is one tensor for all layers of a stack."""
+    stored = load_tensors(trace_bytes(captured("t5")))
+    assert sum(name.endswith(".bias") for name in stored) == 3  # encoder, decoder, and cross-attention's zeros
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda file: b"", "damaged"),
+        (lambda file: b"PK\x03\x04 a zip", "damaged"),
+        (lambda file: file[:200], "damaged"),
+        (lambda file: file[:-10], "damaged"),
+        (lambda file: dump_tensors({"a": torch.zeros(3)}), "holds no Sightline trace"),
+        (lambda file: changed(file, version=2), "version 2"),
+        (lambda file: changed(file, source_tokens=[]), "was changed"),
+        (lambda file: changed(file, layers=[]), "was changed"),
+        (lambda file: changed(file, facts={"id": "x"}), "was changed"),
+        (lambda file: changed(file, text=3), "was changed"),
+        (lambda file: changed(file, notes=None), "was changed"),
+        (lambda file: file.replace(b'\\"scale\\": ', b'\\"scope\\": '), "was changed"),
+    ],
+)
+def test_a_bad_file_gets_a_sentence(file, damage, sentence):
+    with pytest.raises(TraceFileError, match=sentence):
+        load_trace(damage(file))
+
+
+@given(st.integers(0, 2_000), st.binary(min_size=1, max_size=9))
+def test_whatever_bytes_are_changed_it_opens_or_gets_a_sentence(file, place, junk):
+    broken = file[:place] + junk + file[place + len(junk) :]
+    try:
+        load_trace(broken)
+    except TraceFileError as error:
+        assert str(error).endswith(".")
