@@ -30,6 +30,6 @@ else:
         position="top",
     )
     view = state.open_view()
-    if st.query_params.get("embed") != "true" and page.title == "Explore":
+    if not st.context.is_embedded and page.title == "Explore":
         controls.model_and_text(view)
     page.run()

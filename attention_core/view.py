@@ -26,8 +26,8 @@ class View:
     text: str = DEFAULT_TEXT
     pair: str = ""  # second sentence
     target: str = ""  # decoder text of an encoder-decoder
-    layer: int | str = 2  # or "all:<stack>:<kind>": all layers of one kind, for the mean or maximum over their heads
-    head: int | str = 3  # or "mean", "max"
+    layer: int | str = 3  # or "all:<stack>:<kind>": all layers of one kind, for the mean or maximum over their heads
+    head: int | str = 1  # or "mean", "max"
     query: int | None = None
     key: int | None = None
     hide_special: bool = False
@@ -110,7 +110,7 @@ def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[
 def link(view: View) -> str | None:
     """`?v=1&m=…&t=…` for `view`; None if it would be longer than `LINK_LIMIT` bytes."""
     pairs = to_params(view).items()
-    query = "&".join(f"{name}={quote_plus(_well_formed(value))}" for name, value in pairs)
+    query = "&".join(f"{name}={quote_plus(well_formed(value))}" for name, value in pairs)
     return f"?{query}" if len(query) <= LINK_LIMIT else None
 
 
@@ -244,7 +244,7 @@ def _quoted(value: str) -> str:
     return f"“{shown}{'…' if len(value) > 40 else ''}”"
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
     """`text` with lone surrogates, which no URL can hold, as U+FFFD."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 

@@ -5,7 +5,6 @@ import streamlit as st
 from pages.shared import components, state, theme
 from pages.shared.service import picture_of, service
 
-embedded = st.query_params.get("embed") == "true"
 view = state.open_view()
 message = st.empty()
 place = st.container(key="explore")
@@ -44,8 +43,8 @@ with place:
         seed=state.seed(),
         link=state.write_address(view),
         from_file=bool(state.opened_file()),
-        embedded=embedded,
+        embedded=bool(st.context.is_embedded),
         on_view=state.take_report,
-        on_lost=lambda: None,  # the rerun itself makes the data again
+        on_lost=state.renew,
     )
 service().prepare(picture, view.layer, view.head)

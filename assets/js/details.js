@@ -153,18 +153,21 @@ function createSpread(app) {
     const summary = overview.summary(selection.layer, selection.head);
     const most = Math.log2(Math.max(matrix.nKey, 2));
     const far = Math.max(matrix.nKey - 1, 1);
-    head.entropy.show("spread", matrix.meta?.entropy ?? summary.entropy, most, "bits");
-    head.reach.show("reach", matrix.meta?.reach ?? summary.reach, far, "tokens");
+    // The rows of a maximum over heads do not sum to 1: they have no spread and no mean distance.
+    const whole = selection.head !== "max";
+    head.entropy.show("spread", whole ? matrix.meta?.entropy ?? summary.entropy : null, most, "bits");
+    head.reach.show("reach", whole ? matrix.meta?.reach ?? summary.reach : null, far, "tokens");
     const { axis, index } = subject(app);
     const line = axis === "query" ? matrix.line(axis, index) : null;
     rowName.hidden = row.entropy.element.hidden = row.reach.element.hidden = axis !== "query";
     if (axis === "query") {
       say(rowName, `this query, ${quoted(app.queries[index]?.t ?? "")}`);
-      const found = line ? spreadAndReach(line.weights, app.keyPositions[index] ?? index, app.keyPositions) : null;
+      const found = line && whole ? spreadAndReach(line.weights, app.keyPositions[index] ?? index, app.keyPositions) : null;
       row.entropy.show("spread", found?.entropy ?? null, most, "bits");
       row.reach.show("reach", app.queries === app.keys ? found?.reach ?? null : null, far, "tokens");
     }
-    say(scale, `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean distance between query and key`);
+    if (!whole) say(scale, "The rows of a maximum do not sum to 1: they have no spread and no reach.");
+    else say(scale, `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean distance between query and key`);
   }
 
   return { element, draw };

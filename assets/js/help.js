@@ -23,7 +23,7 @@ export function createHelp(app) {
       "div",
       { class: "sl-buttons" },
       h("button", { type: "button", onclick: () => { close(); app.startTour(); } }, "Tour"),
-      h("button", { type: "button", class: "sl-primary", onclick: close }, "Close"),
+      h("button", { type: "button", class: "sl-primary", autofocus: true, onclick: close }, "Close"),
     ),
   );
   dialog.onclick = (event) => {

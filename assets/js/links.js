@@ -37,6 +37,8 @@ export function createLinks(app) {
 
   slider.oninput = () => app.setOption("threshold", Number(slider.value));
   let scrolled = 0;
+  /** @type {any} the mark that was scrolled to */
+  let revealed = null;
   scroller.onscroll = () => {
     scrolled = scroller.scrollTop;
     paint();
@@ -69,7 +71,7 @@ export function createLinks(app) {
       const width = level >= 3 || !geometry.width ? scroller.clientWidth || 240 : geometry.width;
       const rows = Math.max(matrix.nQuery, matrix.nKey);
       const top = Math.round(theme.size * 1.8);
-      const room = Math.max(app.heatmapHeight() - 70, 160);
+      const room = Math.max(app.heatmapHeight() - 14, 160);
       const row = Math.min(Math.max(Math.floor((room - top) / rows), Math.round(theme.size * 1.45)), Math.round(theme.size * 2.2));
       const height = Math.min(room, top + rows * row + 4);
       const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -93,8 +95,8 @@ export function createLinks(app) {
       tally = null;
     }
     const seen = app.rested;
-    if (seen && app.revealed !== seen) {
-      app.revealed = seen;
+    if (seen && revealed !== seen) {
+      revealed = seen;
       const at = seen.query ?? seen.key ?? 0;
       const y = geometry.top + at * geometry.row;
       if (y < scrolled || y + geometry.row > scrolled + geometry.height) {

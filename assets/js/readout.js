@@ -16,7 +16,7 @@ export function createReadout(app) {
   const key = h("bdi", { class: "sl-mono sl-key" });
   const value = h("span", { class: "sl-mono sl-value" });
   const more = h("span", { class: "sl-second" });
-  const release = h("button", { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) }, "pinned, release (Esc)");
+  const release = h("button", { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) }, "release (Esc)");
   const live = h("div", { class: "sl-quiet", "aria-live": "polite" });
   const element = h("div", { class: "sl-readout" }, h("div", { "data-testid": "sl-readout" }, query, arrow, key, value, more), release, live);
   const announce = settle(350, () => say(live, spoken(app)));

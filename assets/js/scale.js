@@ -23,13 +23,18 @@ export function parseColour(text) {
   );
   if (text.startsWith("#") && (text.length === 7 || text.length === 4)) {
     const hex = text.length === 7 ? text.slice(1) : [...text.slice(1)].map((c) => c + c).join("");
-    return [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    return rgb((c) => parseInt(hex.slice(2 * c, 2 * c + 2), 16));
   }
-  if (/^rgba?\(/.test(text) && numbers.length >= 3) return numbers.slice(0, 3).map((x) => Math.round(x));
+  if (/^rgba?\(/.test(text) && numbers.length >= 3) return rgb((c) => Math.round(numbers[c]));
   if (/^color\(srgb /.test(text) && numbers.length >= 3) {
-    return numbers.slice(0, 3).map((x) => Math.round(Math.min(Math.max(x, 0), 1) * 255));
+    return rgb((c) => Math.round(Math.min(Math.max(numbers[c], 0), 1) * 255));
   }
   return null;
+}
+
+/** @param {(channel: number) => number} channel @returns {Rgb} */
+function rgb(channel) {
+  return [channel(0), channel(1), channel(2)];
 }
 
 /** @param {Rgb} rgb @param {number} [alpha] */
@@ -48,7 +53,7 @@ export function rampAt(ramp, x) {
   const at = Math.min(Math.max(x, 0), 1) * (ramp.length - 1);
   const i = Math.min(Math.floor(at), ramp.length - 2);
   const part = at - i;
-  return [0, 1, 2].map((c) => Math.round(ramp[i][c] + (ramp[i + 1][c] - ramp[i][c]) * part));
+  return rgb((c) => Math.round(ramp[i][c] + (ramp[i + 1][c] - ramp[i][c]) * part));
 }
 
 /** Relative luminance, WCAG 2. @param {Rgb} rgb */
@@ -73,7 +78,7 @@ export function contrast(a, b) {
  * @returns {Rgb}
  */
 export function textOn(background) {
-  const dark = /** @type {Rgb} */ ([16, 14, 22]);
+  const dark = /** @type {Rgb} */ ([0, 0, 0]);
   const light = /** @type {Rgb} */ ([255, 255, 255]);
   return contrast(background, dark) >= contrast(background, light) ? dark : light;
 }

@@ -110,3 +110,17 @@ export function positionOf(index, tokens) {
 export function originalOf(at, tokens) {
   return at === null || !tokens[at] ? null : tokens[at].i;
 }
+
+/**
+ * The original index of a pinned token, if it is still the same token among the new ones.
+ *
+ * @param {number | null} at  position among the old tokens
+ * @param {{i: number, p: number[], t: string}[]} before @param {{i: number, p: number[], t: string}[]} after
+ * @param {boolean} sameTexts  false where words replace pieces or the other way round: then the text may differ
+ */
+export function carried(at, before, after, sameTexts) {
+  const index = originalOf(at, before);
+  const to = positionOf(index, after);
+  if (at === null || to === null) return null;
+  return sameTexts && after[to].t !== before[at].t ? null : index;
+}

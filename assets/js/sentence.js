@@ -85,13 +85,13 @@ function createLine(app, side) {
     const at = indexOf(event);
     if (at >= 0) app.dispatch({ type: "pin", ...asMark(at) });
   };
-  tokens.onfocusin = (event) => {
+  tokens.addEventListener("focusin", (event) => {
     const at = indexOf(event);
     if (at < 0) return;
     for (const span of spans) span.tabIndex = Number(span.dataset.at) === at ? 0 : -1;
     if (/** @type {HTMLElement} */ (event.target).matches(":focus-visible")) app.dispatch({ type: "hover", ...asMark(at) });
-  };
-  tokens.onfocusout = () => app.dispatch({ type: "leave" });
+  });
+  tokens.addEventListener("focusout", () => app.dispatch({ type: "leave" }));
   tokens.onkeydown = (event) => {
     const at = spans.indexOf(/** @type {any} */ (event.target));
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: spans.length - 1 }[event.key];

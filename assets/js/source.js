@@ -121,6 +121,7 @@ export class InlineSource {
     this.packs = packs;
     /** @type {Map<string, Pack>} */
     this.opened = new Map();
+    /** A standalone page has no files to give. @type {null} */
     this.file = null;
   }
 

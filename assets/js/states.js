@@ -27,7 +27,7 @@ export function createState(retry) {
       say(title, WORDS[name][0]);
       say(text, says || WORDS[name][1]);
       again.hidden = name !== "error" && name !== "lost";
-      bones.hidden = name !== "loading";
+      bones.hidden = name !== "loading" && name !== "empty";
     },
   };
 }

@@ -17,6 +17,7 @@ export const U1 = Object.freeze({ top: 253, nan: 254, masked: 255 });
 /** What `weight()` gives for a cell that may not be read: not a number, and not 0. */
 export const MASKED = -1;
 
+/** @type {Record<string, Uint8ArrayConstructor | Uint16ArrayConstructor | Float32ArrayConstructor | Int32ArrayConstructor>} */
 const KINDS = { "|u1": Uint8Array, "<u2": Uint16Array, "<f4": Float32Array, "<i4": Int32Array };
 
 /**
@@ -40,10 +41,9 @@ export function unpack(bytes) {
     const length = shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
     const from = bytes.byteOffset + start + off;
     if (start + off + length * Kind.BYTES_PER_ELEMENT > bytes.byteLength) throw new Error(`buffer ${name} is cut short`);
+    const buffer = /** @type {ArrayBuffer} */ (bytes.buffer);
     const aligned = from % Kind.BYTES_PER_ELEMENT === 0;
-    const data = aligned
-      ? new Kind(bytes.buffer, from, length)
-      : new Kind(bytes.buffer.slice(from, from + length * Kind.BYTES_PER_ELEMENT));
+    const data = aligned ? new Kind(buffer, from, length) : new Kind(buffer.slice(from, from + length * Kind.BYTES_PER_ELEMENT));
     arrays[name] = { data, shape };
   }
   return { meta, arrays };

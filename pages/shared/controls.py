@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from attention_core.catalogue import CATALOGUE, find_card
+from attention_core.catalogue import CATALOGUE, DEFAULT, find_card
 from attention_core.view import View
 from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
@@ -54,15 +54,22 @@ def _composer(view: View) -> None:
 
 def _commit() -> None:
     committed = st.session_state["composer"].get("text") or {}
-    text = str(committed.get("text") or "")
-    if text.strip():
-        state.change(
-            text=text,
-            pair=str(committed.get("pair") or ""),
-            target=str(committed.get("target") or ""),
-            query=None,
-            key=None,
-        )
+    text, pair = str(committed.get("text") or ""), str(committed.get("pair") or "")
+    if not text.strip():
+        return
+    # An example of the gallery opens at the head and the token that it speaks of, in the model that it speaks of.
+    example = next((one for one in gallery() if (one["text"], one.get("pair") or "") == (text, pair)), {})
+    place = {name: example[name] for name in ("layer", "head") if name in example}
+    if state.open_view().model != DEFAULT.id:
+        place = {}
+    state.change(
+        text=text,
+        pair=pair,
+        target=str(committed.get("target") or ""),
+        query=example.get("query") if place else None,
+        key=None,
+        **place,
+    )
 
 
 def _model_picker(view: View) -> None:

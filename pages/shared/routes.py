@@ -5,6 +5,7 @@ the browser fetches what it shows when it shows it. Keys in the addresses are un
 and the page asks Python again.
 """
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -149,7 +150,7 @@ def tile(request: Request) -> Response:
 
 
 async def count(request: Request) -> Response:
-    """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}."""
+    """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}, null if unknown."""
     body = await request.body()
     if len(body) > MAX_COUNTED_BYTES:
         return JSONResponse({"error": "The text is too long to count while typing."}, status_code=413)
@@ -158,9 +159,10 @@ async def count(request: Request) -> Response:
         text, pair = str(asked["text"]), str(asked.get("pair") or "")
     except (ValueError, TypeError, KeyError):
         return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
+    await asyncio.wrap_future(service().start())
     model = service().loaded(request.query_params.get("model", ""))
-    if model is None:
-        return JSONResponse({"error": "The model is not loaded."}, status_code=404)
+    if model is None:  # counting never loads a model
+        return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
     from attention_core.capturing import count_tokens
 
     counted = await run_in_threadpool(count_tokens, model, text, pair or None)
@@ -213,10 +215,11 @@ def script(request: Request) -> Response:
     from dataclasses import replace
 
     from attention_core.export import script as script_of
-    from attention_core.view import from_params
+    from attention_core.view import PARAMETERS, from_params
 
     picture = service().picture(request.path_params["key"])
-    chosen, _ = from_params(dict(request.query_params))
+    asked = request.query_params
+    chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
     source = picture.source
     view = replace(
         chosen,

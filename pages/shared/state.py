@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params
+from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
 from pages.shared.service import Gone, Source, picture_of, service
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 _OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
 
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
@@ -31,6 +32,8 @@ def open_view() -> View:
     ours = _address()
     if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
         view, problems = from_params(ours)
+        if not ours:
+            view = replace(view, query=FIRST_QUERY)
         _set(view)
         st.session_state["problems"] = problems
         st.session_state["written"] = ours
@@ -41,6 +44,11 @@ def open_view() -> View:
 def change(**values: Any) -> None:
     """Change the view from Python; the browser's views take it over."""
     _set(replace(st.session_state["view"], **values))
+
+
+def renew() -> None:
+    """The browser's numbers are gone from the server: the rerun makes them again, and the browser must fetch them again."""
+    _set(st.session_state["view"])
 
 
 def take_report() -> None:
@@ -180,5 +188,6 @@ def _address() -> dict[str, str]:
 
 
 def _set(view: View) -> None:
-    st.session_state["view"] = view
+    texts = {name: well_formed(getattr(view, name)) for name in ("text", "pair", "target")}  # protobuf takes no others
+    st.session_state["view"] = replace(view, **texts)
     st.session_state["seed"] = st.session_state.get("seed", 0) + 1

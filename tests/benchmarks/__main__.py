@@ -9,8 +9,8 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from pages.shared.settings import from_environment
-from tests.benchmarks import capture, machine, pages, reruns, table
-from tests.serving import launch_chromium, serve, wait_until_drawn
+from tests.benchmarks import capture, machine, pages, table
+from tests.serving import launch_chromium
 
 ROUNDS = 11
 PARTS = ("capture", "pages")
@@ -23,7 +23,7 @@ def main(parts: list[str]) -> int:
     threads = from_environment().threads
     torch.set_num_threads(threads)
     rows: list[table.Row] = []
-    chromium = None
+    chromium, load = None, os.getloadavg()[0]
     if "capture" in parts:
         rows += capture.rows(ROUNDS)
     if "pages" in parts:
@@ -31,25 +31,12 @@ def main(parts: list[str]) -> int:
             browser = launch_chromium(playwright)
             chromium = f"Chromium {browser.version}"
             rows += pages.rows(browser, ROUNDS)
-            with serve() as server, pages.visitor(browser, server.url) as visit:
-                visit.page.goto("")
-                wait_until_drawn(visit.page, timeout_s=60)
-                visit.page.goto("about:blank")
-                server_rows = (server.url, 5 * ROUNDS)
-                browser.close()
-                rows += _in_a_thread(reruns.rows, *server_rows)
+            browser.close()
     print(f"Sightline {machine.commit()}: medians of {ROUNDS} runs unless the line says otherwise\n")
-    print(machine.describe(chromium, threads), end="\n\n")
+    print(machine.describe(chromium, threads, load))
+    print("right     of capture: times and peaks of capture / plain SDPA forward / output_attentions=True\n")
     print(table.show(rows))
     return 0
-
-
-def _in_a_thread(job, *arguments):
-    """Playwright's synchronous interface runs an event loop in this thread; what brings its own needs another one."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(job, *arguments).result()
 
 
 if __name__ == "__main__":

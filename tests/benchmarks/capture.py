@@ -145,6 +145,6 @@ def _peak_bytes(run: Run) -> float:
 def _row(what: str, times: dict[str, list[float]], peak: dict[str, float], target: float | None = None) -> Row:
     """The ratio, and beside it the three times and the three peaks: capture, plain, output_attentions=True."""
     order = ("capture", "plain", "attentions")
-    note = " / ".join(f"{median(times[name]):.3g}" for name in order) + " ms, peak "
-    note += " / ".join(f"{peak[name] / 1e6:.3g}" for name in order) + " MB (capture / plain / output_attentions)"
+    note = " / ".join(f"{median(times[name]):,.0f}" for name in order) + " ms, "
+    note += " / ".join(f"{peak[name] / 1e6:,.1f}" for name in order) + " MB"
     return Row(what, ratio_of(times["capture"], times["plain"]), "×", target, note)

@@ -7,13 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def describe(chromium: str | None, threads: int) -> str:
-    """Processor, memory, versions and load, one fact a line."""
+def describe(chromium: str | None, threads: int, load: float) -> str:
+    """Processor, memory, versions, and the load average when the first figure was taken."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "streamlit", "uvloop"))
     return "\n".join(
         [
             f"machine   {_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} "
-            f"{platform.release()}, load {os.getloadavg()[0]:.1f} at the start",
+            f"{platform.release()}, load {load:.1f} at the start",
             f"versions  Python {platform.python_version()}, {packages}, {chromium or 'no browser'}",
             f"threads   torch {threads} (as in the app: one core stays free for the pages), float32",
         ]

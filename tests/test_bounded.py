@@ -1,0 +1,70 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pages.shared.bounded import BoundedCache
+
+
+def test_the_least_recently_used_goes_first():
+    gone = []
+    cache = BoundedCache(10, len, when_gone=gone.append)
+    for name in "abc":
+        cache.get(name, lambda: "xxx")
+    cache.peek("a")
+    cache.get("d", lambda: "xxx")
+    assert gone == ["b"]
+    assert cache.peek("b") is None
+    assert (len(cache), cache.nbytes) == (3, 9)
+
+
+def test_a_value_larger_than_the_bound_is_handed_out_and_not_kept():
+    cache = BoundedCache(10, len)
+    assert cache.get("a", lambda: "x" * 11) == "x" * 11
+    assert (len(cache), cache.nbytes) == (0, 0)
+
+
+def test_however_many_ask_at_once_it_is_made_once():
+    cache, made, together = BoundedCache(10, len), [], Barrier(30)
+
+    def make() -> str:
+        made.append(1)
+        return "value"
+
+    def ask(_: int) -> str:
+        together.wait()
+        return cache.get("key", make)
+
+    with ThreadPoolExecutor(30) as threads:
+        assert set(threads.map(ask, range(30))) == {"value"}
+    assert len(made) == 1
+
+
+def test_an_error_reaches_who_asked_and_the_next_one_tries_again():
+    cache = BoundedCache(10, len)
+
+    def fail() -> str:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        cache.get("key", fail)
+    assert cache.get("key", lambda: "value") == "value"
+
+
+def test_unwanted_keys_can_be_dropped():
+    cache = BoundedCache(10, len)
+    for name in ("a1", "a2", "b1"):
+        cache.put(name, "xx")
+    cache.drop(lambda key: str(key).startswith("a"))
+    assert (cache.peek("a1"), cache.peek("b1"), cache.nbytes) == (None, "xx", 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12))))
+def test_the_bound_holds_whatever_is_put_in(puts):
+    cache: BoundedCache[str] = BoundedCache(20, len)
+    for key, size in puts:
+        cache.put(key, "x" * size)
+        assert cache.nbytes <= 20
+        assert cache.nbytes == sum(len(cache.peek(k) or "") for k in range(6))

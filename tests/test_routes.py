@@ -1,0 +1,113 @@
+"""The HTTP routes as a browser uses them, without Streamlit."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from attention_core import load_trace, wire
+from pages.shared.routes import ASSETS_URL, routes
+from pages.shared.service import Picture, Source, service
+
+TEXT = "The cat sat on the mat."
+
+
+@pytest.fixture(scope="module")
+def client():
+    service().start().result()
+    with TestClient(Starlette(routes=routes())) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def data():
+    return f"/sightline/data/{service().key(Picture(Source('minilm', TEXT)))}"
+
+
+def test_the_overview_is_compressed_private_and_cached(client, data):
+    answer = client.get(f"{data}/overview")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["cache-control"] == "private, max-age=86400, immutable"
+    header, arrays = wire.unpack(answer.content)
+    assert len(header["layers"]) == 6
+    assert arrays["heads"].size == 72 * 9 * 9
+
+
+def test_a_client_without_gzip_gets_plain_bytes(client, data):
+    answer = client.get(f"{data}/overview", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in answer.headers
+    assert wire.unpack(answer.content)[0]["full"]
+
+
+def test_a_head_a_line_and_a_tile(client, data):
+    _, head = wire.unpack(client.get(f"{data}/head/3/1").content)
+    _, line = wire.unpack(client.get(f"{data}/line/3/1/query/4").content)
+    _, tile = wire.unpack(client.get(f"{data}/tile/3/1/0/0").content)
+    _, mean = wire.unpack(client.get(f"{data}/head/all%3Aencoder%3Aself/mean").content)
+    np.testing.assert_allclose(line["weights"], head["weights"][4], atol=1e-7)
+    np.testing.assert_allclose(wire.decode_u2(tile["picture"])[0], head["weights"], atol=8e-6)
+    assert mean["weights"].shape == (9, 9)
+
+
+@pytest.mark.parametrize(
+    "path", ["head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"]
+)
+def test_what_does_not_exist_is_404_with_a_sentence(client, data, path):
+    answer = client.get(f"{data}/{path}")
+    assert answer.status_code == 404
+    assert len(answer.json()["error"]) > 10
+
+
+def test_an_unknown_key_is_410(client):
+    assert client.get("/sightline/data/0123456789/overview").status_code == 410
+
+
+@pytest.mark.parametrize("path", ["../app.py", "..%2f..%2fapp.py", "js/../../app.py", "examples/gallery.json"])
+def test_only_scripts_and_styles_are_served(client, path):
+    assert client.get(f"/{ASSETS_URL}{path}").status_code == 404
+    assert client.get(f"/{ASSETS_URL}js/explorer.js").status_code == 200
+
+
+def test_tokens_are_counted_while_typing(client):
+    answer = client.post("/sightline/count?model=minilm", json={"text": TEXT, "pair": ""})
+    assert answer.json() == {"n": 9, "limit": 512, "cut_from": None, "specials": 2}
+    long = client.post("/sightline/count?model=minilm", json={"text": "cat " * 600}).json()
+    assert (long["n"], long["cut_from"]) == (602, 510 * 4 - 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"not json", 400),
+        (b"[1]", 400),
+        (b"{}", 400),
+        (b"\xff\xfe", 400),
+        (b'{"text": "' + b"x" * 300_000 + b'"}', 413),
+    ],
+)
+def test_a_bad_count_request_is_refused(client, body, status):
+    assert client.post("/sightline/count?model=minilm", content=body).status_code == status
+
+
+def test_counting_never_loads_a_model(client):
+    assert client.post("/sightline/count?model=gpt2", json={"text": TEXT}).json()["n"] is None
+    assert service().loaded("gpt2") is None
+
+
+def test_downloads_come_as_files_that_read_back(client, data):
+    svg = client.get(f"{data}/export/3/1/heatmap.svg")
+    assert svg.headers["content-disposition"].startswith(
+        "attachment; filename*=UTF-8''sightline-layer3-head1-heatmap.svg"
+    )
+    assert "<script" not in svg.text
+    assert client.get(f"{data}/export/3/1/weights.csv").text.startswith("query looks at key,")
+    archive = np.load(io.BytesIO(client.get(f"{data}/export/3/1/weights.npz").content))
+    assert archive["weights"].shape == (9, 9)
+    trace = load_trace(client.get(f"{data}/export/trace.safetensors").content)
+    assert trace.text == TEXT
+    script = client.get(f"{data}/export/script.py?layer=3&head=1").text
+    assert f"capture(model, {TEXT!r})" in script
+    assert json.loads(client.get(f"{data}/head/77/0").text)["error"]

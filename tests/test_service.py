@@ -1,0 +1,125 @@
+import gzip
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from attention_core import ModelError, load_model
+from attention_core.saved import TraceFileError, trace_bytes
+from pages.shared import service as module
+from pages.shared.service import Gone, Picture, Service, Source
+from pages.shared.settings import from_environment
+from tests import tiny
+
+SETTINGS = from_environment()
+
+
+@pytest.fixture(scope="module")
+def tiny_models(tmp_path_factory):
+    """Folders of two tiny models."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in ("bert", "gpt2"):
+        tiny.bare(name).save_pretrained(folder / name)
+        tiny.tokenizer().save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def served(tiny_models):
+    return Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True))
+
+
+def test_the_first_model_is_warm_after_the_start(served):
+    served.start().result()
+    assert served.loaded(served.settings.model) is not None
+
+
+def test_a_first_model_that_cannot_be_loaded_does_not_stop_the_others(tiny_models):
+    served = Service(replace(SETTINGS, model="/no/such/folder", folders=True))
+    served.start().result()
+    with pytest.raises(ModelError, match="There is no folder"):
+        served.model("/no/such/folder")
+    assert served.model(str(tiny_models / "gpt2")).facts.name == "gpt2"
+
+
+def test_thirty_visitors_with_one_text_are_one_forward_pass(served, monkeypatch):
+    runs = []
+    real = Service._run
+    monkeypatch.setattr(Service, "_run", lambda *args: (runs.append(1), real(*args))[1])
+    source = Source(served.settings.model, tiny.SENTENCE)
+    with ThreadPoolExecutor(30) as visitors:
+        traces = list(visitors.map(lambda _: served.trace(source), range(30)))
+    assert len(runs) == 1
+    assert all(trace is traces[0] for trace in traces)
+
+
+def test_a_visitor_who_asks_before_the_start_does_not_block_it(served):
+    """The worker must not wait for a job that stands behind it in its own queue."""
+    with ThreadPoolExecutor(2) as visitors:
+        trace = visitors.submit(served.trace, Source(served.settings.model, tiny.SENTENCE))
+        assert len(trace.result(timeout=60).layers) == 2
+
+
+def test_a_model_that_makes_room_takes_its_traces_along(tiny_models):
+    sizes = [load_model(str(tiny_models / name)).nbytes for name in ("bert", "gpt2")]
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, model_bytes=max(sizes)))
+    first = Source(str(tiny_models / "bert"), tiny.SENTENCE)
+    served.trace(first)
+    assert served._traces.peek(first) is not None
+    served.trace(Source(str(tiny_models / "gpt2"), tiny.SENTENCE))
+    assert served.loaded(str(tiny_models / "bert")) is None
+    assert served._traces.peek(first) is None
+
+
+def test_folders_are_for_the_operator_alone_unless_opened(tiny_models):
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=False))
+    assert served.model(str(tiny_models / "bert")).facts.name == "bert"
+    with pytest.raises(ModelError, match="does not open folders"):
+        served.model(str(tiny_models / "gpt2"))
+
+
+def test_keys_are_the_same_for_everybody_here_and_different_elsewhere(served):
+    picture = Picture(Source("minilm", "a text"))
+    assert served.key(picture) == served.key(Picture(Source("minilm", "a text")))
+    assert served.key(picture) != served.key(replace(picture, hide_special=True))
+    assert served.key(picture) != Service(SETTINGS).key(picture)
+    assert served.picture(served.key(picture)) == picture
+
+
+def test_an_unknown_key_is_gone(served):
+    with pytest.raises(Gone):
+        served.packed("0" * 40, ("overview",), lambda trace, reading: b"")
+
+
+def test_a_pack_is_made_once_and_kept_compressed(served):
+    key = served.key(Picture(Source(served.settings.model, tiny.SENTENCE)))
+    made = []
+
+    def make(trace, reading) -> bytes:
+        made.append(trace.text)
+        return b"numbers" * 1_000
+
+    bodies = {served.packed(key, ("part",), make) for _ in range(3)}
+    assert made == [tiny.SENTENCE]
+    (body,) = bodies
+    assert gzip.decompress(body) == b"numbers" * 1_000
+
+
+def test_an_opened_file_is_a_source_like_any_other(served):
+    data = trace_bytes(served.trace(Source(served.settings.model, tiny.SENTENCE)))
+    source = served.open_file(data)
+    assert served.trace(source).text == tiny.SENTENCE
+    assert served.open_file(data) == source
+    with pytest.raises(TraceFileError):
+        served.open_file(b"junk")
+    with pytest.raises(Gone, match="Open the trace file again"):
+        Service(SETTINGS).trace(source)
+
+
+def test_settings_name_a_variable_that_is_no_number(monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_TRACE_MB", "lots")
+    with pytest.raises(ValueError, match="SIGHTLINE_TRACE_MB must be a whole number from 1; got 'lots'"):
+        from_environment()
+    monkeypatch.setenv("SIGHTLINE_TRACE_MB", "7")
+    assert from_environment().trace_bytes == 7_000_000
+    assert module.service() is module.service()
