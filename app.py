@@ -21,7 +21,8 @@ else:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
-    theme.apply()
+    theme.apply(large=bool(st.session_state.get("frame_large")))
+    st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
     page = st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", default=True),

@@ -65,7 +65,11 @@ class LoadedModel:
 
 
 def load_model(
-    name: str, *, allow_folders: bool = True, progress: Callable[[str], None] = lambda _: None
+    name: str,
+    *,
+    allow_folders: bool = True,
+    allow_hub: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> LoadedModel:
     """Load a model by a card's name, a hub id ("owner/name") or a local folder.
 
@@ -78,6 +82,8 @@ def load_model(
         raise ModelError("Choose a model: a name from the list, a hub id such as openai-community/gpt2, or a folder.")
     card = find_card(name)
     source, local = _locate(name, card, allow_folders)
+    if not local and not allow_hub:
+        raise ModelError("This server opens only the models that came with it. Choose one of those from the list.")
     if local:
         _check_folder(Path(source))
         if card is not None and card.sha256 is not None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import components, state, theme
+from pages.shared import components, numbers, state, theme
 from pages.shared.service import picture_of, service
 
 view = state.open_view()
@@ -44,7 +44,10 @@ with place:
         link=state.write_address(view),
         from_file=bool(state.opened_file()),
         embedded=bool(st.context.is_embedded),
+        large=bool(st.session_state.get("frame_large")),
         on_view=state.take_report,
         on_lost=state.renew,
     )
 service().prepare(picture, view.layer, view.head)
+if not st.context.is_embedded:
+    numbers.all_heads(view, picture)

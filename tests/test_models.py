@@ -68,6 +68,11 @@ def test_folders_can_be_off(saved):
         load_model(str(saved), allow_folders=False)
 
 
+def test_the_hub_can_be_off():
+    with pytest.raises(ModelError, match="only the models that came with it"):
+        load_model("openai-community/gpt2", allow_hub=False)
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

@@ -69,6 +69,13 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     assert not app.warning
 
 
+def test_a_link_to_the_mean_over_all_layers(app):
+    app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "all:encoder:self", "h": "mean"})
+    app.run()
+    assert explorer(app)["select"] == {"layer": "all:encoder:self", "head": "mean", "query": None, "key": None}
+    assert not app.caption
+
+
 @pytest.mark.parametrize(
     ("params", "part"),
     [
@@ -143,6 +150,17 @@ def test_a_rerun_that_changes_nothing_sends_the_same(app):
     before = explorer(app)
     app.run()
     assert explorer(app) == before
+
+
+def test_all_heads_in_numbers_on_demand(app):
+    app.run()
+    assert not app.get("plotly_chart")
+    app.toggle(key="explore_numbers").set_value(True).run()
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 1
+    table = app.dataframe[0].value
+    assert len(table) == 72
+    assert 0 < table["spread, bits"].min() <= table["spread, bits"].max() <= 4  # 16 tokens: at most log2 16 bits
 
 
 def test_the_gallery_has_what_the_text_box_needs():

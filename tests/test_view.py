@@ -43,12 +43,12 @@ def test_a_link_opens_the_view_that_it_was_made_from(view):
 
 
 def test_a_link_names_version_model_text_layer_and_head_even_if_they_are_the_defaults():
-    assert to_params(View()) == {"v": "1", "m": "minilm", "t": DEFAULT_TEXT, "l": "2", "h": "3"}
+    assert to_params(View()) == {"v": "1", "m": "minilm", "t": DEFAULT_TEXT, "l": "3", "h": "1"}
 
 
 def test_a_link_is_short():
     view = View(text="a & b?", query=5, hide_special=True, threshold=0.1)
-    assert link(view) == "?v=1&m=minilm&t=a+%26+b%3F&l=2&h=3&q=5&s=1&th=0.1"
+    assert link(view) == "?v=1&m=minilm&t=a+%26+b%3F&l=3&h=1&q=5&s=1&th=0.1"
 
 
 def test_an_empty_text_is_kept_and_a_missing_one_is_the_default():
@@ -72,11 +72,11 @@ def test_a_lone_surrogate_does_not_break_the_link():
     ("params", "field", "words"),
     [
         ({"l": "two"}, "layer", "layer in this link must be a whole number from 0"),
-        ({"l": "-1"}, "layer", "not “-1”; 2 was used"),
-        ({"l": "9" * 5000}, "layer", "…”; 2 was used"),
+        ({"l": "-1"}, "layer", "not “-1”; 3 was used"),
+        ({"l": "9" * 5000}, "layer", "…”; 3 was used"),
         ({"l": "٣"}, "layer", "layer"),
         ({"l": "all:../x:self"}, "layer", "layer"),
-        ({"h": "median"}, "head", "“mean” or “max”, not “median”; 3 was used"),
+        ({"h": "median"}, "head", "“mean” or “max”, not “median”; 1 was used"),
         ({"q": "1.5"}, "query", "no query is selected"),
         ({"k": ""}, "key", "no key is selected"),
         ({"s": "yes"}, "hide_special", "“hide special tokens” in this link must be 0 or 1, not “yes”; it is off"),
@@ -160,8 +160,8 @@ def test_all_layers_together_have_a_mean_and_a_maximum_but_no_single_head():
 
 def test_a_kind_of_layers_that_the_model_lacks_is_said():
     view, sentences = clamp(View(layer="all:decoder:cross", head="max"), SIX_LAYERS, {"all:encoder:self": (7, 7)})
-    assert view.layer == 2 and view.head == "max"
-    assert sentences == ("There are no layers called “all:decoder:cross”; layer 2 is shown.",)
+    assert view.layer == 3 and view.head == "max"
+    assert sentences == ("There are no layers called “all:decoder:cross”; layer 3 is shown.",)
 
 
 def test_the_default_view_fits_a_model_of_one_layer_and_one_head():

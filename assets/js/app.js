@@ -44,7 +44,7 @@ export class App {
     this.keys = [];
     this.keyPositions = new Float64Array(0);
     /** How the numbers on screen were read: what Python was told when they were made. */
-    this.read = { hidden: false, renormalised: false, words: false };
+    this.read = { hidden: false, renormalised: false, words: false, shown: false };
     this.masks = false;
     this.headError = false;
     /** @type {number | null} */
@@ -113,7 +113,7 @@ export class App {
   /** New numbers are here: keep the choice, and the pin where its token is still the same. @param {Overview} overview @param {Data} data  that named them */
   show(overview, data) {
     const { queries, keys, selection, read } = this;
-    this.read = { hidden: Boolean(data.options?.hide_special || data.options?.hide_first), renormalised: Boolean(data.options?.renormalise), words: Boolean(data.options?.words) };
+    this.read = { hidden: Boolean(data.options?.hide_special || data.options?.hide_first), renormalised: Boolean(data.options?.renormalise), words: Boolean(data.options?.words), shown: true };
     this.overview = overview;
     this.subject = this.peek = this.rested = null;
     const { masked } = codesOf(overview.heads);
@@ -128,7 +128,7 @@ export class App {
     }
     this.adopt(layer, head);
     this.frame.state.show("ready");
-    if (data.mode !== "embed" && !this.inline) this.frame.tour.offer();
+    if (data.mode !== "embed" && !this.inline && !read.shown) this.frame.tour.offer();
   }
 
   /** Take a choice from outside, with the pin that was asked for. @param {any} layer @param {any} head */

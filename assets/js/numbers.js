@@ -24,6 +24,8 @@ export function createNumbers(app) {
   let shown = null;
   /** @type {string | null} what is being fetched */
   let wanted = null;
+  /** True if the server has forgotten what is on screen: the next data from Python make it fetch again. */
+  let lost = false;
   /** @type {HttpSource | InlineSource | null} */
   let source = null;
   /** @type {Map<string, Matrix>} */
@@ -39,8 +41,9 @@ export function createNumbers(app) {
   async function load() {
     const { data } = app;
     const name = data.key ?? "inline";
-    if (name === wanted || (name === shown && wanted === null)) return;
+    if (name === wanted || (name === shown && wanted === null && !lost)) return;
     wanted = name;
+    lost = false;
     if (!app.overview) app.frame.state.show("loading");
     const base = data.base ?? new URL(`sightline/data/${encodeURIComponent(name)}/`, document.baseURI).href;
     const from = data.packs ? new InlineSource(data.packs) : new HttpSource(base, { onLost: () => app.callbacks.setTrigger?.("lost", name) });
@@ -56,7 +59,8 @@ export function createNumbers(app) {
     } catch (error) {
       if (!here()) return;
       wanted = null;
-      app.frame.state.show(error instanceof LostError ? "lost" : "error", /** @type {Error} */ (error).message);
+      lost = error instanceof LostError;
+      app.frame.state.show(lost ? "lost" : "error", /** @type {Error} */ (error).message);
     }
   }
 
@@ -99,8 +103,10 @@ export function createNumbers(app) {
       app.request(2);
     } catch (error) {
       if (!here()) return;
-      if (error instanceof LostError) app.frame.state.show("lost", error.message);
-      else {
+      if (error instanceof LostError) {
+        lost = true;
+        app.frame.state.show("lost", error.message);
+      } else {
         app.headError = true;
         app.frame.toolbar.tell(/** @type {Error} */ (error).message, 12000);
         app.request(2);

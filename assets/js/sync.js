@@ -55,9 +55,10 @@ export function createSync(app, patience = 4000) {
       later.cancel();
       send();
     },
-    /** What came from Python is known to Python. */
+    /** What came from Python is known to Python, unless it had to be changed here (a pin on a token that is gone). */
     agree: () => {
-      known = JSON.stringify(now());
+      if (app.data.echo && !echoes(app.data.echo, now())) later();
+      else known = JSON.stringify(now());
     },
     /** New data has come: its link may be the one that is waited for. */
     arrived() {
@@ -70,10 +71,11 @@ export function createSync(app, patience = 4000) {
     /** The link of what is on screen now. @returns {Promise<{url: string | null, says: string}>} */
     async link() {
       later.cancel();
-      send();
       const view = now();
       const ready = () => !("echo" in app.data) || echoes(app.data.echo, view);
       if (!ready()) {
+        known = null;
+        send();
         await new Promise((resolve) => {
           const check = () => {
             if (!ready()) return;

@@ -38,6 +38,7 @@ def explorer(
     link: str | None,
     from_file: bool,
     embedded: bool,
+    large: bool,
     on_view: Callable[[], None],
     on_lost: Callable[[], None],
 ) -> None:
@@ -66,6 +67,7 @@ def explorer(
         else "The text is too long for a link. Save the trace file and send that instead.",
         "echo": shown,
         "loading": False,
+        "large": large,  # the browser reads the size from the style sheet; this makes it look again
         "exports": {"svg": True},
     }
     _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost)

@@ -90,9 +90,11 @@ def _model_picker(view: View) -> None:
         + (" or a folder of this machine" if service().settings.folders else "")
         + ".",
     )
-    with more.popover("⋯", help="About this model; open a saved trace", use_container_width=True):
+    with more.popover("⋯", help="About this model; open a saved trace; large type", width="stretch"):
         _facts(view.model)
         _open_trace()
+        st.toggle("Large type, for a projector", key="frame_large")
+    st.html(f"<p class='sl-factline'>{theme.escape(_fact_line(view.model))}</p>")
 
 
 def _choose_model() -> None:
@@ -108,6 +110,15 @@ def _choose_model() -> None:
 def _name(model: str) -> str:
     card = find_card(model)
     return card.name if card else model
+
+
+def _fact_line(name: str) -> str:
+    model, card = service().loaded(name), find_card(name)
+    if model is None:
+        return f"{card.size_mb:,} MB · {card.licence}" if card else ""
+    facts = model.facts
+    size = f"{facts.n_parameters / 1e6:,.1f} M parameters"
+    return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} · {facts.licence}"
 
 
 def _facts(name: str) -> None:

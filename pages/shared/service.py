@@ -195,13 +195,15 @@ class Service:
             self._progress[name] = sentence
 
         try:
-            return load_model(name, allow_folders=self._may_open_folder(name), progress=report)
+            mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
+            return load_model(
+                name,
+                allow_folders=mine or self.settings.folders,
+                allow_hub=mine or self.settings.hub,
+                progress=report,
+            )
         finally:
             self._progress.pop(name, None)
-
-    def _may_open_folder(self, name: str) -> bool:
-        # The operator's own choice of a first model is always allowed.
-        return self.settings.folders or name == self.settings.model
 
     def _warm(self) -> None:
         import gc

@@ -47,7 +47,7 @@ def change(**values: Any) -> None:
 
 
 def renew() -> None:
-    """The browser's numbers are gone from the server: the rerun makes them again, and the browser must fetch them again."""
+    """The browser's numbers are gone: the rerun makes them again, and the browser must fetch them again."""
     _set(st.session_state["view"])
 
 
@@ -141,7 +141,7 @@ def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     from attention_core.reading import Reading, items
 
     layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]
-    sizes = {group.name.removeprefix("all:"): layers[group.layers[0]][1:] for group in groups(trace)}
+    sizes = {group.name: layers[group.layers[0]][1:] for group in groups(trace)}
     fitted, sentences = clamp(view, layers, sizes)
     try:
         for tokens in filter(None, (trace.source_tokens, trace.target_tokens)):

@@ -53,6 +53,15 @@ test("what came from Python is not told back", () => {
   assert.equal(here.sent.length, 0);
 });
 
+test("a choice that had to be changed here is told to Python", async () => {
+  const here = app();
+  const sync = createSync(here);
+  here.data.echo = payload({ layer: 2, head: 3, pin: { query: 1, key: null } }, options, tokens, tokens);
+  sync.agree();
+  await new Promise((resolve) => setTimeout(resolve, 380));
+  assert.deepEqual(here.sent.map(([, view]) => view.query), [null]);
+});
+
 test("choices are told once they have settled", async () => {
   const here = app();
   const sync = createSync(here);
