@@ -41,12 +41,20 @@ class Collector(Protocol):
 collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 
 
+def dispatches(model: PreTrainedModel) -> bool:
+    """Does the file that defines this model ask transformers' attention interface which function to call?"""
+    return hasattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS")
+
+
 def choose_attention(model: PreTrainedModel) -> str:
     """The registered pair for this model: SDPA where its authors support it, else its own eager function.
 
+    "eager", unobserved, for a model that does not ask the interface.
     Decided by what the model declares, never by trying: SDPA ignores some terms (gpt-oss's sink logit) without an
     error.
     """
+    if not dispatches(model):
+        return "eager"
     return SDPA if model._supports_sdpa else EAGER
 
 

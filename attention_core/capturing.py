@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from attention_core.attention_functions import collector, eager_function
 from attention_core.masks import CAUSAL, EVERYTHING, Band, as_band
 from attention_core.models import LoadedModel
 from attention_core.tokens import Token, clean_text, guess_style, tokens_from, words_of
-from attention_core.trace import Kind, LayerTrace, Mask, Trace, Witness
+from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly, Witness
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}
@@ -43,6 +43,8 @@ class CaptureError(ValueError):
 def capture(model: LoadedModel, text: str, pair: str | None = None, target: str | None = None) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
+    Of an architecture that hides q and k from transformers' attention interface, the weights that it returns itself.
+
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
     token alone if None). A text over the model's limit is cut, and `notes` says where.
 
@@ -66,8 +68,11 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         notes += target_notes + decoder.notes
         target_tokens = decoder.tokens
         inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
-    calls = _run(model, inputs)
-    layers = _layers(calls, model, len(source.ids), len(target_tokens))
+    layers: tuple[AttentionLayer, ...]
+    if model.exact:
+        layers = _layers(_run(model, inputs), model, len(source.ids), len(target_tokens))
+    else:
+        layers = _weights_only(model, inputs)
     return Trace(
         facts=model.facts,
         text=text,
@@ -203,18 +208,43 @@ class _Calls:
 
 def _run(model: LoadedModel, inputs: dict[str, Tensor]) -> list[_Call]:
     calls = _Calls()
-    device = next(model.model.parameters()).device
-    accepted = inspect.signature(model.model.forward).parameters
-    options = {"use_cache": False} if "use_cache" in accepted or "kwargs" in accepted else {}
     token = collector.set(calls)
     try:
-        with torch.inference_mode():
-            model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+        _forward(model, inputs)
     finally:
         collector.reset(token)
     if not calls.calls:
-        raise CaptureError(f"{model.facts.architecture} computes attention in a way that cannot be observed yet.")
+        raise CaptureError(f"{model.facts.architecture} made no attention call that could be observed.")
     return calls.calls
+
+
+def _forward(model: LoadedModel, inputs: dict[str, Tensor], **options: bool) -> Any:
+    device = next(model.model.parameters()).device
+    accepted = inspect.signature(model.model.forward).parameters
+    if "use_cache" in accepted or "kwargs" in accepted:
+        options["use_cache"] = False
+    with torch.inference_mode():
+        return model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+
+
+def _weights_only(model: LoadedModel, inputs: dict[str, Tensor]) -> tuple[WeightsOnly, ...]:
+    """The attention weights that the model returns itself, read by name."""
+    found = _forward(model, inputs, output_attentions=True)
+    fields: dict[str, Kind] = {"attentions": "encoder self"}
+    if model.facts.encoder_decoder:
+        fields = {
+            "encoder_attentions": "encoder self",
+            "decoder_attentions": "decoder self",
+            "cross_attentions": "cross",
+        }
+    layers = []
+    for name, kind in fields.items():
+        for index, weights in enumerate(getattr(found, name, None) or ()):
+            layer = WeightsOnly(kind, index, weights[0])
+            layers.append(replace(layer, kind="decoder self") if name == "attentions" and layer.causal else layer)
+    if not layers:
+        raise CaptureError(f"{model.facts.architecture} shows neither q and k nor attention weights.")
+    return tuple(layers)
 
 
 def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:

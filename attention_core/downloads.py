@@ -107,4 +107,4 @@ def _rows_and_columns(trace: "Trace", reading: Reading, layer: LayerName) -> tup
 
 def _has_sink(trace: "Trace", layer: LayerName) -> bool:
     layers = [layer] if isinstance(layer, int) else range(len(trace.layers))
-    return any(trace.layers[index].sink_logit is not None for index in layers)
+    return any(getattr(trace.layers[index], "sink_logit", None) is not None for index in layers)

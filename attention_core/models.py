@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from attention_core.attention_functions import choose_attention
+from attention_core.attention_functions import choose_attention, dispatches
 from attention_core.catalogue import ModelCard, find_card
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
@@ -56,6 +56,11 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: Any
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
+
+    @property
+    def exact(self) -> bool:
+        """Can q, k and v be captured? Otherwise only the weights that the model returns itself."""
+        return dispatches(self.model)
 
     @property
     def nbytes(self) -> int:

@@ -18,7 +18,7 @@ from attention_core import wire
 from attention_core.atlas import block_max, block_side, thumbnail_side
 from attention_core.metrics import Link, entropy, reach, strongest
 from attention_core.reading import Item, Reading, describe, hidden_share, items, read_allowed, read_weights
-from attention_core.trace import LayerTrace, Trace
+from attention_core.trace import AttentionLayer, LayerTrace, Trace
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
 HeadName = int | str  # an index, or "mean" or "max" over heads
@@ -146,7 +146,7 @@ def overview(trace: Trace, reading: Reading) -> bytes:
     header = {
         "version": 1,
         "model": {"id": trace.facts.id, "name": trace.facts.name},
-        "note": [*trace.notes, *describe(reading)],
+        "note": [*trace.notes, *_hidden_inputs(trace), *describe(reading)],
         "tokens": {
             "source": _shown(items(trace.source_tokens, reading)),
             "target": _shown(items(trace.target_tokens, reading)) if trace.target_tokens else [],
@@ -207,9 +207,9 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
     if not exact:
         return wire.pack(header, picture=np.concatenate(codes))
     buffers = {"weights": torch.cat(exact_rows).numpy()}
-    if isinstance(layer, int) and isinstance(head, int) and not reading.words:
-        rows, columns = _indices(queries), _indices(keys)
-        buffers["scores"] = trace.steps(layer, head).scores[rows][:, columns].numpy()
+    if scored := _scored(trace, reading, layer, head):
+        one, index = scored
+        buffers["scores"] = one.steps(index).scores[_indices(queries)][:, _indices(keys)].numpy()
     return wire.pack(header, **buffers)
 
 
@@ -230,9 +230,9 @@ def line_pack(
         columns = [block.allowed[:, index] for block in blocks if block.allowed is not None]
         allowed = torch.cat(columns) if columns else None
     buffers = {"weights": (weights if allowed is None else weights.masked_fill(~allowed, float("nan"))).numpy()}
-    if isinstance(layer, int) and isinstance(head, int) and not reading.words:
-        one = trace.layers[layer]
-        q, k = one.q[head].float(), one.k[one.kv_head(head)].float()
+    if scored := _scored(trace, reading, layer, head):
+        one, of = scored
+        q, k = one.q[of].float(), one.k[one.kv_head(of)].float()
         if axis == "query":
             scores = (k @ q[queries[index].pieces[0]])[_indices(keys)]
         else:
@@ -375,7 +375,7 @@ def _combined(
 
 
 def _heads(
-    layer: LayerTrace,
+    layer: AttentionLayer,
     queries: Sequence[Item],
     keys: Sequence[Item],
     reading: Reading,
@@ -385,11 +385,9 @@ def _heads(
     """Rows of one head or of all heads of a layer, read as asked."""
     first = queries[0].pieces[0]
     rows = slice(first, queries[-1].pieces[-1] + 1)
-    weights = layer.all_weights(rows) if head is None else layer.steps(head, rows).weights[None]
+    weights = layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]
     here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
-    allowed = layer.allowed(head or 0, rows)
-    if head is None and allowed is not None and isinstance(layer.mask, Tensor) and layer.mask.dim() == 3:
-        allowed = layer.mask[:, rows].any(dim=0)  # heads with masks of their own: masked is what none of them may read
+    allowed = layer.allowed(head, rows)
     return Block(
         start,
         read_weights(weights, here, keys, renormalise=reading.renormalise),
@@ -418,6 +416,7 @@ def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | N
         return None
     checks = trace.proof(layer, head)
     return {
+        "only": "" if trace.layers[layer].exact else "weights only",  # nothing was recomputed
         "holds": all(check.holds for check in checks),
         "worst": _number(torch.tensor(max(check.difference for check in checks)), digits=12),
         "checks": [
@@ -433,7 +432,23 @@ def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | N
     }
 
 
-def _rows_per_block(layer: LayerTrace, n_heads: int, multiple: int) -> int:
+def _scored(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) -> tuple[LayerTrace, int] | None:
+    """The layer and head whose q·k the cells have: one head of a layer with known q and k, read piece by piece."""
+    if not isinstance(layer, int) or not isinstance(head, int) or reading.words:
+        return None
+    found = trace.layers[layer]
+    return (found, head) if isinstance(found, LayerTrace) else None
+
+
+def _hidden_inputs(trace: Trace) -> list[str]:
+    hidden = [layer for layer in trace.layers if not layer.exact]
+    if not hidden:
+        return []
+    where = "" if len(hidden) == len(trace.layers) else f" in {len(hidden)} of {len(trace.layers)} layers"
+    return [f"Weights only{where}: {trace.facts.architecture} hides q and k."]
+
+
+def _rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
     rows = max(1, _CELLS_PER_BLOCK // (n_heads * layer.n_key))
     return max(1, rows // multiple) * multiple
 

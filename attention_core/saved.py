@@ -19,7 +19,7 @@ from torch import Tensor
 from attention_core.masks import Band
 from attention_core.models import ModelFacts
 from attention_core.tokens import Token
-from attention_core.trace import Kind, LayerTrace, Mask, Trace
+from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly
 
 FORMAT = "sightline-trace"
 VERSION = 1
@@ -44,16 +44,12 @@ def trace_bytes(trace: Trace) -> bytes:
 
     layers = []
     for i, layer in enumerate(trace.layers):
-        layers.append(
-            {
-                "kind": layer.kind,
-                "index": layer.index,
-                "scale": layer.scale,
-                "softcap": layer.softcap,
-                "band": [layer.mask.back, layer.mask.ahead] if isinstance(layer.mask, Band) else None,
-                "tensors": {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()},
-            }
-        )
+        fields_: dict[str, Any] = {"kind": layer.kind, "index": layer.index}
+        fields_["tensors"] = {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()}
+        if isinstance(layer, LayerTrace):
+            fields_["scale"], fields_["softcap"] = layer.scale, layer.softcap
+            fields_["band"] = [layer.mask.back, layer.mask.ahead] if isinstance(layer.mask, Band) else None
+        layers.append(fields_)
     header = {
         "version": VERSION,
         "facts": asdict(trace.facts),
@@ -131,8 +127,14 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     return trace
 
 
-def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTrace:
+def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLayer:
     own = {name: tensors[stored] for name, stored in fields_["tensors"].items()}
+    kind, index = fields_["kind"], fields_["index"]
+    _require(kind in get_args(Kind) and type(index) is int and index >= 0)
+    if "given" in own:
+        given = own["given"]
+        _require(given.dim() == 3 and given.dtype in _DTYPES and 0 not in given.shape)
+        return WeightsOnly(kind=kind, index=index, given=given)
     q, k, v, output = own["q"], own["k"], own["v"], own["output"]
     _require(all(t.dim() == 3 and t.dtype in _DTYPES and 0 not in t.shape for t in (q, k, v, output)))
     _require(q.shape[2] == k.shape[2] and k.shape[:2] == v.shape[:2] and q.shape[0] % k.shape[0] == 0)
@@ -151,8 +153,6 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> LayerTrace:
         mask = own["mask"]
         _require(mask.dtype == torch.bool and mask.shape[-2:] == cells and mask.dim() in (2, 3))
         _require(mask.dim() == 2 or mask.shape[0] == q.shape[0])
-    kind, index = fields_["kind"], fields_["index"]
-    _require(kind in get_args(Kind) and type(index) is int and index >= 0)
     scale, softcap = _number(fields_["scale"]), fields_["softcap"]
     return LayerTrace(
         kind=kind,

@@ -7,13 +7,13 @@ O(layers · heads · tokens²). The weights of a head are computed when somebody
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.attention import AttentionSteps, attend
-from attention_core.masks import Band
+from attention_core.masks import CAUSAL, Band
 from attention_core.models import ModelFacts
 from attention_core.tokens import Token
 
@@ -29,16 +29,71 @@ Mask = Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
 Witness = Callable[[int, slice], Tensor | None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerTrace:
-    """One attention call as the model made it: after rotary embedding and q/k norms, before the output projection.
+class AttentionLayer:
+    """What every captured layer offers, whether its q and k could be seen or only its weights."""
 
-    With grouped heads n_kv_heads is smaller than n_heads: heads 0 … n_heads/n_kv_heads - 1 share key/value head 0, and
-    so on.
-    """
-
+    __slots__ = ()
     kind: Kind
     index: int  # within its kind, from 0
+    exact: ClassVar[bool]  # q, k and v are here; otherwise weights only
+
+    @property
+    def n_heads(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def n_kv_heads(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def n_query(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def n_key(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def causal(self) -> bool:
+        """No query reads a key after it."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} layer {self.index}"
+
+    def allowed(self, head: int | None = None, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:
+        """Who may read whom, for a block of query rows; None where everybody may read everything.
+
+        Without a head: what any head may read (heads differ in their masks in very few architectures).
+        """
+        raise NotImplementedError
+
+    def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
+        """The weights of one head for a block of query rows, in float32."""
+        raise NotImplementedError
+
+    def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
+        """The weights of all heads for a block of query rows: heads · rows · keys memory, a few times over."""
+        raise NotImplementedError
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that takes memory, by name."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerTrace(AttentionLayer):
+    """One attention call as the model made it: after rotary embedding and q/k norms, before the output projection.
+
+    With grouped heads n_kv_heads is smaller than n_heads: heads 0 … n_heads/n_kv_heads - 1 share key/value head 0,
+    and so on.
+    """
+
+    exact = True
+
+    kind: Kind
+    index: int
     q: Float[Tensor, "head query d_head"]
     k: Float[Tensor, "kv_head key d_head"]
     v: Float[Tensor, "kv_head key d_value"]
@@ -68,26 +123,25 @@ class LayerTrace:
 
     @property
     def causal(self) -> bool:
-        """No query reads a key after it."""
         if isinstance(self.mask, Band):
             return self.mask.causal
         return not bool(self.mask.triu(1).any())
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind} layer {self.index}"
 
     def kv_head(self, head: int) -> int:
         """The key/value head that query head `head` reads."""
         return head * self.n_kv_heads // self.n_heads
 
-    def allowed(self, head: int = 0, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:
-        """Who may read whom, for a block of query rows; None where everybody may read everything."""
+    def allowed(self, head: int | None = None, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:
         if isinstance(self.mask, Band):
             if self.mask.everything:
                 return None
             return self.mask.allowed(self.n_query, self.n_key, rows, self.q.device)
-        return (self.mask if self.mask.dim() == 2 else self.mask[head])[rows]
+        if self.mask.dim() == 2:
+            return self.mask[rows]
+        return self.mask[:, rows].any(dim=0) if head is None else self.mask[head, rows]
+
+    def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
+        return self.steps(head, rows).weights
 
     def steps(self, head: int, rows: slice = slice(None)) -> AttentionSteps:
         """Every intermediate tensor of one head, for a block of query rows, in float32."""
@@ -107,7 +161,6 @@ class LayerTrace:
         )
 
     def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
-        """The weights of all heads for a block of query rows: heads · rows · keys memory, a few times over."""
         kv_heads = [self.kv_head(head) for head in range(self.n_heads)]
         shared = self.n_kv_heads < self.n_heads
         return attend(
@@ -124,10 +177,9 @@ class LayerTrace:
     def _allowed_by_head(self, rows: slice) -> Tensor | None:
         if isinstance(self.mask, Tensor) and self.mask.dim() == 3:
             return self.mask[:, rows]
-        return self.allowed(0, rows)
+        return self.allowed(None, rows)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that takes memory, by name."""
         named = {"q": self.q, "k": self.k, "v": self.v, "output": self.output}
         if isinstance(self.mask, Tensor):
             named["mask"] = self.mask
@@ -136,6 +188,52 @@ class LayerTrace:
         if self.sink_logit is not None:
             named["sink_logit"] = self.sink_logit
         return named
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightsOnly(AttentionLayer):
+    """A layer of an architecture that hides q and k: the weights that the model itself returned, and nothing else.
+
+    They take heads · tokens² memory. Causal if every weight above the diagonal is exactly 0.
+    """
+
+    exact = False
+
+    kind: Kind
+    index: int
+    given: Float[Tensor, "head query key"]
+
+    @property
+    def n_heads(self) -> int:
+        return self.given.shape[0]
+
+    @property
+    def n_kv_heads(self) -> int:
+        return self.given.shape[0]
+
+    @property
+    def n_query(self) -> int:
+        return self.given.shape[1]
+
+    @property
+    def n_key(self) -> int:
+        return self.given.shape[2]
+
+    @property
+    def causal(self) -> bool:
+        return self.n_query > 1 and not bool(self.given.triu(1).any())
+
+    def allowed(self, head: int | None = None, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:
+        return CAUSAL.allowed(self.n_query, self.n_key, rows) if self.causal else None
+
+    def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
+        return self.given[head, rows].float()
+
+    def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
+        return self.given[:, rows].float()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"given": self.given}
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +246,7 @@ class Trace:
     target: str | None
     source_tokens: tuple[Token, ...]
     target_tokens: tuple[Token, ...]  # the decoder's side of an encoder-decoder; empty otherwise
-    layers: tuple[LayerTrace, ...]
+    layers: tuple[AttentionLayer, ...]
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
 
     @property
@@ -176,13 +274,24 @@ class Trace:
         return self.target_tokens if decoder_side else self.source_tokens
 
     def steps(self, layer: int, head: int, rows: slice = slice(None)) -> AttentionSteps:
-        """Every intermediate tensor of one head; `rows` picks a block of queries."""
+        """Every intermediate tensor of one head; `rows` picks a block of queries.
+
+        Raises ValueError for a layer whose architecture hides q and k.
+        """
         self._require(layer, head)
-        return self.layers[layer].steps(head, rows)
+        return self.exact(layer).steps(head, rows)
+
+    def exact(self, layer: int) -> LayerTrace:
+        """The layer with its q, k and v. Raises ValueError if the architecture hides them."""
+        found = self.layers[layer]
+        if not isinstance(found, LayerTrace):
+            raise ValueError(f"layer {layer}: {self.facts.architecture} hides q and k; only its weights are known")
+        return found
 
     def weights(self, layer: int, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         """The attention weights of one head: rows look at columns."""
-        return self.steps(layer, head, rows).weights
+        self._require(layer, head)
+        return self.layers[layer].weights(head, rows)
 
     def proof(self, layer: int, head: int) -> "tuple[Check, ...]":
         """Our formula against the model's own numbers, one check per step; never empty."""

@@ -106,6 +106,7 @@ FAMILIES: dict[str, tuple[str, dict[str, object]]] = {
         "ModernBertModel",
         {**_BERT, "hidden_size": 18, "local_attention": 6, "global_attn_every_n_layers": 2, "pad_token_id": 0},
     ),
+    "bloom": ("BloomModel", {"hidden_size": 15, "n_head": 3, "n_layer": 2}),
     "albert": ("AlbertModel", {**_BERT, "embedding_size": 7}),
 }
 

@@ -77,11 +77,6 @@ export class HttpSource {
     return answer;
   }
 
-  /** What is already here, without waiting. @param {string} path */
-  peek(path) {
-    return this.kept.get(path)?.pack ?? null;
-  }
-
   /** @param {string} path @param {Pack} pack @param {number} size */
   keep(path, pack, size) {
     this.kept.set(path, { pack, size });

@@ -36,8 +36,8 @@ export function createToolbar(app) {
     "div",
     { class: "sl-toolbar", "data-testid": "sl-toolbar", role: "group", "aria-label": "Options" },
     h("div", { class: "sl-toggles" }, ...boxes.map((box) => box.label)),
-    h("div", { class: "sl-actions" }, h("span", { class: "sl-anchor" }, saver, menu), copy, help),
     says,
+    h("div", { class: "sl-actions" }, h("span", { class: "sl-anchor" }, saver, menu), copy, help),
     address,
   );
   const close = app.popover(saver, menu);
