@@ -46,7 +46,7 @@ export function createTitle(app) {
       checks.hidden = true;
       mark(words, "aria-expanded", "false");
     } else {
-      say(says, "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
+      say(says, proof.only ? "This architecture hides q and k: the weights are the model’s own, and nothing could be recomputed." : "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
       body.replaceChildren(
         ...proof.checks.map((/** @type {any} */ check) =>
           h("tr", { "data-holds": String(check.holds) },

@@ -4,6 +4,7 @@
  * @typedef {import("./app.js").App} App
  */
 import { h } from "./dom.js";
+import { payload } from "./sync.js";
 
 /** The routes, by the part of the address after `export/`. */
 export const FILES = [
@@ -20,9 +21,10 @@ function heatmap(at) {
   return `${at}/heatmap.svg`;
 }
 
-/** @param {string} _ @param {number | string} layer @param {number | string} head */
-function script(_, layer, head) {
-  return `script.py?${new URLSearchParams({ layer: String(layer), head: String(head) })}`;
+/** @param {string} _ @param {Record<string, any>} choice */
+function script(_, choice) {
+  const asked = Object.entries({ layer: choice.layer, head: choice.head, query: choice.query }).filter(([, value]) => value !== null);
+  return `script.py?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`;
 }
 
 /** "sightline-layer2-head3.svg" @param {string} name @param {number | string} layer @param {number | string} head @param {string} end */
@@ -37,7 +39,7 @@ export async function save(app, file) {
   const { layer, head } = app.selection;
   if (!app.source?.file) throw new Error("This page carries no files.");
   const at = `${encodeURIComponent(layer).replaceAll("%3A", ":")}/${head}`;
-  let blob = await app.source.file(file.path(at, layer, head));
+  let blob = await app.source.file(file.path(at, payload(app.selection, app.options, app.queries, app.keys)));
   if (file.name === "png") blob = await rasterise(blob);
   download(blob, fileName(file.name, layer, head, file.end));
 }

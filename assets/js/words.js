@@ -44,6 +44,7 @@ export function badge({ head, nHeads, layers, meta, here }) {
   const { proof } = meta;
   if (!proof || !proof.checks?.length) return { state: "none", text: meta.proof_note ?? "no proof for this picture" };
   const failed = proof.checks.find((/** @type {any} */ check) => !check.holds);
+  if (!failed && proof.only) return { state: "none", text: proof.only };
   if (!failed && proof.holds) return { state: "ok", text: `✓ matches the model to ${difference(proof.worst)}` };
   if (!failed) return { state: "bad", text: "✗ does not match the model" };
   const verb = /s$/.test(failed.name) ? "differ" : "differs";

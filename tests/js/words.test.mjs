@@ -11,6 +11,9 @@ test("the badge says how closely the head matches the model", () => {
   assert.deepEqual(badge({ ...facts, meta: { proof: { holds: true, worst: 4.1e-7, checks: [check] } } }), { state: "ok", text: "✓ matches the model to 4e-7" });
 });
 
+test("the badge claims no match where the model gave its weights only", () => {
+  assert.deepEqual(badge({ ...facts, meta: { proof: { only: "weights only", holds: true, worst: 0, checks: [check] } } }), { state: "none", text: "weights only" });
+});
 test("the badge names the step that fails, its difference and the tolerance", () => {
   const failed = { ...check, difference: 0.0203, holds: false };
   const { state, text } = badge({ ...facts, meta: { proof: { holds: false, worst: 0.0203, checks: [{ ...check, name: "q" }, failed] } } });
