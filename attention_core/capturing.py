@@ -55,7 +55,7 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     if pair is not None:
         pair, pair_notes = clean_text(pair)
         notes += pair_notes
-    source = _encode(model.tokenizer, text, pair or None, model.facts.context_length)
+    source = _encode(model, text, pair or None)
     notes += source.notes
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
     accepted = inspect.signature(model.model.forward).parameters
@@ -98,13 +98,13 @@ def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Coun
     """Count the tokens of a text without running the model."""
     text, _ = clean_text(text)
     pair = clean_text(pair)[0] if pair else None
-    ids = model.tokenizer(text, pair)["input_ids"]
+    ids = model.encode(text, pair)["input_ids"]
     specials = set(model.tokenizer.all_special_ids) - {model.tokenizer.unk_token_id, model.tokenizer.mask_token_id}
     n_special = sum(id_ in specials for id_ in ids)
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
-    return Counted(len(ids), n_special, _end_of_text(_encode(model.tokenizer, text, pair, limit).tokens))
+    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair).tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,14 @@ class _Encoded:
     notes: list[str]
 
 
-def _encode(tokenizer: Any, text: str, pair: str | None, limit: int | None) -> _Encoded:
+def _encode(model: LoadedModel, text: str, pair: str | None) -> _Encoded:
+    tokenizer, limit = model.tokenizer, model.facts.context_length
     options = {"return_offsets_mapping": tokenizer.is_fast}
-    encoded = tokenizer(text, pair, **options)
+    encoded = model.encode(text, pair, **options)
     n_all = len(encoded["input_ids"])
     notes: list[str] = []
     if limit is not None and n_all > limit:
-        encoded = tokenizer(text, pair, truncation=True, max_length=limit, **options)
+        encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
     ids = list(encoded["input_ids"])
     tokens = _tokens(tokenizer, encoded)
     if not ids or all(token.special for token in tokens):
@@ -166,7 +167,7 @@ def _decoder_side(model: LoadedModel, target: str) -> _Encoded:
     if start is None:
         start = getattr(config, "bos_token_id", None) or 0
     tokenizer = model.target_tokenizer
-    encoded = tokenizer(target, return_offsets_mapping=tokenizer.is_fast)
+    encoded = model.encode(target, target=True, return_offsets_mapping=tokenizer.is_fast)
     own = [token for token in _tokens(tokenizer, encoded) if not token.special]
     piece = str(tokenizer.convert_ids_to_tokens(start))
     limit = (model.facts.context_length or len(own) + 1) - 1

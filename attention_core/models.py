@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -56,6 +57,13 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: Any
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
+    tokenizing: Lock = field(default_factory=Lock, repr=False)  # see `encode`
+
+    def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
+        """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody."""
+        tokenizer = self.target_tokenizer if target else self.tokenizer
+        with self.tokenizing:
+            return tokenizer(text, pair, **options)
 
     @property
     def exact(self) -> bool:

@@ -269,6 +269,20 @@ def test_two_threads_over_one_model_never_mix():
     assert run_two_texts_over_one_model(200) == 0
 
 
+def test_counting_and_cutting_at_once_do_not_disturb_each_other():
+    """A fast tokenizer keeps truncation as a state: without a lock, a count in one thread un-cuts a text in another."""
+    model = wrap_model(tiny.bare("bert"), tiny.tokenizer(limit=32))
+    text = "the cat sat on a mat " * 40
+
+    def one(i: int) -> int:
+        return count_tokens(model, text).n_tokens if i % 2 else len(capture(model, text).tokens)
+
+    with ThreadPoolExecutor(4) as visitors:
+        found = list(visitors.map(one, range(200)))
+    assert set(found[0::2]) == {32}
+    assert set(found[1::2]) == {242}
+
+
 class _GlobalVariable:
     """What a ContextVar would be without its context."""
 

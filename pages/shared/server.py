@@ -12,7 +12,7 @@ from pages.shared.service import service
 
 # Importing torch holds Python's lock for most of two seconds. The first visitor is often already there (the browser
 # that `make app` was started for): his page frame goes first.
-HEAD_START_SECONDS = 0.3
+HEAD_START_SECONDS = 1.2
 
 
 @asynccontextmanager
