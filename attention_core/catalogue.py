@@ -1,6 +1,13 @@
-"""The models that the picker offers by name: facts only, nothing is loaded or fetched here."""
+"""The models that the picker offers by name: facts only, nothing is loaded or fetched here.
+
+Sizes, licences, languages and contexts are those of the models' own cards on the hub.
+"""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Group = Literal["Small, for class", "Encoders", "Decoders", "Encoder-decoders"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +23,22 @@ class ModelCard:
     good_for: str  # one line: what it shows well
     size_mb: int  # download or file size of the weights, in millions of bytes
     sha256: str | None = None  # of model.safetensors; checked before loading where known
+    group: Group = "Small, for class"
+    context: int | None = None  # tokens that it reads at most; None if its card does not say
+
+
+def _on_the_hub(
+    group: Group,
+    id: str,
+    name: str,
+    reference: str,
+    licence: str,
+    size_mb: int,
+    context: int,
+    languages: str,
+    good_for: str,
+) -> ModelCard:
+    return ModelCard(id, name, reference, False, licence, languages, good_for, size_mb, group=group, context=context)
 
 
 CATALOGUE: tuple[ModelCard, ...] = (
@@ -26,59 +49,253 @@ CATALOGUE: tuple[ModelCard, ...] = (
         bundled=True,
         licence="Apache-2.0",
         languages="English",
-        good_for="An encoder that reads the whole sentence at once, in both directions.",
+        good_for="An encoder that reads the whole sentence at once, in both directions; compares two sentences.",
         size_mb=91,
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        group="Small, for class",
+        context=512,
     ),
-    ModelCard(
-        id="bert-base",
-        name="BERT base (uncased)",
-        reference="google-bert/bert-base-uncased",
-        bundled=False,
-        licence="Apache-2.0",
-        languages="English",
-        good_for="The encoder that most papers on attention heads describe: 12 layers × 12 heads.",
-        size_mb=440,
+    _on_the_hub(
+        "Small, for class",
+        "albert-base",
+        "ALBERT base v2",
+        "albert/albert-base-v2",
+        "Apache-2.0",
+        47,
+        512,
+        "English",
+        "One layer's weights used twelve times: the same heads, on deeper and deeper vectors. Fills a [MASK].",
     ),
-    ModelCard(
-        id="gpt2",
-        name="GPT-2 (small)",
-        reference="openai-community/gpt2",
-        bundled=False,
-        licence="MIT",
-        languages="English",
-        good_for="The classic causal model: no token reads the future; strong first-token sinks.",
-        size_mb=548,
+    _on_the_hub(
+        "Small, for class",
+        "minilm-l3",
+        "MiniLM with 3 layers (paraphrase)",
+        "sentence-transformers/paraphrase-MiniLM-L3-v2",
+        "Apache-2.0",
+        70,
+        512,
+        "English",
+        "The whole of a sentence encoder on one small atlas: 3 layers × 12 heads.",
     ),
-    ModelCard(
-        id="smollm2-135m",
-        name="SmolLM2 135M",
-        reference="HuggingFaceTB/SmolLM2-135M",
-        bundled=False,
-        licence="Apache-2.0",
-        languages="English",
-        good_for="A small LLaMA-type model: rotary positions, grouped key/value heads.",
-        size_mb=269,
+    _on_the_hub(
+        "Small, for class",
+        "pythia-70m",
+        "Pythia 70M",
+        "EleutherAI/pythia-70m",
+        "Apache-2.0",
+        166,
+        2_048,
+        "English",
+        "A small causal model made for looking inside: 6 layers × 8 heads, rotary positions on a quarter of each head.",
     ),
-    ModelCard(
-        id="qwen2.5-0.5b",
-        name="Qwen2.5 0.5B",
-        reference="Qwen/Qwen2.5-0.5B",
-        bundled=False,
-        licence="Apache-2.0",
-        languages="29 languages, English and Chinese best",
-        good_for="A multilingual causal model with grouped heads and a long context.",
-        size_mb=988,
+    _on_the_hub(
+        "Encoders",
+        "distilbert",
+        "DistilBERT base (uncased)",
+        "distilbert/distilbert-base-uncased",
+        "Apache-2.0",
+        268,
+        512,
+        "English",
+        "BERT in half the layers: which of its heads survived being distilled. Fills a [MASK].",
     ),
-    ModelCard(
-        id="t5-small",
-        name="T5 small",
-        reference="google-t5/t5-small",
-        bundled=False,
-        licence="Apache-2.0",
-        languages="English, German, French, Romanian",
-        good_for="An encoder-decoder: cross-attention, relative position bias, no ÷√d.",
-        size_mb=242,
+    _on_the_hub(
+        "Encoders",
+        "bert-base",
+        "BERT base (uncased)",
+        "google-bert/bert-base-uncased",
+        "Apache-2.0",
+        440,
+        512,
+        "English",
+        "The encoder that most papers on attention heads describe: 12 layers × 12 heads. Fills a [MASK].",
+    ),
+    _on_the_hub(
+        "Encoders",
+        "bert-multilingual",
+        "BERT base (multilingual, cased)",
+        "google-bert/bert-base-multilingual-cased",
+        "Apache-2.0",
+        714,
+        512,
+        "104 languages",
+        "The same sentence in two languages: do the same heads do the same?",
+    ),
+    _on_the_hub(
+        "Encoders",
+        "roberta-base",
+        "RoBERTa base",
+        "FacebookAI/roberta-base",
+        "MIT",
+        499,
+        512,
+        "English",
+        "BERT trained longer and without sentence pairs; strong attention to <s> and </s>. Fills a <mask>.",
+    ),
+    _on_the_hub(
+        "Encoders",
+        "xlm-roberta-base",
+        "XLM-RoBERTa base",
+        "FacebookAI/xlm-roberta-base",
+        "MIT",
+        1_116,
+        512,
+        "100 languages",
+        "Many scripts in one vocabulary of 250,000 pieces. Fills a <mask>.",
+    ),
+    _on_the_hub(
+        "Encoders",
+        "modernbert-base",
+        "ModernBERT base",
+        "answerdotai/ModernBERT-base",
+        "Apache-2.0",
+        599,
+        8_192,
+        "English, code",
+        "Sliding windows in two of three layers, whole-text attention in the third; rotary positions; long texts.",
+    ),
+    _on_the_hub(
+        "Encoders",
+        "minilm-multilingual",
+        "MiniLM with 12 layers (multilingual)",
+        "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
+        "Apache-2.0",
+        471,
+        512,
+        "more than 50 languages",
+        "Compares two sentences, in the same language or in two.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "distilgpt2",
+        "DistilGPT-2",
+        "distilbert/distilgpt2",
+        "Apache-2.0",
+        353,
+        1_024,
+        "English",
+        "GPT-2 in six layers: quick to run, the next token in view.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "gpt2",
+        "GPT-2 (small)",
+        "openai-community/gpt2",
+        "MIT",
+        548,
+        1_024,
+        "English",
+        "The classic causal model: no token reads the future; strong attention to the first token; induction heads.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "pythia-160m",
+        "Pythia 160M",
+        "EleutherAI/pythia-160m",
+        "Apache-2.0",
+        375,
+        2_048,
+        "English",
+        "GPT-2's size with rotary positions, and attention and feed-forward side by side.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "smollm2-135m",
+        "SmolLM2 135M",
+        "HuggingFaceTB/SmolLM2-135M",
+        "Apache-2.0",
+        269,
+        8_192,
+        "English",
+        "A small LLaMA-type model: rotary positions, three query heads to each key/value head.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "smollm2-360m",
+        "SmolLM2 360M",
+        "HuggingFaceTB/SmolLM2-360M",
+        "Apache-2.0",
+        724,
+        8_192,
+        "English",
+        "The same design, larger: 32 layers, better continuations.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "qwen2.5-0.5b",
+        "Qwen2.5 0.5B",
+        "Qwen/Qwen2.5-0.5B",
+        "Apache-2.0",
+        988,
+        32_768,
+        "29 languages, English and Chinese best",
+        "Seven query heads to each key/value head; many languages; a long context.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "qwen3-0.6b",
+        "Qwen3 0.6B",
+        "Qwen/Qwen3-0.6B",
+        "Apache-2.0",
+        1_503,
+        32_768,
+        "more than 100 languages",
+        "Queries and keys pass through a norm before they are rotated.",
+    ),
+    _on_the_hub(
+        "Decoders",
+        "tinyllama",
+        "TinyLlama 1.1B (chat)",
+        "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+        "Apache-2.0",
+        2_200,
+        2_048,
+        "English",
+        "LLaMA 2's architecture at a size that a laptop holds: 22 layers, eight query heads to a key/value head.",
+    ),
+    _on_the_hub(
+        "Encoder-decoders",
+        "t5-small",
+        "T5 small",
+        "google-t5/t5-small",
+        "Apache-2.0",
+        242,
+        512,
+        "English, German, French, Romanian",
+        "Cross-attention, relative position bias, no ÷√d. Try: translate English to German: The house is old.",
+    ),
+    _on_the_hub(
+        "Encoder-decoders",
+        "flan-t5-small",
+        "FLAN-T5 small",
+        "google/flan-t5-small",
+        "Apache-2.0",
+        308,
+        512,
+        "English and others",
+        "T5 that follows instructions: the decoder answers while cross-attention shows where it reads.",
+    ),
+    _on_the_hub(
+        "Encoder-decoders",
+        "bart-base",
+        "BART base",
+        "facebook/bart-base",
+        "Apache-2.0",
+        558,
+        1_024,
+        "English",
+        "Learnt to restore damaged text: cross-attention runs along the diagonal and leaves it at a <mask>.",
+    ),
+    _on_the_hub(
+        "Encoder-decoders",
+        "bart-large-cnn",
+        "BART large (summaries)",
+        "facebook/bart-large-cnn",
+        "MIT",
+        1_626,
+        1_024,
+        "English",
+        "Writes a summary of a news text: which sentences its cross-attention picks.",
     ),
 )
 
@@ -88,3 +305,9 @@ DEFAULT = CATALOGUE[0]
 def find_card(name: str) -> ModelCard | None:
     """The card with this short name or this hub id, or None."""
     return next((card for card in CATALOGUE if name in (card.id, card.reference)), None)
+
+
+def group_of(name: str) -> Group | None:
+    """The group of the card with this short name or hub id; None for any other model."""
+    card = find_card(name)
+    return card.group if card else None

@@ -1,4 +1,4 @@
-"""What the explorer draws, read from a trace: every head at a glance, one head, one line of it, one tile.
+"""What the explorer draws of one head: its picture with its numbers, one line of it, one tile.
 
 A picture is made block of rows by block of rows, so the memory it takes is linear in the text. What goes to the browser
 is a `wire` pack; its header is described in the function that makes it.
@@ -11,26 +11,22 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core import wire
-from attention_core.atlas import block_max, block_side, thumbnail_side
+from attention_core.atlas import block_max, block_side
 from attention_core.metrics import Link, entropy, reach, strongest
-from attention_core.reading import Item, Reading, describe, hidden_share, items, read_allowed, read_weights
+from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
 HeadName = int | str  # an index, or "mean" or "max" over heads
 
-WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
-OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64
-AGGREGATE_SIDE = 32  # cells a side of the small pictures of mean and maximum
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
 PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand
 TILE_SIDE = 256
 N_STRONGEST = 12
-_CELLS_PER_BLOCK = 2_000_000  # head · row · key cells computed at a time: 8 MB a tensor
+CELLS_PER_BLOCK = 2_000_000  # head · row · key cells computed at a time: 8 MB a tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,70 +89,8 @@ def picture_blocks(
     layers = _layers(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     n_heads = 1 if isinstance(head, int) else trace.layers[layers[0]].n_heads
-    for start, stop in _spans(len(queries), _rows_per_block(trace.layers[layers[0]], n_heads, multiple)):
+    for start, stop in spans(len(queries), rows_per_block(trace.layers[layers[0]], n_heads, multiple)):
         yield _combined(trace, reading, layers, head, queries[start:stop], keys, start)
-
-
-def overview(trace: Trace, reading: Reading) -> bytes:
-    """Every head's picture, with the means and maxima over heads, as one pack.
-
-    Buffers: `heads`, the pictures one after the other (layer, head, row, column): whole as u2 if they fit WHOLE_BYTES,
-    else block maxima as u1; `aggregates`, small u1 pictures. The header holds tokens, layers with the place of their
-    first picture, and each head's entropy (bits), reach (tokens) and largest weight.
-    """
-    shapes = [tuple(map(len, rows_and_columns(trace, reading, i))) for i in range(len(trace.layers))]
-    n_heads = sum(layer.n_heads for layer in trace.layers)
-    whole = 2 * sum(layer.n_heads * n * m for layer, (n, m) in zip(trace.layers, shapes, strict=True)) <= WHOLE_BYTES
-    side = max(max(shape) for shape in shapes) if whole else thumbnail_side(n_heads, OVERVIEW_BYTES)
-
-    pictures: list[NDArray[Any]] = []
-    layers: list[dict[str, Any]] = []
-    summary: dict[str, list[list[float | None]]] = {"entropy": [], "reach": [], "peak": []}
-    aggregates = _Aggregates()
-    offset = 0
-    for group in groups(trace):
-        aggregates.begin(group)
-        for index in group.layers:
-            codes, numbers = _layer_overview(trace, reading, index, side, whole, aggregates)
-            pictures.append(codes.ravel())
-            layer = trace.layers[index]
-            encoder_decoder = bool(trace.target_tokens)
-            layers.append(
-                {
-                    "stack": group.stack,
-                    "kind": group.kind,
-                    "index": layer.index,
-                    "layer": index,
-                    "label": f"layer {layer.index}",
-                    "queries": "target" if encoder_decoder and layer.kind != "encoder self" else "source",
-                    "keys": "target" if encoder_decoder and layer.kind == "decoder self" else "source",
-                    "n_heads": layer.n_heads,
-                    "n_kv_heads": layer.n_kv_heads,
-                    "causal": layer.causal,
-                    "offset": offset,
-                    "rows": codes.shape[1],
-                    "cols": codes.shape[2],
-                }
-            )
-            offset += codes.size
-            for name, values in numbers.items():
-                summary[name].append(values)
-        aggregates.end()
-    order = sorted(range(len(layers)), key=lambda place: layers[place]["layer"])
-    header = {
-        "version": 1,
-        "model": {"id": trace.facts.id, "name": trace.facts.name},
-        "note": [*trace.notes, *_hidden_inputs(trace), *describe(reading)],
-        "tokens": {
-            "source": _shown(items(trace.source_tokens, reading)),
-            "target": _shown(items(trace.target_tokens, reading)) if trace.target_tokens else [],
-        },
-        "layers": [layers[place] for place in order],
-        "full": whole,
-        "summary": {name: [values[place] for place in order] for name, values in summary.items()},
-        "aggregates": aggregates.header,
-    }
-    return wire.pack(header, heads=np.concatenate(pictures), aggregates=aggregates.codes())
 
 
 def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
@@ -170,7 +104,7 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
     queries, keys = rows_and_columns(trace, reading, layers[0])
     exact = len(queries) * len(keys) <= EXACT_CELLS
     factor = 1 if exact else block_side(max(len(queries), len(keys)), PICTURE_SIDE)
-    positions = _positions(queries), _positions(keys)
+    positions = positions_of(queries), positions_of(keys)
     codes, exact_rows, links, spreads, reaches, sums, hidden = [], [], [], [], [], [], []
     for block in picture_blocks(trace, reading, layer, head, factor):
         weights, allowed = block.weights[0], block.allowed
@@ -198,9 +132,12 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
             {"q": link.query, "k": link.key, "w": link.weight}
             for link in sorted(links, key=lambda link: -link.weight)[:N_STRONGEST]
         ],
-        "entropy": _number(torch.cat(spreads).nanmean()),
-        "reach": _number(torch.cat(reaches).nanmean()),
-        "rowsum": [_number(row_sums.nan_to_num(torch.inf).min()), _number(row_sums.nan_to_num(-torch.inf).max())],
+        "entropy": json_number(torch.cat(spreads).nanmean()),
+        "reach": json_number(torch.cat(reaches).nanmean()),
+        "rowsum": [
+            json_number(row_sums.nan_to_num(torch.inf).min()),
+            json_number(row_sums.nan_to_num(-torch.inf).max()),
+        ],
         "hidden": [round(share, 4) for share in torch.cat(hidden).tolist()] if reading.hides else None,
         "proof": _proof(trace, layer, head),
     }
@@ -253,93 +190,6 @@ def tile_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName, 
     return wire.pack({"row0": row0, "col0": col0}, picture=wire.encode_u2(block.weights[0, :, columns].numpy(), masked))
 
 
-def _layer_overview(
-    trace: Trace, reading: Reading, index: int, side: int, whole: bool, aggregates: "_Aggregates"
-) -> tuple[NDArray[Any], dict[str, list[float | None]]]:
-    """All heads of one layer: their codes [head, row, column] and their numbers."""
-    layer = trace.layers[index]
-    queries, keys = rows_and_columns(trace, reading, index)
-    factor = 1 if whole else block_side(max(len(queries), len(keys)), side)
-    small = block_side(max(len(queries), len(keys)), AGGREGATE_SIDE)
-    positions = _positions(queries), _positions(keys)
-    encode = wire.encode_u2 if whole else wire.encode_u1
-    codes, spreads, reaches, peaks = [], [], [], []
-    # Rows a block: a multiple of both block sizes, so that no block of cells is cut in two.
-    for start, stop in _spans(len(queries), _rows_per_block(layer, layer.n_heads, int(np.lcm(factor, small)))):
-        block = _heads(layer, queries[start:stop], keys, reading, start)
-        seen = block_max(block.weights, factor, block.allowed)
-        codes.append(encode(seen.values.numpy(), None if seen.masked is None else seen.masked.numpy()))
-        spreads.append(entropy(block.weights))
-        reaches.append(reach(block.weights, positions[0][start:stop], positions[1]))
-        peaks.append(block.weights.nan_to_num(0.0).amax(dim=(-2, -1)))
-        aggregates.add(index, block, small)
-    numbers = {
-        "entropy": torch.cat(spreads, dim=-1).nanmean(dim=-1),
-        "reach": torch.cat(reaches, dim=-1).nanmean(dim=-1),
-        "peak": torch.stack(peaks).amax(dim=0),
-    }
-    return np.concatenate(codes, axis=1), {
-        name: [_number(value) for value in values] for name, values in numbers.items()
-    }
-
-
-class _Aggregates:
-    """Small pictures of the mean and the maximum over the heads of each layer, and over all layers of a group."""
-
-    def __init__(self) -> None:
-        self.header: list[dict[str, Any]] = []
-        self._codes: list[NDArray[Any]] = []
-        self._offset = 0
-
-    def begin(self, group: Group) -> None:
-        self._group = group
-        self._by_layer: dict[int, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
-        self._sums: dict[int, Tensor] = {}
-        self._tops: dict[int, Tensor] = {}
-        self._alloweds: dict[int, Tensor | None] = {}
-        self._n_heads: dict[int, int] = {}
-        self._factor = 1
-
-    def add(self, layer: int, block: Block, factor: int) -> None:
-        mean, top = block.weights.mean(dim=0), block.weights.amax(dim=0)
-        codes = _codes(mean, factor, block.allowed), _codes(top, factor, block.allowed)
-        self._by_layer.setdefault(layer, []).append(codes)
-        start, n_heads = block.start, block.weights.shape[0]
-        # Over all layers: the running sum and maximum of the whole matrix, one matrix each, not one per layer.
-        self._factor = factor
-        total = block.weights.sum(dim=0)
-        self._sums[start] = total if start not in self._sums else self._sums[start] + total
-        self._tops[start] = top if start not in self._tops else torch.maximum(self._tops[start], top)
-        before = self._alloweds.get(start, block.allowed)
-        self._alloweds[start] = None if before is None or block.allowed is None else before | block.allowed
-        self._n_heads[layer] = n_heads
-
-    def end(self) -> None:
-        for layer, blocks in self._by_layer.items():
-            self._keep(layer, "mean", np.concatenate([mean for mean, _ in blocks]))
-            self._keep(layer, "max", np.concatenate([top for _, top in blocks]))
-        n_heads = sum(self._n_heads.values())
-        for how, totals, share in (("mean", self._sums, n_heads), ("max", self._tops, 1)):
-            parts = [_codes(total / share, self._factor, self._alloweds[start]) for start, total in totals.items()]
-            self._keep(self._group.name, how, np.concatenate(parts))
-
-    def codes(self) -> NDArray[Any]:
-        return np.concatenate([codes.ravel() for codes in self._codes])
-
-    def _keep(self, layer: LayerName, how: str, codes: NDArray[Any]) -> None:
-        rows, cols = codes.shape
-        self.header.append({"layer": layer, "head": how, "rows": rows, "cols": cols, "offset": self._offset})
-        self._codes.append(codes)
-        self._offset += codes.size
-
-
-def _codes(
-    weights: Float[Tensor, "row column"], factor: int, allowed: Bool[Tensor, "row column"] | None
-) -> NDArray[Any]:
-    small = block_max(weights, factor, allowed)
-    return wire.encode_u1(small.values.numpy(), None if small.masked is None else small.masked.numpy())
-
-
 def _combined(
     trace: Trace,
     reading: Reading,
@@ -351,11 +201,11 @@ def _combined(
 ) -> Block:
     """Rows of one head, or of the mean or maximum over the heads of some layers."""
     if isinstance(head, int):
-        return _heads(trace.layers[layers[0]], queries, keys, reading, start, head)
+        return heads_block(trace.layers[layers[0]], queries, keys, reading, start, head)
     combined: Block | None = None
     n_heads = 0
     for index in layers:
-        block = _heads(trace.layers[index], queries, keys, reading, start)
+        block = heads_block(trace.layers[index], queries, keys, reading, start)
         n_heads += block.weights.shape[0]
         if head == "mean":
             weights, hidden = block.weights.sum(dim=0, keepdim=True), block.hidden.sum(dim=0, keepdim=True)
@@ -374,7 +224,7 @@ def _combined(
     return Block(start, combined.weights / n_heads, combined.allowed, combined.hidden / n_heads)
 
 
-def _heads(
+def heads_block(
     layer: AttentionLayer,
     queries: Sequence[Item],
     keys: Sequence[Item],
@@ -418,11 +268,11 @@ def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | N
     return {
         "only": "" if trace.layers[layer].exact else "weights only",  # nothing was recomputed
         "holds": all(check.holds for check in checks),
-        "worst": _number(torch.tensor(max(check.difference for check in checks)), digits=12),
+        "worst": json_number(torch.tensor(max(check.difference for check in checks)), digits=12),
         "checks": [
             {
                 "name": check.name,
-                "difference": _number(torch.tensor(check.difference), digits=12),
+                "difference": json_number(torch.tensor(check.difference), digits=12),
                 "tolerance": check.tolerance,
                 "holds": check.holds,
                 "reason": check.reason,
@@ -440,25 +290,17 @@ def _scored(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) ->
     return (found, head) if isinstance(found, LayerTrace) else None
 
 
-def _hidden_inputs(trace: Trace) -> list[str]:
-    hidden = [layer for layer in trace.layers if not layer.exact]
-    if not hidden:
-        return []
-    where = "" if len(hidden) == len(trace.layers) else f" in {len(hidden)} of {len(trace.layers)} layers"
-    return [f"Weights only{where}: {trace.facts.architecture} hides q and k."]
-
-
-def _rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
-    rows = max(1, _CELLS_PER_BLOCK // (n_heads * layer.n_key))
+def rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
+    rows = max(1, CELLS_PER_BLOCK // (n_heads * layer.n_key))
     return max(1, rows // multiple) * multiple
 
 
-def _spans(n: int, step: int) -> Iterator[tuple[int, int]]:
+def spans(n: int, step: int) -> Iterator[tuple[int, int]]:
     for start in range(0, n, step):
         yield start, min(n, start + step)
 
 
-def _positions(shown: Sequence[Item]) -> Tensor:
+def positions_of(shown: Sequence[Item]) -> Tensor:
     """Where items stand in the text, in tokens; a word stands at the mean of its pieces."""
     return torch.tensor([sum(item.pieces) / len(item.pieces) for item in shown])
 
@@ -467,11 +309,7 @@ def _indices(shown: Sequence[Item]) -> list[int]:
     return [item.pieces[0] for item in shown]
 
 
-def _shown(shown: Sequence[Item]) -> list[dict[str, Any]]:
-    return [{"t": item.text, "i": item.pieces[0], "p": list(item.pieces), "s": int(item.special)} for item in shown]
-
-
-def _number(value: Tensor, digits: int = 4) -> float | None:
+def json_number(value: Tensor, digits: int = 4) -> float | None:
     """A number for JSON, which has no NaN."""
     number = float(value)
     return round(number, digits) if np.isfinite(number) else None

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from attention_core import capture, pictures, wire
+from attention_core import overview as overviews
 from attention_core.metrics import entropy, reach
-from attention_core.pictures import head_pack, line_pack, overview, picture_blocks, tile_pack, weights_of
+from attention_core.overview import overview
+from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
 from attention_core.reading import Reading
 from tests import tiny
 
@@ -49,8 +51,8 @@ def test_the_overview_holds_every_head_whole_while_the_text_is_short(causal):
 
 
 def test_the_overview_of_a_long_text_is_block_maxima_that_keep_the_strongest_link(both_ways, monkeypatch):
-    monkeypatch.setattr(pictures, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(pictures, "thumbnail_side", lambda n_heads, budget: 5)
+    monkeypatch.setattr(overviews, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(overviews, "thumbnail_side", lambda n_heads, budget: 5)
     header, arrays = wire.unpack(overview(both_ways, Reading()))
     assert not header["full"]
     codes = picture_of(header, arrays, 1, 2)
@@ -87,6 +89,15 @@ def test_aggregates_are_the_mean_and_the_maximum_over_heads(encoder_decoder):
         place = by_name["all:encoder:self", how]
         codes = arrays["aggregates"][place["offset"] : place["offset"] + place["rows"] * place["cols"]]
         np.testing.assert_allclose(wire.decode_u1(codes)[0], expected.numpy().ravel(), atol=2.1e-3)
+
+
+def test_an_overview_in_blocks_of_rows_is_the_same(encoder_decoder, monkeypatch):
+    header, at_once = wire.unpack(overview(encoder_decoder, Reading()))
+    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 3 * 12 * 2)  # blocks of two rows
+    again, in_blocks = wire.unpack(overview(encoder_decoder, Reading()))
+    assert (again["layers"], again["aggregates"]) == (header["layers"], header["aggregates"])
+    for name, codes in at_once.items():  # a sum in another order may round to the next code
+        assert np.abs(in_blocks[name].astype(int) - codes.astype(int)).max() <= 1
 
 
 def test_each_stack_has_its_own_tokens(encoder_decoder):
@@ -143,7 +154,7 @@ def test_a_mean_has_no_scores_and_no_proof_of_its_own(both_ways):
 
 
 def test_a_long_head_is_a_picture_with_exact_lines_and_tiles(causal, monkeypatch):
-    for name, value in (("EXACT_CELLS", 0), ("PICTURE_SIDE", 5), ("TILE_SIDE", 4), ("_CELLS_PER_BLOCK", 1)):
+    for name, value in (("EXACT_CELLS", 0), ("PICTURE_SIDE", 5), ("TILE_SIDE", 4), ("CELLS_PER_BLOCK", 1)):
         monkeypatch.setattr(pictures, name, value)
     weights = causal.weights(0, 3)
     header, arrays = wire.unpack(head_pack(causal, Reading(), 0, 3))
@@ -163,7 +174,7 @@ def test_a_long_head_is_a_picture_with_exact_lines_and_tiles(causal, monkeypatch
 
 def test_blocks_of_rows_put_together_are_the_whole(causal, monkeypatch):
     whole, allowed = weights_of(causal, Reading(words=True), 1, "max")
-    monkeypatch.setattr(pictures, "_CELLS_PER_BLOCK", 6 * 12 * 5)  # blocks of 5 rows
+    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 6 * 12 * 5)  # blocks of 5 rows
     assert len(list(picture_blocks(causal, Reading(words=True), 1, "max"))) == 3
     in_blocks, allowed_in_blocks = weights_of(causal, Reading(words=True), 1, "max")
     torch.testing.assert_close(in_blocks, whole)

@@ -64,7 +64,7 @@ def _choose() -> None:
 
 
 def _overview_header(picture: Picture) -> dict[str, Any]:
-    from attention_core import pictures
+    from attention_core.overview import overview
 
-    packed = service().packed(service().key(picture), ("overview",), pictures.overview)
+    packed = service().packed(service().key(picture), ("overview",), overview)
     return wire.unpack(gzip.decompress(packed))[0]

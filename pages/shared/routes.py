@@ -108,9 +108,9 @@ def _head(request: Request) -> Any:
 
 @_answering
 def overview(request: Request) -> Response:
-    from attention_core import pictures
+    from attention_core.overview import overview
 
-    return _packed(request, ("overview",), pictures.overview)
+    return _packed(request, ("overview",), overview)
 
 
 @_answering

@@ -152,11 +152,12 @@ class Service:
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> None:
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
         from attention_core import pictures
+        from attention_core.overview import overview
 
         key = self.key(picture)
 
         def make() -> None:
-            self.packed(key, ("overview",), pictures.overview)
+            self.packed(key, ("overview",), overview)
             self.packed(
                 key, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
             )

@@ -31,7 +31,9 @@ _RULES: tuple[tuple[str, int], ...] = (
     (r"(num|n)_?(attention_)?heads?$|attention_heads$|^n_head$", N_HEADS),
     (r"max_position|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_2d", N_POSITIONS),
     (r"window|attention_chunk_size|local_attention$", WINDOW),
-    (r"qk_rope_head_dim", 4),
+    (r"qk_rope_head_dim|^rotary_dim$", 4),
+    (r"^n_groups?$", 2),
+    (r"^topk_group$", 1),
     (r"v_head_dim|value_head_dim", 12),
     (r"qk_head_dim|qk_nope_head_dim|head_dim|^d_kv$|head_size|attention_head_size|key_channels", D_HEAD),
     (r"kv_lora_rank", 16),
@@ -54,19 +56,18 @@ def tiny_config(model_type: str) -> PreTrainedConfig:
 def _shrink(config_class: type[PreTrainedConfig], special: dict[str, Any]) -> PreTrainedConfig:
     default = config_class()
     sizes: dict[str, Any] = {}
-    fields = {name: value for name, value in default.to_dict().items() if not name.startswith("_")}
-    for name in fields:
-        value = getattr(default, name, None)
-        if isinstance(value, PreTrainedConfig):
-            if not isinstance(special.get(name), dict):
-                sizes[name] = _shrink(type(value), {}).to_dict()
-            else:
-                sizes[name] = _shrink(type(value), special[name]).to_dict()
-        elif type(value) is int:
-            small = _small(name, value, default)
+    values = default.to_dict()
+    for name, field in config_class.__dataclass_fields__.items():
+        inner = default.__dict__.get(name)
+        if isinstance(inner, PreTrainedConfig):
+            sizes[name] = _shrink(type(inner), special.get(name) or {}).to_dict()
+        elif name == "head_dim" and inner is None:
+            sizes[name] = D_HEAD
+        elif type(values.get(name)) is int and field.default is not None:  # what is None is worked out from the others
+            small = _small(name, values[name], default)
             if small is not None:
                 sizes[name] = small
-    sizes.update({name: value for name, value in special.items() if not isinstance(value, dict) or name not in sizes})
+    sizes.update({name: value for name, value in special.items() if not (name in sizes and isinstance(value, dict))})
     return config_class(**sizes)
 
 
@@ -78,7 +79,7 @@ def _small(name: str, value: int, default: PreTrainedConfig) -> int | None:
         return min(value, _n_layers(default)) if value else None
     for pattern, size in _RULES:
         if re.search(pattern, name):
-            if size == N_KV_HEADS and "kv" in name + "kv" and "key_value" in name:
+            if size == N_KV_HEADS and "k" in name and "v" in name:
                 n_heads = getattr(default, "num_attention_heads", None)
                 return size if n_heads is None or value != n_heads else min(value, N_HEADS)
             return min(value, size) if value > 0 else None

@@ -1,0 +1,262 @@
+"""One architecture: built tiny, captured, proven, and compared with a second model that runs transformers' eager code."""
+
+import copy
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.models.auto import modeling_auto as auto
+
+from attention_core import Trace, capture
+from attention_core.capturing import CaptureError
+from attention_core.models import LoadedModel, wrap_model
+from attention_core.proof import compare
+from attention_core.trace import LayerTrace
+from tests import tiny
+from tests.matrix.shrinking import SPECIAL_CASES, tiny_config
+
+Outcome = Literal[
+    "exact", "weights only", "not attention", "not text alone", "cannot be built tiny", "refused", "wrong"
+]
+TARGET = "the dog slept and then it ran"  # the decoder's text: 7 words, 8 tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one architecture; `why` is empty for exact ones."""
+
+    model_type: str
+    outcome: Outcome
+    why: str = ""
+    model_class: str = ""
+    layers: str = ""  # "2 encoder self, 1 cross", and how many are not attention
+    terms: str = ""  # what the formula needed: "bias, sliding window"
+    steps: str = ""  # the checks that held in every layer
+    difference: float | None = None  # the largest share of its tolerance that any comparison used
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(model_type: str) -> Result:
+    """Build, capture and prove one architecture. Anything unforeseen is "wrong" with the error's text."""
+    case = SPECIAL_CASES.get(model_type, {})
+    if "outcome" in case:
+        return Result(model_type, case["outcome"], case["why"])
+    try:
+        config = tiny_config(model_type)
+        cls = model_class(config, model_type)
+        model = build(cls, config)
+    except Exception as error:
+        return Result(model_type, "cannot be built tiny", sentence(error))
+    try:
+        return _check(model_type, cls, config, model)
+    except (CaptureError, ValueError) as error:
+        outcome = "refused" if "is not known here" in str(error) else "wrong"
+        return Result(model_type, outcome, sentence(error), cls.__name__)
+    except Exception as error:
+        return Result(model_type, "wrong", sentence(error), cls.__name__)
+
+
+def sentence(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}"
+
+
+def model_class(config: PreTrainedConfig, model_type: str) -> type[PreTrainedModel]:
+    """The bare model where transformers has one, else the one with the head that its lists name first."""
+    import transformers
+
+    for mapping in (
+        auto.MODEL_MAPPING_NAMES,
+        auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
+    ):
+        name = mapping.get(model_type)
+        if name is not None:
+            return getattr(transformers, name if isinstance(name, str) else name[0])
+    raise ValueError(f"no model class is listed for {model_type}")
+
+
+def build(cls: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:
+    """A model with random weights, biases and norms: nothing is 0 or 1 by chance, so nothing can be left out unseen."""
+    torch.manual_seed(7)
+    model = cls._from_config(copy.deepcopy(config), attn_implementation="eager").eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.is_floating_point():
+                std = 0.2 if parameter.dim() > 1 else 0.1
+                parameter.add_(torch.randn_like(parameter) * std)
+    return model
+
+
+def _check(model_type: str, cls: type[PreTrainedModel], config: PreTrainedConfig, eager: PreTrainedModel) -> Result:
+    captured = cls._from_config(copy.deepcopy(config)).eval()
+    captured.load_state_dict(eager.state_dict())
+    model = wrap_model(captured, tiny.tokenizer(), name=model_type)
+    with _Recorded(captured) as run:
+        trace = capture(model, tiny.SENTENCE, target=TARGET if model.facts.encoder_decoder else None)
+    found = Result(model_type, "exact", "", cls.__name__, _layers(trace), _terms(trace))
+    if not all(layer.exact for layer in trace.layers):
+        return _weights_only(found, trace)
+    faults, used = _compare_runs(model, eager, run)
+    proven, steps, used_by_proof = _prove(trace)
+    faults += proven + _compare_attentions(eager, run, trace)
+    difference = max(used, used_by_proof)
+    return Result(
+        model_type,
+        "wrong" if faults else "exact",
+        "; ".join(faults[:3]),
+        found.model_class,
+        found.layers,
+        found.terms,
+        steps,
+        difference,
+    )
+
+
+class _Recorded:
+    """What the model was called with during the capture, and what it returned."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model, self.inputs, self.outputs = model, {}, None
+
+    def __enter__(self) -> "_Recorded":
+        def keep(module: Any, args: Any, kwargs: Any, output: Any) -> None:
+            self.inputs, self.outputs = kwargs, output
+
+        self.hook = self.model.register_forward_hook(keep, with_kwargs=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hook.remove()
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    """Every floating-point tensor in a model's output, in order."""
+    if isinstance(output, Tensor):
+        return [output] if output.is_floating_point() else []
+    if isinstance(output, dict):
+        return [tensor for value in output.values() for tensor in _tensors(value)]
+    if isinstance(output, list | tuple):
+        return [tensor for value in output for tensor in _tensors(value)]
+    return []
+
+
+def _compare_runs(model: LoadedModel, eager: PreTrainedModel, run: _Recorded) -> tuple[list[str], float]:
+    """The captured run against the same model with its plain delegate (bit by bit) and against the eager model."""
+    captured = model.model
+    own = captured.config._attn_implementation
+    faults: list[str] = []
+    ours = _tensors(run.outputs)
+    if not ours:
+        return ["the model returned no numbers"], 0.0
+    with torch.inference_mode():
+        captured.set_attn_implementation(own.removeprefix("sightline_"))
+        delegate = _tensors(captured(**run.inputs))
+        captured.set_attn_implementation(own)
+        theirs = _tensors(eager(**run.inputs))
+    if [t.shape for t in ours] != [t.shape for t in delegate] or not all(map(torch.equal, ours, delegate)):
+        faults.append("the captured run is not bit-equal to its delegate")
+    if [t.shape for t in ours] != [t.shape for t in theirs]:
+        return [*faults, "the eager model returns other shapes"], 0.0
+    checks = [compare("eager", a.float(), b.float()) for a, b in zip(ours, theirs, strict=True)]
+    if not all(check.holds for check in checks):
+        worst = max(check.difference / check.tolerance for check in checks)
+        faults.append(f"the eager model differs by {worst:.3g} × the tolerance")
+    return faults, max(check.difference / check.tolerance for check in checks)
+
+
+def _prove(trace: Trace) -> tuple[list[str], str, float]:
+    faults: list[str] = []
+    used = 0.0
+    names: list[set[str]] = []
+    for index, layer in enumerate(trace.layers):
+        of_layer: set[str] = set()
+        for head in range(layer.n_heads):
+            for found in trace.proof(index, head):
+                of_layer.add(found.name)
+                if found.tolerance:
+                    used = max(used, found.difference / found.tolerance)
+                if not found.holds:
+                    faults.append(f"{layer.label} head {head}: {found.name} off by {found.difference:.2g}")
+        missing = {"mask", "weights", "output"} - of_layer
+        if missing:
+            faults.append(f"{layer.label}: no check of {', '.join(sorted(missing))}")
+        names.append(of_layer)
+    order = ["q", "k", "v", "mask", "weights", "output", "W_O"]
+    everywhere = set.intersection(*names)
+    return faults, " ".join(name for name in order if name in everywhere), used
+
+
+def _compare_attentions(eager: PreTrainedModel, run: _Recorded, trace: Trace) -> list[str]:
+    """The weights that the eager model returns by name, where it returns as many as we captured layers."""
+    if run.inputs.get("output_attentions"):
+        return []
+    try:
+        with torch.inference_mode():
+            found = eager(**run.inputs, output_attentions=True)
+    except Exception:
+        return []
+    if trace.target_tokens:
+        fields = {
+            "encoder self": "encoder_attentions",
+            "decoder self": "decoder_attentions",
+            "cross": "cross_attentions",
+        }
+    else:
+        fields = {"encoder self": "attentions", "decoder self": "attentions"}
+    faults = []
+    for kind, name in fields.items():
+        given = [weights for weights in getattr(found, name, None) or () if isinstance(weights, Tensor)]
+        layers = [layer for layer in trace.layers if layer.kind == kind]
+        if len(given) != len(layers):
+            continue
+        for layer, weights in zip(layers, given, strict=True):
+            ours = layer.all_weights()
+            theirs = weights[0].float()
+            if ours.shape == theirs.shape and not (check := compare("attentions", ours, theirs)).holds:
+                faults.append(f"{layer.label}: the eager model's own weights differ by {check.difference:.2g}")
+    return faults
+
+
+def _weights_only(found: Result, trace: Trace) -> Result:
+    values = asdict(found)
+    checks = [c for i, layer in enumerate(trace.layers) for h in range(layer.n_heads) for c in trace.proof(i, h)]
+    values["outcome"] = "weights only" if all(c.holds for c in checks) else "wrong"
+    values["why"] = "does not call attention through transformers' interface"
+    if values["outcome"] == "wrong":
+        values["why"] = "the rows of the weights that it returns do not sum to 1"
+    return Result(**values)
+
+
+def _layers(trace: Trace) -> str:
+    counts = Counter(layer.kind for layer in trace.layers)
+    others = len(getattr(trace, "other_layers", ()))
+    return ", ".join([f"{n} {kind}" for kind, n in counts.items()] + ([f"{others} not attention"] if others else []))
+
+
+def _terms(trace: Trace) -> str:
+    terms: dict[str, None] = {}
+    for layer in trace.layers:
+        if isinstance(layer, LayerTrace):
+            if layer.n_kv_heads < layer.n_heads:
+                terms["grouped heads"] = None
+            if layer.q.shape[-1] != layer.v.shape[-1]:
+                terms["d_value ≠ d_head"] = None
+            if layer.bias is not None:
+                terms["bias"] = None
+            if layer.softcap is not None:
+                terms["soft-cap"] = None
+            if layer.sink_logit is not None:
+                terms["sink logit"] = None
+            if isinstance(layer.mask, Tensor):
+                terms["mask by cell"] = None
+            elif layer.mask.back is not None:
+                terms["window"] = None
+    return ", ".join(terms)

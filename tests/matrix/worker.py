@@ -1,0 +1,28 @@
+"""A process that checks the architectures named on its standard input, one JSON line for each on its standard output."""
+
+import json
+import os
+import resource
+import sys
+import warnings
+
+
+def main(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints goes where it does no harm
+    warnings.filterwarnings("ignore")
+    import torch
+    from transformers.utils import logging
+
+    from tests.matrix.checking import check
+
+    torch.set_num_threads(1)
+    logging.set_verbosity_error()
+    print(json.dumps("ready"), file=results, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(check(line.strip()).as_json()), file=results, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
