@@ -21,16 +21,18 @@ else:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
-    theme.apply(large=bool(st.session_state.get("frame_large")))
-    st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
+    embedded = bool(st.context.is_embedded)  # ?embed=true: one picture, no frame
+    theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
+    if not embedded:
+        st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
     page = st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", default=True),
             st.Page("pages/about.py", title="What attention shows", url_path="about"),
         ],
-        position="top",
+        position="hidden" if embedded else "top",
     )
     view = state.open_view()
-    if not st.context.is_embedded and page.title == "Explore":
+    if not embedded and page.title == "Explore":
         controls.model_and_text(view)
     page.run()

@@ -46,7 +46,6 @@ class _Cached(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = _FOREVER
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 
@@ -75,13 +74,11 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         try:
-            response = await run_in_threadpool(build, request)
+            return await run_in_threadpool(build, request)
         except Gone as error:
-            response = JSONResponse({"error": str(error)}, status_code=410)
+            return JSONResponse({"error": str(error)}, status_code=410)
         except ValueError as error:
-            response = JSONResponse({"error": str(error)}, status_code=404)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+            return JSONResponse({"error": str(error)}, status_code=404)
 
     return endpoint
 

@@ -12,12 +12,14 @@ import streamlit as st
 from attention_core import palette
 from pages.shared.routes import ASSETS
 
+_EMBEDDED = '[data-testid="stMainBlockContainer"]{padding:0.5rem}[data-testid="stHeader"]{display:none}'
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
-def apply(*, large: bool = False) -> None:
+def apply(*, large: bool = False, embedded: bool = False) -> None:
     """Put the variables and the page's style sheet into the page; `large` is the projector's size."""
-    st.html(f"<style>{_variables(large)}{_page_css()}</style>")
+    frame = _EMBEDDED if embedded else ""
+    st.html(f"<style>{_variables(large)}{_page_css()}{frame}</style>")
 
 
 def escape(text: str) -> str:
