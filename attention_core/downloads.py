@@ -1,6 +1,6 @@
 """One picture of a trace as a file: SVG, CSV, NPZ; and the pictures that a notebook shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import numpy as np
 from attention_core import wire
 from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_csv, weights_npz
 from attention_core.overview import overview
-from attention_core.pictures import HeadName, LayerName, groups, rows_and_columns, weights_of
+from attention_core.pictures import HeadName, LayerName, groups, picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
 
 if TYPE_CHECKING:
@@ -40,10 +40,13 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
     )
 
 
-def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> str:
-    """Weights as a table; masked cells are empty."""
-    weights, allowed = weights_of(trace, reading, layer, head)
-    return weights_csv(weights, *_rows_and_columns(trace, reading, layer), allowed)
+def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
+    """Weights as a table, masked cells empty, some lines at a time: 4,096 tokens make 130 MB of text."""
+    queries, keys = _rows_and_columns(trace, reading, layer)
+    for block in picture_blocks(trace, reading, layer, head):
+        rows = queries[block.start : block.start + block.weights.shape[1]]
+        table = weights_csv(block.weights[0], rows, keys, block.allowed)
+        yield table if block.start == 0 else table.split("\r\n", 1)[1]
 
 
 def npz(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> bytes:
@@ -61,7 +64,7 @@ def npz(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> b
     )
 
 
-Make = Callable[["Trace", Reading, LayerName, HeadName], str | bytes]
+Make = Callable[["Trace", Reading, LayerName, HeadName], str | bytes | Iterator[str]]
 
 # Name in the address → media type and maker.
 EXPORTS: dict[str, tuple[str, Make]] = {

@@ -103,6 +103,7 @@ def test_downloads_come_as_files_that_read_back(client, data):
         "attachment; filename*=UTF-8''sightline-layer3-head1-heatmap.svg"
     )
     assert "<script" not in svg.text
+    assert "scale" in client.get(f"{data}/export/3/1/heatmap.svg?scale=head").text
     assert client.get(f"{data}/export/3/1/weights.csv").text.startswith("query looks at key,")
     archive = np.load(io.BytesIO(client.get(f"{data}/export/3/1/weights.npz").content))
     assert archive["weights"].shape == (9, 9)

@@ -16,9 +16,9 @@ export const FILES = [
   { name: "script", label: "Python script", says: "the code that makes this view", end: "py", path: script },
 ];
 
-/** @param {string} at */
-function heatmap(at) {
-  return `${at}/heatmap.svg`;
+/** @param {string} at @param {Record<string, any>} choice */
+function heatmap(at, choice) {
+  return `${at}/heatmap.svg${choice.per_head_scale ? "?scale=head" : ""}`;
 }
 
 /** @param {string} _ @param {Record<string, any>} choice */

@@ -9,14 +9,15 @@ import asyncio
 import gzip
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -173,16 +174,17 @@ async def count(request: Request) -> Response:
     )
 
 
-def _download(body: str | bytes, media_type: str, name: str) -> Response:
-    return Response(
-        body, media_type=media_type, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    )
+def _download(body: str | bytes | Iterator[str], media_type: str, name: str) -> Response:
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+    if isinstance(body, str | bytes):
+        return Response(body, media_type=media_type, headers=headers)
+    return StreamingResponse(body, media_type=media_type, headers=headers)
 
 
 @_answering
 def export(request: Request) -> Response:
     """One picture as SVG, CSV or NPZ."""
-    from attention_core.downloads import EXPORTS
+    from attention_core.downloads import EXPORTS, svg
 
     name = request.path_params["name"]
     if name not in EXPORTS:
@@ -191,6 +193,8 @@ def export(request: Request) -> Response:
     picture = service().picture(request.path_params["key"])
     trace = service().trace(picture.source)
     layer, head = _layer(request), _head(request)
+    if make is svg and request.query_params.get("scale") == "head":
+        make = partial(svg, per_head_scale=True)
     body = make(trace, picture.reading(), layer, head)
     return _download(body, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
 
