@@ -1,4 +1,4 @@
-# make app · make test · make check · make bench · make screenshots · make reference MODELS="folder …" · make clean
+# make app · make test · make check · make bench · make screenshots · make matrix · make reference MODELS="folder …" · make clean
 # A second run installs nothing: stamps in .venv remember which requirements are in it.
 
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: app test check bench screenshots reference clean format lint types unit js browser tools
+.PHONY: app test check bench screenshots matrix reference clean format lint types unit js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -44,6 +44,10 @@ bench: .venv/.dev tools
 
 screenshots: .venv/.dev tools
 	$(BIN)/python -m tests.screenshots $(ARGS)
+
+# Every text architecture of transformers, against the saved docs/support.md; ARGS=--write renews it.
+matrix: .venv/.dev
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 reference: .venv/.app
 	$(BIN)/python -m tests.reference $(MODELS)

@@ -28,11 +28,13 @@ else:
     page = st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", default=True),
+            st.Page("pages/steps.py", title="Step by step", url_path="steps"),
             st.Page("pages/about.py", title="What attention shows", url_path="about"),
         ],
         position="hidden" if embedded else "top",
     )
     view = state.open_view()
-    if not embedded and page.title == "Explore":
+    state.follow()
+    if not embedded and page.title in ("Explore", "Step by step"):
         controls.model_and_text(view)
     page.run()

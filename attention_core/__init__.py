@@ -4,6 +4,7 @@
     trace = capture(model, "The animal was tired")
     trace.weights(layer=2, head=3)  # [query, key], rows sum to 1
     trace.proof(layer=2, head=3)    # our formula against the model's own numbers
+    trace.readout()                 # what the model says: next token, masked words, similarity
 
 Names are imported when they are first used, so that `import attention_core` does not wait for torch.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attention_core.attention import AttentionSteps, attend
     from attention_core.capturing import capture
+    from attention_core.generation import continue_text
     from attention_core.models import LoadedModel, ModelError, load_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
@@ -30,6 +32,7 @@ __all__ = [
     "Trace",
     "attend",
     "capture",
+    "continue_text",
     "load_model",
     "load_trace",
     "save_trace",
@@ -45,6 +48,7 @@ _HOME = {
     "Trace": "trace",
     "attend": "attention",
     "capture": "capturing",
+    "continue_text": "generation",
     "load_model": "models",
     "load_trace": "saved",
     "save_trace": "saved",

@@ -31,14 +31,14 @@ def attend(
     allowed: Bool[Tensor, "*#batch query key"] | None = None,
     bias: Float[Tensor, "*#batch query key"] | None = None,
     softcap: float | None = None,
-    sink_logit: Float[Tensor, "*#batch"] | None = None,
+    sink_logit: Float[Tensor, "*#batch"] | Float[Tensor, "*#batch query"] | None = None,
 ) -> AttentionSteps:
     """Attend from every query to every key it is allowed to see.
 
     `scale` multiplies q·k; None means 1/√d_head. `softcap` c bends the scaled scores to c·tanh(score/c), inside (-c,
     c). `bias` is added after that (relative position, ALiBi). `allowed[i, j]` is True where query i may read key j;
     None allows every pair. `sink_logit` takes part in each row's softmax without being a key, so rows sum to less than
-    1.
+    1; it is one number, or one for each query.
 
     Raises ValueError if some query may read no key: its softmax would be 0/0.
     Source: Vaswani et al. 2017, equation 1; soft-cap: Gemma Team 2024 (Gemma 2), section 2; sink logit: gpt-oss 2025.
@@ -75,14 +75,16 @@ def merge_heads(x: Float[Tensor, "*batch head token d_head"]) -> Float[Tensor, "
 
 
 def _softmax(
-    scores: Float[Tensor, "*batch query key"], sink_logit: Float[Tensor, "*#batch"] | None
+    scores: Float[Tensor, "*batch query key"],
+    sink_logit: Float[Tensor, "*#batch"] | Float[Tensor, "*#batch query"] | None,
 ) -> Float[Tensor, "*batch query key"]:
     # Subtracting the row's maximum changes nothing (numerator and denominator shrink alike) and keeps exp() below 1.
     top = scores.amax(dim=-1, keepdim=True)
     if sink_logit is None:
         exps = torch.exp(scores - top)
         return exps / exps.sum(dim=-1, keepdim=True)
-    sink = sink_logit[..., None, None].expand_as(top)
+    by_query = sink_logit.dim() == scores.dim() - 1
+    sink = (sink_logit[..., None] if by_query else sink_logit[..., None, None]).expand_as(top)
     top = torch.maximum(top, sink)
     exps = torch.exp(scores - top)
     return exps / (exps.sum(dim=-1, keepdim=True) + torch.exp(sink - top))

@@ -6,11 +6,15 @@ and lets its delegate compute: `sightline_sdpa` torch's fused attention, `sightl
 passes no mask at all, and causality is lost in silence.
 """
 
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -42,8 +46,13 @@ collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 
 
 def dispatches(model: PreTrainedModel) -> bool:
-    """Does the file that defines this model ask transformers' attention interface which function to call?"""
-    return hasattr(sys.modules[type(model).__module__], "ALL_ATTENTION_FUNCTIONS")
+    """Does any part of this model that reads text ask transformers' attention interface which function to call?"""
+    if model not in _dispatches:
+        _dispatches[model] = any(_asks_the_interface(type(module)) for module in text_modules(model))
+    return _dispatches[model]
+
+
+_dispatches: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
 
 
 def choose_attention(model: PreTrainedModel) -> str:
@@ -51,16 +60,81 @@ def choose_attention(model: PreTrainedModel) -> str:
 
     "eager", unobserved, for a model that does not ask the interface.
     Decided by what the model declares, never by trying: SDPA ignores some terms (gpt-oss's sink logit) without an
-    error.
+    error. A model made of several (text and images, encoder and decoder) is as able as the least of its text models.
     """
     if not dispatches(model):
         return "eager"
-    return SDPA if model._supports_sdpa else EAGER
+    parts = [module for module in text_modules(model) if isinstance(module, PreTrainedModel)]
+    return SDPA if all(part._supports_sdpa for part in parts) else EAGER
+
+
+def text_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
+    """Every module but those of inner models that read only images or sound."""
+    yield model
+    waiting = list(model.children())
+    while waiting:
+        module = waiting.pop()
+        if reads_text(module):
+            yield module
+            waiting.extend(module.children())
+
+
+def reads_text(module: nn.Module) -> bool:
+    """False for an inner model that declares to read only images or sound."""
+    return not isinstance(module, PreTrainedModel) or "text" in module.input_modalities
+
+
+@lru_cache(maxsize=4096)
+def _asks_the_interface(cls: type[nn.Module]) -> bool:
+    """Read from its compiled methods: its file may hold one attention that asks and another that does not."""
+    return any("ALL_ATTENTION_FUNCTIONS" in names for names in _names_used(cls))
 
 
 def eager_function(module: nn.Module) -> AttentionFunction | None:
-    """The `eager_attention_forward` of the file that defines this attention module, or None if it has none."""
-    return getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    """The function that this module's code names as its eager attention, or None if it has none.
+
+    `eager_attention_forward` of its file in nearly all; a few files have several under names of their own.
+    """
+    own = [name for names in _names_used(type(module)) for name in names if name.endswith("eager_attention_forward")]
+    return getattr(sys.modules[type(module).__module__], own[0] if own else "eager_attention_forward", None)
+
+
+@lru_cache(maxsize=4096)
+def _names_used(cls: type[nn.Module]) -> tuple[tuple[str, ...], ...]:
+    """The global names in the code of each method that a class of a modelling file defines."""
+    functions = [inspect.unwrap(member) for member in vars(cls).values() if inspect.isfunction(member)]
+    return tuple(function.__code__.co_names for function in functions)
+
+
+def _select(
+    mask: Tensor | None, module: nn.Module, query: Tensor, key: Tensor, keywords: dict[str, Any]
+) -> Tensor | None:
+    """Fold a sparse model's choice of keys into the mask, and take its keyword away.
+
+    These models pick the keys that a query may read by a small network of their own. For "eager" and "sdpa" they put
+    the choice into the mask; for any other name, ours too, they pass it on to a kernel that knows it.
+    """
+    indices = keywords.pop("indices", None)  # [batch, query, chosen]: DeepSeek's sparse attention and its relatives
+    if indices is not None:
+        chosen = torch.zeros(*indices.shape[:2], key.shape[2], dtype=torch.bool, device=key.device)
+        mask = _narrow(mask, chosen.scatter(-1, indices.long(), True).unsqueeze(1), query)
+    blocks = keywords.pop("block_indices", None)  # MiniMax: blocks of keys; its indexer knows what they stand for
+    if blocks is not None:
+        positions = keywords.get("position_ids")
+        if positions is None:
+            positions = torch.arange(key.shape[2] - query.shape[2], key.shape[2], device=key.device)
+        positions = torch.atleast_2d(positions).expand(query.shape[0], -1)
+        indexer: Any = module.get_submodule("indexer")
+        mask = indexer.build_block_mask(blocks, mask, key.shape[2], query.dtype, query.device, positions)
+    return mask
+
+
+def _narrow(mask: Tensor | None, chosen: Tensor, query: Tensor) -> Tensor:
+    if mask is None:
+        raise ValueError("a sparse choice of keys came without the mask that it narrows; nothing is shown")
+    if mask.dtype == torch.bool:
+        return mask & chosen
+    return mask.masked_fill(~chosen, torch.finfo(query.dtype).min)
 
 
 def _observe(
@@ -72,6 +146,7 @@ def _observe(
     attention_mask: Tensor | None,
     keywords: dict[str, Any],
 ) -> tuple[Tensor, Tensor | None]:
+    attention_mask = _select(attention_mask, module, query, key, keywords)
     output, weights = output_of(module, query, key, value, attention_mask, **keywords)
     running = collector.get()
     if running is not None:

@@ -2,17 +2,24 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attention_core.attention_functions import collector, eager_function
-from attention_core.masks import CAUSAL, EVERYTHING, Band, as_band
+from attention_core.hybrids import layers_that_run, other_layers
+from attention_core.masks import Band
 from attention_core.models import LoadedModel
+from attention_core.observing import Seen, Watcher, install, watcher
+from attention_core.passed_masks import PassedMask, read_mask
+from attention_core.projections import Found
+from attention_core.readout import Ending
+from attention_core.returned_weights import returned_weights
 from attention_core.tokens import Token, clean_text, guess_style, tokens_from, words_of
-from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly, Witness
+from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}
@@ -64,15 +71,29 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     target_tokens: tuple[Token, ...] = ()
     if model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")
-        decoder = _decoder_side(model, target)
+        decoder = decoder_side(model, target)
         notes += target_notes + decoder.notes
         target_tokens = decoder.tokens
         inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
     layers: tuple[AttentionLayer, ...]
+    others: tuple[str, ...] = ()
+    ended: list[Tensor] = []
     if model.exact:
-        layers = _layers(_run(model, inputs), model, len(source.ids), len(target_tokens))
+        with layers_that_run(model.model) as ran:
+            calls = _run(model, inputs, ended)
+        layers = _layers(calls, model, len(source.ids), len(target_tokens))
+        others = other_layers(model.model, ran, [call.module for call in calls])
+        if others:
+            shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+            count = "1 layer makes" if len(others) == 1 else f"{len(others)} layers make"
+            notes.append(f"{count} no attention call that could be observed: {shown}.")
     else:
-        layers = _weights_only(model, inputs)
+        found = _forward(model, inputs, ended, output_attentions=True)
+        layers, more_notes = returned_weights(found, model.facts, len(source.ids), len(target_tokens))
+        notes += more_notes
+        if not layers:
+            nothing = f"{model.facts.architecture} shows neither q and k nor attention weights."
+            raise CaptureError(" ".join([*more_notes, nothing]))
     return Trace(
         facts=model.facts,
         text=text,
@@ -82,6 +103,8 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         target_tokens=target_tokens,
         layers=layers,
         notes=tuple(notes),
+        other_layers=others,
+        ending=_ending(model, ended, len(target_tokens) or len(source.ids)),
     )
 
 
@@ -108,14 +131,16 @@ def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Coun
 
 
 @dataclass(frozen=True, slots=True)
-class _Encoded:
+class Encoded:
+    """A text as the model takes it in."""
+
     ids: list[int]
     types: list[int] | None
     tokens: tuple[Token, ...]
     notes: list[str]
 
 
-def _encode(model: LoadedModel, text: str, pair: str | None) -> _Encoded:
+def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
     tokenizer, limit = model.tokenizer, model.facts.context_length
     options = {"return_offsets_mapping": tokenizer.is_fast}
     encoded = model.encode(text, pair, **options)
@@ -131,7 +156,7 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> _Encoded:
         end = _end_of_text(tokens)
         rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""
         notes.append(f"The model reads at most {limit:,} tokens: {n_all - len(ids):,} of {n_all:,} were cut{rest}.")
-    return _Encoded(ids, encoded.get("token_type_ids"), tokens, notes)
+    return Encoded(ids, encoded.get("token_type_ids"), tokens, notes)
 
 
 def _tokens(tokenizer: Any, encoded: Any) -> tuple[Token, ...]:
@@ -160,21 +185,27 @@ def _end_of_text(tokens: Sequence[Token]) -> int:
     return max((token.span[1] for token in tokens if not token.special), default=0)
 
 
-def _decoder_side(model: LoadedModel, target: str) -> _Encoded:
-    """The decoder's input: its start token, then the target's tokens without specials."""
+def decoder_side(model: LoadedModel, target: str) -> Encoded:
+    """The decoder's input as in its training: the labels (the target as its tokenizer writes it) moved right by one.
+
+    So first the start token, then what the tokenizer puts before a text (BART: a second <s>; T5: nothing), then the
+    text, and nothing of what it puts after.
+    """
     config = model.model.config
     start = getattr(config, "decoder_start_token_id", None)
     if start is None:
         start = getattr(config, "bos_token_id", None) or 0
     tokenizer = model.target_tokenizer
-    encoded = model.encode(target, target=True, return_offsets_mapping=tokenizer.is_fast)
-    own = [token for token in _tokens(tokenizer, encoded) if not token.special]
+    encoded = model.encode(target or "a", target=True, return_offsets_mapping=tokenizer.is_fast)
+    labels = _tokens(tokenizer, encoded)
+    before = list(takewhile(lambda token: token.special, labels))
+    own = [token for token in labels if not token.special] if target else []
     piece = str(tokenizer.convert_ids_to_tokens(start))
-    limit = (model.facts.context_length or len(own) + 1) - 1
-    notes = [f"The decoder's text was cut to {limit + 1:,} tokens."] if len(own) > limit else []
+    limit = (model.facts.context_length or len(own) + 1 + len(before)) - 1 - len(before)
+    notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
-    tokens = (start_token, *own[:limit])
-    return _Encoded([token.id for token in tokens], None, tokens, notes)
+    tokens = (start_token, *before, *own[:limit])
+    return Encoded([token.id for token in tokens], None, tokens, notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,6 +217,7 @@ class _Call:
     mask: Tensor | None
     output: Tensor
     keywords: dict[str, Any]
+    seen: Seen  # the linear maps and norms around the call
 
 
 class _Calls:
@@ -193,6 +225,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self.calls: list[_Call] = []
+        self.watcher = Watcher()
 
     def add(
         self,
@@ -204,58 +237,51 @@ class _Calls:
         output: Tensor,
         keywords: dict[str, Any],
     ) -> None:
-        self.calls.append(_Call(module, q, k, v, mask, output, keywords))
+        seen = self.watcher.attended(module, q, k, v, output)
+        self.calls.append(_Call(module, q, k, v, mask, output, keywords, seen))
 
 
-def _run(model: LoadedModel, inputs: dict[str, Tensor]) -> list[_Call]:
+def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> list[_Call]:
     calls = _Calls()
-    token = collector.set(calls)
+    install(model.model)
+    token, watching = collector.set(calls), watcher.set(calls.watcher)
     try:
-        _forward(model, inputs)
+        _forward(model, inputs, ended)
     finally:
         collector.reset(token)
+        watcher.reset(watching)
     if not calls.calls:
         raise CaptureError(f"{model.facts.architecture} made no attention call that could be observed.")
     return calls.calls
 
 
-def _forward(model: LoadedModel, inputs: dict[str, Tensor], **options: bool) -> Any:
-    device = next(model.model.parameters()).device
+def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor], **options: bool) -> Any:
+    """Run the model; its last vectors, where it returns any, go to `ended`."""
+    device = model.device
     accepted = inspect.signature(model.model.forward).parameters
     if "use_cache" in accepted or "kwargs" in accepted:
         options["use_cache"] = False
     with torch.inference_mode():
-        return model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+        found = model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+    hidden = getattr(found, "last_hidden_state", None)
+    if isinstance(hidden, Tensor):
+        ended.append(hidden[0])
+    return found
 
 
-def _weights_only(model: LoadedModel, inputs: dict[str, Tensor]) -> tuple[WeightsOnly, ...]:
-    """The attention weights that the model returns itself, read by name."""
-    found = _forward(model, inputs, output_attentions=True)
-    fields: dict[str, Kind] = {"attentions": "encoder self"}
-    if model.facts.encoder_decoder:
-        fields = {
-            "encoder_attentions": "encoder self",
-            "decoder_attentions": "decoder self",
-            "cross_attentions": "cross",
-        }
-    layers = []
-    for name, kind in fields.items():
-        for index, weights in enumerate(getattr(found, name, None) or ()):
-            layer = WeightsOnly(kind, index, weights[0])
-            layers.append(replace(layer, kind="decoder self") if name == "attentions" and layer.causal else layer)
-    if not layers:
-        raise CaptureError(f"{model.facts.architecture} shows neither q and k nor attention weights.")
-    return tuple(layers)
+def _ending(model: LoadedModel, ended: list[Tensor], n_tokens: int) -> Ending | None:
+    """What the run ended with, if there is one vector for each token of the side that speaks."""
+    return Ending(model, ended[0]) if ended and len(ended[0]) == n_tokens else None
 
 
 def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:
     encoder = set(model.model.get_encoder().modules()) if model.facts.encoder_decoder else set()
-    masks: dict[int, Mask] = {}  # many layers share one mask tensor: look at each once
+    masks: dict[int, PassedMask] = {}  # many layers share one mask tensor: look at each once
     counts: dict[Kind, int] = {}
     layers = []
     for call in calls:
-        mask = _mask(call, masks)
-        kind = _kind(call, mask, in_encoder=call.module in encoder, encoder_decoder=model.facts.encoder_decoder)
+        mask = read_mask(call.mask, call.module, call.q, call.k, call.keywords.get("is_causal"), masks)
+        kind = _kind(call, mask.allowed, in_encoder=call.module in encoder, encoder_decoder=model.facts.encoder_decoder)
         n_query = n_target if n_target and kind != "encoder self" else n_source
         n_key = n_target if n_target and kind == "decoder self" else n_source
         if call.q.shape[-2] != n_query or call.k.shape[-2] != n_key:
@@ -269,7 +295,7 @@ def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int
     return tuple(layers)
 
 
-def _layer(call: _Call, mask: Mask, kind: Kind, index: int) -> LayerTrace:
+def _layer(call: _Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
     unknown = [
         name
         for name, value in call.keywords.items()
@@ -281,8 +307,6 @@ def _layer(call: _Call, mask: Mask, kind: Kind, index: int) -> LayerTrace:
             "what that does to the result is not known here, so nothing is shown"
         )
     scale = call.keywords.get("scaling")
-    bias = call.keywords.get("position_bias")
-    sinks = call.keywords.get("s_aux", call.keywords.get("sinks"))
     return LayerTrace(
         kind=kind,
         index=index,
@@ -291,11 +315,12 @@ def _layer(call: _Call, mask: Mask, kind: Kind, index: int) -> LayerTrace:
         v=call.v[0],
         output=call.output[0].transpose(0, 1),
         scale=float(call.q.shape[-1] ** -0.5 if scale is None else scale),
-        mask=mask,
-        bias=None if bias is None else bias[0],
+        mask=mask.allowed,
+        bias=_bias(call, mask),
         softcap=call.keywords.get("softcap"),
-        sink_logit=None if sinks is None else sinks.reshape(-1).detach(),
+        sink_logit=_sink_logit(call),
         witness=_witness(call, mask),
+        found=Found(call.seen),
     )
 
 
@@ -316,42 +341,28 @@ def _kind(call: _Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -
     return "decoder self" if causal and n_query == n_key else "cross"
 
 
-def _mask(call: _Call, seen: dict[int, Mask]) -> Mask:
-    """The mask of a call as a rule, or as booleans (True = may read) if no rule describes it.
-
-    None does not mean "may read all": SDPA is then causal (upper left) when there is more than one query and neither
-    the keyword nor the module says otherwise (transformers, sdpa_attention_forward).
-    """
-    n_query, n_key = call.q.shape[-2], call.k.shape[-2]
-    if call.mask is None:
-        keyword = call.keywords.get("is_causal")
-        causal = keyword if keyword is not None else getattr(call.module, "is_causal", True)
-        return CAUSAL if causal and n_query > 1 else EVERYTHING
-    if id(call.mask) not in seen:
-        mask = call.mask[0]
-        allowed = mask if mask.dtype == torch.bool else _allowed_of(mask)
-        if allowed.shape[0] == 1:
-            plain = allowed[0].expand(n_query, n_key)
-            seen[id(call.mask)] = as_band(plain) or plain
-        else:
-            seen[id(call.mask)] = allowed
-    return seen[id(call.mask)]
+def _bias(call: _Call, mask: PassedMask) -> Tensor | None:
+    """All that is added to the scores: relative positions (a keyword of its own) and what came inside the mask."""
+    position_bias = call.keywords.get("position_bias")
+    if position_bias is None:
+        return mask.bias
+    return position_bias[0] if mask.bias is None else position_bias[0] + mask.bias
 
 
-def _allowed_of(mask: Tensor) -> Tensor:
-    """Booleans from an additive mask: finfo.min or -inf where masked, 0 elsewhere."""
-    allowed = mask > torch.finfo(mask.dtype).min / 2
-    if bool((mask[allowed] != 0).any()):
-        raise ValueError(
-            "the model adds numbers to its scores through the attention mask; what they mean is not known here"
-        )
-    return allowed
+def _sink_logit(call: _Call) -> Tensor | None:
+    """The learned extra logit of the softmax: one for each head, or (from x) one for each head and query."""
+    sinks = call.keywords.get("s_aux")
+    if sinks is not None:
+        return sinks.reshape(-1).detach()
+    sinks = call.keywords.get("sinks")  # [batch, head, query, 1]
+    return None if sinks is None else sinks[0, :, :, 0]
 
 
-def _witness(call: _Call, mask: Mask) -> Witness | None:
+def _witness(call: _Call, mask: PassedMask) -> Witness | None:
     """The model's eager function on the captured q, k, v with what the model passed: an independent source."""
     eager = eager_function(call.module)
-    if eager is None:
+    # Some eager functions read a sink from the module: not from one whose weights are on the disk.
+    if eager is None or any(parameter.is_meta for parameter in call.module.parameters(recurse=False)):
         return None
     module, q, k, v = call.module, call.q, call.k, call.v
     group = q.shape[1] // k.shape[1]
@@ -363,27 +374,28 @@ def _witness(call: _Call, mask: Mask) -> Witness | None:
         all_heads = keywords.get("s_aux") is not None or keywords.get("sinks") is not None
         heads = slice(None) if all_heads else slice(head // group * group, (head // group + 1) * group)
         kv_heads = slice(None) if all_heads else slice(head // group, head // group + 1)
+        own = head if all_heads else head % group
         block = dict(keywords)
-        bias = block.get("position_bias")
+        bias, sinks = block.get("position_bias"), block.get("sinks")
         if bias is not None:
             block["position_bias"] = (bias[:, heads] if bias.shape[1] > 1 else bias)[:, :, rows]
-        mask_of = mask[heads] if isinstance(mask, Tensor) and mask.dim() == 3 else mask
+        if sinks is not None:
+            block["sinks"] = sinks[:, :, rows]
+        # In float32, whatever the model computes in: half precision would round large scores, and so the weights, by
+        # more than a fault in mask, scale or bias may come to.
+        q_block, k_block, v_block = q[:, heads, rows].float(), k[:, kv_heads].float(), v[:, kv_heads].float()
+        added = mask.additive(q, k, heads, rows)
         with torch.inference_mode():
-            _, weights = eager(
-                module, q[:, heads, rows], k[:, kv_heads], v[:, kv_heads], _additive(mask_of, q, k, rows), **block
-            )
-        return None if weights is None else weights[0, head if all_heads else head % group]
+            output, weights = eager(module, q_block, k_block, v_block, added, **block)
+            if weights is None:
+                return None
+            weights, output = weights[0, own], output[0, :, own]
+            if torch.allclose(weights @ v[0, head // group].to(weights.dtype), output, rtol=1e-3, atol=1e-3):
+                return weights
+            # Some functions weigh the output after the softmax (a sink as a factor): then what they return is not what
+            # multiplies v. With the identity for v, the output is.
+            eye = torch.eye(k.shape[-2], device=v.device).expand(*v_block.shape[:2], -1, -1)
+            output, _ = eager(module, q_block, k_block, eye, added, **block)
+        return output[0, :, own]
 
     return weights
-
-
-def _additive(mask: Mask, q: Tensor, k: Tensor, rows: slice) -> Tensor | None:
-    """The mask as eager functions want it: 0 or the dtype's minimum, [1, 1 or head, query, key]."""
-    if isinstance(mask, Band):
-        if mask.everything:
-            return None
-        allowed = mask.allowed(q.shape[-2], k.shape[-2], rows, q.device)
-    else:
-        allowed = mask[..., rows, :]
-    bias = torch.zeros(allowed.shape, dtype=q.dtype, device=q.device).masked_fill(~allowed, torch.finfo(q.dtype).min)
-    return bias[None, None] if bias.dim() == 2 else bias[None]

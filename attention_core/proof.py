@@ -2,7 +2,8 @@
 
 Two independent sources speak for the model. Its attention function returned `output` during the captured run; its eager
 function, run afterwards on the captured q, k and v with the mask, scale and bias that the model passed, returns the
-weights that the fused kernel hides. A fault in mask, scale or bias shows at *weights*, a fault in v at *output*.
+weights that the fused kernel hides. A fault in mask, scale or bias shows at *weights*, a fault in v at *output*. Where
+the linear maps around the call were observed, a fault in one shows at *q*, *k*, *v* or *W_O*.
 """
 
 from dataclasses import dataclass, replace
@@ -11,12 +12,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.projections import OutputProjection, Projections
 from attention_core.trace import AttentionLayer, LayerTrace
 
 ROWS_PER_BLOCK = 256  # × 4,096 keys: 4 MB a tensor
+MOST_PRODUCTS = 500_000_000  # multiplications for W_O, about 20 ms on one core
 
 # Largest difference for numbers of order 1. Float32 keeps 24 bits (6e-8); sums of tens to thousands of products in
-# another order differ by some tens of that. Half precisions: the model's own output is rounded to 8 or 11 bits.
+# another order differ by some tens of that. Half precisions keep 8 or 11 bits (a rounding is off by up to 0.4 % or
+# 0.05 % of a number); a product of rounded vectors is a few roundings away from ours: eight are allowed.
 _TOLERANCES: dict[torch.dtype, tuple[float, str]] = {
     torch.float32: (1e-5, "float32: 24 bits, sums of many products in another order"),
     torch.float64: (1e-5, "compared in float32: 24 bits, sums of many products in another order"),
@@ -46,12 +50,38 @@ def prove(layer: AttentionLayer, head: int) -> tuple[Check, ...]:
         sums = layer.weights(head).sum(dim=-1)
         check = compare("row sums", sums, torch.ones_like(sums))
         return (replace(check, reason="the weights are the model's own; this architecture hides q and k"),)
-    checks: dict[str, Check] = {}
+    projections = layer.projections or Projections()
+    checks = {check.name: check for check in _prove_projections(layer, projections, head)}
     for start in range(0, layer.n_query, ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
         for check in _prove_rows(layer, head, rows):
             checks[check.name] = _worse(checks.get(check.name), check)
+    if projections.o is not None:
+        checks["W_O"] = _prove_output_projection(layer, projections.o)
     return tuple(checks.values())
+
+
+@torch.inference_mode()
+def _prove_projections(layer: LayerTrace, projections: Projections, head: int) -> list[Check]:
+    """q, k and v of this head, from x and the weights through the named steps, where they were observed."""
+    kv_head = layer.kv_head(head)
+    of_head = ((projections.q, layer.q, head), (projections.k, layer.k, kv_head), (projections.v, layer.v, kv_head))
+    return [
+        compare(projection.name, projection.of(own), captured[own].float(), captured.dtype)
+        for projection, captured, own in of_head
+        if projection is not None
+    ]
+
+
+@torch.inference_mode()
+def _prove_output_projection(layer: LayerTrace, o: OutputProjection) -> Check:
+    """W_O reads all heads at once: for long texts in wide models on evenly spread rows, and the reason says so."""
+    n_rows = max(1, MOST_PRODUCTS // max(1, o.weight.numel()))
+    if n_rows >= layer.n_query:
+        return compare("W_O", o.of(layer.output), o.written.float(), layer.output.dtype)
+    rows = torch.linspace(0, layer.n_query - 1, n_rows, device=layer.output.device).long()
+    check = compare("W_O", o.of(layer.output, rows), o.written[rows].float(), layer.output.dtype)
+    return replace(check, reason=f"{check.reason}; on {n_rows:,} of {layer.n_query:,} rows, evenly spread")
 
 
 def _prove_rows(layer: LayerTrace, head: int, rows: slice) -> list[Check]:
@@ -63,7 +93,8 @@ def _prove_rows(layer: LayerTrace, head: int, rows: slice) -> list[Check]:
     if witnessed is not None:
         witnessed = witnessed.float()
         checks.append(_compare_masks(allowed, witnessed))
-        checks.append(compare("weights", steps.weights, witnessed, dtype, allowed))
+        # Both are computed in float32 from the same captured q and k, so float32's tolerance holds for any model.
+        checks.append(compare("weights", steps.weights, witnessed, torch.float32, allowed))
     checks.append(compare("output", steps.output, layer.output[head, rows].float(), dtype))
     return checks
 

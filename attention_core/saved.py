@@ -18,6 +18,8 @@ from torch import Tensor
 
 from attention_core.masks import Band
 from attention_core.models import ModelFacts
+from attention_core.projections import Found
+from attention_core.saved_projections import pack_projections, unpack_projections
 from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly
 
@@ -30,12 +32,15 @@ class TraceFileError(ValueError):
     """A trace file cannot be opened; the text is a plain sentence."""
 
 
-def trace_bytes(trace: Trace) -> bytes:
-    """The trace as the bytes of a safetensors file."""
+def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
+    """The trace as the bytes of a safetensors file; with `projections` also x, W_Q, W_K, W_V and W_O of every layer."""
     tensors: dict[str, Tensor] = {}
     names: dict[tuple[object, ...], str] = {}  # T5's relative bias is one tensor for all layers: stored once
 
+    alive: list[Tensor] = []  # what is known by its address must keep it until all is stored
+
     def keep(name: str, tensor: Tensor) -> str:
+        alive.append(tensor)
         same = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         if same not in names:
             names[same] = name
@@ -49,6 +54,10 @@ def trace_bytes(trace: Trace) -> bytes:
         if isinstance(layer, LayerTrace):
             fields_["scale"], fields_["softcap"] = layer.scale, layer.softcap
             fields_["band"] = [layer.mask.back, layer.mask.ahead] if isinstance(layer.mask, Band) else None
+            if projections and layer.projections is not None:
+                fields_["projections"] = pack_projections(
+                    layer.projections, lambda name, tensor, i=i: keep(f"{i}.{name}", tensor)
+                )
         layers.append(fields_)
     header = {
         "version": VERSION,
@@ -57,6 +66,7 @@ def trace_bytes(trace: Trace) -> bytes:
         "pair": trace.pair,
         "target": trace.target,
         "notes": list(trace.notes),
+        "other_layers": list(trace.other_layers),
         "source_tokens": [asdict(token) for token in trace.source_tokens],
         "target_tokens": [asdict(token) for token in trace.target_tokens],
         "layers": layers,
@@ -64,9 +74,9 @@ def trace_bytes(trace: Trace) -> bytes:
     return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)})
 
 
-def save_trace(trace: Trace, file: str | Path) -> None:
-    """Write the trace to a file, by convention `*.safetensors`."""
-    Path(file).write_bytes(trace_bytes(trace))
+def save_trace(trace: Trace, file: str | Path, *, projections: bool = False) -> None:
+    """Write the trace to a file, by convention `*.safetensors`; x and the weights around attention only if asked."""
+    Path(file).write_bytes(trace_bytes(trace, projections=projections))
 
 
 def load_trace(file: str | Path | bytes) -> Trace:
@@ -118,6 +128,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         target_tokens=target,
         layers=layers,
         notes=tuple(_text(note) for note in header["notes"]),
+        other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
     )
     if not source or not layers:
         raise ValueError("a trace needs at least one token and one layer")
@@ -142,7 +153,7 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
     cells = (q.shape[1], k.shape[1])
     bias, sink_logit = own.get("bias"), own.get("sink_logit")
     _require(bias is None or (bias.dtype in _DTYPES and bias.shape[0] in (1, q.shape[0]) and bias.shape[1:] == cells))
-    _require(sink_logit is None or (sink_logit.dtype in _DTYPES and sink_logit.shape == (q.shape[0],)))
+    _require(sink_logit is None or (sink_logit.dtype in _DTYPES and sink_logit.shape in (q.shape[:1], q.shape[:2])))
     mask: Mask
     if fields_["band"] is not None:
         back, ahead = fields_["band"]
@@ -154,6 +165,9 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         _require(mask.dtype == torch.bool and mask.shape[-2:] == cells and mask.dim() in (2, 3))
         _require(mask.dim() == 2 or mask.shape[0] == q.shape[0])
     scale, softcap = _number(fields_["scale"]), fields_["softcap"]
+    found = None
+    if "projections" in fields_:
+        found = Found(unpack_projections(fields_["projections"], tensors, q, k, v))
     return LayerTrace(
         kind=kind,
         index=index,
@@ -166,6 +180,7 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         bias=bias,
         softcap=None if softcap is None else _number(softcap),
         sink_logit=sink_logit,
+        found=found,
     )
 
 

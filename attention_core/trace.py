@@ -15,11 +15,14 @@ from torch import Tensor
 from attention_core.attention import AttentionSteps, attend
 from attention_core.masks import CAUSAL, Band
 from attention_core.models import ModelFacts
+from attention_core.projections import Found, Projections
 from attention_core.tokens import Token
 
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
+    from attention_core.ledger import Ledger
     from attention_core.proof import Check
+    from attention_core.readout import Ending, Readout
 
 Kind = Literal["encoder self", "decoder self", "cross"]
 Mask = Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
@@ -78,8 +81,12 @@ class AttentionLayer:
         raise NotImplementedError
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that takes memory, by name."""
+        """Everything that a saved trace holds of this layer, by name."""
         raise NotImplementedError
+
+    def observed(self) -> dict[str, Tensor]:
+        """What else takes memory: the inputs of linear maps that were observed, by name."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +109,33 @@ class LayerTrace(AttentionLayer):
     mask: Mask
     bias: Float[Tensor, "#head query key"] | None = None
     softcap: float | None = None
-    sink_logit: Float[Tensor, " head"] | None = None
+    sink_logit: Float[Tensor, " head"] | Float[Tensor, "head query"] | None = None
     witness: Witness | None = field(default=None, repr=False)  # keeps the model alive; None in a trace from a file
+    found: Found | None = field(default=None, repr=False)  # the linear maps around the call, searched when first asked
+
+    @property
+    def projections(self) -> Projections | None:
+        """The linear maps that made q, k and v and the one that read the output; None if none were looked for."""
+        return None if self.found is None else self.found()
+
+    @property
+    def x_query(self) -> Float[Tensor, "token d_in"] | None:
+        """What the query projection reads, where it could be observed."""
+        projections = self.projections
+        return None if projections is None or projections.q is None else projections.q.x
+
+    @property
+    def x_key(self) -> Float[Tensor, "token d_in"] | None:
+        """What the key projection reads, where it could be observed; in cross-attention the encoder's side."""
+        projections = self.projections
+        return None if projections is None or projections.k is None else projections.k.x
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What this layer's attention has beyond the plain formula, by name: "grouped heads", "rotary" …"""
+        from attention_core.terms import terms_of
+
+        return terms_of(self)
 
     @property
     def n_heads(self) -> int:
@@ -157,7 +189,7 @@ class LayerTrace(AttentionLayer):
             allowed=self.allowed(head, rows),
             bias=bias,
             softcap=self.softcap,
-            sink_logit=None if self.sink_logit is None else self.sink_logit[head].float(),
+            sink_logit=self._sink_logit(head, rows),
         )
 
     def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
@@ -171,8 +203,14 @@ class LayerTrace(AttentionLayer):
             allowed=self._allowed_by_head(rows),
             bias=None if self.bias is None else self.bias[:, rows].float(),
             softcap=self.softcap,
-            sink_logit=None if self.sink_logit is None else self.sink_logit.float(),
+            sink_logit=self._sink_logit(slice(None), rows),
         ).weights
+
+    def _sink_logit(self, heads: int | slice, rows: slice) -> Tensor | None:
+        if self.sink_logit is None:
+            return None
+        own = self.sink_logit[heads].float()
+        return own[..., rows] if self.sink_logit.dim() == 2 else own
 
     def _allowed_by_head(self, rows: slice) -> Tensor | None:
         if isinstance(self.mask, Tensor) and self.mask.dim() == 3:
@@ -188,6 +226,9 @@ class LayerTrace(AttentionLayer):
         if self.sink_logit is not None:
             named["sink_logit"] = self.sink_logit
         return named
+
+    def observed(self) -> dict[str, Tensor]:
+        return {} if self.found is None else self.found.tensors()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,6 +289,10 @@ class Trace:
     target_tokens: tuple[Token, ...]  # the decoder's side of an encoder-decoder; empty otherwise
     layers: tuple[AttentionLayer, ...]
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
+    other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
+    ending: "Ending | None" = field(
+        default=None, repr=False
+    )  # what the model can say more; None in a trace from a file
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -256,11 +301,12 @@ class Trace:
     @cached_property
     def nbytes(self) -> int:
         """Memory that the captured tensors hold; storage that several of them share is counted once."""
-        storages = {
-            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-            for layer in self.layers
-            for tensor in layer.tensors().values()
-        }
+        tensors = [
+            tensor for layer in self.layers for tensor in (*layer.tensors().values(), *layer.observed().values())
+        ]
+        if self.ending is not None:
+            tensors.append(self.ending.hidden)
+        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
         return sum(storages.values())
 
     def query_tokens(self, layer: int) -> tuple[Token, ...]:
@@ -299,6 +345,18 @@ class Trace:
 
         self._require(layer, head)
         return prove(self.layers[layer], head)
+
+    def readout(self) -> "Readout":
+        """What the model says: the next token, the masked words or how alike two sentences are."""
+        from attention_core.readout import read_out
+
+        return read_out(self)
+
+    def ledger(self, layer: int, head: int, query: int) -> "Ledger":
+        """One head and one query in real numbers, step by step, for a notebook to show."""
+        from attention_core.ledger import ledger
+
+        return ledger(self, layer, head, query)
 
     def picture(self, layer: int | str, head: "int | Literal['mean', 'max']") -> "HeadPicture":
         """One head's heatmap, for a notebook to show."""

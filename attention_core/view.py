@@ -16,6 +16,7 @@ VERSION = 1
 LINK_LIMIT = 4096  # bytes of the query string; longer ones are cut by some mail programs, proxies and chats
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 PICTURES = ("heatmap", "links", "sentence")
+MODES = ("story", "numbers", "formula", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class View:
     per_head_scale: bool = False
     threshold: float = 0.05  # links below this weight are not drawn
     picture: str = "heatmap"  # what a narrow screen shows
+    step: str = "x"  # of the computation, by its name in the ledger
+    mode: str = "story"  # how a step is told
 
 
 _DEFAULT = View()
@@ -56,6 +59,8 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "per_head_scale": "x",
     "threshold": "th",
     "picture": "pic",
+    "step": "step",
+    "mode": "mode",
 }
 _ALWAYS = ("model", "text", "layer", "head")
 _WORDS = {  # how a sentence calls the field
@@ -202,6 +207,18 @@ def _picture(text: str) -> str:
     return text
 
 
+def _step(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{1,20}", text):
+        raise ValueError
+    return text
+
+
+def _mode(text: str) -> str:
+    if text not in MODES:
+        raise ValueError
+    return text
+
+
 def _model(text: str) -> str:
     if not text.strip() or len(text) > 500 or not text.isprintable():
         raise ValueError
@@ -225,6 +242,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "per_head_scale": _SWITCH,
     "threshold": ("a number from 0 to 1", _share),
     "picture": ("one of heatmap, links, sentence", _picture),
+    "step": ("the name of a step", _step),
+    "mode": ("one of story, numbers, formula, code", _mode),
 }
 
 

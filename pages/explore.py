@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import components, numbers, state, theme
+from pages.shared import components, numbers, readouts, state, theme
 from pages.shared.service import picture_of, service
 
 view = state.open_view()
@@ -48,6 +48,7 @@ with place:
         on_view=state.take_report,
         on_lost=state.renew,
     )
-service().prepare(picture, view.layer, view.head)
+drawn = service().prepare(picture, view.layer, view.head)
 if not st.context.is_embedded:
+    readouts.panel(view, trace, after=drawn)
     numbers.all_heads(view, picture)

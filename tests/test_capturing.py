@@ -9,11 +9,13 @@ from threading import Barrier
 import pytest
 import torch
 from transformers import AttentionMaskInterface, AutoModel
+from transformers.masking_utils import eager_mask
 
 from attention_core import attention_functions, capture, load_model
 from attention_core.capturing import CaptureError, count_tokens
 from attention_core.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models import wrap_model
+from attention_core.trace import LayerTrace
 from tests import tiny
 
 GALLERY = json.loads((Path(__file__).parents[1] / "assets/examples/gallery.json").read_text(encoding="utf-8"))
@@ -35,7 +37,7 @@ def assert_proven(trace):
     for layer, of_layer in enumerate(trace.layers):
         for head in range(of_layer.n_heads):
             checks = trace.proof(layer, head)
-            assert {check.name for check in checks} == {"mask", "weights", "output"}
+            assert [check.name for check in checks] == ["q", "k", "v", "mask", "weights", "output", "W_O"]
             failed = [check for check in checks if not check.holds]
             assert not failed, f"layer {layer} head {head}: {failed}"
 
@@ -142,12 +144,42 @@ def test_leaving_a_term_out_makes_the_proof_fail(name, changes):
     assert "weights" in failed
 
 
-def test_a_changed_value_turns_output_red_and_nothing_else():
+def test_reading_another_groups_keys_makes_the_proof_fail(monkeypatch):
+    """Grouped heads as if they took turns (0, 1, 0, 1 …) instead of standing side by side (0, 0, 0, 1, 1, 1)."""
+    trace = capture(tiny.family("llama"), tiny.SENTENCE)
+    monkeypatch.setattr(LayerTrace, "kv_head", lambda layer, head: head % layer.n_kv_heads)
+    assert "weights" in {check.name for check in trace.proof(0, 1) if not check.holds}
+    assert all(check.holds for check in trace.proof(0, 0))
+
+
+def test_alibi_inside_the_mask_is_a_bias_and_leaving_it_out_makes_the_proof_fail(monkeypatch):
+    """Models with ALiBi add slope · (key - query) to the mask that they pass; no dispatching one does so by default."""
+    slopes = torch.tensor([0.5, 0.25, 0.125])
+
+    def with_alibi(*args, q_length, kv_length, **keywords):
+        hidden = eager_mask(*args, q_length=q_length, kv_length=kv_length, **keywords)
+        distance = torch.arange(kv_length)[None, :] - torch.arange(q_length)[:, None]
+        return hidden + (slopes[:, None, None] * distance).masked_fill(distance > 0, 0.0)
+
+    model = tiny.family("gpt2")
+    monkeypatch.setitem(AttentionMaskInterface._global_mapping, attention_functions.SDPA, with_alibi)
+    trace = capture(model, tiny.SENTENCE)
+    layer = trace.exact(0)
+    assert layer.mask == CAUSAL
+    torch.testing.assert_close(layer.bias[:, 5, 2], -3 * slopes)
+    assert_proven(trace)
+    trace = replace(trace, layers=(replace(layer, bias=None), *trace.layers[1:]))
+    for head in range(3):
+        assert "weights" in {check.name for check in trace.proof(0, head) if not check.holds}
+
+
+def test_a_changed_value_turns_v_and_output_red_and_nothing_else():
+    """Neither x·W_V nor what the model's attention returned agrees with it."""
     trace = capture(tiny.family("bert"), tiny.SENTENCE)
     v = trace.layers[0].v.clone()
     v[1, 4, 2] += 0.5
     trace = replace(trace, layers=(replace(trace.layers[0], v=v), *trace.layers[1:]))
-    assert [check.name for check in trace.proof(0, 1) if not check.holds] == ["output"]
+    assert [check.name for check in trace.proof(0, 1) if not check.holds] == ["v", "output"]
     assert all(check.holds for check in trace.proof(0, 0))
 
 
@@ -175,14 +207,14 @@ def test_an_encoder_decoder_has_three_kinds_of_layers():
         ("decoder self", 0),
         ("cross", 0),
     ]
-    assert [(layer.n_query, layer.n_key) for layer in trace.layers] == [(12, 12), (12, 12), (8, 8), (8, 12)]
-    assert [token.text for token in trace.query_tokens(3)][:3] == ["[CLS]", "the", "dog"]
+    assert [(layer.n_query, layer.n_key) for layer in trace.layers] == [(12, 12), (12, 12), (9, 9), (9, 12)]
+    assert [token.text for token in trace.query_tokens(3)][:4] == ["[CLS]", "[CLS]", "the", "dog"]
     assert [token.text for token in trace.key_tokens(3)][:3] == ["[CLS]", "the", "cat"]
 
 
-def test_a_decoder_without_text_starts_with_its_start_token():
+def test_a_decoder_without_text_has_its_start_token_and_what_its_tokenizer_puts_before_a_text():
     trace = capture(tiny.family("bart"), tiny.SENTENCE)
-    assert [token.text for token in trace.target_tokens] == ["[CLS]"]
+    assert [token.text for token in trace.target_tokens] == ["[CLS]", "[CLS]"]
     assert [layer.kind for layer in trace.layers[2:]] == ["decoder self", "cross"]
 
 
@@ -238,7 +270,7 @@ def test_any_text_is_data(minilm, text):
 def test_an_unknown_word_is_shown_as_unknown_and_not_dropped():
     trace = capture(tiny.family("bart"), "the zebra sat", target="the zebra sat")
     assert [token.text for token in trace.source_tokens] == ["[CLS]", "the", "[UNK]", "sat", "[SEP]"]
-    assert [token.text for token in trace.target_tokens] == ["[CLS]", "the", "[UNK]", "sat"]
+    assert [token.text for token in trace.target_tokens] == ["[CLS]", "[CLS]", "the", "[UNK]", "sat"]
     assert not trace.source_tokens[2].special
 
 

@@ -1,15 +1,18 @@
+import gc
 import json
 import pickle
+import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 
-from attention_core import ModelError, load_model, models
-from attention_core.catalogue import CATALOGUE, DEFAULT, find_card
+from attention_core import ModelError, capture, load_model, models
+from attention_core.catalogue import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
+from attention_core.model_files import gigabytes
 from tests import tiny
 
 
@@ -104,6 +107,77 @@ def cut_weights(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def cut_header(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:40])
+
+
+def grow_weights(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes() + b"more")
+
+
+def rewrite_header(folder: Path, change: Callable[[dict], None]) -> None:
+    file = folder / "model.safetensors"
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    change(header)
+    raw = json.dumps(header).encode()
+    file.write_bytes(len(raw).to_bytes(8, "little") + raw + data[8 + size :])
+
+
+WORDS = "embeddings.word_embeddings.weight"  # a tensor
+
+
+def lie_about_a_shape(folder: Path) -> None:
+    rewrite_header(folder, lambda header: header[WORDS].update(shape=[10**9, 10**9]))
+
+
+def lie_about_a_place(folder: Path) -> None:
+    rewrite_header(folder, lambda header: header[WORDS].update(data_offsets=[0, 10**15]))
+
+
+def lie_about_the_header(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes((2**62).to_bytes(8, "little") + file.read_bytes()[8:])
+
+
+def unknown_dtype(folder: Path) -> None:
+    rewrite_header(folder, lambda header: header[WORDS].update(dtype="PICKLE"))
+
+
+def change_config(folder: Path, **values: object) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def state_a_million_layers(folder: Path) -> None:
+    change_config(folder, num_hidden_layers=1_000_000)
+
+
+def state_a_huge_width(folder: Path) -> None:
+    change_config(folder, hidden_size=48_000, intermediate_size=200_000)
+
+
+def state_nonsense(folder: Path) -> None:
+    change_config(folder, hidden_size="wide", num_attention_heads=0)
+
+
+def name_weights_elsewhere(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder.parent / "stolen.safetensors")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../stolen.safetensors"}}')
+
+
+def lose_a_part(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-2-of-2.safetensors"}}')
+
+
+def leave_an_adapter(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
 def lose_a_weight(folder: Path) -> None:
     file = folder / "model.safetensors"
     tensors = load_file(file)
@@ -143,7 +217,19 @@ def remove_tokenizer(folder: Path) -> None:
     [
         (remove_weights, "has no weights"),
         (leave_a_pickle, "a pickle can run code"),
-        (cut_weights, "are damaged"),
+        (cut_weights, "are damaged: model.safetensors lacks its last 100 bytes"),
+        (cut_header, "ends before its header does"),
+        (grow_weights, "is longer than its header says"),
+        (lie_about_a_shape, "states a size for embeddings.word_embeddings.weight that it does not have"),
+        (lie_about_a_place, "are damaged"),
+        (lie_about_the_header, "ends before its header does"),
+        (unknown_dtype, "which is not known here"),
+        (state_a_million_layers, "num_hidden_layers = 1,000,000; its weights have 39 tensors"),
+        (state_a_huge_width, "They do not belong together"),
+        (state_nonsense, "tiny-bert could not be loaded"),
+        (name_weights_elsewhere, "names '../stolen.safetensors' as weights"),
+        (lose_a_part, "lacks model-2-of-2.safetensors"),
+        (leave_an_adapter, "holds an adapter only"),
         (lose_a_weight, "incomplete: 1 are missing, the first is encoder.layer.1.attention.self.query.weight"),
         (lie_about_sizes, "do not have the sizes that its config.json states"),
         (bring_code, "its own code, which Sightline never runs"),
@@ -160,38 +246,121 @@ def test_a_damaged_folder_gets_a_sentence(folder, damage, sentence):
         load_model(str(folder))
 
 
-class _Response:
-    """As much of a response as the hub's errors want to see."""
+@pytest.mark.parametrize("damage", [cut_weights, lie_about_a_shape, state_a_huge_width, bring_code, leave_a_pickle])
+def test_a_refused_folder_gives_its_memory_back(tmp_path, damage):
+    """40 MB of weights, refused five times: what the process holds afterwards has not grown by even one copy."""
+    folder = tmp_path / "tiny-bert"
+    tiny.random_model("BertModel", **{**tiny._BERT, "intermediate_size": 320_000}).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    damage(folder)
 
-    headers: dict[str, str] = {}
-    request = None
-    status_code = 404
-    text = ""
+    def refused() -> int:
+        with pytest.raises(ModelError):
+            load_model(str(folder))
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
-    def json(self):
-        return {}
+    first = refused()
+    assert max(refused() for _ in range(4)) - first < 20_000_000
+
+
+def test_weights_that_are_missing_after_loading_give_their_memory_back(tmp_path):
+    """Here a model was built before it was refused."""
+    folder = tmp_path / "tiny-bert"
+    tiny.random_model("BertModel", **{**tiny._BERT, "intermediate_size": 320_000}).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    lose_a_weight(folder)
+    sizes = []
+    for _ in range(4):
+        with pytest.raises(ModelError, match="incomplete"):
+            load_model(str(folder))
+        gc.collect()
+        sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
+    assert max(sizes) - sizes[0] < 20_000_000
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_sizes(saved, monkeypatch):
+    n_bytes = load_model(str(saved)).nbytes
+    monkeypatch.setattr(models, "free_memory_bytes", lambda: n_bytes)
+    with pytest.raises(
+        ModelError, match=r"tiny-bert needs .* GB of memory, and .* GB are free\. Choose a smaller model"
+    ):
+        load_model(str(saved))
+    assert load_model(str(saved), dtype="bfloat16").dtype == torch.bfloat16  # half of it
+
+
+def test_sizes_are_said_in_gigabytes_that_say_something():
+    assert [gigabytes(n) for n in (90_000_000, 1_503_000_000, 14_400_000_000)] == ["0.09", "1.5", "14"]
 
 
 @pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (LocalEntryNotFoundError("offline"), "the model hub does not answer"),
-        (ConnectionError("no route"), "the model hub does not answer"),
-        (RepositoryNotFoundError("404", response=_Response()), "The hub has no model owner/name"),
-        (GatedRepoError("403", response=_Response()), "is gated"),
-        (OSError("owner/name is not a local folder and is not a valid model identifier"), "The hub has no model"),
-        (OSError("owner/name does not appear to have a file named model.safetensors"), "no safetensors weights"),
-        (MemoryError(), "does not fit in this machine's memory"),
-    ],
-    ids=lambda value: type(value).__name__,
+    ("asked", "dtype"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16), ("stored", torch.float16)],
 )
-def test_what_the_hub_answers_becomes_a_sentence(monkeypatch, error, sentence):
-    def fail(*_, **__):
-        raise error
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt2", "t5"])
+def test_every_precision_is_proven_with_its_own_tolerance(tmp_path, name, asked, dtype):
+    tiny.bare(name).half().save_pretrained(tmp_path / "half")
+    tiny.tokenizer().save_pretrained(tmp_path / "half")
+    model = load_model(str(tmp_path / "half"), dtype=asked)
+    assert (model.dtype, model.device.type) == (dtype, "cpu")
+    trace = capture(model, tiny.SENTENCE, target="the dog ran" if model.facts.encoder_decoder else None)
+    assert {layer.tensors()["q"].dtype for layer in trace.layers} == {dtype}
+    checks = [
+        check
+        for layer, of_layer in enumerate(trace.layers)
+        for head in range(of_layer.n_heads)
+        for check in trace.proof(layer, head)
+    ]
+    assert not [check for check in checks if not check.holds]
+    assert any(str(dtype).removeprefix("torch.") in check.reason for check in checks)
 
-    monkeypatch.setattr(models.AutoConfig, "from_pretrained", fail)
-    with pytest.raises(ModelError, match=sentence):
-        load_model("owner/name")
+
+HEADS = [
+    ("LlamaForCausalLM", tiny._LLAMA),
+    ("BertForMaskedLM", {**tiny._BERT, "intermediate_size": 170}),
+    ("T5ForConditionalGeneration", tiny.FAMILIES["t5"][1]),
+    ("BartForConditionalGeneration", tiny._BART),
+]
+
+
+@pytest.mark.filterwarnings("ignore:The following device_map keys")
+@pytest.mark.parametrize(("architecture", "sizes"), HEADS, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_does_not_fit_stays_on_the_disk_and_is_captured_all_the_same(tmp_path, monkeypatch, architecture, sizes):
+    """accelerate brings each part of the model from the disk when its turn comes."""
+    tiny.random_model(architecture, **sizes).save_pretrained(tmp_path / "model")
+    tiny.tokenizer().save_pretrained(tmp_path / "model")
+    target = "the dog ran" if "Conditional" in architecture else None
+    whole = load_model(str(tmp_path / "model"))
+    expected = capture(whole, tiny.SENTENCE, target=target)
+    monkeypatch.setattr(models, "free_memory_bytes", lambda: int(whole.nbytes * 0.9))
+    split = load_model(str(tmp_path / "model"), offload=tmp_path / "disk")
+    assert split.nbytes < whole.nbytes
+    trace = capture(split, tiny.SENTENCE, target=target)
+    for ours, theirs in zip(trace.layers, expected.layers, strict=True):
+        assert all(torch.equal(ours.tensors()[name], tensor) for name, tensor in theirs.tensors().items())
+    assert all(check.holds for layer in range(len(trace.layers)) for check in trace.proof(layer, 0))
+    assert repr(trace.readout()) == repr(expected.readout())
+
+
+def test_a_checkpoint_with_a_language_head_is_loaded_with_it_and_captured_without(tmp_path):
+    whole = tiny.random_model("GPT2LMHeadModel", **tiny.FAMILIES["gpt2"][1])
+    whole.save_pretrained(tmp_path / "gpt2")
+    tiny.tokenizer().save_pretrained(tmp_path / "gpt2")
+    model = load_model(str(tmp_path / "gpt2"))
+    assert type(model.model).__name__ == "GPT2Model"
+    assert model.head is not None
+    assert (type(model.head.whole).__name__, model.head.predicts) == ("GPT2LMHeadModel", "next token")
+    assert model.head.whole.base_model is model.model
+
+
+def test_a_head_of_another_kind_is_left_out(tmp_path):
+    """Electra's discriminator has no words to say; transformers would make up a head that has."""
+    sizes = {**tiny._BERT, "embedding_size": 7}
+    tiny.random_model("ElectraForPreTraining", **sizes).save_pretrained(tmp_path / "electra")
+    tiny.tokenizer().save_pretrained(tmp_path / "electra")
+    model = load_model(str(tmp_path / "electra"))
+    assert model.head is None
+    assert type(model.model).__name__ == "ElectraModel"
 
 
 def test_without_a_network_a_hub_model_gets_a_sentence():
@@ -205,3 +374,15 @@ def test_cards_are_found_by_name_and_by_hub_id():
     assert find_card("openai-community/gpt2") is find_card("gpt2")
     assert find_card("nobody") is None
     assert len({card.id for card in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_every_card_states_its_facts_and_stands_with_its_group():
+    for card in CATALOGUE:
+        assert card.licence in {"Apache-2.0", "MIT"}
+        assert 0 < card.size_mb < 3_000
+        assert card.good_for.endswith((".", "?"))
+        assert card.bundled or card.reference.count("/") == 1
+    order = [GROUPS.index(card.group) for card in CATALOGUE]
+    assert order == sorted(order)
+    assert group_of("gpt2") == group_of("openai-community/gpt2") == "Decoders"
+    assert group_of("nobody/nothing") is None

@@ -8,11 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention_core.view import DEFAULT_TEXT
-from pages.shared import controls
+from pages.shared import controls, readouts
 from pages.shared.service import service
+from tests import tiny
 
 APP = str(Path(__file__).parents[1] / "app.py")
-PAGES = ["pages/explore.py", "pages/about.py"]
+PAGES = ["pages/explore.py", "pages/steps.py", "pages/about.py"]
 
 
 @pytest.fixture
@@ -152,6 +153,28 @@ def test_a_rerun_that_changes_nothing_sends_the_same(app):
     assert explorer(app) == before
 
 
+def test_step_by_step_follows_the_head_and_the_query_in_view(app):
+    app.query_params.update(
+        {"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "4", "h": "7", "q": "2", "step": "scores"}
+    )
+    app.switch_page("pages/steps.py").run()
+    data = component(app, "steps")
+    assert data["select"] == {"layer": 4, "head": 7, "query": 2, "key": None, "step": "scores", "mode": "story"}
+    assert data["layers"][4] == {"label": "encoder self layer 4", "n_heads": 12, "n_query": 6, "n_key": 6}
+    assert "step=scores" in data["link"]
+
+
+def test_step_by_step_of_a_mean_follows_a_head_and_leaves_the_choice_alone(app):
+    """The last token that is not special is followed where none is chosen; going back shows the mean again."""
+    app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "all:encoder:self", "h": "max"})
+    app.switch_page("pages/steps.py").run()
+    select = component(app, "steps")["select"]
+    assert (select["layer"], select["head"], select["query"]) == (0, 0, 4)
+    assert any("maximum over heads" in caption.value for caption in app.caption)
+    app.switch_page("pages/explore.py").run()
+    assert explorer(app)["select"]["head"] == "max"
+
+
 def test_all_heads_in_numbers_on_demand(app):
     app.run()
     assert not app.get("plotly_chart")
@@ -167,3 +190,114 @@ def test_the_gallery_has_what_the_text_box_needs():
     topics = {example["topic"] for example in controls.gallery()}
     assert {"coreference", "repeated name", "brackets", "negation", "code"} <= topics
     assert all({"id", "title", "text", "look_for"} <= set(example) for example in controls.gallery())
+
+
+def test_the_picker_lists_models_by_group(app):
+    app.run()
+    labels = app.selectbox(key="frame_model").options
+    assert labels[0] == "MiniLM (all-MiniLM-L6-v2) · small, for class"
+    groups = [label.rsplit(" · ", 1)[-1] for label in labels]
+    assert list(dict.fromkeys(groups)) == ["small, for class", "encoders", "decoders", "encoder-decoders"]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+
+
+@pytest.fixture(scope="module")
+def speakers(tmp_path_factory) -> dict[str, str]:
+    """Folders of tiny models with language heads, by family."""
+    root = tmp_path_factory.mktemp("speakers")
+    heads = {"gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "bart": "BartForConditionalGeneration"}
+    for name, architecture in heads.items():
+        tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)
+        tiny.tokenizer(specials=name != "gpt2").save_pretrained(root / name)
+    return {name: str(root / name) for name in heads}
+
+
+@pytest.fixture
+def with_folders(monkeypatch):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
+
+
+def said(app) -> str:
+    """The words of the page that are its own HTML."""
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def test_a_sentence_encoder_asks_for_a_second_sentence_and_compares_it(app):
+    app.run()
+    assert "Add a second sentence" in said(app)
+    app.button(key="readout_pair").click().run()
+    assert app.session_state["view"].pair == readouts.EXAMPLE_PAIR
+    similarity = component(app, "readout")["similarity"]
+    assert 0.5 < similarity["cosine"] < 1
+    assert "its own pooling" in similarity["words"]
+
+
+def test_a_causal_model_says_what_comes_next_and_continues_the_text(app, speakers, with_folders):
+    app.run()
+    change(app, model=speakers["gpt2"], text="the cat sat", layer=0, head=0)
+    assert not app.error
+    (group,) = component(app, "readout")["groups"]
+    assert (group["title"], group["place"]) == ("The next token, after", "sat")
+    assert [choice["p"] for choice in group["choices"]] == sorted((c["p"] for c in group["choices"]), reverse=True)
+    app.number_input(key="readout_n").set_value(3)
+    app.button(key="readout_write").click().run()
+    text = app.session_state["view"].text
+    assert text.startswith("the cat sat")
+    assert "written" in said(app)
+    assert service().picture(explorer(app)["key"]).source.text == text
+
+
+def test_drawing_with_a_seed_gives_the_same_text_again(app, speakers, with_folders):
+    app.run()
+    texts = []
+    for _ in range(2):
+        change(app, model=speakers["gpt2"], text="the cat sat", layer=0, head=0)
+        app.segmented_control(key="readout_how").set_value("drawn at random")
+        app.number_input(key="readout_n").set_value(6)
+        app.run()
+        app.number_input(key="readout_seed").set_value(7)
+        app.button(key="readout_write").click().run()
+        texts.append(app.session_state["view"].text)
+    assert texts[0] == texts[1] != "the cat sat"
+
+
+def test_a_decoder_writes_its_own_text_and_it_can_be_emptied(app, speakers, with_folders):
+    app.run()
+    change(app, model=speakers["bart"], text=tiny.SENTENCE, target="the dog", layer=0, head=0)
+    assert component(app, "readout")["groups"][0]["title"] == "The decoder's next token, after"
+    app.button(key="readout_write").click().run()
+    view = app.session_state["view"]
+    assert view.text == tiny.SENTENCE
+    assert view.target.startswith("the dog")
+    app.button(key="readout_clear").click().run()
+    assert app.session_state["view"].target == ""
+    assert not app.exception
+
+
+def test_a_masked_model_offers_to_mask_a_word_and_fills_it(app, speakers, with_folders):
+    app.run()
+    change(app, model=speakers["bert"], text="the cat sat on a mat", layer=0, head=0, query=None)
+    app.button(key="readout_mask").click().run()
+    assert app.session_state["view"].text == "the cat sat on a [MASK]"
+    data = component(app, "readout")
+    assert data["act"] == "fill"
+    assert data["groups"][0]["place"] == "a"
+
+
+@pytest.mark.parametrize("token", [-1, 10**9, "x", None])
+def test_a_token_that_cannot_be_is_ignored(app, speakers, with_folders, token):
+    app.run()
+    change(app, model=speakers["gpt2"], text="the cat sat", layer=0, head=0)
+    app.session_state["readout_view"] = {"chosen": {"id": token, "which": 0}}
+    app.run()
+    assert app.session_state["view"].text == "the cat sat"
+    assert not app.exception
+
+
+def test_the_operators_folder_opens_first_and_stays_in_the_picker(app, speakers, monkeypatch):
+    """`make app MODEL=folder`: folders stay closed to visitors, this one is open."""
+    monkeypatch.setattr(service(), "settings", replace(service().settings, model=speakers["gpt2"], folders=False))
+    app.run()
+    assert not app.error
+    assert service().picture(explorer(app)["key"]).source.model == speakers["gpt2"]
+    assert app.selectbox(key="frame_model").options[-1] == "gpt2"

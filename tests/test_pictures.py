@@ -108,7 +108,7 @@ def test_each_stack_has_its_own_tokens(encoder_decoder):
         ("decoder", "self", "target", "target"),
         ("decoder", "cross", "target", "source"),
     ]
-    assert (header["layers"][3]["rows"], header["layers"][3]["cols"]) == (8, 12)
+    assert (header["layers"][3]["rows"], header["layers"][3]["cols"]) == (9, 12)
 
 
 def test_a_short_head_is_sent_exactly_with_its_scores(causal):
@@ -119,7 +119,7 @@ def test_a_short_head_is_sent_exactly_with_its_scores(causal):
     np.testing.assert_array_equal(arrays["weights"][allowed.numpy()], steps.weights[allowed].numpy())
     np.testing.assert_array_equal(arrays["scores"], steps.scores.numpy())
     assert header["proof"]["holds"]
-    assert [check["name"] for check in header["proof"]["checks"]] == ["mask", "weights", "output"]
+    assert [check["name"] for check in header["proof"]["checks"]] == ["q", "k", "v", "mask", "weights", "output", "W_O"]
     assert header["rowsum"] == pytest.approx([1, 1], abs=1e-4)
 
 

@@ -52,6 +52,27 @@ def test_a_head_a_line_and_a_tile(client, data):
     assert mean["weights"].shape == (9, 9)
 
 
+def test_a_ledger_its_rows_products_and_matrices(client, data):
+    header, arrays = wire.unpack(client.get(f"{data}/ledger/3/1/4").content)
+    assert [step["name"] for step in header["steps"]][:3] == ["x", "qkv", "scores"]
+    _, more = wire.unpack(client.get(f"{data}/ledger/3/1/4/rows/k/0").content)
+    np.testing.assert_array_equal(more["k"], arrays["k"])
+    found, products = wire.unpack(client.get(f"{data}/ledger/3/1/4/products/scores/2/0").content)
+    assert products["products"].sum() == pytest.approx(arrays["scores"][2], abs=1e-4)
+    assert (found["left"], found["right"]) == ("q", "k_2")
+    _, matrix = wire.unpack(client.get(f"{data}/ledger/3/1/4/matrix/qkv/k").content)
+    np.testing.assert_allclose(matrix["m2"], arrays["k"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "path", ["ledger/9/0/0", "ledger/0/0/99", "ledger/0/0/0/products/exps/0/0", "ledger/0/0/0/matrix/dance"]
+)
+def test_a_step_that_does_not_exist_is_404_with_a_sentence(client, data, path):
+    answer = client.get(f"{data}/{path}")
+    assert answer.status_code == 404
+    assert len(answer.json()["error"]) > 10
+
+
 @pytest.mark.parametrize(
     "path", ["head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"]
 )
@@ -68,7 +89,8 @@ def test_an_unknown_key_is_410(client):
 @pytest.mark.parametrize("path", ["../app.py", "..%2f..%2fapp.py", "js/../../app.py", "examples/gallery.json"])
 def test_only_scripts_and_styles_are_served(client, path):
     assert client.get(f"/{ASSETS_URL}{path}").status_code == 404
-    assert client.get(f"/{ASSETS_URL}js/explorer.js").status_code == 200
+    for file in ("js/explorer.js", "css/steps.css", "lessons/glossary.json"):
+        assert client.get(f"/{ASSETS_URL}{file}").status_code == 200
 
 
 def test_tokens_are_counted_while_typing(client):

@@ -1,6 +1,7 @@
 import gzip
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -76,6 +77,58 @@ def test_folders_are_for_the_operator_alone_unless_opened(tiny_models):
     assert served.model(str(tiny_models / "bert")).facts.name == "bert"
     with pytest.raises(ModelError, match="does not open folders"):
         served.model(str(tiny_models / "gpt2"))
+
+
+def test_a_download_holds_up_nobody_elses_text(tiny_models, monkeypatch):
+    """One visitor's model is being fetched, and says how far it is, while another's text is read."""
+    fetching, finish = Event(), Event()
+
+    def fetch(name, progress, check_size):
+        progress("Fetching 120 of 440 MB …")
+        fetching.set()
+        assert finish.wait(60)
+        return tiny_models / "gpt2"
+
+    monkeypatch.setattr("attention_core.hub.fetch", fetch)
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True))
+    with ThreadPoolExecutor(1) as visitors:
+        try:
+            model = visitors.submit(served.model, "somebody/tiny")
+            assert fetching.wait(60)
+            assert served.progress("somebody/tiny") == "Fetching 120 of 440 MB …"
+            assert len(served.trace(Source(served.settings.model, tiny.SENTENCE)).layers) == 2
+            assert not model.done()
+        finally:
+            finish.set()
+        assert model.result(timeout=60).facts.architecture == "GPT2Model"
+    assert served.progress("somebody/tiny") == ""
+
+
+def test_a_first_model_of_the_hub_does_not_hold_up_the_start(tiny_models, monkeypatch):
+    monkeypatch.setattr("attention_core.hub.fetch", lambda *_: tiny_models / "gpt2")
+    served = Service(replace(SETTINGS, model="somebody/tiny"))
+    served.start().result(timeout=60)
+    assert served.loaded("somebody/tiny") is None
+    assert served.model("somebody/tiny").facts.n_heads == 3
+
+
+def test_what_a_model_says_is_computed_once(served, monkeypatch):
+    asked = []
+    monkeypatch.setattr("attention_core.readout.read_out", lambda trace: asked.append(trace.text) or "something")
+    source = Source(served.settings.model, tiny.SENTENCE)
+    assert served.known_readout(source) is None
+    assert [served.readout(source) for _ in range(3)] == ["something"] * 3
+    assert served.known_readout(source) == "something"
+    assert asked == [tiny.SENTENCE]
+
+
+def test_settings_choose_the_precision(tiny_models, monkeypatch):
+    monkeypatch.setenv("SIGHTLINE_DTYPE", "bfloat16")
+    served = Service(replace(from_environment(), model=str(tiny_models / "bert")))
+    assert str(served.model(served.settings.model).dtype) == "torch.bfloat16"
+    monkeypatch.setenv("SIGHTLINE_DTYPE", "int3")
+    with pytest.raises(ValueError, match="SIGHTLINE_DTYPE must be one of float32, bfloat16, float16, stored"):
+        from_environment()
 
 
 def test_keys_are_the_same_for_everybody_here_and_different_elsewhere(served):

@@ -47,4 +47,4 @@ def test_memory_grows_in_proportion_to_the_text():
 def test_the_witness_lives_as_long_as_the_trace():
     """A notebook need not hold on to the model."""
     trace = capture(tiny.family("bert"), tiny.SENTENCE)
-    assert [check.name for check in trace.proof(0, 0)] == ["mask", "weights", "output"]
+    assert [check.name for check in trace.proof(0, 0)] == ["q", "k", "v", "mask", "weights", "output", "W_O"]

@@ -27,6 +27,8 @@ VIEWS = st.builds(
     per_head_scale=st.booleans(),
     threshold=st.floats(0, 1),
     picture=st.sampled_from(["heatmap", "links", "sentence"]),
+    step=st.sampled_from(["x", "scores", "softmax"]),
+    mode=st.sampled_from(["story", "numbers", "formula", "code"]),
 )
 
 
@@ -83,6 +85,8 @@ def test_a_lone_surrogate_does_not_break_the_link():
         ({"th": "nan"}, "threshold", "a number from 0 to 1, not “nan”; 0.05 was used"),
         ({"th": "1.5"}, "threshold", "threshold"),
         ({"pic": "cube"}, "picture", "one of heatmap, links, sentence, not “cube”; heatmap was used"),
+        ({"step": "../x"}, "step", "the name of a step, not “../x”; x was used"),
+        ({"mode": "song"}, "mode", "one of story, numbers, formula, code, not “song”; story was used"),
         ({"m": " "}, "model", "minilm was used"),
         ({"m": "a\nb"}, "model", "model"),
     ],
@@ -115,7 +119,9 @@ def test_names_of_others_are_left_to_them():
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from([*to_params(View()), "p", "d", "q", "k", "s", "f", "n", "w", "x", "th", "pic", "??"]),
+        st.sampled_from(
+            [*to_params(View()), "p", "d", "q", "k", "s", "f", "n", "w", "x", "th", "pic", "step", "mode", "??"]
+        ),
         st.text(max_size=12) | st.lists(st.text(max_size=5), max_size=3),
     )
 )

@@ -108,6 +108,36 @@ FAMILIES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "bloom": ("BloomModel", {"hidden_size": 15, "n_head": 3, "n_layer": 2}),
     "albert": ("AlbertModel", {**_BERT, "embedding_size": 7}),
+    "gpt-neox": (
+        "GPTNeoXModel",
+        {**_BERT, "hidden_size": 36, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}},
+    ),
+    "qwen3": ("Qwen3Model", _LLAMA),
+    "olmo2": ("Olmo2Model", _LLAMA),
+    "phi3": ("Phi3Model", {**_LLAMA, "bos_token_id": 2, "eos_token_id": 3}),
+    "deepseek-v3": (
+        "DeepseekV3Model",
+        {
+            **_LLAMA,
+            "num_key_value_heads": 6,
+            "head_dim": 4,  # of the rotary part
+            "q_lora_rank": 13,
+            "kv_lora_rank": 11,
+            "qk_nope_head_dim": 6,
+            "qk_rope_head_dim": 4,
+            "v_head_dim": 7,
+            "first_k_dense_replace": 2,
+        },
+    ),
+    "opt": (
+        "OPTModel",
+        {**_BERT, "word_embed_proj_dim": 15, "ffn_dim": 17, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3},
+    ),
+    "mbart": ("MBartModel", _BART),
+    "qwen3.5": (
+        "Qwen3_5TextModel",
+        {**_LLAMA, "num_hidden_layers": 1, "layer_types": ["full_attention"], "head_dim": 8},
+    ),
 }
 
 

@@ -21,7 +21,14 @@ export function createTitle(app) {
   const before = h("button", { type: "button", class: "sl-step", title: "Previous head ( [ )", "aria-label": "Previous head", onclick: () => app.stepHead(-1) }, "‹");
   const after = h("button", { type: "button", class: "sl-step", title: "Next head ( ] )", "aria-label": "Next head", onclick: () => app.stepHead(1) }, "›");
   const open = h("a", { class: "sl-open", target: "_blank", rel: "noopener" }, "open in Sightline");
-  const element = h("div", { class: "sl-title" }, title, h("span", { class: "sl-steps" }, before, after), h("span", { class: "sl-anchor" }, words, checks), open);
+  const follow = h("a", { class: "sl-follow", "data-testid": "sl-follow", onclick: (/** @type {MouseEvent} */ event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
+    event.preventDefault();
+    app.sync.now();
+    app.callbacks.setTrigger("steps", Date.now());
+  } }, "step by step");
+  const terms = h("span", { class: "sl-second", title: "What this layer has beyond the plain formula", "data-testid": "sl-terms", hidden: true });
+  const element = h("div", { class: "sl-title" }, title, h("span", { class: "sl-steps" }, before, after), h("span", { class: "sl-anchor" }, words, checks), terms, follow, open);
   app.popover(words, checks);
 
   function draw() {
@@ -39,6 +46,9 @@ export function createTitle(app) {
     });
     say(words, app.headError ? "not checked: no answer" : facts.text);
     mark(words, "data-state", facts.state);
+    const named = matrix?.meta?.terms ?? [];
+    terms.hidden = named.length === 0;
+    say(terms, named.join(" · "));
     const proof = matrix?.meta?.proof;
     const has = Boolean(proof?.checks?.length);
     words.disabled = !has;
@@ -56,6 +66,8 @@ export function createTitle(app) {
             h("td", null, check.reason ?? ""))),
       );
     }
+    follow.hidden = data.mode === "embed" || app.inline || typeof head !== "number" || typeof layer !== "number";
+    follow.href = new URL(`steps${data.link ?? ""}`, document.baseURI).href;
     open.hidden = data.mode !== "embed" || !data.link;
     if (data.link) open.href = location.origin + location.pathname + data.link;
   }

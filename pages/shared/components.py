@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from streamlit.components.v2 import component
 
 from attention_core.view import View
+from pages.shared import state
 from pages.shared.routes import ASSETS_URL
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ export default function (component) {
 
 _composer = component("sightline_composer", js=_LOADER % "composer")
 _explorer = component("sightline_explorer", js=_LOADER % "explorer")
+_steps = component("sightline_steps", js=_LOADER % "steps")
+_readout = component("sightline_readout", js=_LOADER % "says")
 
 
 def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
@@ -70,10 +73,56 @@ def explorer(
         "large": large,  # the browser reads the size from the style sheet; this makes it look again
         "exports": {"svg": True},
     }
-    _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost)
+    _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_steps_change=_to_steps)
+
+
+def steps(
+    view: View,
+    trace: "Trace",
+    *,
+    key: str,
+    data_key: str,
+    seed: int,
+    link: str | None,
+    large: bool,
+    on_view: Callable[[], None],
+    on_lost: Callable[[], None],
+) -> None:
+    """One head and one query, step by step. It reports its choice as state `view`, and `lost` when its data are gone.
+
+    `view` must name one layer, one head and one query; the browser fetches their ledger under `data_key`.
+    """
+    shown = {name: getattr(view, name) for name in _PLACE}
+    data = {
+        "assets": ASSETS_URL,
+        "key": data_key,
+        "seed": seed,
+        "select": shown,
+        "layers": [
+            {"label": layer.label, "n_heads": layer.n_heads, "n_query": layer.n_query, "n_key": layer.n_key}
+            for layer in trace.layers
+        ],
+        "link": link,
+        "large": large,
+    }
+    _steps(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
+
+
+def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:
+    """What the model says, as bars. It reports the token that was clicked, {"id", "which"}, as trigger `chosen`."""
+    _readout(key=key, data={"assets": ASSETS_URL, **data}, on_chosen_change=on_chosen)
+
+
+def _to_steps() -> None:
+    state.ask_for_page("pages/steps.py")
+
+
+def _to_explore() -> None:
+    state.ask_for_page("pages/explore.py")
 
 
 _CHOICE = ("layer", "head", "query", "key")
+_PLACE = (*_CHOICE, "step", "mode")
 _OPTIONS = (
     "hide_special",
     "hide_first",

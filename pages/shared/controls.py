@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import streamlit as st
 
-from attention_core.catalogue import CATALOGUE, DEFAULT, find_card
+from attention_core.catalogue import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from attention_core.view import View
 from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
@@ -73,16 +74,17 @@ def _commit() -> None:
 
 
 def _model_picker(view: View) -> None:
-    options = [card.id for card in CATALOGUE]
-    if view.model not in options:
-        options.append(view.model)
+    options = [card.id for group in GROUPS for card in CATALOGUE if card.group == group]
+    for other in (service().settings.model, view.model):
+        if other not in options:
+            options.append(other)
     if st.session_state.get("frame_model") != view.model:
         st.session_state["frame_model"] = view.model
     picker, more = st.columns([4, 1], gap="small", vertical_alignment="bottom")
     picker.selectbox(
         "Model",
         options,
-        format_func=_name,
+        format_func=option_label,
         key="frame_model",
         on_change=_choose_model,
         accept_new_options=True,
@@ -109,7 +111,15 @@ def _choose_model() -> None:
 
 def _name(model: str) -> str:
     card = find_card(model)
-    return card.name if card else model
+    if card:
+        return card.name
+    return Path(model).name if model == service().settings.model and Path(model).is_absolute() else model
+
+
+def option_label(model: str) -> str:
+    """What the picker's list shows: the name, and the group it stands in (the list itself has no headings)."""
+    group = group_of(model)
+    return f"{_name(model)} · {group.lower()}" if group else _name(model)
 
 
 def _fact_line(name: str) -> str:
@@ -134,7 +144,10 @@ def _facts(name: str) -> None:
             ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
             ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
             ("Reads at most", f"{facts.context_length:,} tokens" if facts.context_length else "no stated limit"),
+            ("Computes in", f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"),
         ]
+    elif card and card.context:
+        rows.append(("Reads at most", f"{card.context:,} tokens"))
     rows.append(("Licence", card.licence if card else "not stated"))
     if card:
         rows += [

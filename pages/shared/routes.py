@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from pages.shared.service import Gone, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SERVED = ("js", "css")  # the only folders of assets/ that the network sees
+SERVED = ("js", "css", "lessons")  # the only folders of assets/ that the network sees
 MAX_COUNTED_BYTES = 200_000
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -61,6 +61,11 @@ def routes() -> list[BaseRoute]:
         Route(data + "/head/{layer}/{head}", head),
         Route(data + "/line/{layer}/{head}/{axis}/{index:int}", line),
         Route(data + "/tile/{layer}/{head}/{row0:int}/{col0:int}", tile),
+        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}", ledger),
+        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/rows/{name}/{start:int}", ledger_rows),
+        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/products/{name}/{row:int}/{component:int}", products),
+        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}", matrix),
+        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}/{which}", matrix),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),
@@ -145,6 +150,45 @@ def tile(request: Request) -> Response:
         ("tile", layer, head, row0, col0),
         lambda trace, reading: pictures.tile_pack(trace, reading, layer, head, row0, col0),
     )
+
+
+def _place(request: Request) -> tuple[int, int, int]:
+    of = request.path_params
+    return of["layer"], of["head"], of["query"]
+
+
+@_answering
+def ledger(request: Request) -> Response:
+    from attention_core.ledger_packs import ledger_pack
+
+    place = _place(request)
+    return _packed(request, ("ledger", *place), lambda trace, _: ledger_pack(trace, *place))
+
+
+@_answering
+def ledger_rows(request: Request) -> Response:
+    from attention_core.ledger_packs import rows_pack
+
+    place, name, start = _place(request), request.path_params["name"], request.path_params["start"]
+    return _packed(request, ("rows", *place, name, start), lambda trace, _: rows_pack(trace, *place, name, start))
+
+
+@_answering
+def products(request: Request) -> Response:
+    from attention_core.ledger_packs import products_pack
+
+    of, place = request.path_params, _place(request)
+    number = of["name"], of["row"], of["component"]
+    return _packed(request, ("products", *place, *number), lambda trace, _: products_pack(trace, *place, *number))
+
+
+@_answering
+def matrix(request: Request) -> Response:
+    from attention_core.ledger_packs import matrix_pack
+
+    place, step = _place(request), request.path_params["step"]
+    which = request.path_params.get("which", "")
+    return _packed(request, ("matrix", *place, step, which), lambda trace, _: matrix_pack(trace, *place, step, which))
 
 
 async def count(request: Request) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared.service import service
 
@@ -23,6 +24,9 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         await asyncio.sleep(HEAD_START_SECONDS)
         service().start()
 
+    # Streamlit would take the folder pages/ for its older kind of pages until `st.navigation` has run once: a first
+    # visitor who opens a link to another page than the first would get that page without its frame.
+    PagesManager.uses_pages_directory = False
     task = asyncio.create_task(warm())
     try:
         yield

@@ -11,20 +11,24 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attention_core.view import View
 from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings, from_environment
 
 if TYPE_CHECKING:
-    from attention_core.models import LoadedModel
+    from attention_core.generation import Continuation, How
+    from attention_core.models import LoadedModel, Located, Placement, Precision
     from attention_core.reading import Reading
+    from attention_core.readout import Readout
     from attention_core.trace import Trace
 
 Result = TypeVar("Result")
 
+READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
 
 
@@ -79,6 +83,7 @@ class Service:
             lambda model: model.nbytes,
             when_gone=lambda name: self._traces.drop(lambda key: isinstance(key, Source) and key.model == name),
         )
+        self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
         self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, lambda picture: 500 + 4 * len(picture.source.text))
         self._secret = secrets.token_bytes(32)
@@ -102,7 +107,7 @@ class Service:
     def model(self, name: str) -> "LoadedModel":
         """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
         self.start().result()
-        return self._models.get(name, lambda: self._in_turn(self._load, name))
+        return self._models.get(name, lambda: self._fetch_and_build(name))
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -118,6 +123,30 @@ class Service:
         Raises ModelError or CaptureError with a plain sentence, or Gone for an opened file that was evicted.
         """
         return self._traces.get(source, lambda: self._capture(source))
+
+    def readout(self, source: Source) -> "Readout":
+        """What the model says about a source's text: computed by the worker once, and kept."""
+        from attention_core.readout import read_out
+
+        return self._readouts.get(source, lambda: self._in_turn(read_out, self.trace(source)))
+
+    def known_readout(self, source: Source) -> "Readout | None":
+        """What the model says about it, if that is known already."""
+        return self._readouts.peek(source)
+
+    def write(self, source: Source, n: int, how: "How", seed: int, stop: Callable[[int], bool]) -> "Continuation":
+        """Let the model continue a source's text (an encoder-decoder its decoder's text), in the worker.
+
+        `stop` is asked after each token. Raises attention_core.generation.GenerationError with a plain sentence.
+        """
+        from attention_core.generation import continue_text
+
+        model = self.model(source.model)
+
+        def job() -> "Continuation":
+            return continue_text(model, source.text, n, target=source.target, how=how, seed=seed, stop=stop)
+
+        return self._in_turn(job)
 
     def open_file(self, data: bytes) -> Source:
         """Open a trace file and keep it for this process's lifetime or until it is evicted.
@@ -149,7 +178,7 @@ class Service:
         picture = self.picture(key)
         return self._packs.get((key, part), lambda: self._pack(picture, make))
 
-    def prepare(self, picture: Picture, layer: int | str, head: int | str) -> None:
+    def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
         from attention_core import pictures
         from attention_core.overview import overview
@@ -162,7 +191,7 @@ class Service:
                 key, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
             )
 
-        self._packer.submit(make)
+        return self._packer.submit(make)
 
     def _in_turn(self, job: Callable[..., Result], *arguments: object) -> Result:
         with self._lock:
@@ -189,22 +218,39 @@ class Service:
 
         return capture(model, source.text, source.pair or None, source.target or None)
 
-    def _load(self, name: str) -> "LoadedModel":
-        from attention_core import load_model
-
-        def report(sentence: str) -> None:
-            self._progress[name] = sentence
-
+    def _fetch_and_build(self, name: str) -> "LoadedModel":
+        """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
         try:
-            mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
-            return load_model(
-                name,
-                allow_folders=mine or self.settings.folders,
-                allow_hub=mine or self.settings.hub,
-                progress=report,
-            )
+            return self._in_turn(self._build, name, self._locate(name))
         finally:
             self._progress.pop(name, None)
+
+    def _locate(self, name: str, *, hub: bool = True) -> "Located":
+        from attention_core.models import locate
+
+        mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
+        return locate(
+            name,
+            self._placement(),
+            allow_folders=mine or self.settings.folders,
+            allow_hub=hub and (mine or self.settings.hub),
+            progress=lambda sentence: self._say(name, sentence),
+        )
+
+    def _build(self, name: str, located: "Located") -> "LoadedModel":
+        from attention_core.models import build
+
+        return build(located, self._placement(), progress=lambda sentence: self._say(name, sentence))
+
+    def _placement(self) -> "Placement":
+        from attention_core.models import Placement
+
+        settings = self.settings
+        offload = Path(settings.offload) if settings.offload else None
+        return Placement(cast("Precision", settings.dtype), settings.device or None, offload)
+
+    def _say(self, name: str, sentence: str) -> None:
+        self._progress[name] = sentence
 
     def _warm(self) -> None:
         import gc
@@ -221,9 +267,11 @@ class Service:
         # Not through `_models.get`: this is the worker, and a visitor who asked first would wait for it to take his
         # job.
         try:
-            model = self._load(name)
+            model = self._build(name, self._locate(name, hub=False))
         except ModelError:
-            return  # whoever asks for this model is told why
+            return  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
+        finally:
+            self._progress.pop(name, None)
         self._models.put(name, model)
         capture(model, "warm up")
         # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).

@@ -15,12 +15,15 @@ class Settings:
     model_bytes: int
     picture_bytes: int
     threads: int  # torch threads of the one worker
+    dtype: str = "float32"  # of every model: float32, bfloat16, float16, or "stored" as its files have it
+    device: str = ""  # "cpu", "cuda" …; "" takes a GPU if there is one
+    offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
 
 
 def from_environment() -> Settings:
     """Read SIGHTLINE_* variables.
 
-    Raises ValueError naming a variable that is not a number.
+    Raises ValueError naming a variable that has no such value.
     """
     cores = os.cpu_count() or 1
     return Settings(
@@ -32,6 +35,9 @@ def from_environment() -> Settings:
         picture_bytes=_number("SIGHTLINE_PICTURE_MB", 256) * MEGABYTE,
         # One core stays free for the pages: with all of them, visitors who only click wait for those who type.
         threads=_number("SIGHTLINE_THREADS", max(1, cores - 1)),
+        dtype=_one_of("SIGHTLINE_DTYPE", ("float32", "bfloat16", "float16", "stored")),
+        device=os.environ.get("SIGHTLINE_DEVICE", ""),
+        offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
     )
 
 
@@ -42,3 +48,11 @@ def _number(name: str, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{name} must be a whole number from 1; got {text!r}")
     return int(text)
+
+
+def _one_of(name: str, values: tuple[str, ...]) -> str:
+    """The variable's value; the first of the values where it is not set."""
+    chosen = os.environ.get(name) or values[0]
+    if chosen not in values:
+        raise ValueError(f"{name} must be one of {', '.join(values)}; got {chosen!r}")
+    return chosen

@@ -33,7 +33,8 @@ def open_view() -> View:
     if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
         view, problems = from_params(ours)
         if not ours:
-            view = replace(view, query=FIRST_QUERY)
+            first = service().settings.model  # the operator's choice
+            view = replace(view, query=FIRST_QUERY) if first == view.model else View(model=first, layer=0, head=0)
         _set(view)
         st.session_state["problems"] = problems
         st.session_state["written"] = ours
@@ -51,9 +52,9 @@ def renew() -> None:
     _set(st.session_state["view"])
 
 
-def take_report() -> None:
-    """Take over what the browser reports and already shows. Unknown or bad values are left out."""
-    chosen: Mapping[str, Any] = st.session_state["explorer"].get("view") or {}
+def take_report(key: str = "explorer") -> None:
+    """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
+    chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
     names = {field.name for field in fields(View)} - {"model", "text", "pair", "target"}
     params = to_params(st.session_state["view"])
     for name in names & set(chosen):
@@ -63,6 +64,17 @@ def take_report() -> None:
         elif isinstance(value, bool | int | float | str):
             params[PARAMETERS[name]] = str(int(value)) if isinstance(value, bool) else str(value)
     st.session_state["view"], _ = from_params(params)
+
+
+def ask_for_page(page: str) -> None:
+    """Open another page at the next run: a callback cannot switch pages itself."""
+    st.session_state["wanted_page"] = page
+
+
+def follow() -> None:
+    """Switch to the page that was asked for, if one was."""
+    if wanted := st.session_state.pop("wanted_page", ""):
+        st.switch_page(wanted)
 
 
 def seed() -> int:
@@ -165,7 +177,7 @@ def write_address(view: View) -> str | None:
     return made
 
 
-def wait(job: Callable[[], Result], while_waiting: Callable[[], None]) -> Result:
+def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:
     """Wait for `job` in another thread; after 0.3 s call `while_waiting` four times a second.
 
     Streamlit stops this thread inside `while_waiting` if the visitor asks for something else or leaves.

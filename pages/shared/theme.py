@@ -54,13 +54,17 @@ def _variables(large: bool) -> str:
         f"ramp-{i}": f"light-dark({light}, {dark})"
         for i, (light, dark) in enumerate(zip(palette.RAMP_LIGHT, palette.RAMP_DARK, strict=True))
     }
+    signed = {
+        f"div-{i}": f"light-dark({light}, {dark})"
+        for i, (light, dark) in enumerate(zip(palette.DIVERGING_LIGHT, palette.DIVERGING_DARK, strict=True))
+    }
     sizes = {
         "mono": palette.MONO,
         "ui": palette.UI,
         "size": "18px" if large else "14px",
         "gap": "8px",
     }
-    body = "".join(f"--sl-{name}:{value};" for name, value in {**colours, **ramp, **sizes}.items())
+    body = "".join(f"--sl-{name}:{value};" for name, value in {**colours, **ramp, **signed, **sizes}.items())
     return f":root{{{body}}}"
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any
 
-SECONDS = 60.0  # for one architecture
+SECONDS = 120.0  # for one architecture
 START_SECONDS = 120.0  # for a process to import torch and transformers
 MEMORY_BYTES = 12 * 2**30  # of addresses: torch reserves far more than it uses
 

@@ -2,7 +2,8 @@
 
 Whatever says how large something is becomes small, by the words in its name; everything else stays as the authors set
 it, so that each architecture keeps its own terms (windows, soft-caps, sinks, norms, shared layers). What these rules
-get wrong is in `special_cases.json`, by model type.
+get wrong is in `special_cases.json`, by model type: "config" has settings of its own, "if it fails" says what an error
+with certain words means, "not between tokens" names attention that is of another kind and not ours to show.
 """
 
 import json
@@ -21,12 +22,11 @@ N_HEADS, N_KV_HEADS, D_HEAD = 6, 2, 8
 D_MODEL = N_HEADS * D_HEAD
 N_POSITIONS = 64
 WINDOW = 4
-MOST_LAYERS = 8  # of a hybrid whose kinds of layers come in a long cycle
 
 # The first rule whose words are in the name decides. Sizes divide by 4: torch's grouped product (experts) wants strides
 # of 16 bytes. Widths that may differ from d_model do.
 _RULES: tuple[tuple[str, int], ...] = (
-    (r"^(vocab_size|n_vocab|n_words|src_vocab_size|tgt_vocab_size|.*_vocab_size)$", len(WORDS)),
+    (r"vocab_size|^n_vocab$|^n_words$", len(WORDS)),
     (r"num_key_value_heads|num_kv_heads|n_head_kv|n_kv_heads", N_KV_HEADS),
     (r"(num|n)_?(attention_)?heads?$|attention_heads$|^n_head$", N_HEADS),
     (r"max_position|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_2d", N_POSITIONS),
@@ -57,6 +57,7 @@ def _shrink(config_class: type[PreTrainedConfig], special: dict[str, Any]) -> Pr
     default = config_class()
     sizes: dict[str, Any] = {}
     values = default.to_dict()
+    values.update({name: value for name, value in vars(default).items() if name in config_class.__dataclass_fields__})
     for name, field in config_class.__dataclass_fields__.items():
         inner = default.__dict__.get(name)
         if isinstance(inner, PreTrainedConfig):
@@ -64,23 +65,24 @@ def _shrink(config_class: type[PreTrainedConfig], special: dict[str, Any]) -> Pr
         elif name == "head_dim" and inner is None:
             sizes[name] = D_HEAD
         elif type(values.get(name)) is int and field.default is not None:  # what is None is worked out from the others
-            small = _small(name, values[name], default)
+            small = _small(name, values, _n_layers(default))
             if small is not None:
                 sizes[name] = small
     sizes.update({name: value for name, value in special.items() if not (name in sizes and isinstance(value, dict))})
     return config_class(**sizes)
 
 
-def _small(name: str, value: int, default: PreTrainedConfig) -> int | None:
+def _small(name: str, values: dict[str, Any], n_layers: int) -> int | None:
     """What becomes of this number; None leaves it."""
+    value = values[name]
     if name.endswith("_token_id") or name.endswith("_index"):
         return min(value, len(WORDS) - 1) if value >= len(WORDS) else None
     if re.search(_LAYERS, name):
-        return min(value, _n_layers(default)) if value else None
+        return min(value, n_layers) if value else None
     for pattern, size in _RULES:
         if re.search(pattern, name):
             if size == N_KV_HEADS and "k" in name and "v" in name:
-                n_heads = getattr(default, "num_attention_heads", None)
+                n_heads = values.get("num_attention_heads")
                 return size if n_heads is None or value != n_heads else min(value, N_HEADS)
             return min(value, size) if value > 0 else None
     return None

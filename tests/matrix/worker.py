@@ -1,4 +1,4 @@
-"""A process that checks the architectures named on its standard input, one JSON line for each on its standard output."""
+"""A process that checks the architectures named on its input, and answers with one line of JSON for each."""
 
 import json
 import os

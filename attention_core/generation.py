@@ -1,0 +1,236 @@
+"""Letting the model write: one token or many, the likeliest each time or drawn at random with a seed.
+
+What is written becomes text again, so that attention can follow it. Nothing but the model's probabilities decides: no
+beams, no penalties for repetition, whatever the checkpoint's own settings for text generation are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+
+from attention_core.capturing import decoder_side
+from attention_core.models import LoadedModel
+from attention_core.readout import Choice, choices_of
+from attention_core.tokens import clean_text
+
+How = Literal["greedy", "sampled"]
+
+MAX_NEW_TOKENS = 200
+MAX_SECONDS = 60.0
+
+Ended = Literal["length", "end", "limit", "stopped"]
+ENDED_WORDS: dict[Ended, str] = {
+    "length": "",
+    "end": "The model ended its text.",
+    "limit": "The text is now as long as the model can read.",
+    "stopped": "It was stopped before it was done.",
+}
+
+
+class GenerationError(ValueError):
+    """Nothing can be written here; the text of the error is a plain sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What a model wrote after a text."""
+
+    text: str  # the whole text: what was there and what was added
+    added: tuple[Choice, ...]  # the tokens that were written, each with the probability that it had
+    ended: Ended  # why it is no longer than this
+    same_tokens: bool  # the tokenizer cuts the whole text into the tokens that were there and those that were added
+
+
+def continue_text(
+    model: LoadedModel,
+    text: str,
+    n: int = 1,
+    *,
+    target: str | None = None,
+    how: How = "greedy",
+    seed: int = 0,
+    temperature: float = 1.0,
+    stop: Callable[[int], bool] = lambda n_written: False,
+) -> Continuation:
+    """Let a causal model continue `text`, or an encoder-decoder `target`, its decoder's text, by up to n tokens.
+
+    "greedy" takes the likeliest token each time. "sampled" draws from the probabilities (of logits ÷ temperature): the
+    same seed draws the same tokens on every machine where the logits are the same. `stop` is asked after every token
+    with the number written so far.
+
+    Raises GenerationError if the model cannot write or the text leaves no room.
+    Source of the drawing: Gumbel 1954; Maddison et al. 2014, section 2: argmax(logits + Gumbel noise) is a sample.
+    """
+    if model.head is None or model.head.predicts != "next token":
+        raise GenerationError(f"{model.facts.name} predicts no next token, so it cannot continue a text.")
+    if not 1 <= n <= MAX_NEW_TOKENS:
+        raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
+    if not 0 < temperature < 100:
+        raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
+    given, ids, decoder_ids = _given(model, text, target)
+    own = ids if decoder_ids is None else decoder_ids
+    limit = model.facts.context_length
+    room = n if limit is None else min(n, limit - len(own))
+    if room < 1:
+        raise GenerationError(f"The text fills all {limit:,} tokens that the model can read: nothing can be added.")
+    chooser = _Chooser(how, seed, temperature)
+    stopper = _Stopper(len(own), room, stop)
+    new = _generate(model, ids, decoder_ids, room, chooser, stopper)
+    tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
+    ends = set(tokenizer.all_special_ids)
+    ended: Ended = "end" if new and new[-1] in ends else "length" if len(new) == n else "stopped"
+    if ended == "stopped" and len(new) == room < n:
+        ended = "limit"
+    written = new[:-1] if ended == "end" else new
+    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(own)]
+    added = choices_of(tokenizer, list(zip(written, chooser.probabilities, strict=False)), pieces)
+    whole, written = _appended(tokenizer, given, own, written)
+    return Continuation(
+        whole, added[: len(written)], ended, _ids_of(model, text, whole, decoder_ids) == [*own, *written]
+    )
+
+
+def append_token(model: LoadedModel, text: str, token: int, *, target: str | None = None) -> Continuation:
+    """The text with one chosen token of the vocabulary after it.
+
+    Raises GenerationError for a token that no text stands for: a special one, or a part of a character.
+    """
+    given, ids, decoder_ids = _given(model, text, target)
+    own = ids if decoder_ids is None else decoder_ids
+    tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
+    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(own)]
+    if not 0 <= token < len(tokenizer):
+        raise GenerationError(f"The vocabulary has no token {token}.")
+    (chosen,) = choices_of(tokenizer, [(token, 1.0)], pieces)
+    if token in tokenizer.all_special_ids:
+        raise GenerationError(f"{chosen.text} ends or frames a text: it cannot be typed.")
+    whole, written = _appended(tokenizer, given, own, [token])
+    if not written:
+        raise GenerationError(f"{chosen.text} is a part of a character. Continue by a few tokens to complete it.")
+    return Continuation(whole, (chosen,), "length", _ids_of(model, text, whole, decoder_ids) == [*own, token])
+
+
+def fill_mask(model: LoadedModel, text: str, which: int, token: int) -> str:
+    """The text with its mask number `which` (from 0) replaced by a token of the vocabulary.
+
+    A piece that continues a word (`##ing`) joins the word before the mask.
+
+    Raises GenerationError if there is no such mask.
+    """
+    tokenizer = model.tokenizer
+    parts = text.split(str(tokenizer.mask_token))
+    if not 0 <= which < len(parts) - 1:
+        raise GenerationError("The text has no such mask (any more).")
+    before = str(tokenizer.mask_token).join(parts[: which + 1])
+    after = str(tokenizer.mask_token).join(parts[which + 1 :])
+    piece = str(tokenizer.convert_ids_to_tokens(token))
+    if piece.startswith("##"):
+        return before.rstrip() + piece[2:] + after
+    word = tokenizer.decode([token], clean_up_tokenization_spaces=False)
+    return before + (word.lstrip() if before[-1:].isspace() or not before else word) + after
+
+
+def _given(model: LoadedModel, text: str, target: str | None) -> tuple[str, list[int], list[int] | None]:
+    """The text that is continued, the ids of the text, and of the decoder's text where there is a decoder."""
+    text, _ = clean_text(text)
+    limit = model.facts.context_length
+    ids = list(model.encode(text, truncation=limit is not None, max_length=limit)["input_ids"])
+    if not ids:
+        raise GenerationError("The model's tokenizer makes no tokens of this text. Type at least one word.")
+    if not model.facts.encoder_decoder:
+        return text, ids, None
+    target, _ = clean_text(target or "")
+    return target, ids, decoder_side(model, target).ids
+
+
+def _ids_of(model: LoadedModel, text: str, whole: str, decoder_ids: list[int] | None) -> list[int]:
+    return decoder_side(model, whole).ids if decoder_ids is not None else list(model.encode(whole)["input_ids"])
+
+
+def _generate(
+    model: LoadedModel,
+    ids: list[int],
+    decoder_ids: list[int] | None,
+    n: int,
+    chooser: "_Chooser",
+    stopper: "_Stopper",
+) -> list[int]:
+    """The ids that were written, an end token included."""
+    assert model.head is not None
+    whole: Any = model.head.whole
+    inputs = {"input_ids": torch.tensor([ids], device=model.device)}
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    if decoder_ids is not None:
+        inputs["decoder_input_ids"] = torch.tensor([decoder_ids], device=model.device)
+    # What is not set here is taken from the checkpoint: its end token, its suppressed tokens. One token more than is
+    # wanted: some checkpoints force the end token at the last place.
+    config = GenerationConfig(
+        max_new_tokens=n + 1,
+        max_time=MAX_SECONDS,
+        do_sample=False,
+        num_beams=1,
+        num_return_sequences=1,
+        min_length=0,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        encoder_no_repeat_ngram_size=0,
+        renormalize_logits=False,
+        return_dict_in_generate=False,
+        output_attentions=False,
+        output_hidden_states=False,
+    )
+    with torch.inference_mode():
+        written = whole.generate(
+            **inputs,
+            generation_config=config,
+            logits_processor=LogitsProcessorList([chooser]),
+            stopping_criteria=StoppingCriteriaList([stopper]),
+        )
+    return written[0, len(ids) if decoder_ids is None else len(decoder_ids) :].tolist()
+
+
+class _Chooser(LogitsProcessor):
+    """Turns greedy choice into sampling: adds noise from a generator of its own. Notes each choice's probability."""
+
+    def __init__(self, how: How, seed: int, temperature: float) -> None:
+        self.how, self.temperature = how, temperature
+        self.random = torch.Generator().manual_seed(seed)
+        self.probabilities: list[float] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        logits = scores.double().cpu()
+        noisy = logits
+        if self.how == "sampled":
+            uniform = torch.rand(logits.shape, generator=self.random, dtype=torch.float64).clamp_min(1e-300)
+            noisy = logits / self.temperature - torch.log(-torch.log(uniform))
+        self.probabilities.append(float(torch.softmax(logits[0], dim=0)[noisy[0].argmax()]))
+        return noisy.to(scores.device)
+
+
+class _Stopper(StoppingCriteria):
+    """Stops after n new tokens, or when asked to."""
+
+    def __init__(self, n_given: int, n: int, stop: Callable[[int], bool]) -> None:
+        self.n_given, self.n, self.stop = n_given, n, stop
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        written = input_ids.shape[1] - self.n_given
+        done = written >= self.n or self.stop(written)
+        return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
+
+
+def _appended(tokenizer: Any, given: str, own: list[int], new: list[int]) -> tuple[str, list[int]]:
+    """The text with the new tokens after it; half a character at the end is left out, and its tokens with it."""
+
+    def text_of(ids: list[int]) -> str:
+        return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    while new and text_of([*own, *new]).endswith("\ufffd"):
+        new = new[:-1]
+    before, after = text_of(own), text_of([*own, *new])
+    tail = after[len(before) :] if after.startswith(before) else text_of(new)
+    return (given + tail if given else tail.lstrip()), new

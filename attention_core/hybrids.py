@@ -1,0 +1,89 @@
+"""Hybrids mix attention with other layers (state spaces, linear attention, convolutions): which ones made no call."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any
+from weakref import WeakSet
+
+from torch import nn
+
+from attention_core.attention_functions import reads_text
+
+
+@contextmanager
+def layers_that_run(model: nn.Module) -> Iterator[set[nn.Module]]:
+    """Collect the layers of the model that run inside the block, in this thread's context alone.
+
+    Layers are the elements of the outermost lists of modules in the parts that read text. Their hooks are put on once
+    and stay dormant otherwise.
+    """
+    _install(model)
+    ran: set[nn.Module] = set()
+    token = _running.set(ran)
+    try:
+        yield ran
+    finally:
+        _running.reset(token)
+
+
+def other_layers(model: nn.Module, ran: set[nn.Module], called: Iterable[nn.Module]) -> tuple[str, ...]:
+    """Names of the layers that ran without an attention call: "layers.3: mamba (JambaMambaMixer)".
+
+    A list in which nothing was called counts as layers (an encoder of another mechanism beside a decoder with
+    attention) if one of its elements has at least half as many parameters as a layer with attention; otherwise it is a
+    list of norms or small maps. A name ends with the children that layers with attention lack, or with the layer's
+    class.
+    """
+    attending = set(called)
+    with_call = [layer for layer in ran if not attending.isdisjoint(layer.modules())]
+    if not with_call:
+        return ()
+    usual = {name for layer in with_call for name, _ in layer.named_children()}
+    least = min(map(_n_parameters, with_call))
+    names: list[str] = []
+    for stack_name, stack in _outermost_lists(model):
+        without = [attending.isdisjoint(layer.modules()) for layer in stack]
+        if all(without) and max(map(_n_parameters, stack), default=0) < least / 2:
+            continue
+        for index, layer in enumerate(stack):
+            if without[index] and layer in ran:
+                own = [
+                    f"{name} ({type(child).__name__})" for name, child in layer.named_children() if name not in usual
+                ]
+                names.append(f"{stack_name}.{index}: {', '.join(own) or type(layer).__name__}")
+    return tuple(names)
+
+
+_running: ContextVar[set[nn.Module] | None] = ContextVar("running", default=None)
+_installed: WeakSet[nn.Module] = WeakSet()
+_lock = Lock()
+
+
+def _install(model: nn.Module) -> None:
+    with _lock:
+        if model not in _installed:
+            for _, stack in _outermost_lists(model):
+                for layer in stack:
+                    if _note not in layer._forward_pre_hooks.values():  # a copied model brings its hooks along
+                        layer.register_forward_pre_hook(_note)
+            _installed.add(model)
+
+
+def _note(module: nn.Module, _: Any) -> None:
+    running = _running.get()
+    if running is not None:
+        running.add(module)
+
+
+def _outermost_lists(module: nn.Module, prefix: str = "") -> Iterable[tuple[str, nn.ModuleList]]:
+    for name, child in module.named_children():
+        if isinstance(child, nn.ModuleList):
+            yield prefix + name, child
+        elif reads_text(child):
+            yield from _outermost_lists(child, f"{prefix}{name}.")
+
+
+def _n_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

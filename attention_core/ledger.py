@@ -1,0 +1,179 @@
+"""One head and one query followed in real numbers, step by step: each step with its tensors, its check and its code.
+
+    steps = ledger(trace, layer=3, head=1, query=10)
+    print(steps)                                # every step, in a notebook or a terminal
+    steps.step("softmax").tensors["weights"]    # what this query reads from each key
+
+The ledger holds what a page or a notebook shows; nothing is computed anywhere else. A step that the architecture does
+not have is not in it; one whose numbers could not be observed is, and says why.
+"""
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attention_core.proof import Check
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq=False: comparing tensors with == is ambiguous
+class Fault:
+    """Where a check is farthest off: what we compute, and what the model has."""
+
+    check: str
+    where: str  # "query 10, key 3"
+    ours: float
+    models: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of the computation, for one head and one query."""
+
+    name: str  # short and stable: it stands in links
+    title: str
+    says: str  # what it means, in plain words
+    symbols: tuple[str, ...]  # that the formula uses; the glossary has a sentence for each
+    formula: tuple[str, ...]  # one equation a line
+    tensors: Mapping[str, Tensor]  # by the names that the code uses; those that this step makes come last
+    makes: tuple[str, ...]  # names of the tensors that this step computes; the others come from steps before
+    checks: tuple[Check, ...] = ()
+    code: str = ""  # at most six lines of torch; runs as it stands where `trace` is this trace
+    result: str = ""  # the tensor that the code computes, by its name in `tensors`
+    why_not: str = ""  # a sentence, where the numbers of this step could not be observed
+
+    @property
+    def available(self) -> bool:
+        return not self.why_not
+
+    @property
+    def holds(self) -> bool:
+        return all(check.holds for check in self.checks)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ledger:
+    """All steps of one head for one query, in the order in which they are computed."""
+
+    trace: "Trace"
+    layer: int
+    head: int
+    query: int
+    steps: tuple[Step, ...]
+    faults: tuple[Fault, ...] = ()  # one for each check that fails
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def step(self, name: str) -> Step:
+        """The step of this name. Raises ValueError naming those that there are."""
+        found = next((step for step in self.steps if step.name == name), None)
+        if found is None:
+            raise ValueError(f"there is no step {name!r}; the steps are {', '.join(step.name for step in self.steps)}")
+        return found
+
+    def maker(self, tensor: str) -> Step | None:
+        """The step that computes a tensor."""
+        return next((step for step in self.steps if tensor in step.makes), None)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check once: q and k are compared at their end, but shown at each step on the way."""
+        return tuple({check.name: check for step in self.steps for check in step.checks}.values())
+
+    @property
+    def holds(self) -> bool:
+        return all(check.holds for check in self.checks)
+
+    @property
+    def worst(self) -> float:
+        """The largest difference of any check."""
+        return max((check.difference for check in self.checks), default=0.0)
+
+    @property
+    def verdict(self) -> str:
+        """One line: all steps close, or which does not and by how much."""
+        hidden = [step for step in self.steps if not step.available]
+        if not self.holds:
+            parts = []
+            for check in self.checks:
+                if check.holds:
+                    continue
+                fault = next((fault for fault in self.faults if fault.check == check.name), None)
+                numbers = f": {fault.ours:.7g} here, {fault.models:.7g} in the model ({fault.where})" if fault else ""
+                parts.append(
+                    f"{check.name} differs by {short(check.difference)}, tolerance {short(check.tolerance)}{numbers}"
+                )
+            return "; ".join(parts)
+        if not hidden:
+            return f"all {len(self.steps)} steps close to within {short(self.worst)}"
+        which = ", ".join(step.title.lower() for step in hidden)
+        seen = len(self.steps) - len(hidden)
+        return f"{seen} of {len(self.steps)} steps close to within {short(self.worst)}; could not be observed: {which}"
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _lines(self) -> Iterator[str]:
+        layer = self.trace.layers[self.layer]
+        token = self.trace.query_tokens(self.layer)[self.query].text
+        yield f"{self.trace.facts.name} · {layer.label} · head {self.head} · query {self.query} “{token}”"
+        yield ("✓ " if self.holds else "✗ ") + self.verdict
+        for number, step in enumerate(self.steps, 1):
+            yield f"\n{number}. {step.title}"
+            if step.why_not:
+                yield f"   not observed: {step.why_not}"
+                continue
+            yield from (f"   {line}" for line in step.formula)
+            for name in step.makes:
+                yield f"   {name} {_shape(step.tensors[name])} = {_few(step.tensors[name])}"
+            for check in step.checks:
+                mark = "✓" if check.holds else "✗"
+                yield f"   {mark} {check.name}: {short(check.difference)} (tolerance {short(check.tolerance)})"
+
+
+def ledger(trace: "Trace", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
+    """Follow one head for one query from its input to what the layer writes.
+
+    With `checked=False` for its tensors alone: nothing is compared with the model.
+
+    Raises ValueError naming a layer, head or query that does not exist.
+    """
+    from attention_core.ledger_steps import build  # the steps know the trace; the page's frame need not wait for them
+
+    trace.weights(layer, head, slice(0, 1))  # says which layer or head does not exist
+    n_query = trace.layers[layer].n_query
+    if not 0 <= query < n_query:
+        raise ValueError(f"query must be 0 … {n_query - 1} in layer {layer}; got {query}")
+    with torch.inference_mode():
+        return build(trace, layer, head, query, checked)
+
+
+def short(difference: float) -> str:
+    """A difference in one or two digits: 4.1e-7 → "4e-7", 0.31 → "0.31"."""
+    if difference == 0 or abs(difference) >= 1e-3:
+        return f"{difference:.2g}"
+    return f"{difference:.0e}".replace("e-0", "e-")
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"[{' × '.join(map(str, tensor.shape))}]" if tensor.dim() else "[]"
+
+
+def _few(tensor: Tensor, n: int = 5) -> str:
+    flat = tensor.reshape(-1)
+    some = ", ".join(f"{value:.4f}" if isinstance(value, float) else str(value) for value in flat[:n].tolist())
+    return some + (f", … ({flat.numel() - n} more)" if flat.numel() > n else "")

@@ -1,0 +1,67 @@
+"""One number of a ledger taken apart into the products that make it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attention_core.ledger_steps import Here
+from attention_core.trace import AttentionLayer, LayerTrace
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Products:
+    """total = factor · (Σ left · right + bias)."""
+
+    left: Tensor
+    right: Tensor
+    left_name: str  # as a formula writes it: "q", "k_3"
+    right_name: str
+    over: str  # what is summed over: "component", "key", "channel"
+    total: float  # as the model has it
+    bias: float | None = None
+    factor: float = 1.0
+
+
+def products_of(trace: "Trace", layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
+    """The products behind one number: `row` is a key (or 0), `component` a component (or 0).
+
+    Raises ValueError if this number is not a sum of products, or does not exist.
+    """
+    with torch.inference_mode():
+        here = Here(trace, trace.exact(layer), layer, head, query, {})
+        one = here.one
+        if name == "scores":
+            _within("key", row, one.n_key)
+            return Products(here.q, here.k[row], "q", f"k_{row}", "component", float(here.attention.scores[0, row]))
+        if name == "output":
+            _within("component", component, one.v.shape[-1])
+            return Products(
+                here.attention.weights[0],
+                here.v[:, component],
+                "a_j",
+                f"v_j,{component}",
+                "key",
+                float(here.attention.output[0, component]),
+            )
+        from attention_core.ledger_ends import products_of_projection
+
+        return products_of_projection(here, name, row, component)
+
+
+def taken_apart(one: AttentionLayer) -> tuple[str, ...]:
+    """The tensors whose numbers are sums of products that are known."""
+    if not isinstance(one, LayerTrace):
+        return ()
+    from attention_core.ledger_ends import projected_names
+
+    return ("scores", "output", *projected_names(one))
+
+
+def _within(what: str, index: int, n: int) -> None:
+    if not 0 <= index < n:
+        raise ValueError(f"{what} must be 0 … {n - 1}; got {index}")

@@ -1,0 +1,417 @@
+"""The steps of a ledger, one function each, from scores to the head's output."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attention_core.attention import AttentionSteps, attend
+from attention_core.ledger import Fault, Ledger, Step
+from attention_core.masks import Band
+from attention_core.proof import Check, compare
+from attention_core.trace import AttentionLayer, LayerTrace
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+
+def build(trace: "Trace", layer: int, head: int, query: int, checked: bool) -> Ledger:
+    """The whole ledger; `ledger()` has checked that layer, head and query exist."""
+    found = trace.layers[layer]
+    proof = {check.name: check for check in trace.proof(layer, head)} if checked else {}
+    if not isinstance(found, LayerTrace):
+        return Ledger(trace, layer, head, query, _weights_only(trace, found, layer, head, query, proof))
+    here = Here(trace, found, layer, head, query, proof)
+    from attention_core import ledger_ends  # x to q, k, v; the joined heads to the residual stream
+
+    steps = (
+        *ledger_ends.before(here),
+        _scores(here),
+        _scale(here),
+        _mask(here),
+        _softmax(here),
+        _weighted_sum(here),
+        *ledger_ends.after(here),
+    )
+    failed = {check.name: check for step in steps for check in step.checks if not check.holds}
+    faults = tuple(_fault(here, check) for check in failed.values())
+    return Ledger(trace, layer, head, query, steps, tuple(fault for fault in faults if fault))
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """One head and one query of a layer, with what every step needs of them."""
+
+    trace: "Trace"
+    one: LayerTrace
+    layer: int
+    head: int
+    query: int
+    proof: dict[str, Check]
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.query, self.query + 1)
+
+    @cached_property
+    def kv_head(self) -> int:
+        return self.one.kv_head(self.head)
+
+    @cached_property
+    def q(self) -> Tensor:
+        return self.one.q[self.head, self.query].float()
+
+    @cached_property
+    def k(self) -> Tensor:
+        return self.one.k[self.kv_head].float()
+
+    @cached_property
+    def v(self) -> Tensor:
+        return self.one.v[self.kv_head].float()
+
+    @cached_property
+    def attention(self) -> AttentionSteps:
+        """Every intermediate tensor of this row, from the one formula."""
+        return self.one.steps(self.head, self.rows)
+
+    @cached_property
+    def allowed(self) -> Tensor:
+        allowed = self.one.allowed(self.head, self.rows)
+        return torch.ones(self.one.n_key, dtype=torch.bool) if allowed is None else allowed[0]
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        bias = self.one.bias
+        return None if bias is None else bias[self.head if bias.shape[0] > 1 else 0, self.query].float()
+
+    @cached_property
+    def sink_logit(self) -> Tensor | None:
+        sinks = self.one.sink_logit
+        if sinks is None:
+            return None
+        return (sinks[self.head] if sinks.dim() == 1 else sinks[self.head, self.query]).float()
+
+    @property
+    def place(self) -> str:
+        """How code names this place."""
+        return f"layer, head, query = trace.exact({self.layer}), {self.head}, {self.query}"
+
+    @property
+    def row_steps(self) -> str:
+        """How code asks for what the steps before have made."""
+        return f"steps = trace.steps({self.layer}, {self.head}, slice({self.query}, {self.query + 1}))"
+
+    def checks(self, *names: str) -> tuple[Check, ...]:
+        return tuple(self.proof[name] for name in names if name in self.proof)
+
+
+def _scores(here: Here) -> Step:
+    scores = here.attention.scores[0]
+    exact = here.k.double() @ here.q.double()
+    return Step(
+        name="scores",
+        title="Scores",
+        says="The query is compared with every key: multiply component by component and add up. Vectors that point the "
+        "same way give a large score, opposite ones a negative one.",
+        symbols=("q", "k", "s", "d_head"),
+        formula=("s_j = q · k_j = Σ_c q_c · k_jc",),
+        tensors={"q": here.q, "k": here.k, "scores": scores},
+        makes=("scores",),
+        checks=(_precise("scores", scores, exact),),
+        code=f"{here.place}\nq = layer.q[head, query].float()\nk = layer.k[layer.kv_head(head)].float()\n"
+        "scores = k @ q",
+        result="scores",
+    )
+
+
+def _scale(here: Here) -> Step:
+    one, scores = here.one, here.attention.scores[0]
+    scaled = scores * one.scale
+    unscaled = _unscaled_weights(here)
+    if one.scale == 1.0:
+        says = "This model does not scale its scores: it has learned queries and keys that are small enough."
+    else:
+        says = (
+            "Sums of many products grow with the number of products. Multiplying by "
+            f"{scale_words(one)} keeps the scores near 1, so that softmax can spread its weight; without it nearly all "
+            "would go to the largest score."
+        )
+    return Step(
+        name="scale",
+        title="Scale",
+        says=says,
+        symbols=("z", "s", "d_head"),
+        formula=(f"z_j = s_j × {scale_words(one)}",),
+        tensors={"scores": scores, "scale": torch.tensor(one.scale), "unscaled_weights": unscaled, "scaled": scaled},
+        makes=("scale", "unscaled_weights", "scaled"),
+        checks=(_precise("scaled", scaled, scores.double() * one.scale),),
+        code=f"{here.place}\nscores = layer.k[layer.kv_head(head)].float() @ layer.q[head, query].float()\n"
+        "scaled = scores * layer.scale",
+        result="scaled",
+    )
+
+
+def _unscaled_weights(here: Here) -> Tensor:
+    """What softmax would give if the scores were not scaled, all else being equal."""
+    allowed = here.one.allowed(here.head, here.rows)
+    bias = None if here.bias is None else here.bias[None]
+    return attend(
+        here.q[None],
+        here.k,
+        here.v,
+        scale=1.0,
+        allowed=allowed,
+        bias=bias,
+        softcap=here.one.softcap,
+        sink_logit=here.sink_logit,
+    ).weights[0]
+
+
+def _mask(here: Here) -> Step:
+    one, row = here.one, here.attention
+    scaled = row.scores[0] * one.scale
+    tensors: dict[str, Tensor] = {"scaled": scaled}
+    makes: list[str] = []
+    says, formula, symbols, code = [], [], ["z", "m"], [here.place]
+    code.append(
+        "masked = (layer.k[layer.kv_head(head)].float() @ layer.q[head, query].float()) * layer.scale",
+    )
+    term = "z_j"
+    if one.softcap is not None:
+        tensors["capped"] = one.softcap * torch.tanh(scaled / one.softcap)
+        makes.append("capped")
+        says.append(f"A soft-cap bends every score into the range from -{one.softcap:g} to {one.softcap:g}.")
+        formula.append(f"y_j = c · tanh(z_j / c), c = {one.softcap:g}")
+        symbols += ["y", "c"]
+        term = "y_j"
+        code.append("masked = layer.softcap * (masked / layer.softcap).tanh()")
+    if here.bias is not None:
+        tensors["bias"] = here.bias
+        makes.append("bias")
+        says.append(
+            "The model adds a number that depends on how far the key is from the query, learned for each head (relative"
+            " position) or fixed (ALiBi)."
+        )
+        term += " + β_j"
+        symbols.append("β")
+        code.append(
+            f"masked = masked + layer.bias[{here.head if one.bias is not None and len(one.bias) > 1 else 0}, query]"
+        )
+    tensors["allowed"] = here.allowed
+    makes.append("allowed")
+    says.append(mask_words(here))
+    if bool(here.allowed.all()):
+        formula.append(f"m_j = {term}")
+    else:
+        formula.append(f"m_j = {term} where the query may read key j, else −∞")
+        code.append("masked = masked.masked_fill(~layer.allowed(head)[query], float('-inf'))")
+    tensors["masked"] = row.masked_scores[0]
+    makes.append("masked")
+    return Step(
+        name="mask",
+        title=_mask_title(here),
+        says=" ".join(says),
+        symbols=tuple(symbols),
+        formula=tuple(formula),
+        tensors=tensors,
+        makes=tuple(makes),
+        checks=here.checks("mask") or (_precise("masked", row.masked_scores[0], _masked_again(tensors)),),
+        code="\n".join(code),
+        result="masked",
+    )
+
+
+def _masked_again(tensors: dict[str, Tensor]) -> Tensor:
+    total = tensors.get("capped", tensors["scaled"]).double() + tensors.get("bias", torch.tensor(0.0)).double()
+    return total.masked_fill(~tensors["allowed"], float("-inf"))
+
+
+def _softmax(here: Here) -> Step:
+    row = here.attention
+    masked, weights, sink = row.masked_scores[0], row.weights[0], here.sink_logit
+    top = masked.max() if sink is None else torch.maximum(masked.max(), sink)
+    exps = torch.exp(masked - top)
+    tensors = {"masked": masked}
+    makes = []
+    code = [here.row_steps, "masked = steps.masked_scores[0]"]
+    if sink is None:
+        total = exps.sum()
+        code += ["exps = (masked - masked.max()).exp()", "weights = exps / exps.sum()"]
+        sums, extra = "they sum to 1", ""
+    else:
+        sink_exp = torch.exp(sink - top)
+        by_query = here.one.sink_logit is not None and here.one.sink_logit.dim() == 2
+        place = f"{here.head}, {here.query}" if by_query else str(here.head)
+        total = exps.sum() + sink_exp
+        tensors |= {"sink_logit": sink, "sink_exp": sink_exp, "sink_weight": sink_exp / total}
+        makes += ["sink_logit", "sink_exp", "sink_weight"]
+        code += [
+            f"sink = trace.exact({here.layer}).sink_logit[{place}].float()",
+            "top = masked.max().maximum(sink)",
+            "exps = (masked - top).exp()",
+            "weights = exps / (exps.sum() + (sink - top).exp())",
+        ]
+        sums = "with the sink's share they sum to 1"
+        extra = " A learned sink logit takes part without being a key: what goes to it reads nothing."
+    tensors |= {"maximum": top, "exps": exps, "exp_sum": total, "weight_sum": weights.sum(), "weights": weights}
+    makes += ["maximum", "exps", "exp_sum", "weight_sum", "weights"]
+    return Step(
+        name="softmax",
+        title="Softmax",
+        says="Scores become shares: raise e to each (the largest is subtracted first, which changes nothing and keeps "
+        f"the numbers small), then divide by the sum. All weights are positive and {sums}.{extra}",
+        symbols=("m", "e", "Z", "a") + (("σ",) if sink is not None else ()),
+        formula=(
+            "e_j = exp(m_j − max m)",
+            "Z = Σ_j e_j" if sink is None else "Z = Σ_j e_j + exp(σ − max m)",
+            "a_j = e_j / Z",
+        ),
+        tensors=tensors,
+        makes=tuple(makes),
+        checks=here.checks("weights") or (_sums_to_one(weights, tensors.get("sink_weight")),),
+        code="\n".join(code),
+        result="weights",
+    )
+
+
+def _weighted_sum(here: Here) -> Step:
+    weights, v = here.attention.weights[0], here.v
+    weighted = weights[:, None] * v
+    return Step(
+        name="output",
+        title="Weighted sum",
+        says="Each value is shrunk by its weight, and all are added up: that is what this head reads for this token. A "
+        "key with a large weight can still give little, if its value is small.",
+        symbols=("a", "v", "o", "norm"),
+        formula=("o = Σ_j a_j · v_j", "what key j gives: ‖a_j · v_j‖"),
+        tensors={
+            "weights": weights,
+            "v": v,
+            "weighted_values": weighted,
+            "contribution": weighted.norm(dim=-1),
+            "output": here.attention.output[0],
+        },
+        makes=("weighted_values", "contribution", "output"),
+        checks=here.checks("output"),
+        code=f"{here.row_steps}\nlayer = trace.exact({here.layer})\nv = layer.v[layer.kv_head({here.head})].float()\n"
+        "output = steps.weights[0] @ v",
+        result="output",
+    )
+
+
+def _weights_only(
+    trace: "Trace", one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
+) -> tuple[Step, ...]:
+    """A layer whose architecture hides q and k: the weights are the model's own, and nothing else is known."""
+    why = (
+        f"{trace.facts.architecture} hides its queries and keys; only the weights are known, as the model returned them"
+    )
+    weights = one.weights(head, slice(query, query + 1))[0]
+    hidden = [
+        ("qkv", "Query, key, value"),
+        ("scores", "Scores"),
+        ("scale", "Scale"),
+        ("mask", "Mask"),
+    ]
+    known = Step(
+        name="softmax",
+        title="Softmax",
+        says="The weights that the model itself returned. What they were computed from is not shown by this "
+        "architecture, so that nothing could be recomputed.",
+        symbols=("a",),
+        formula=("Σ_j a_j = 1",),
+        tensors={"weight_sum": weights.sum(), "weights": weights},
+        makes=("weight_sum", "weights"),
+        checks=tuple(proof.values()),
+        code=f"weights = trace.weights({layer}, {head})[{query}]",
+        result="weights",
+    )
+    return (
+        *(unobserved(name, title, why) for name, title in hidden),
+        known,
+        unobserved("output", "Weighted sum", why),
+        unobserved("joined", "All heads joined", why),
+    )
+
+
+def unobserved(name: str, title: str, why: str) -> Step:
+    """A step that the architecture has and whose numbers could not be seen."""
+    return Step(name=name, title=title, says="", symbols=(), formula=(), tensors={}, makes=(), why_not=why)
+
+
+def scale_words(one: LayerTrace) -> str:
+    """The factor in the way a textbook writes it, where it is one: "1/√32 = 0.1768"."""
+    if one.scale == 1.0:
+        return "1"
+    root = 1 / one.scale**2 if one.scale else 0.0
+    whole = round(root)
+    if whole and abs(root - whole) < 1e-4 * whole:
+        return f"1/√{whole} = {one.scale:.4f}"
+    return f"{one.scale:.6g}"
+
+
+def mask_words(here: Here) -> str:
+    """Who may be read, in a sentence."""
+    one = here.one
+    n_open, n_key = int(here.allowed.sum()), one.n_key
+    if isinstance(one.mask, Band):
+        if one.mask.everything:
+            return "Nothing is masked in this layer: every token may read every token."
+        back, ahead = one.mask.back, one.mask.ahead
+        if back is None and ahead == 0:
+            return f"No token reads the future: this query may read keys 0 to {here.query}, {n_open} of {n_key}."
+        sides = [f"{side} tokens {name}" for side, name in ((back, "back"), (ahead, "ahead")) if side is not None]
+        return f"A window: a query reads at most {' and '.join(sides)}, here {n_open} of {n_key} keys."
+    return f"This query may read {n_open} of {n_key} keys."
+
+
+def _mask_title(here: Here) -> str:
+    parts = ["Mask"]
+    if here.one.softcap is not None:
+        parts.insert(0, "soft-cap")
+    if here.one.bias is not None:
+        parts.insert(-1, "bias")
+    title = " and ".join([", ".join(parts[:-1]), parts[-1].lower()]) if len(parts) > 1 else parts[0]
+    return title[0].upper() + title[1:]
+
+
+def _precise(name: str, ours: Tensor, exact: Tensor) -> Check:
+    """Between the model's q, k and its weights there is no number of the model's to compare with.
+
+    So the shown numbers are computed again with 53 bits; whether they are the model's too shows at the weights.
+    """
+    check = compare(name, ours, exact.float())
+    return replace(check, reason="computed again in 64 bits; the model's own numbers follow at the weights")
+
+
+def _sums_to_one(weights: Tensor, sink: Tensor | None) -> Check:
+    total = weights.sum() + (0.0 if sink is None else sink)
+    check = compare("row sum", total[None], torch.ones(1))
+    return replace(check, reason="no eager function of the model is here to witness the weights; they sum to 1")
+
+
+def _fault(here: Here, check: Check) -> Fault | None:
+    """Look for the place where a failed check is farthest off: in this query's row, else in all rows."""
+    from attention_core.ledger_ends import fault_of
+
+    one, name = here.one, check.name
+    candidates: list[tuple[Tensor, Tensor, int, str]] = []
+    if name in ("output", "weights"):
+        for rows in (here.rows, slice(None)):
+            steps = one.steps(here.head, rows)
+            models = one.output[here.head, rows] if name == "output" else one.witness and one.witness(here.head, rows)
+            if models is None:
+                return None
+            candidates.append((getattr(steps, name), models.float(), rows.start or 0, "query"))
+    elif pair := fault_of(here, name):
+        candidates.append(pair)
+    for ours, models, first, row_name in candidates:
+        apart = (ours - models).abs().nan_to_num(torch.inf)
+        if float(apart.max()) <= check.tolerance:
+            continue
+        row, column = divmod(int(apart.argmax()), apart.shape[1])
+        where = f"{row_name} {first + row}, {'key' if name == 'weights' else 'component'} {column}"
+        return Fault(name, where, float(ours[row, column]), float(models[row, column]))
+    return None

@@ -1,0 +1,206 @@
+"""What a model's folder holds, found out without building or running anything of it.
+
+A folder is data from a stranger. Its config is JSON, its weights are safetensors files whose headers say name, dtype
+and shape of every tensor; both may lie, end early or ask for code. Everything here is read and compared before a
+single tensor is allocated, and whatever is wrong ends in a `ModelError`: a plain sentence.
+"""
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
+ONE_FILE = "model.safetensors"
+INDEX = "model.safetensors.index.json"  # of weights in several files
+
+_BITS = {  # of the dtypes that a safetensors header names
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    "F4": 4,
+}
+_MAX_HEADER = 100_000_000  # bytes; the format's own limit
+_COUNTS = re.compile("(layer|head|expert)s?$")  # num_hidden_layers, n_head, num_local_experts …
+_MANY = 4_096  # layers, heads or experts that a config may state without a tensor for each
+
+
+class ModelError(ValueError):
+    """A model could not be loaded; the text is a plain sentence for the person who asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a model's folder says that it holds."""
+
+    config: Mapping[str, Any]  # config.json as it is
+    shapes: Mapping[str, tuple[int, ...]]  # of every stored tensor
+    dtypes: Mapping[str, str]  # safetensors' names: "F32", "BF16" …
+
+    @property
+    def n_numbers(self) -> int:
+        """Stored numbers, buffers included."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def quantised(self) -> bool:
+        """Weights stored as packed integers: their shapes are not those of the model."""
+        return isinstance(self.config.get("quantization_config"), dict)
+
+
+def read_folder(folder: Path) -> Contents:
+    """Check a model's folder and say what is in it.
+
+    Raises ModelError with a plain sentence: no config, unknown architecture, own code, pickles only, damaged weights.
+    """
+    config = _config(folder)
+    shapes: dict[str, tuple[int, ...]] = {}
+    dtypes: dict[str, str] = {}
+    for file in _weight_files(folder):
+        for name, dtype, shape in _tensors(file):
+            shapes[name], dtypes[name] = shape, dtype
+    _check_counts(folder.name, config, len(shapes))
+    return Contents(config, shapes, dtypes)
+
+
+def check_config(name: str, config: object) -> dict[str, Any]:
+    """The parsed config.json, if it is of an architecture that transformers can build without other code."""
+    if not isinstance(config, dict):
+        raise ModelError(f"{name}/config.json does not hold a JSON object. Download the model again.")
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        reason = (
+            "it brings its own code, which Sightline never runs"
+            if "auto_map" in config
+            else "transformers does not know it"
+        )
+        raise ModelError(f"The architecture {str(model_type)[:60]!r} cannot be opened: {reason}. Choose another model.")
+    return config
+
+
+def free_memory_bytes() -> int | None:
+    """Memory that can be taken without swapping, or None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def too_big(name: str, needed: int, free: int, advice: str = "Choose a smaller model.") -> str:
+    """The sentence for a model that does not fit."""
+    return f"{name} needs {gigabytes(needed)} GB of memory, and {gigabytes(free)} GB are free. {advice}"
+
+
+def gigabytes(n_bytes: int) -> str:
+    """Billions of bytes with as many digits as say something: 0.09, 1.5, 14."""
+    amount = n_bytes / 1e9
+    return f"{amount:.0f}" if amount >= 10 else f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ModelError(
+            f"{folder.name} has no config.json, so it is not a model's folder. Pick the folder that holds it."
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise ModelError(f"{folder.name}/config.json cannot be read as JSON. Download the model again.") from None
+    return check_config(folder.name, config)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights, each of them there."""
+    if (folder / ONE_FILE).is_file():
+        return [folder / ONE_FILE]
+    if (folder / INDEX).is_file():
+        try:
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            names = sorted(set(index["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise ModelError(f"{folder.name}/{INDEX} cannot be read. Download the model again.") from None
+        for name in names:
+            # A name is a file of this folder and nothing else.
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise ModelError(
+                    f"{folder.name}/{INDEX} names {str(name)[:60]!r} as weights. Download the model again."
+                )
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder.name} lacks {name}, a part of its weights. Download the model again.")
+        return [folder / name for name in names]
+    names = [path.name for path in folder.iterdir()]
+    if "adapter_model.safetensors" in names:
+        raise ModelError(
+            f"{folder.name} holds an adapter only. Merge it into its model (PEFT: merge_and_unload) and save that."
+        )
+    if any(name.endswith(PICKLE_ENDINGS) for name in names):
+        raise ModelError(
+            f"{folder.name} holds its weights as pickles only, and a pickle can run code. "
+            "Save it again with save_pretrained(), which writes safetensors."
+        )
+    raise ModelError(f"{folder.name} has no weights (no {ONE_FILE} file). Pick the folder that holds them.")
+
+
+def _tensors(file: Path) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Name, dtype and shape of every tensor of a file whose header fits its length, byte by byte.
+
+    Source: the format's description, https://github.com/huggingface/safetensors#format.
+    """
+
+    def damaged(how: str) -> ModelError:
+        return ModelError(f"The weights of {file.parent.name} are damaged: {file.name} {how}. Download them again.")
+
+    n_bytes = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        size = int.from_bytes(start, "little")
+        if len(start) < 8 or not 2 <= size <= min(_MAX_HEADER, n_bytes - 8):
+            raise damaged("ends before its header does")
+        raw = stream.read(size)
+    try:
+        header = json.loads(raw)
+        entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+        described = [(name, entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"]) for name, entry in entries]
+        whole = all(type(n) is int and n >= 0 for _, _, shape, *ends in described for n in (*shape, *ends))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise damaged("has a header that cannot be read") from None
+    if not described or not whole:
+        raise damaged("has a header that cannot be read")
+    position = 0
+    for name, dtype, shape, begin, end in sorted(described, key=lambda tensor: tensor[3:]):
+        bits = _BITS.get(dtype)
+        if bits is None:
+            raise damaged(f"stores {name[:80]} as {str(dtype)[:20]!r}, which is not known here")
+        if begin != position or end < begin:
+            raise damaged(f"does not say where {name[:80]} lies")
+        if (end - begin) * 8 != math.prod(shape) * bits:
+            raise damaged(f"states a size for {name[:80]} that it does not have")
+        position = end
+    if 8 + size + position != n_bytes:
+        missing = 8 + size + position - n_bytes
+        raise damaged(f"lacks its last {missing:,} bytes" if missing > 0 else "is longer than its header says")
+    return [(name, dtype, shape) for name, dtype, shape, _, _ in described]
+
+
+def _check_counts(name: str, config: Mapping[str, Any], n_tensors: int) -> None:
+    """A config that states a million layers would be built one module at a time: compare with what is stored."""
+    nested = [value for value in config.values() if isinstance(value, dict)]
+    for part in (config, *nested):
+        for key, value in part.items():
+            if _COUNTS.search(key) and type(value) is int and value > max(_MANY, n_tensors):
+                raise ModelError(
+                    f"The config.json of {name} states {key} = {value:,}; its weights have {n_tensors:,} tensors. "
+                    "They do not belong together: download the model again."
+                )

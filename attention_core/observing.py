@@ -1,0 +1,308 @@
+"""What was computed around each attention call: linear maps and norms, observed while the model runs.
+
+Hooks are put on a model once and stay dormant until a capture sets its `watcher`. Nothing is looked up by name: which
+maps made q, k and v, and which one reads the output, is told by when they ran and by their numbers. Only inputs and a
+few rows of outputs are kept; the rest can be computed again from the weights.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+import torch
+from torch import Tensor, nn
+
+N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
+_MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
+_MOST_FOLLOWING = 2  # norms after W_O: one on what it wrote, one on the residual stream
+_MOST_AFTER = 2  # maps of the right width after a call that are kept until their numbers tell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedMap:
+    """One call of a linear map x·W + b."""
+
+    module: nn.Module
+    x: Tensor  # [token, d_in]
+    probe: Tensor  # its output at `probe_rows`, [probe, d_out]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedNorm:
+    """One call of a norm: the same rows before and after, [probe, group, channel]; a group is normalised alone."""
+
+    module: nn.Module
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedOutput:
+    """A linear map fed after an attention call that may have read its output."""
+
+    module: nn.Module
+    probe: Tensor  # its input at `probe_rows`, [probe, d_in]
+    output: Tensor  # [token, d_model]
+    norm: FedNorm | None  # a norm between the attention's output and this map
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """One attention call and what ran around it."""
+
+    module: nn.Module
+    q: Tensor  # [head, query, d_head]
+    k: Tensor
+    v: Tensor
+    output: Tensor  # [head, query, d_value]
+    maps: tuple[FedMap, ...] = ()
+    norms: tuple[FedNorm, ...] = ()
+    tables: tuple[tuple[Tensor, Tensor], ...] = ()  # cosines and sines that a parameterless module gave, [token, pairs]
+    after: list[FedOutput] = field(default_factory=list)  # one, if it read the output's own memory
+    late: list[FedMap] = field(default_factory=list)  # maps fed after the call and before that one: a gate, perhaps
+    entered: tuple[
+        Tensor, ...
+    ] = ()  # what norms read whose output the maps read, [token, d_model]: the residual stream
+    following: list[FedNorm] = field(default_factory=list)  # norms fed after W_O
+    read_next: Tensor | None = None  # what the first linear map after W_O read, [probe, channel]
+    closed: bool = False  # nothing that runs later can belong to this call
+
+
+@dataclass(slots=True, eq=False)
+class Watcher:
+    """Follows one forward pass. One per running capture."""
+
+    recent: deque[tuple[nn.Module, Tensor, Tensor]] = field(default_factory=lambda: deque(maxlen=_MOST_RECENT))
+    tables: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    calls: list[Seen] = field(default_factory=list)
+    _between: tuple[FedNorm, Tensor] | None = None  # a norm fed with the attention's output, and what it gave
+
+    def fed_map(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
+        last = self.calls[-1] if self.calls else None
+        if last is not None and not last.closed:
+            self._close(last, module, x, output)
+        elif last is not None and last.read_next is None:
+            last.read_next = _rows_of(x)
+        self.recent.append((module, x, _rows_of(output)))
+
+    def fed_norm(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
+        last = self.calls[-1] if self.calls else None
+        if last is not None and not last.closed and _shares(x, last.output):
+            before, after = _as_groups(x, last.q.shape[1]), _as_groups(output, last.q.shape[1])
+            if before is not None and after is not None:
+                self._between = (FedNorm(module, before, after), output)
+        elif last is not None and last.after and len(last.following) < _MOST_FOLLOWING:
+            if _flat(x).shape[0] == last.q.shape[1]:
+                last.following.append(FedNorm(module, _rows_of(x)[:, None], _rows_of(output)[:, None]))
+                if last.entered and _sums_up(last):
+                    last.entered = ()
+        self.recent.append((module, x, output))
+
+    def gave_table(self, cos: Tensor, sin: Tensor) -> None:
+        if not any(cos is known for known, _ in self.tables):
+            self.tables.append((cos, sin))
+
+    def attended(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, output: Tensor) -> Seen:
+        """Pick what belongs to this call from what ran since the last one, and forget the rest."""
+        seen = Seen(module, q[0], k[0], v[0], output[0].transpose(0, 1))
+        with _never_in_the_way():
+            self._pick(seen)
+        self.recent.clear()
+        self._between = None
+        self.calls.append(seen)
+        return seen
+
+    def _pick(self, call: Seen) -> None:
+        parts = _parts(call.module)
+        n_query, n_key = call.q.shape[1], call.k.shape[1]
+        inside = [fed for fed in self.recent if fed[0] in parts]
+        maps, norms = _sorted_out(inside or self.recent, n_query, n_key)
+        call.entered = tuple(
+            _flat(x)
+            for norm, x, output in self.recent
+            if is_norm(norm) and norm not in parts and any(_shares(output, fed.x) for fed in maps)
+        )
+        for earlier in self.calls:  # layers that read an earlier layer's keys and values again
+            if _shares(call.k, earlier.k) or _shares(call.v, earlier.v):
+                maps += earlier.maps
+                norms += earlier.norms
+                break
+        call.maps, call.norms = tuple(maps), tuple(norms)
+        call.tables = tuple(
+            (cos, sin)
+            for cos, sin in ((_flat(cos), _flat(sin)) for cos, sin in self.tables)
+            if cos.shape == sin.shape and cos.shape[0] in (n_query, n_key)
+        )
+
+    def _close(self, call: Seen, module: nn.Module, x: Tensor, output: Tensor) -> None:
+        """Is this the map that reads the attention's output? Shared memory says so at once, numbers say it later."""
+        rows = _flat(x)
+        n_query = call.q.shape[1]
+        if rows.shape[0] != n_query or _flat(output).shape[0] != n_query:
+            return
+        norm = self._between[0] if self._between is not None and _shares(x, self._between[1]) else None
+        fed = FedOutput(module, _rows_of(x), _flat(output), norm)
+        if norm is not None or _shares(x, call.output):
+            call.after, call.closed = [fed], True
+            call.late.clear()
+            return
+        if rows.shape[1] == call.output.shape[0] * call.output.shape[2]:  # a copy of it, or gated
+            call.after.append(fed)
+            call.closed = len(call.after) == _MOST_AFTER
+        if not call.closed and module in _parts(call.module) and not call.late[_MOST_AFTER:]:
+            call.late.append(FedMap(module, rows, _rows_of(output)))
+
+
+watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+_lock = Lock()
+_installed: WeakSet[nn.Module] = WeakSet()
+_parts_of: WeakKeyDictionary[nn.Module, WeakSet[nn.Module]] = WeakKeyDictionary()
+
+
+def install(model: nn.Module) -> None:
+    """Put the dormant hooks on a model's linear maps, norms and rotary tables; a second time does nothing."""
+    if model in _installed:
+        return
+    with _lock:
+        if model in _installed:
+            return
+        for leaf in model.modules():
+            hook = _hook_for(leaf)
+            # A copied model brings its hooks along; a model's head and its base share their leaves.
+            if hook is not None and hook not in leaf._forward_hooks.values():
+                leaf.register_forward_hook(hook, with_kwargs=True)
+        _installed.add(model)
+
+
+def probe_rows(n_rows: int) -> list[int]:
+    """The rows kept of an output of n_rows tokens: the first, the last and some between, evenly spread."""
+    if n_rows <= N_PROBES:
+        return list(range(n_rows))
+    return [i * (n_rows - 1) // (N_PROBES - 1) for i in range(N_PROBES)]
+
+
+def is_norm(module: nn.Module) -> bool:
+    return "norm" in type(module).__name__.lower()
+
+
+def _hook_for(module: nn.Module) -> Callable[..., None] | None:
+    """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
+    if next(module.children(), None) is not None:
+        return None
+    if is_norm(module):
+        return _on_norm
+    weight = module._parameters.get("weight")
+    if weight is not None:
+        is_map = weight.dim() == 2 and weight.is_floating_point() and not isinstance(module, nn.Embedding)
+        return _on_map if is_map else None
+    return _on_table if module._buffers and not module._parameters else None
+
+
+def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    running = watcher.get()
+    if running is not None:
+        x = _first_tensor(args, kwargs)
+        if x is not None and isinstance(output, Tensor) and x.dim() > 1 and output.dim() > 1:
+            with _never_in_the_way():
+                running.fed_map(module, x, output)
+
+
+def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    running = watcher.get()
+    if running is not None:
+        x = _first_tensor(args, kwargs)
+        if x is not None and isinstance(output, Tensor) and x.shape == output.shape and x.dim() > 1:
+            with _never_in_the_way():
+                running.fed_norm(module, x, output)
+
+
+def _on_table(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    running = watcher.get()
+    if running is None:
+        return
+    if isinstance(output, Tensor) and output.is_complex():  # cos + i·sin
+        running.gave_table(output.real, output.imag)
+    elif isinstance(output, tuple) and len(output) == 2:
+        cos, sin = output
+        if isinstance(cos, Tensor) and isinstance(sin, Tensor) and cos.is_floating_point() and cos.dim() > 1:
+            running.gave_table(cos, sin)
+
+
+def _sums_up(call: Seen) -> bool:
+    """Does the norm after W_O read x + what W_O wrote (BERT)? Then x is the stream, and what made x is not needed."""
+    read, written = call.following[-1].before[:, 0], call.after[-1].output
+    rows = probe_rows(written.shape[0])
+    xs = {id(fed.x): fed.x for fed in call.maps if fed.x.shape == written.shape}
+    return any(torch.allclose(x[rows] + written[rows], read, rtol=1e-2, atol=1e-2) for x in xs.values())
+
+
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run."""
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError, TypeError):
+        return
+
+
+def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+
+
+def _sorted_out(
+    fed: Iterable[tuple[nn.Module, Tensor, Tensor]], n_query: int, n_key: int
+) -> tuple[list[FedMap], list[FedNorm]]:
+    maps, norms = [], []
+    for module, x, output in fed:
+        if is_norm(module):
+            for n in {n_query, n_key}:
+                before, after = _as_groups(x, n), _as_groups(output, n)
+                if before is not None and after is not None:
+                    norms.append(FedNorm(module, before, after))
+        elif _flat(x).shape[0] in (n_query, n_key):
+            maps.append(FedMap(module, _flat(x), output))
+    return maps, norms
+
+
+def _as_groups(x: Tensor, n_tokens: int) -> Tensor | None:
+    """Some rows of a norm's input or output as [probe, group, channel]; None if no axis counts the tokens."""
+    x = x[0] if x.dim() > 2 and x.shape[0] == 1 else x
+    if x.dim() == 2:
+        if x.shape[0] == n_tokens:
+            x = x[:, None]
+        elif x.shape[0] % n_tokens == 0:  # [token · head, channel]
+            x = x.unflatten(0, (n_tokens, -1))
+        else:
+            return None
+    if x.dim() != 3 or n_tokens not in x.shape[:2]:
+        return None
+    # As many heads as tokens: the tokens' axis is the one with the larger step in memory.
+    if x.shape[0] != n_tokens or (x.shape[1] == n_tokens and x.stride(1) > x.stride(0)):
+        x = x.transpose(0, 1)
+    return x[probe_rows(n_tokens)]
+
+
+def _flat(x: Tensor) -> Tensor:
+    return x.reshape(-1, x.shape[-1])
+
+
+def _rows_of(x: Tensor) -> Tensor:
+    """A copy of the probe rows: a view would keep the whole output alive."""
+    flat = _flat(x)
+    return flat[probe_rows(flat.shape[0])]
+
+
+def _parts(module: nn.Module) -> WeakSet[nn.Module]:
+    if module not in _parts_of:
+        _parts_of[module] = WeakSet(module.modules())
+    return _parts_of[module]
+
+
+def _shares(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()

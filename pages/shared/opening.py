@@ -1,0 +1,62 @@
+"""How a page comes by its trace: it says what it waits for, and keeps what was shown if something fails."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from attention_core.view import View
+from pages.shared import state, theme
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+
+def trace_of_page(view: View) -> "tuple[View, Trace]":
+    """The trace that the visitor's view shows, with what was clamped or cut said on the page.
+
+    Ends the page's run, with a sentence on it, if there is nothing to show.
+    """
+    message = st.empty()
+
+    def say(doing: str) -> None:
+        if state.shown():
+            message.info(theme.literal(doing))
+        else:
+            message.html(f"<div class='sl-skeleton' role='status'>{theme.escape(doing)}</div>")
+
+    trace, problem = state.trace_of(view, say)
+    message.empty()
+    if trace is None:
+        st.error(theme.literal(problem))
+        if not state.shown():
+            st.stop()
+        view = state.fall_back()
+        trace, _ = state.trace_of(view, say)
+        if trace is None:
+            st.stop()
+    view, clamped = state.fit(view, trace)
+    for sentence in (*clamped, *trace.notes):
+        st.caption(theme.literal(sentence))
+    return view, trace
+
+
+def one_head(view: View, trace: "Trace") -> tuple[View, str]:
+    """The view with one layer, one head and one query, and a sentence if a mean or maximum had to give way.
+
+    Without a chosen query the last token that is not special: in a decoder it reads all others.
+    """
+    from attention_core.pictures import groups
+
+    layer, head, said = view.layer, view.head, ""
+    if isinstance(layer, str):
+        layer = next((group.layers[0] for group in groups(trace) if group.name == layer), 0)
+    if isinstance(head, str):
+        said = f"The {'mean' if head == 'mean' else 'maximum'} over heads has no steps of its own; head 0 is followed."
+        head = 0
+    query = view.query
+    tokens = trace.query_tokens(layer)
+    if query is None or query >= len(tokens):
+        query = max((i for i, token in enumerate(tokens) if not token.special), default=len(tokens) - 1)
+    key = view.key if view.key is not None and view.key < len(trace.key_tokens(layer)) else None
+    return replace(view, layer=layer, head=head, query=query, key=key), said

@@ -1,0 +1,208 @@
+"""The panel "What the model says": the next token, masked words, how alike two sentences are; and letting it write.
+
+What is chosen or written becomes text, so the pictures above follow. Nothing here runs before the picture's numbers are
+made; what the model says about a text is computed once for everybody.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from attention_core.view import View
+from pages.shared import components, state, theme
+from pages.shared.service import Source, picture_of, service
+
+if TYPE_CHECKING:
+    from attention_core.generation import Continuation
+    from attention_core.readout import Choice, Readout
+    from attention_core.trace import Trace
+
+MOST_TOKENS = 60  # at a time: the worker serves everybody
+EXAMPLE_PAIR = "The creature was too exhausted to get to the other side of the road."
+_GREEDY, _SAMPLED = "the likeliest", "drawn at random"
+
+
+def panel(view: View, trace: "Trace", *, after: "Future[None]") -> None:
+    """Draw the panel under the explorer; `after` is done when the picture's numbers are there."""
+    if state.opened_file():
+        return  # a trace from a file comes without its model
+    source = picture_of(view).source
+    with st.container(key="readout"):
+        st.html("<h2 class='sl-h'>What the model says</h2>")
+        place = st.empty()
+        readout = service().known_readout(source)
+        if readout is None:
+            readout = state.wait(
+                lambda: (after.result(), service().readout(source))[1], lambda: place.caption("The model is asked …")
+            )
+        place.empty()
+        _draw(view, trace, source, readout)
+        for sentence in st.session_state.pop("readout_said", ()):
+            _say(sentence)
+
+
+def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> None:
+    from attention_core.readout import MaskedTokens, NextToken, Similarity
+
+    if isinstance(readout, NextToken):
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            tokens = trace.target_tokens or trace.source_tokens
+            title = "The decoder's next token, after" if readout.of_decoder else "The next token, after"
+            _bars([_group(title, tokens[-1].text, 0, readout.entropy, readout.choices)], "add", readout.d_vocab)
+        with right:
+            _writing(view, source, of_decoder=readout.of_decoder)
+    elif isinstance(readout, MaskedTokens):
+        tokens = trace.source_tokens
+        groups = [
+            _group("Behind the mask after", tokens[fill.position - 1].text, which, fill.entropy, fill.choices)
+            for which, fill in enumerate(readout.fills)
+        ]
+        _bars(groups, "fill", readout.d_vocab)
+    elif isinstance(readout, Similarity):
+        own = "its own pooling" if readout.trained else "not trained for it: a rough measure"
+        words = f"Each sentence is read on its own; {readout.pooling} ({own})."
+        _show([], "add", 0, {"cosine": readout.cosine, "words": words})
+    elif readout.mask:
+        _say(readout.reason)
+        st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
+    else:
+        _say(readout.reason)
+        if trace.pair is None and all(layer.kind == "encoder self" for layer in trace.layers):
+            st.button("Try it with a second sentence", key="readout_pair", on_click=_add_pair)
+
+
+def _say(sentence: str) -> None:
+    st.html(f"<p class='sl-factline' role='status'>{theme.escape(sentence)}</p>")
+
+
+def _group(title: str, place: str, which: int, entropy: float, choices: "Sequence[Choice]") -> dict[str, Any]:
+    shown = [{"id": choice.id, "t": choice.text, "p": choice.probability} for choice in choices]
+    return {"title": title, "place": place, "which": which, "entropy": entropy, "choices": shown}
+
+
+def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
+    _show(groups, act, d_vocab, None)
+
+
+def _show(groups: list[dict[str, Any]], act: str, d_vocab: int, similarity: dict[str, Any] | None) -> None:
+    data = {"groups": groups, "act": act, "d_vocab": d_vocab, "similarity": similarity}
+    components.readout(data, key="readout_view", on_chosen=_take_token)
+
+
+def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
+    """Controls for letting the model write, and the writing itself."""
+    how = st.segmented_control(
+        "Each token", [_GREEDY, _SAMPLED], default=_GREEDY, key="readout_how", required=True, width="stretch"
+    )
+    amount, seed = st.columns(2)
+    n = amount.number_input("Tokens, at most", 1, MOST_TOKENS, 30 if of_decoder else 10, key="readout_n")
+    number = seed.number_input(
+        "Seed",
+        0,
+        2**31 - 1,
+        0,
+        key="readout_seed",
+        disabled=how != _SAMPLED,
+        help="The same seed draws the same tokens again.",
+    )
+    label = "Let the model write it" if of_decoder else "Continue the text"
+    if st.button(label, key="readout_write", width="stretch"):
+        _write(view, source, int(n), sampled=how == _SAMPLED, seed=int(number), of_decoder=of_decoder)
+    if of_decoder and view.target:
+        st.button("Empty the decoder's text", key="readout_clear", on_click=state.change, kwargs={"target": ""})
+
+
+def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
+    from attention_core.generation import GenerationError
+
+    place, abandoned, written = st.empty(), Event(), [0]
+
+    def stop(n_written: int) -> bool:
+        written[0] = n_written
+        return abandoned.is_set()
+
+    def write() -> "Continuation":
+        return service().write(source, n, "sampled" if sampled else "greedy", seed, stop)
+
+    try:
+        made = state.wait(write, lambda: place.caption(f"Writing: {written[0]} of {n} tokens …"))
+    except GenerationError as error:
+        place.empty()
+        _say(str(error))
+        return
+    finally:
+        abandoned.set()  # a visitor who does something else does not keep the worker busy
+    st.session_state["readout_said"] = _sentences(made)
+    state.change(**{"target" if of_decoder else "text": made.text, "query": None, "key": None})
+    st.rerun()
+
+
+def _sentences(made: "Continuation") -> list[str]:
+    from attention_core.generation import ENDED_WORDS
+
+    n = len(made.added)
+    said = [f"{n} token{'' if n == 1 else 's'} written. {ENDED_WORDS[made.ended]}".strip()]
+    if not made.same_tokens:
+        said.append(
+            "The tokenizer cuts the whole text into other tokens than those written; the pictures show its own."
+        )
+    return said
+
+
+def _take_token() -> None:
+    """A token was clicked: put it at the end of the text, or in place of a mask."""
+    chosen = st.session_state["readout_view"].get("chosen") or {}
+    view: View = state.open_view()
+    model = service().loaded(view.model)
+    if model is None or not isinstance(chosen.get("id"), int):
+        return
+    put_token(view, chosen["id"], int(chosen.get("which") or 0))
+
+
+def put_token(view: View, token: int, which: int) -> None:
+    """Change the view's text by one chosen token."""
+    from attention_core.generation import GenerationError, append_token, fill_mask
+
+    model = service().loaded(view.model)
+    if model is None or model.head is None:
+        return
+    try:
+        if model.head.predicts == "masked token":
+            n_first = view.text.count(str(model.tokenizer.mask_token))
+            field = "text" if which < n_first else "pair"
+            text = fill_mask(model, getattr(view, field), which - (0 if field == "text" else n_first), token)
+            state.change(**{field: text})
+            return
+        made = append_token(model, view.text, token, target=view.target)
+    except GenerationError as error:
+        st.session_state["readout_said"] = [str(error)]
+        return
+    if not made.same_tokens:
+        st.session_state["readout_said"] = _sentences(made)[1:]
+    state.change(**{"target" if model.facts.encoder_decoder else "text": made.text})
+
+
+def _mask_word(trace: "Trace", mask: str) -> None:
+    """Put a mask in place of the chosen word, or of the last one."""
+    view = state.open_view()
+    tokens = [token for token in trace.source_tokens if token.word is not None and token.span[1] > token.span[0]]
+    chosen = (
+        [token for token in trace.source_tokens[view.query : view.query + 1] if token in tokens] if view.query else []
+    )
+    words = [token for token in tokens if any(character.isalnum() for character in token.text)]
+    if not (chosen or words):
+        return
+    word = (chosen or words)[-1].word
+    spans = [token.span for token in tokens if token.word == word]
+    start, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    while trace.text[start : start + 1].isspace():  # byte-level pieces hold the blank before them
+        start += 1
+    state.change(text=f"{trace.text[:start]}{mask}{trace.text[end:]}")
+
+
+def _add_pair() -> None:
+    state.change(pair=EXAMPLE_PAIR, query=None, key=None)

@@ -1,0 +1,25 @@
+"""Page: one head followed in real numbers, from token to output."""
+
+from functools import partial
+
+import streamlit as st
+
+from pages.shared import components, opening, state, theme
+from pages.shared.service import picture_of, service
+
+view, trace = opening.trace_of_page(state.open_view())
+followed, said = opening.one_head(view, trace)
+if said:
+    st.caption(theme.literal(said))
+picture = picture_of(view, state.opened_file())
+components.steps(
+    followed,
+    trace,
+    key="steps",
+    data_key=service().key(picture),
+    seed=state.seed(),
+    link=state.write_address(followed),
+    large=bool(st.session_state.get("frame_large")),
+    on_view=partial(state.take_report, "steps"),
+    on_lost=state.renew,
+)

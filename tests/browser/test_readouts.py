@@ -1,0 +1,110 @@
+"""What the model says, in a real browser: click a token, let the model write, and everything above follows."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests import tiny
+from tests.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
+
+HEADS = {"gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "bart": "BartForConditionalGeneration"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, str]:
+    """Tiny models with language heads, by family."""
+    root = tmp_path_factory.mktemp("speakers")
+    for name, architecture in HEADS.items():
+        tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)
+        tiny.tokenizer(specials=name != "gpt2").save_pretrained(root / name)
+    return {name: str(root / name) for name in HEADS}
+
+
+@pytest.fixture(scope="module")
+def with_folders(folders) -> Iterator[Server]:
+    with serve(env={"SIGHTLINE_FOLDERS": "1", "SIGHTLINE_MODEL": folders["gpt2"]}) as running:
+        yield running
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_model(with_folders: Server, browser: Browser, folders) -> Iterator[Open]:
+    """Open a model on a text: `open_model("gpt2", "the cat sat", viewport=PHONE)`."""
+    opened = []
+
+    def open_page(name: str, text: str, **options) -> Page:
+        context, visit = new_visit(browser, with_folders.url, **options)
+        skip_tour(context)
+        opened.append((context, visit))
+        visit.page.goto(f"/?v=1&m={quote(folders[name], safe='')}&t={quote(text)}&l=0&h=0")
+        wait_until_drawn(visit.page)
+        return visit.page
+
+    yield open_page
+    complaints = [line for _, visit in opened for line in visit.complaints()]
+    for context, _ in opened:
+        context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+def choices(page: Page):
+    return page.get_by_test_id("sl-readouts").locator(".sl-choice")
+
+
+def test_a_clicked_token_goes_to_the_end_of_the_text_and_the_pictures_follow(open_model: Open):
+    page = open_model("gpt2", "the cat sat")
+    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    word = next(word for word in words if not word.startswith("["))  # a special token cannot be typed
+    before = wait_until_drawn(page)
+    choices(page).nth(words.index(word)).click()
+    wait_until_drawn(page, other_than=before)
+    expect(page.get_by_test_id("sl-text")).to_have_value(f"the cat sat {word}")
+    expect(page.get_by_test_id("sl-readouts")).to_contain_text(f"The next token, after {word}")
+
+
+def test_the_model_continues_a_text_and_the_text_box_follows(open_model: Open):
+    page = open_model("gpt2", "the cat sat")
+    before = wait_until_drawn(page)
+    page.locator(".st-key-readout_write button").click()
+    wait_until_drawn(page, other_than=before)
+    box = page.get_by_test_id("sl-text")
+    expect(box).not_to_have_value("the cat sat")
+    assert box.input_value().startswith("the cat sat")
+    expect(page.locator(".st-key-readout")).to_contain_text("written")
+
+
+def test_a_mask_is_filled_by_a_click(open_model: Open):
+    page = open_model("bert", "the [MASK] sat on a mat")
+    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    word = next(word for word in words if not word.startswith("["))
+    choices(page).nth(words.index(word)).click()
+    expect(page.get_by_test_id("sl-text")).to_have_value(f"the {word} sat on a mat")
+
+
+def test_a_decoder_writes_its_text_into_its_own_box(open_model: Open):
+    page = open_model("bart", "the cat sat on a mat")
+    page.locator(".st-key-readout_write button").click()
+    expect(page.locator(".st-key-readout")).to_contain_text("written")
+    expect(page.get_by_test_id("sl-text")).to_have_value("the cat sat on a mat")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [None, PHONE], ids=["desktop", "phone"])
+def test_the_panel_is_accessible_and_fits(open_model: Open, scheme, screen):
+    page = open_model("gpt2", "the cat sat", color_scheme=scheme, **({"viewport": screen} if screen else {}))
+    expect(choices(page).first).to_be_visible()
+    assert not accessibility_faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_token_is_chosen_by_keyboard(open_model: Open):
+    page = open_model("gpt2", "the cat sat")
+    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    index = next(i for i, word in enumerate(words) if not word.startswith("["))
+    choices(page).nth(index).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("sl-text")).to_have_value(f"the cat sat {words[index]}")

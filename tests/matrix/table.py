@@ -1,0 +1,94 @@
+"""docs/support.md: the results as a table, and the table read back."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from tests.matrix.architectures import TASKS
+from tests.matrix.checking import Outcome
+
+FILE = Path(__file__).parents[2] / "docs/support.md"
+COLUMNS = ("model_type", "result", "class", "layers", "terms of the formula", "checks", "note")
+
+_MEANING: dict[Outcome, str] = {
+    "exact": "q, k, v and output are captured; every check below holds in every head of every layer",
+    "in part": "so are some of its layers; others compute attention of their own, which is not shown",
+    "weights only": "hides q and k; the weights that it returns itself are shown, and the page says so",
+    "not attention": "there are no attention weights to show",
+    "not text alone": "is listed as a text model, but needs images, sound or positions on a page, or another model",
+    "refused": "attends, but what it passes or returns is not known well enough to draw; the error says so",
+    "cannot be built tiny": "no random model of it can be made here",
+    "wrong": "a check fails: a fault of ours",
+}
+
+
+def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
+    """The whole of docs/support.md."""
+    counts = Counter(result["outcome"] for result in results)
+    lines = [
+        "# Architectures",
+        "",
+        "What Sightline shows of every text architecture that transformers knows. Made by `make matrix ARGS=--write`, "
+        "which builds a tiny random model of each from its configuration class, captures a sentence, and compares. "
+        "`make matrix` does the same again and fails if a line of this page has changed.",
+        "",
+        f"transformers {transformers_version}: {len(results)} values of `model_type`.",
+        "",
+        "| result | architectures | meaning |",
+        "|---|---:|---|",
+        *(
+            f"| {outcome} | {counts[outcome]} | {_MEANING[outcome]} |"
+            for outcome in get_args(Outcome)
+            if counts[outcome]
+        ),
+        "",
+        "**How the list is made.** Every `model_type` in one of transformers' lists of models by task: "
+        + ", ".join(f"{task} (`{mapping}`)" for task, mapping in TASKS.items())
+        + ". Nothing is added or left out by hand. Those that can read images or sound as well are given text alone.",
+        "",
+        "**What *exact* means.** The captured run equals the same model with its plain attention function bit by bit. "
+        "It equals a second model with the same weights and transformers' eager attention to within 1e-5 × max(1, "
+        "largest magnitude). In every head of every layer our formula gives the model's own output, and the weights "
+        "that the modelling file's eager function gives for the captured q, k and v, to within the same tolerance; "
+        "where the eager model returns weights by name, those agree too. No other attention was computed while the "
+        "model ran. *checks* names what was compared in every layer: q, k and v with the linear maps that made them "
+        "(and norms and rotations on the way), the mask, the weights, the output, and W_O: the linear map that reads "
+        "the output. What could not be observed is not in the list.",
+        "",
+        "**How small.** Sizes come from rules by the words of a setting's name (`tests/matrix/shrinking.py`); settings "
+        "that a few architectures need are in `tests/matrix/special_cases.json`. The capture itself has no list of "
+        "architectures.",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|{'---|' * len(COLUMNS)}",
+        *map(row, results),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def row(result: dict[str, Any]) -> str:
+    cells = (
+        f"`{result['model_type']}`",
+        result["outcome"],
+        f"{result['model_class']}" if result.get("model_class") else "",
+        result.get("layers", ""),
+        result.get("terms", ""),
+        result.get("steps", ""),
+        result.get("why", ""),
+    )
+    return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"
+
+
+def rows_of(text: str) -> dict[str, tuple[str, ...]]:
+    """model_type → its cells, from the text of docs/support.md. Raises ValueError if there is no such table."""
+    head = f"| {' | '.join(COLUMNS)} |"
+    if head not in text:
+        raise ValueError("there is no table of architectures in this text")
+    rows: dict[str, tuple[str, ...]] = {}
+    for line in text.split(head)[1].splitlines()[2:]:
+        if line.startswith("| `"):
+            cells = tuple(cell.strip() for cell in line.strip("|").split(" | "))
+            rows[cells[0].strip("`")] = cells
+    return rows

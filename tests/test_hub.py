@@ -1,0 +1,111 @@
+"""Fetching from the hub: the hub's own library, with a hub on this machine at the other end."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from attention_core import ModelError, capture, load_model, models
+from attention_core.hub import fetch
+from tests import fake_hub, tiny
+from tests.fake_hub import hub, refusing, serving, silent
+
+NAME = "somebody/tiny-bert"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A repository with everything that repositories hold."""
+    folder = tmp_path_factory.mktemp("hub") / "tiny-bert"
+    tiny.bare("bert").save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    (folder / "README.md").write_text("# A model")
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "modeling_mine.py").write_text("raise SystemExit('this ran')")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "config.json").write_text("{}")
+    (folder / "onnx" / "model.safetensors").write_bytes(b"of another runtime")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    return folder
+
+
+def test_only_plain_data_at_the_top_is_fetched(folder, tmp_path):
+    with hub(serving({NAME: folder}), tmp_path):
+        fetched = fetch(NAME, lambda _: None)
+    names = sorted(file.relative_to(fetched).as_posix() for file in fetched.rglob("*") if not file.is_dir())
+    assert names == [
+        "1_Pooling/config.json",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_progress_is_a_sentence_with_megabytes(folder, tmp_path):
+    said: list[str] = []
+    with hub(serving({NAME: folder}), tmp_path):
+        fetch(NAME, said.append)
+    assert said[0] == "Asking the hub for somebody/tiny-bert …"
+    assert said[-1] == "Fetching 0 of 0 MB of somebody/tiny-bert …"  # 30 kB
+    assert len(said) > 2
+
+
+def test_a_fetched_model_opens_and_proves_itself(folder, tmp_path):
+    with hub(serving({NAME: folder}), tmp_path):
+        model = load_model(NAME)
+    assert (model.facts.id, model.facts.name) == (NAME, "tiny-bert")
+    assert model.pooling == "mean"
+    assert all(check.holds for check in capture(model, tiny.SENTENCE).proof(1, 2))
+
+
+def test_a_model_that_was_fetched_before_opens_without_a_network(folder, tmp_path):
+    with hub(serving({NAME: folder}), tmp_path):
+        fetch(NAME, lambda _: None)
+    with hub(silent, tmp_path):
+        assert load_model(NAME).facts.n_heads == 3
+
+
+def test_a_second_load_fetches_nothing_again(folder, tmp_path):
+    with hub(serving({NAME: folder}), tmp_path):
+        fetch(NAME, lambda _: None)
+    with hub(serving({NAME: folder}), tmp_path) as asked:
+        fetch(NAME, lambda _: None)
+    assert [path for path in asked if path.endswith("tokenizer.json")] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (silent, "the model hub does not answer"),
+        (refusing(503, ""), "the model hub does not answer"),
+        (refusing(401, "RepoNotFound"), "The hub has no model somebody/tiny-bert"),
+        (refusing(404, "RepoNotFound"), "The hub has no model somebody/tiny-bert"),
+        (refusing(403, "GatedRepo"), "is gated"),
+    ],
+    ids=["no network", "hub is down", "private or missing", "missing", "gated"],
+)
+def test_what_the_hub_answers_becomes_a_sentence(tmp_path, answer, sentence, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the library waits before it tries again
+    with hub(answer, tmp_path), pytest.raises(ModelError, match=sentence):
+        load_model(NAME)
+
+
+def test_a_repository_with_pickles_only_is_refused_before_anything_is_fetched(folder, tmp_path):
+    pickles = Path(shutil.copytree(folder, tmp_path / "pickles"))
+    (pickles / "model.safetensors").unlink()
+    with hub(serving({NAME: pickles}), tmp_path / "cache") as asked:
+        with pytest.raises(ModelError, match="has no safetensors weights"):
+            load_model(NAME)
+    assert not [path for path in asked if "/resolve/" in path]
+
+
+def test_a_model_that_is_too_big_is_refused_before_its_weights_are_fetched(folder, tmp_path, monkeypatch):
+    n = fake_hub.parameter_counts(folder)["F32"]
+    monkeypatch.setattr(models, "free_memory_bytes", lambda: 4 * n)
+    with hub(serving({NAME: folder}), tmp_path), pytest.raises(ModelError, match=r"needs .* GB of memory, and .* free"):
+        load_model(NAME)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    with hub(serving({NAME: folder}), tmp_path):
+        assert load_model(NAME, dtype="float16").facts.n_heads == 3  # half of it fits
