@@ -1,6 +1,6 @@
 """The models that the picker offers by name: facts only, nothing is loaded or fetched here.
 
-Sizes, licences, languages and contexts are those of the models' own cards on the hub.
+Sizes, licences, languages and contexts are given to help in choosing; what binds is the model's own card on the hub.
 """
 
 from dataclasses import dataclass

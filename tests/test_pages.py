@@ -195,9 +195,9 @@ def test_the_gallery_has_what_the_text_box_needs():
 def test_the_picker_lists_models_by_group(app):
     app.run()
     labels = app.selectbox(key="frame_model").options
-    assert labels[0] == "MiniLM (all-MiniLM-L6-v2) · small, for class"
+    assert labels[0] == "MiniLM (all-MiniLM-L6-v2) · small"
     groups = [label.rsplit(" · ", 1)[-1] for label in labels]
-    assert list(dict.fromkeys(groups)) == ["small, for class", "encoders", "decoders", "encoder-decoders"]
+    assert list(dict.fromkeys(groups)) == ["small", "encoder", "decoder", "enc-dec"]
     assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
 
 
@@ -301,3 +301,9 @@ def test_the_operators_folder_opens_first_and_stays_in_the_picker(app, speakers,
     assert not app.error
     assert service().picture(explorer(app)["key"]).source.model == speakers["gpt2"]
     assert app.selectbox(key="frame_model").options[-1] == "gpt2"
+
+
+def test_what_to_look_for_names_the_model_in_which_it_was_seen(app, speakers, monkeypatch):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, model=speakers["gpt2"]))
+    app.run()
+    assert all(example["look_for"].startswith("In MiniLM: ") for example in component(app, "composer")["examples"])

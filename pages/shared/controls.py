@@ -43,7 +43,7 @@ def _composer(view: View) -> None:
             "n": None,
             "limit": facts.context_length if facts else None,
             "model_name": facts.name if facts else _name(view.model),
-            "examples": gallery(),
+            "examples": gallery() if view.model == DEFAULT.id else _gallery_elsewhere(),
             "can_pair": not (facts and facts.encoder_decoder),
             "can_target": bool(facts and facts.encoder_decoder),
             "busy": False,
@@ -119,7 +119,10 @@ def _name(model: str) -> str:
 def option_label(model: str) -> str:
     """What the picker's list shows: the name, and the group it stands in (the list itself has no headings)."""
     group = group_of(model)
-    return f"{_name(model)} · {group.lower()}" if group else _name(model)
+    return f"{_name(model)} · {_SHORT[group]}" if group else _name(model)
+
+
+_SHORT = dict(zip(GROUPS, ("small", "encoder", "decoder", "enc-dec"), strict=True))  # the list is narrow
 
 
 def _fact_line(name: str) -> str:
@@ -148,6 +151,8 @@ def _facts(name: str) -> None:
         ]
     elif card and card.context:
         rows.append(("Reads at most", f"{card.context:,} tokens"))
+    if card:
+        rows.append(("Group", card.group))
     rows.append(("Licence", card.licence if card else "not stated"))
     if card:
         rows += [
@@ -198,3 +203,9 @@ def gallery() -> list[dict[str, Any]]:
     """The example sentences, each with what to look for."""
     file = ASSETS / "examples" / "gallery.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
+
+@cache
+def _gallery_elsewhere() -> list[dict[str, Any]]:
+    """The same sentences in another model: what there is to see was seen in the default one, and says so."""
+    return [{**one, "look_for": f"In {DEFAULT.name.split()[0]}: {one['look_for']}"} for one in gallery()]
