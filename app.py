@@ -12,9 +12,9 @@ if not runtime.exists():
 
     app = st.App(__file__, routes=routes(), lifespan=lifespan, middleware=middleware())
 else:
-    from pages.shared import controls, state, theme
     from pages.shared.routes import ASSETS
 
+    # The frame first: a browser draws it while the modules of the page are imported.
     st.set_page_config(
         page_title="Sightline",
         page_icon=str(ASSETS / "icons" / "sightline.svg"),
@@ -22,9 +22,6 @@ else:
         initial_sidebar_state="collapsed",
     )
     embedded = bool(st.context.is_embedded)  # ?embed=true: one picture, no frame
-    theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
-    if not embedded:
-        st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
     page = st.navigation(
         [
             st.Page("pages/explore.py", title="Explore", default=True),
@@ -33,6 +30,12 @@ else:
         ],
         position="hidden" if embedded else "top",
     )
+    if not embedded:
+        st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
+
+    from pages.shared import controls, state, theme
+
+    theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
     view = state.open_view()
     state.follow()
     if not embedded and page.title in ("Explore", "Step by step"):

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from pages.shared.service import Gone, service
+from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SERVED = ("js", "css", "lessons")  # the only folders of assets/ that the network sees
@@ -201,7 +201,7 @@ async def count(request: Request) -> Response:
         text, pair = str(asked["text"]), str(asked.get("pair") or "")
     except (ValueError, TypeError, KeyError):
         return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
-    await asyncio.wrap_future(service().start())
+    await asyncio.wrap_future(service().start(pause=FRAME_FIRST_SECONDS))
     model = service().loaded(request.query_params.get("model", ""))
     if model is None:  # counting never loads a model
         return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})

@@ -11,9 +11,9 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared.service import service
 
-# Importing torch holds Python's lock for most of two seconds. The first visitor is often already there (the browser
-# that `make app` was started for): his page frame goes first.
-HEAD_START_SECONDS = 1.2
+# The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
+# model itself, as soon as it has its frame.
+HEAD_START_SECONDS = 2.0
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
+FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
 KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
 
 
@@ -97,11 +99,15 @@ class Service:
         """Loads and forward passes that are running or waiting for their turn."""
         return self._waiting
 
-    def start(self) -> "Future[None]":
-        """Import torch, load the first model and run it once, in the worker; later calls return the same future."""
+    def start(self, *, pause: float = 0.0) -> "Future[None]":
+        """Import torch, load the first model and run it once, in the worker; later calls return the same future.
+
+        The first call may ask for a pause (seconds) before that: importing torch holds Python's lock for most of two
+        seconds, and a visitor who is already there gets his page's frame first.
+        """
         with self._lock:
             if self._started is None:
-                self._started = self._worker.submit(self._warm)
+                self._started = self._worker.submit(self._warm, pause)
             return self._started
 
     def model(self, name: str) -> "LoadedModel":
@@ -252,7 +258,8 @@ class Service:
     def _say(self, name: str, sentence: str) -> None:
         self._progress[name] = sentence
 
-    def _warm(self) -> None:
+    def _warm(self, pause: float) -> None:
+        time.sleep(pause)
         import gc
 
         import torch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
-from pages.shared.service import Gone, Source, picture_of, service
+from pages.shared.service import FRAME_FIRST_SECONDS, Gone, Source, picture_of, service
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -127,13 +127,15 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     """
     source = picture_of(view, opened_file()).source
 
+    started = service().start(pause=FRAME_FIRST_SECONDS)
+
     def while_waiting() -> None:
         ahead = service().waiting - 1
         others = f"{ahead} other text{'s' if ahead > 1 else ''} first …" if ahead > 0 else "The model is reading …"
-        starting = "" if service().start().done() else "Starting the computing engine …"
+        starting = "" if started.done() else "Starting the computing engine …"
         say(service().progress(view.model) or starting or others)
 
-    wait(service().start().result, while_waiting)
+    wait(started.result, while_waiting)
     from attention_core import ModelError  # the worker has imported torch by now; the page's frame did not wait for it
     from attention_core.capturing import CaptureError
 
