@@ -12,6 +12,7 @@ if not runtime.exists():
 
     app = st.App(__file__, routes=routes(), lifespan=lifespan, middleware=middleware())
 else:
+    from pages.shared.menu import MENU
     from pages.shared.routes import ASSETS
 
     # The frame first: a browser draws it while the modules of the page are imported.
@@ -24,9 +25,8 @@ else:
     embedded = bool(st.context.is_embedded)  # ?embed=true: one picture, no frame
     page = st.navigation(
         [
-            st.Page("pages/explore.py", title="Explore", default=True),
-            st.Page("pages/steps.py", title="Step by step", url_path="steps"),
-            st.Page("pages/about.py", title="What attention shows", url_path="about"),
+            st.Page(entry.script, title=entry.title, url_path=entry.url_path, default=not entry.url_path)
+            for entry in MENU
         ],
         position="hidden" if embedded else "top",
     )
@@ -38,6 +38,6 @@ else:
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
     view = state.open_view()
     state.follow()
-    if not embedded and page.title in ("Explore", "Step by step"):
+    if not embedded and any(entry.reads_text for entry in MENU if entry.url_path == page.url_path):
         controls.model_and_text(view)
     page.run()

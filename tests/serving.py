@@ -55,20 +55,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(*, env: dict[str, str] | None = None, wait_s: float = 60.0) -> Iterator[Server]:
-    """Run `streamlit run app.py` on a free port until the block ends.
+def serve(*, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path = ROOT / "app.py") -> Iterator[Server]:
+    """Run `streamlit run` on our app.py, or another script, on a free port until the block ends.
 
     Raises RuntimeError with the server's output if it does not answer within `wait_s` seconds.
     """
     url = f"http://127.0.0.1:{(port := free_port())}/"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command = [sys.executable, "-m", "streamlit", "run", app.name]
     command += ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=app.parent,
                 env={**os.environ, "HF_HUB_OFFLINE": "1", **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared.first_frame import FirstFrame
 from pages.shared.service import service
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
@@ -54,4 +55,4 @@ class SafeHeaders:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SafeHeaders)]
+    return [Middleware(SafeHeaders), Middleware(FirstFrame)]

@@ -7,7 +7,10 @@ view says it has drawn, so that neither Playwright nor a network is in them.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import copytree
 from statistics import median
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser
@@ -16,7 +19,7 @@ from attention_core.view import View, to_params
 from tests.benchmarks import reruns
 from tests.benchmarks.table import Row
 from tests.benchmarks.texts import text_of
-from tests.serving import Visit, new_visit, serve, skip_tour, wait_until_drawn
+from tests.serving import ROOT, Visit, new_visit, serve, skip_tour, wait_until_drawn
 
 # Finds elements through shadow roots, and keeps what is measured.
 PROBE = """
@@ -85,27 +88,41 @@ def visitor(browser: Browser, url: str) -> Iterator[Visit]:
         context.close()
 
 
+EMPTY = """
+import streamlit as st
+st.navigation([st.Page(lambda: None, title="Explore", url_path="a"), st.Page(lambda: None, title="b", url_path="b")],
+              position="top").run()
+"""
+OWN_NAVIGATION = "[data-testid=stTopNavLink]"
+
+
 def _cold_start(browser: Browser) -> list[Row]:
     """From starting the process. The files are in the disk cache: only the processes are cold."""
-    frame, box, picture = [], [], []
-    for _ in range(3):
-        start = time.perf_counter()
-        with serve() as server, visitor(browser, server.url) as visit:
-            visit.page.goto("", wait_until="commit")
-            visit.page.get_by_text("Explore", exact=True).first.wait_for()
-            frame.append(time.perf_counter() - start)
-            visit.page.get_by_test_id("sl-text").wait_for()
-            box.append(time.perf_counter() - start)
-            wait_until_drawn(visit.page)
-            picture.append(time.perf_counter() - start)
+    frame, navigation, box, picture, floor = [], [], [], [], []
+    with TemporaryDirectory() as folder:
+        (empty := Path(folder) / "empty.py").write_text(EMPTY)
+        copytree(ROOT / ".streamlit", Path(folder) / ".streamlit")
+        for _ in range(3):
+            start = time.perf_counter()
+            with serve() as server, visitor(browser, server.url) as visit:
+                visit.page.goto("", wait_until="commit")
+                visit.page.get_by_role("link", name="Step by step").first.wait_for()
+                frame.append(time.perf_counter() - start)
+                visit.page.locator(OWN_NAVIGATION).first.wait_for()
+                navigation.append(time.perf_counter() - start)
+                visit.page.get_by_test_id("sl-text").wait_for()
+                box.append(time.perf_counter() - start)
+                wait_until_drawn(visit.page)
+                picture.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            with serve(app=empty) as server, visitor(browser, server.url) as visit:
+                visit.page.goto("", wait_until="commit")
+                visit.page.locator(OWN_NAVIGATION).first.wait_for()
+                floor.append(time.perf_counter() - start)
     return [
-        Row(
-            "cold start → page frame with its navigation",
-            median(frame),
-            "s",
-            1.5,
-            "median of 3, browser already running",
-        ),
+        Row("cold start → page frame with its navigation", median(frame), "s", 1.5, "in the first answer; median of 3"),
+        Row("cold start → Streamlit's own navigation in its place", median(navigation), "s", note="the same runs"),
+        Row("  the same of an empty Streamlit page with two entries", median(floor), "s", note="in turn with ours"),
         Row("cold start → text box", median(box), "s", note="the same runs"),
         Row("cold start → first picture", median(picture), "s", 8, "the same runs; MiniLM, the default text"),
     ]

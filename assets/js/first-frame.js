@@ -1,0 +1,28 @@
+// Runs before Streamlit's front end: says where the server is, and takes the first frame away once Streamlit has drawn
+// its own or has something to say that the frame would hide.
+
+// Without this Streamlit looks for its server below the page's own address first, and finds it after two answers of 404.
+window.__streamlit = { BACKEND_BASE_URL: new URL('.', document.baseURI).href }
+
+const OWN = [
+  '[data-testid="stTopNavLink"]',
+  '[data-testid="stExpandSidebarButton"]',
+  '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]',
+  '[role="dialog"]',
+].join(',')
+const AT_MOST_MS = 20_000 // whatever went wrong is then at least seen
+
+const frame = document.getElementById('sl-first')
+const root = document.getElementById('root')
+
+if (frame && root) {
+  const leave = () => {
+    observer.disconnect()
+    frame.remove()
+  }
+  const observer = new MutationObserver(() => {
+    if (document.querySelector(OWN)) leave()
+  })
+  observer.observe(document.body, { childList: true, subtree: true })
+  setTimeout(leave, AT_MOST_MS)
+}

@@ -1,0 +1,123 @@
+"""The page's frame in the very first answer: what a visitor sees while the browser still reads Streamlit's front end.
+
+Streamlit's own first answer is an empty page. Ours is the same page with the navigation and the place of the text box
+already in it, as plain HTML whose links work, and with the modules named that the first view will ask for, so that the
+browser fetches them at once and not one after another. A small script takes the frame away when Streamlit has drawn
+its own.
+"""
+
+import hashlib
+import html
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import file_util
+
+from pages.shared.menu import MENU, Entry
+from pages.shared.routes import ASSETS, ASSETS_URL
+
+# What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
+_STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
+_OUR_VIEWS = {"": ("composer", "explorer", "says"), "steps": ("composer", "steps")}
+_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']\./([\w.-]+\.js)["']""")
+_IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
+_STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
+
+
+class FirstFrame:
+    """Answers the addresses of our pages with Streamlit's page, frame and hints put in; passes everything else on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        entry = _entry_of(scope)
+        if entry is None:
+            await self.app(scope, receive, send)
+            return
+        embedded = QueryParams(scope.get("query_string", b"")).get("embed") == "true"
+        body, tag = _document(entry.url_path, embedded)
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if Headers(scope=scope).get("if-none-match") == tag:
+            answer = Response(status_code=304, headers=headers)
+        else:
+            answer = Response(body, media_type="text/html", headers=headers)
+        await answer(scope, receive, send)
+
+
+def _entry_of(scope: Scope) -> Entry | None:
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return None
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    path = scope["path"].removeprefix(f"/{base}") if base else scope["path"]
+    return next((entry for entry in MENU if path == f"/{entry.url_path}"), None)
+
+
+@cache
+def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
+    """The page at one address as bytes, and the tag by which a browser knows that it has it already."""
+    entry = next(entry for entry in MENU if entry.url_path == url_path)
+    folder = Path(file_util.get_static_dir())
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    head = [
+        f'<link rel="modulepreload" crossorigin href="./static/js/{name}">'
+        for name in _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
+        if name not in page
+    ]
+    views = (f"{name}.js" for name in _OUR_VIEWS.get(url_path, ()))
+    head += [
+        f'<link rel="modulepreload" crossorigin href="./{ASSETS_URL}js/{name}">'
+        for name in _closure(ASSETS / "js", views)
+    ]
+    page = page.replace("<title>Streamlit</title>", "<title>Sightline</title>")
+    # Modules run in the order of the page: ours says where the server is before Streamlit's looks for it.
+    ours = f'<script type="module" crossorigin src="./{ASSETS_URL}js/first-frame.js"></script>'
+    page = page.replace('<script type="module"', f'{ours}\n    <script type="module"', 1)
+    if not embedded:
+        style = (ASSETS / "css" / "first-frame.css").read_text(encoding="utf-8")
+        head.append(f"<style>{style}</style>")
+        # A style sheet holds back what comes after it. The frame has its own, and need not wait for Streamlit's.
+        sheets = _STYLE_SHEET.findall(page)
+        page = _STYLE_SHEET.sub("", page)
+        page = page.replace('<div id="root">', "\n    ".join([_frame(entry), *sheets, '<div id="root">']))
+    body = page.replace("</head>", "\n    ".join([*head, "</head>"])).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def _frame(entry: Entry) -> str:
+    links = "".join(
+        f'<a href="./{other.url_path}" data-title="{html.escape(other.title)}"'
+        f"{' aria-current=page' if other is entry else ''}>{html.escape(other.title)}</a>"
+        for other in MENU
+    )
+    mark = (ASSETS / "icons" / "wordmark.svg").read_text(encoding="utf-8")
+    box = "<div class='sl-first-box'></div>" if entry.reads_text else ""
+    return (
+        f"<div id='sl-first'><header><span class='sl-first-mark' role='img' aria-label='Sightline'>{mark}</span>"
+        f"<nav aria-label='Pages'>{links}</nav></header>"
+        f"{box}<p role='status'>Opening …</p></div>"
+    )
+
+
+def _streamlit_parts(folder: Path) -> list[str]:
+    return [file.name for part in _STREAMLIT_PARTS for file in sorted(folder.glob(f"{part}.*.js"))]
+
+
+def _closure(folder: Path, names: Iterable[str]) -> list[str]:
+    """The modules of these names and everything that they import from their own folder, each once."""
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name in found or not (folder / name).is_file():
+            continue
+        found[name] = None
+        with (folder / name).open(encoding="utf-8") as module:
+            waiting += _IMPORT.findall(module.read(_IMPORTS_WITHIN))
+    return list(found)

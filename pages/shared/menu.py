@@ -1,0 +1,20 @@
+"""Which pages there are: for Streamlit's navigation, and for the frame that is drawn before Streamlit has started."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page: its script, its name in the navigation, its address, and whether it reads the shared text and model."""
+
+    script: str
+    title: str
+    url_path: str  # "" is the first page
+    reads_text: bool = False
+
+
+MENU = (
+    Entry("pages/explore.py", "Explore", "", reads_text=True),
+    Entry("pages/steps.py", "Step by step", "steps", reads_text=True),
+    Entry("pages/about.py", "What attention shows", "about"),
+)

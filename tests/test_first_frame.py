@@ -1,0 +1,74 @@
+"""The first answer to a browser: Streamlit's page with our frame in it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from streamlit import file_util
+
+from pages.shared.first_frame import FirstFrame
+from pages.shared.menu import MENU
+from pages.shared.routes import ASSETS, ASSETS_URL
+
+
+@pytest.fixture
+def client():
+    inner = Starlette()
+    inner.add_route("/{path:path}", lambda request: PlainTextResponse("from inside"), methods=["GET", "POST"])
+    return TestClient(FirstFrame(inner))
+
+
+@pytest.mark.parametrize("entry", MENU, ids=lambda entry: entry.title)
+def test_every_page_is_answered_with_links_to_all_pages_and_streamlits_own_root(client, entry):
+    page = client.get(f"/{entry.url_path}").text
+    for other in MENU:
+        current = " aria-current=page" if other is entry else ""
+        assert f'<a href="./{other.url_path}" data-title="{other.title}"{current}>{other.title}</a>' in page
+    assert page.count('<div id="root">') == 1
+    assert page.index('id="root"') > page.index("id='sl-first'")
+
+
+def test_our_script_comes_before_streamlits_and_its_style_sheet_after_our_frame(client):
+    page = client.get("/").text
+    modules = re.findall(r'<script type="module"[^>]* src="([^"]+)"', page)
+    assert modules[0] == f"./{ASSETS_URL}js/first-frame.js"
+    assert modules[1].startswith("./static/js/index.")
+    assert page.index("id='sl-first'") < page.index('rel="stylesheet"') < page.index('id="root"')
+
+
+def test_every_module_named_in_advance_exists_and_is_named_once(client):
+    page = client.get("/").text
+    named = re.findall(r'rel="modulepreload"[^>]* href="\./([^"]+)"', page)
+    assert len(named) == len(set(named))
+    ours = [name.removeprefix(f"{ASSETS_URL}js/") for name in named if name.startswith(ASSETS_URL)]
+    assert {"composer.js", "explorer.js", "heatmap.js", "dom.js"} <= set(ours)  # what they import as well
+    assert all((ASSETS / "js" / name).is_file() for name in ours)
+    from_streamlit = [name for name in named if name.startswith("static/js/")]
+    assert any("BidiComponent" in name for name in from_streamlit)
+    assert all((Path(file_util.get_static_dir()) / name).is_file() for name in from_streamlit)
+
+
+def test_an_embedded_picture_has_no_frame(client):
+    page = client.get("/?embed=true").text
+    assert "sl-first'" not in page
+    assert '<div id="root">' in page
+
+
+def test_a_browser_that_has_the_page_is_told_so(client):
+    first = client.get("/")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/steps/deeper", "/_stcore/health", "/static/js/x.js", "/stepsx"])
+def test_other_addresses_are_left_to_streamlit(client, path):
+    assert client.get(path).text == "from inside"
+
+
+def test_only_reading_is_answered(client):
+    assert client.post("/").text == "from inside"
+    assert client.head("/").status_code == 200
