@@ -10,12 +10,14 @@ Source: Kobayashi et al. 2020, "Attention is not only a weight", equations 3 to 
 """
 
 from dataclasses import dataclass
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.projections import Norm, OutputProjection, norm_rule
+from attention_core.projections import Found, Norm, OutputProjection, norm_rule
 from attention_core.readout import Ending, Unsaid, piece_of
 from attention_core.tokens import display, guess_style
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
@@ -29,8 +31,7 @@ def value_norms(layer: AttentionLayer, head: int) -> Float[Tensor, " key"]:
     Raises ValueError where W_O was not observed, or where something stands between the heads and W_O that depends on
     the query (a gate) or on all heads (a norm).
     """
-    layer, o = _with_output_projection(layer)
-    return (layer.v[layer.kv_head(head)].float() @ _slot(o, head)).norm(dim=-1)
+    return _all_value_norms(layer)[head]
 
 
 def contributions(layer: AttentionLayer, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
@@ -48,10 +49,11 @@ def contribution_shares(
 
     A row whose values are all 0 becomes NaN. Raises ValueError as `value_norms`.
     """
-    heads = range(layer.n_heads) if head is None else (head,)
-    norms = torch.stack([value_norms(layer, one) for one in heads])
-    weights = layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]
-    lengths = weights * norms[:, None, :]
+    norms = _all_value_norms(layer)
+    if head is None:
+        lengths = layer.all_weights(rows) * norms[:, None]
+    else:
+        lengths = layer.weights(head, rows)[None] * norms[head]
     return lengths / lengths.sum(dim=-1, keepdim=True)
 
 
@@ -183,6 +185,27 @@ def _moved(
         Moved(id_, display(piece, style="plain" if id_ in special else style), piece, by)
         for id_, piece, by in zip(found.indices.tolist(), pieces, found.values.tolist(), strict=True)
     )
+
+
+_known: "WeakKeyDictionary[Found, Tensor]" = WeakKeyDictionary()
+_known_lock = Lock()
+
+
+def _all_value_norms(layer: AttentionLayer) -> Float[Tensor, "head key"]:
+    """`value_norms` of every head. Kept as long as the trace: a picture in blocks of rows asks again for each."""
+    layer, o = _with_output_projection(layer)
+    assert layer.found is not None
+    with _known_lock:
+        known = _known.get(layer.found)
+    if known is None:
+        with torch.inference_mode():
+            values = layer.v.float()
+            known = torch.stack(
+                [(values[layer.kv_head(head)] @ _slot(o, head)).norm(dim=-1) for head in range(layer.n_heads)]
+            )
+        with _known_lock:
+            _known[layer.found] = known
+    return known
 
 
 def _with_output_projection(layer: AttentionLayer) -> tuple[LayerTrace, OutputProjection]:

@@ -27,7 +27,8 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
     """The heatmap for print."""
     weights, allowed = weights_of(trace, reading, layer, head)
     queries, keys = _rows_and_columns(trace, reading, layer)
-    sums_to_one = head != "max" and not (reading.hides and not reading.renormalise) and not _has_sink(trace, layer)
+    whole = reading.by_norm or not _has_sink(trace, layer)
+    sums_to_one = head != "max" and not (reading.hides and not reading.renormalise) and whole
     first = ROW_SENTENCE if sums_to_one else "row looks at column"
     return heatmap_svg(
         weights,
@@ -37,6 +38,7 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
         title=name_of(trace, layer, head),
         lines=(first, *describe(reading)),
         per_head_scale=per_head_scale,
+        quantity="share of ‖a·v·W_O‖" if reading.by_norm else "weight",
     )
 
 

@@ -96,11 +96,13 @@ def heatmap_svg(
     lines: Sequence[str] = (ROW_SENTENCE,),
     dark: bool = False,
     per_head_scale: bool = False,
+    quantity: str = "weight",
 ) -> str:
     """One head as a picture for print: labels, axis titles, legend, masked cells hatched, NaN crossed out.
 
     Up to `RECT_LIMIT` tokens a side every cell is a shape with its value as a tooltip; beyond, the cells are one
-    embedded image with a pixel per cell, labels are thinned, and lines say so. `lines` are printed under the title.
+    embedded image with a pixel per cell, labels are thinned, and lines say so. `lines` are printed under the title;
+    `quantity` is what the legend calls the numbers.
     """
     theme = _Theme(dark)
     n_query, n_key = len(queries), len(keys)
@@ -170,7 +172,7 @@ def heatmap_svg(
     )
     has_masked = masked is not None and bool(masked.any())
     has_nan = bool((~np.isfinite(values if masked is None else values[~masked])).any())
-    parts += _legend(left, top + height + 26, unique, theme, scale, per_head_scale, has_masked, has_nan)
+    parts += _legend(left, top + height + 26, unique, theme, scale, per_head_scale, has_masked, has_nan, quantity)
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
@@ -249,7 +251,7 @@ def script(view: View, *, model_reference: str | None = None) -> str:
 
     `model_reference` is what `load_model` takes, if it is not `view.model`.
     """
-    reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words)
+    reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
     texts = "".join(f", {name}={value!r}" for name, value in (("pair", view.pair), ("target", view.target)) if value)
     what = f"layer {view.layer}" if isinstance(view.layer, int) else "all layers of one kind"
@@ -465,9 +467,10 @@ def _legend(
     per_head_scale: bool,
     has_masked: bool,
     has_nan: bool,
+    quantity: str = "weight",
 ) -> list[str]:
     width = 160.0
-    says = f"weight, scaled to this head's maximum {scale:.4f}" if per_head_scale else "weight"
+    says = f"{quantity}, scaled to this head's maximum {scale:.4f}" if per_head_scale else quantity
     ends = (("0", "start", 0), (f"{scale / 2:.3g}", "middle", width / 2), (f"{scale:.3g}", "end", width))
     parts = [
         f'<g transform="translate({x:.2f} {y:.2f})" font-size="12" fill="{theme.ink_2}">',

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from attention_core import wire
 from attention_core.atlas import block_max, block_side
+from attention_core.contribution import contribution_shares
 from attention_core.metrics import Link, entropy, reach, strongest
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
@@ -234,11 +235,17 @@ def heads_block(
     start: int,
     head: int | None = None,
 ) -> Block:
-    """Rows of one head or of all heads of a layer, read as asked."""
+    """Rows of one head or of all heads of a layer, read as asked.
+
+    Raises ValueError for a layer without contributions, if those are what is asked for.
+    """
     first = queries[0].pieces[0]
     rows = slice(first, queries[-1].pieces[-1] + 1)
     # The model's tensors may be on a GPU; a picture is made on the processor, a block at a time.
-    weights = (layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]).cpu()
+    if reading.by_norm:
+        weights = contribution_shares(layer, head, rows).cpu()
+    else:
+        weights = (layer.all_weights(rows) if head is None else layer.weights(head, rows)[None]).cpu()
     here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
     allowed = layer.allowed(head, rows)
     allowed = None if allowed is None else allowed.cpu()

@@ -24,6 +24,7 @@ class Reading:
     hide_first: bool = False  # the first token of the input, the usual attention sink
     renormalise: bool = False  # divide each row by the sum of what is left of it
     words: bool = False  # one row and column per word instead of per piece
+    by_norm: bool = False  # ‖a·v·W_O‖ as a share of its row, instead of the weight a (see `contribution`)
 
     @property
     def hides(self) -> bool:
@@ -120,6 +121,8 @@ def hidden_share(
 def describe(reading: Reading) -> tuple[str, ...]:
     """The lines to print on a picture, so that it says how it was made; none for a plain one."""
     lines: list[str] = []
+    if reading.by_norm:
+        lines.append("Norm-based: ‖a·v·W_O‖, what each key really adds, as a share of its row; not the weights.")
     if reading.hides:
         what = {
             (True, False): "Special tokens",

@@ -35,6 +35,7 @@ class View:
     hide_first: bool = False
     renormalise: bool = False
     words: bool = False
+    by_norm: bool = False  # what each key adds, ‖a·v·W_O‖, instead of its weight
     per_head_scale: bool = False
     threshold: float = 0.05  # links below this weight are not drawn
     picture: str = "heatmap"  # what a narrow screen shows
@@ -56,6 +57,7 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "hide_first": "f",
     "renormalise": "n",
     "words": "w",
+    "by_norm": "c",
     "per_head_scale": "x",
     "threshold": "th",
     "picture": "pic",
@@ -70,6 +72,7 @@ _WORDS = {  # how a sentence calls the field
     "hide_first": "“hide first token”",
     "renormalise": "“renormalise rows”",
     "words": "“words, not pieces”",
+    "by_norm": "“norm-based”",
     "per_head_scale": "“scale per head”",
 }
 
@@ -239,6 +242,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "hide_first": _SWITCH,
     "renormalise": _SWITCH,
     "words": _SWITCH,
+    "by_norm": _SWITCH,
     "per_head_scale": _SWITCH,
     "threshold": ("a number from 0 to 1", _share),
     "picture": ("one of heatmap, links, sentence", _picture),

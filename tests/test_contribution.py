@@ -17,7 +17,7 @@ from attention_core.contribution import (
     why_not,
 )
 from attention_core.models import wrap_model
-from attention_core.projections import Norm
+from attention_core.projections import Found, Norm
 from attention_core.readout import Unsaid
 from tests.tiny import FAMILIES, SENTENCE, family, random_model, tokenizer
 
@@ -59,7 +59,7 @@ def test_a_large_weight_on_a_short_value_contributes_little():
     layer = trace_of("bert").layers[0]
     v = layer.v.clone()
     v[:, 0] *= 1e-3
-    short = replace(layer, v=v)
+    short = replace(layer, v=v, found=Found(layer.projections))
     assert (contribution_shares(short)[:, :, 0] < 0.01).all()
     torch.testing.assert_close(short.all_weights(), layer.all_weights())  # weights know nothing of values
 

@@ -307,3 +307,13 @@ def test_what_to_look_for_names_the_model_in_which_it_was_seen(app, speakers, mo
     monkeypatch.setattr(service(), "settings", replace(service().settings, model=speakers["gpt2"]))
     app.run()
     assert all(example["look_for"].startswith("In MiniLM: ") for example in component(app, "composer")["examples"])
+
+
+def test_norm_based_pictures_are_offered_and_travel_in_the_link(app):
+    app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "3", "h": "1", "c": "1"})
+    app.run()
+    data = explorer(app)
+    assert data["options"]["by_norm"]
+    assert data["can"]["by_norm"]
+    assert data["link"].endswith("&c=1")
+    assert service().picture(data["key"]).reading().by_norm

@@ -194,3 +194,24 @@ def test_attention_that_went_to_hidden_keys_alone_is_no_number(causal):
     assert math.isclose(weights[0, 0].item(), 1.0, abs_tol=1e-6)
     header, _ = wire.unpack(head_pack(causal, reading, 0, 0))
     assert header["hidden"][0] > 0
+
+
+def test_norm_based_pictures_show_what_each_key_adds_and_say_so(both_ways):
+    """By hand: weight · ‖v · W_O‖ of every cell, divided by its row's sum."""
+    reading = Reading(by_norm=True)
+    layer = both_ways.layers[0]
+    o = layer.projections.o
+    lengths = (layer.v[1] @ o.matrix()[o.slots[1]]).norm(dim=-1)
+    expected = layer.weights(1) * lengths
+    expected = expected / expected.sum(dim=-1, keepdim=True)
+    _, arrays = wire.unpack(head_pack(both_ways, reading, 0, 1))
+    np.testing.assert_allclose(arrays["weights"], expected, atol=1e-6)
+    assert np.abs(arrays["weights"] - layer.weights(1).numpy()).max() > 0.01  # it is another picture
+    header, arrays = wire.unpack(overview(both_ways, reading))
+    assert header["note"] == [
+        "Norm-based: ‖a·v·W_O‖, what each key really adds, as a share of its row; not the weights."
+    ]
+    whole = wire.decode_u2(arrays["heads"])[0].reshape(-1, *expected.shape)
+    np.testing.assert_allclose(whole[1], expected, atol=8e-6)
+    _, line = wire.unpack(line_pack(both_ways, reading, 0, 1, "query", 3))
+    np.testing.assert_allclose(line["weights"], expected[3], atol=1e-6)

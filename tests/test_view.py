@@ -23,6 +23,7 @@ VIEWS = st.builds(
     hide_special=st.booleans(),
     hide_first=st.booleans(),
     renormalise=st.booleans(),
+    by_norm=st.booleans(),
     words=st.booleans(),
     per_head_scale=st.booleans(),
     threshold=st.floats(0, 1),

@@ -14,7 +14,7 @@ import { codesOf } from "./wire.js";
 /** @typedef {import("./explorer.js").Callbacks} Callbacks */
 /** @typedef {import("./overview.js").Overview} Overview */
 
-const DEFAULTS = { hide_special: false, hide_first: false, renormalise: false, words: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
+const DEFAULTS = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
 
 export class App {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */

@@ -92,7 +92,7 @@ export function createLegend(app) {
     const codes = Uint8Array.from({ length: 180 }, (_, i) => Math.round((i / 179) * 253));
     ctx.drawImage(picture(codes, 1, 180, table), 0, 0, 90, 10);
     say(ends[1], options.per_head_scale ? "max" : "1");
-    say(words, options.per_head_scale ? "each head scaled to its own maximum" : "weight");
+    say(words, options.per_head_scale ? "each head scaled to its own maximum" : app.options.by_norm ? "share of ‖a·v·W_O‖" : "weight");
     const patch = context(swatch, 14, 10);
     hatch(patch, theme, 0, 0, 14, 10, 4);
     /** @type {HTMLElement} */ (element.lastChild).hidden = !app.masks;

@@ -12,6 +12,7 @@ const TOGGLES = /** @type {const} */ ([
   ["hide_first", "hide first token", "Leave out the first token, which often swallows attention"],
   ["renormalise", "renormalise rows", "Make each row sum to 1 again over what is shown"],
   ["words", "words, not pieces", WORDS],
+  ["by_norm", "norm-based: ‖a·v·W_O‖", "What each key really adds: its weight times the length of its value through W_O, as a share of the row (Kobayashi et al. 2020)"],
   ["per_head_scale", "scale per head", "Colours from 0 to the head's own maximum instead of 0 to 1"],
 ]);
 
@@ -89,7 +90,7 @@ export function createToolbar(app) {
     for (const { name, input, label } of boxes) {
       input.checked = Boolean(options[name]);
       const unavailable = app.inline && name !== "per_head_scale";
-      label.hidden = unavailable || (name === "hide_special" && can.hide_special === false) || (name === "words" && can.words === false);
+      label.hidden = unavailable || (name === "hide_special" && can.hide_special === false) || (name === "words" && can.words === false) || (name === "by_norm" && can.by_norm === false);
       input.disabled = name === "renormalise" && !(options.hide_special || options.hide_first);
       mark(label, "data-off", input.disabled);
     }

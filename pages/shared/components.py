@@ -60,6 +60,7 @@ def explorer(
         "options": {name: shown[name] for name in _OPTIONS},
         "can": {
             "hide_special": any(token.special for token in (*trace.source_tokens, *trace.target_tokens)),
+            "by_norm": all(layer.exact for layer in trace.layers),
             "words": _has_words_of_several_pieces(trace),
         },
         "link": link,
@@ -128,6 +129,7 @@ _OPTIONS = (
     "hide_first",
     "renormalise",
     "words",
+    "by_norm",
     "per_head_scale",
     "threshold",
     "picture",

@@ -276,5 +276,6 @@ def script(request: Request) -> Response:
         hide_first=picture.hide_first,
         renormalise=picture.renormalise,
         words=picture.words,
+        by_norm=picture.by_norm,
     )
     return _download(script_of(view), "text/x-python", "sightline-view.py")

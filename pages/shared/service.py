@@ -54,17 +54,18 @@ class Picture:
     hide_first: bool = False
     renormalise: bool = False
     words: bool = False
+    by_norm: bool = False
 
     def reading(self) -> "Reading":
         from attention_core.reading import Reading
 
-        return Reading(self.hide_special, self.hide_first, self.renormalise, self.words)
+        return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)
 
 
 def picture_of(view: View, file: str = "") -> Picture:
     """The picture that a view shows."""
     source = Source("", "", file=file) if file else Source(view.model, view.text, view.pair, view.target)
-    return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words)
+    return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
 
 
 class Gone(LookupError):

@@ -151,6 +151,7 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
 
 def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     """The view with a layer, head and tokens that this trace has, and a sentence for each change."""
+    from attention_core.contribution import why_not
     from attention_core.pictures import groups
     from attention_core.reading import Reading, items
 
@@ -163,6 +164,9 @@ def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     except ValueError as error:
         fitted = replace(fitted, hide_special=False, hide_first=False)
         sentences = (*sentences, str(error))
+    if fitted.by_norm and (reason := next(filter(None, map(why_not, trace.layers)), "")):
+        fitted = replace(fitted, by_norm=False)
+        sentences = (*sentences, f"The weights are shown, not what they move: {reason}.")
     if fitted != view:
         _set(fitted)
     return fitted, sentences

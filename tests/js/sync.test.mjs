@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createSync, echoes, payload } from "../../assets/js/sync.js";
 import { fileName } from "../../assets/js/save.js";
 
-const options = { hide_special: false, hide_first: false, renormalise: false, words: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
+const options = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
 const tokens = [{ i: 1 }, { i: 2 }, { i: 5 }];
 
 function app() {
