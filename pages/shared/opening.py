@@ -18,6 +18,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
     Ends the page's run, with a sentence on it, if there is nothing to show.
     """
     message = st.empty()
+    notes = st.container(key="notes")  # above the page's view, which keeps its place whatever is said here
 
     def say(doing: str) -> None:
         if state.shown():
@@ -37,7 +38,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
             st.stop()
     view, clamped = state.fit(view, trace)
     for sentence in (*clamped, *trace.notes):
-        st.caption(theme.literal(sentence))
+        notes.caption(theme.literal(sentence))
     return view, trace
 
 
