@@ -38,6 +38,9 @@ else:
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
     view = state.open_view()
     state.follow()
+    renew_facts = None
     if not embedded and any(entry.reads_text for entry in MENU if entry.url_path == page.url_path):
-        controls.model_and_text(view)
+        renew_facts = controls.model_and_text(view)
     page.run()
+    if renew_facts:
+        renew_facts()

@@ -1,6 +1,7 @@
 """Controls that every page shares: which model, which text."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,11 +17,14 @@ from pages.shared.routes import ASSETS
 from pages.shared.service import Source, service
 
 
-def model_and_text(view: View) -> None:
-    """The bar on top: text box, model picker with facts, and a place to open a saved trace."""
+def model_and_text(view: View) -> Callable[[], None]:
+    """The bar on top: text box, model picker with facts, and a place to open a saved trace.
+
+    Call what it returns when the page has run: the model's facts are known then, if the page had to load it.
+    """
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="top")
     with right:
-        _model_picker(view)
+        renew_facts = _model_picker(view)
     with left:
         if state.opened_file():
             _file_banner()
@@ -28,6 +32,7 @@ def model_and_text(view: View) -> None:
             _composer(view)
     for problem in state.problems():
         st.warning(theme.literal(problem))
+    return renew_facts
 
 
 def _composer(view: View) -> None:
@@ -73,7 +78,7 @@ def _commit() -> None:
     )
 
 
-def _model_picker(view: View) -> None:
+def _model_picker(view: View) -> Callable[[], None]:
     options = [card.id for group in GROUPS for card in CATALOGUE if card.group == group]
     for other in (service().settings.model, view.model):
         if other not in options:
@@ -96,7 +101,18 @@ def _model_picker(view: View) -> None:
         _facts(view.model)
         _open_trace()
         st.toggle("Large type, for a projector", key="frame_large")
-    st.html(f"<p class='sl-factline'>{theme.escape(_fact_line(view.model))}</p>")
+    place, before = st.empty(), _fact_line(view.model)
+
+    def write(line: str) -> None:
+        place.html(f"<p class='sl-factline'>{theme.escape(line)}</p>")
+
+    def renew() -> None:
+        now = _fact_line(state.open_view().model)
+        if now != before:
+            write(now)
+
+    write(before)
+    return renew
 
 
 def _choose_model() -> None:
