@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.projections import Found, Norm, OutputProjection, norm_rule
+from attention_core.map_numbers import norm_rule
+from attention_core.projections import Found, Norm, OutputProjection
 from attention_core.readout import Ending, Unsaid, piece_of
 from attention_core.tokens import display, guess_style
 from attention_core.trace import AttentionLayer, LayerTrace, Trace

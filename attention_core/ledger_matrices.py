@@ -70,7 +70,7 @@ def matrices_of(trace: "Trace", layer: int, head: int, step: str, which: str = "
                 picture("V", "value", "key", "component", one.v[kv_head].float(), "×"),
                 picture("O", "output", "query", "component", one.output[head].float(), "="),
             )
-        from attention_core.ledger_ends import matrices_of_projection
+        from attention_core.ledger_maps import matrices_of_projection
 
         return matrices_of_projection(one, head, step, which)
 

@@ -48,7 +48,7 @@ def products_of(trace: "Trace", layer: int, head: int, query: int, name: str, ro
                 "key",
                 float(here.attention.output[0, component]),
             )
-        from attention_core.ledger_ends import products_of_projection
+        from attention_core.ledger_maps import products_of_projection
 
         return products_of_projection(here, name, row, component)
 
@@ -57,7 +57,7 @@ def taken_apart(one: AttentionLayer) -> tuple[str, ...]:
     """The tensors whose numbers are sums of products that are known."""
     if not isinstance(one, LayerTrace):
         return ()
-    from attention_core.ledger_ends import projected_names
+    from attention_core.ledger_maps import projected_names
 
     return ("scores", "output", *projected_names(one))
 

@@ -24,16 +24,16 @@ def build(trace: "Trace", layer: int, head: int, query: int, checked: bool) -> L
     if not isinstance(found, LayerTrace):
         return Ledger(trace, layer, head, query, _weights_only(trace, found, layer, head, query, proof))
     here = Here(trace, found, layer, head, query, proof)
-    from attention_core import ledger_ends  # x to q, k, v; the joined heads to the residual stream
+    from attention_core import ledger_inputs, ledger_outputs  # they need the classes of this module
 
     steps = (
-        *ledger_ends.before(here),
+        *ledger_inputs.before(here),
         _scores(here),
         _scale(here),
         _mask(here),
         _softmax(here),
         _weighted_sum(here),
-        *ledger_ends.after(here),
+        *ledger_outputs.after(here),
     )
     failed = {check.name: check for step in steps for check in step.checks if not check.holds}
     faults = tuple(_fault(here, check) for check in failed.values())
@@ -394,7 +394,7 @@ def _sums_to_one(weights: Tensor, sink: Tensor | None) -> Check:
 
 def _fault(here: Here, check: Check) -> Fault | None:
     """Look for the place where a failed check is farthest off: in this query's row, else in all rows."""
-    from attention_core.ledger_ends import fault_of
+    from attention_core.ledger_maps import fault_of
 
     one, name = here.one, check.name
     candidates: list[tuple[Tensor, Tensor, int, str]] = []

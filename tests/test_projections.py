@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from attention_core import capture, load_trace, observing, projections
+from attention_core import capture, load_trace, map_numbers, map_search, observing
 from attention_core.attention_functions import collector
 from attention_core.models import wrap_model
 from attention_core.projections import Found, Norm, Rotary
@@ -321,7 +321,8 @@ def test_an_error_in_the_search_never_stops_a_proof(monkeypatch):
     def fails(*_):
         raise RuntimeError("a shape that nobody foresaw")
 
-    monkeypatch.setattr(projections, "_same", fails)
+    for module in (map_numbers, map_search):
+        monkeypatch.setattr(module, "alike", fails)
     trace = captured_from(tiny.family("bert"))
     assert [check.name for check in trace.proof(0, 0)] == ["mask", "weights", "output"]
     assert len(trace.layers[0].projections.missing) == 4

@@ -1,23 +1,19 @@
-"""The two ends of a ledger: from the layer's input to q, k and v; from the joined heads to what the layer writes."""
+"""The first steps of a ledger: from the layer's input to q, k and v, with what the architecture adds on the way."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from attention_core.ledger import Step
-from attention_core.ledger_matrices import Matrix, picture
-from attention_core.ledger_products import Products
-from attention_core.projections import Norm, OutputProjection, Part, Projection, Projections, Residual, Rotary
-from attention_core.proof import compare
+from attention_core.projections import Norm, Projection, Projections, Rotary
 from attention_core.trace import LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.ledger_steps import Here
 
-_NAMES = ("q", "k", "v")
+NAMES = ("q", "k", "v")
 _SUFFIX = {"q/k norm": "normed", "rotary": "turned"}
 
 
@@ -29,7 +25,7 @@ def found(one: LayerTrace) -> Projections:
 
 def before(here: "Here") -> Iterator[Step]:
     """Input, projections, what the architecture adds to q and k, shared heads."""
-    made = _Made(here)
+    made = Made(here)
     yield made.input()
     yield made.projected()
     yield from made.between()
@@ -37,33 +33,14 @@ def before(here: "Here") -> Iterator[Step]:
         yield _shared(here)
 
 
-def after(here: "Here") -> Iterator[Step]:
-    """All heads joined and W_O."""
-    from attention_core.ledger_steps import unobserved
-
-    maps = found(here.one)
-    if maps.o is None:
-        yield unobserved("joined", "All heads joined", _why(maps, "W_O"))
-        return
-    yield _joined(here, maps.o)
-    if maps.residual is None:
-        why = (
-            "no later part of the model was seen to read the sum (where attention and the feed-forward part are added "
-            "together, there is none)"
-        )
-        yield unobserved("residual", "Residual stream", why)
-    else:
-        yield _residual(here, maps.o, maps.residual)
-
-
-class _Made:
+class Made:
     """How q, k and v of one head and one query came about, stage by stage."""
 
     def __init__(self, here: "Here") -> None:
         self.here = here
         self.maps = found(here.one)
         self.known: dict[str, Projection] = {
-            name: projection for name in _NAMES if (projection := getattr(self.maps, name)) is not None
+            name: projection for name in NAMES if (projection := getattr(self.maps, name)) is not None
         }
 
     def head(self, name: str) -> int:
@@ -93,7 +70,7 @@ class _Made:
 
         here, one = self.here, self.here.one
         if not self.known:
-            return unobserved("x", "Input", _why(self.maps, "q"))
+            return unobserved("x", "Input", why_missing(self.maps, "q"))
         tensors: dict[str, Tensor] = {}
         code = [f"made, query = trace.exact({here.layer}).projections, {here.query}"]
         keys = self.known.get("k") or self.known.get("v")
@@ -130,7 +107,7 @@ class _Made:
         tensors: dict[str, Tensor] = {}
         code = [f"made = trace.exact({here.layer}).projections"]
         formula = []
-        for name in _NAMES:
+        for name in NAMES:
             index = "_j" if name != "q" else ""
             if name not in self.known:
                 tensors[name] = self.captured(name)
@@ -148,7 +125,7 @@ class _Made:
         )
         if steps:
             says += " Queries and keys are not finished yet: the next step changes them."
-        last = next(self.stage_name(name, 0) for name in _NAMES if name in self.known)
+        last = next(self.stage_name(name, 0) for name in NAMES if name in self.known)
         return Step(
             name="qkv",
             title="Query, key, value",
@@ -224,7 +201,7 @@ class _Made:
             ),
             tensors={**tensors, "angle": angle, "pairs_read": reads, "pairs_written": writes},
             makes=("angle", "pairs_read", "pairs_written", *makes),
-            checks=here.checks(*(n for n in _NAMES if n in makes)),
+            checks=here.checks(*(n for n in NAMES if n in makes)),
             code=f"made = trace.exact({here.layer}).projections.{name}\n"
             f"p, turn = made.stages({self.head(name)})[{index}][1][{position}], made.steps[{index}]\n"
             "(a, b), (to_a, to_b) = turn.reads, turn.writes\n"
@@ -254,7 +231,7 @@ class _Made:
             formula=(f"q' = {'(q − mean)' if step.kind == 'layer' else 'q'} / {root} · γ",),
             tensors=tensors,
             makes=tuple(makes),
-            checks=here.checks(*(n for n in _NAMES if n in makes)),
+            checks=here.checks(*(n for n in NAMES if n in makes)),
             code=f"made = trace.exact({here.layer}).projections.{name}\n"
             f"p, norm = made.stages({head})[{index}][1][{row}], made.steps[{index}]\n"
             f"whole = {whole}\n"
@@ -305,258 +282,6 @@ def _shared(here: "Here") -> Step:
     )
 
 
-def _joined(here: "Here", o: OutputProjection) -> Step:
-    one = here.one
-    joined = o.joined(one.output, here.rows)[0]
-    matrix, offsets = o.matrix(), o.offsets()
-    by_head = joined[o.slots][:, None, :]  # [head, 1, d_value]
-    writes = torch.bmm(by_head, _slots_of(matrix, o.slots))[:, 0]  # [head, d_model]
-    written = o.written[here.query].float()
-    size = written.double().dot(written.double()).clamp_min(1e-30)
-    tensors = {
-        "output": here.attention.output[0],
-        "slot": o.slots[here.head].int(),
-        "joined": joined,
-        "head_write": writes[here.head],
-        "head_norms": writes.norm(dim=-1),
-        "head_shares": (writes.double() @ written.double() / size).float(),
-    }
-    if offsets is not None:
-        tensors["bias_share"] = (offsets.double().dot(written.double()) / size).float()
-    tensors["written"] = written
-    says = (
-        "The outputs of all heads are put side by side; this head fills its own slot. W_O maps the whole row back to "
-        "the width of the model, so that each head writes in every component of the residual stream. A head's share is "
-        "the part of the layer's vector that lies in its direction: the shares sum to 1, and one can be negative."
-    )
-    if o.norm is not None:
-        says += " Here the joined outputs are normed first."
-    if o.gate is not None:
-        says += " Here a gate, computed from x, multiplies every joined output first."
-    bias = "" if o.bias is None else " + b_O"
-    code = [
-        f"layer, query = trace.exact({here.layer}), {here.query}",
-        "o = layer.projections.o",
-        "joined = o.joined(layer.output)[query]",
-        f"written = joined @ o.matrix(){'' if o.bias is None else ' + o.offsets()'}",
-    ]
-    return Step(
-        name="joined",
-        title="All heads joined",
-        says=says,
-        symbols=("O", "W_O", "b", "o", "r"),
-        formula=(
-            "O = [o of head 0, o of head 1, …]",
-            f"w = O · W_O{bias} = Σ_h o_h · W_O[slot h]{bias}",
-            "share of head h = (o_h · W_O[slot h]) · w / ‖w‖²",
-        ),
-        tensors=tensors,
-        makes=("slot", "joined", "head_write", "head_norms", "head_shares")
-        + (("bias_share",) if offsets is not None else ())
-        + ("written",),
-        checks=here.checks("W_O"),
-        code="\n".join(code),
-        result="written",
-    )
-
-
-def _residual(here: "Here", o: OutputProjection, residual: Residual) -> Step:
-    written = o.written[here.rows]
-    before, added = residual.pre[here.query].float(), residual.added(written)[0]
-    after = residual.mid(o.written, here.rows)[0]
-    tensors = {
-        "written": written[0].float(),
-        "resid_pre": before,
-        "added": added,
-        "resid_mid": after,
-        "resid_pre_length": before.norm(),
-        "added_length": added.norm(),
-        "resid_mid_length": after.norm(),
-    }
-    says = (
-        "The layer does not replace the token's vector: what attention has written is added to it. The sum is what the "
-        "rest of the model reads; earlier layers' work stays in it."
-    )
-    formula = ["r' = r + w"]
-    if residual.norm is not None:
-        says += " This model norms what it adds first."
-        formula = ["u = norm(w)", "r' = r + u"]
-    if residual.factor != 1.0:
-        says += f" This model adds it times {residual.factor:.6g}."
-        formula[-1] = formula[-1] + f" × {residual.factor:.6g}"
-    if residual.after is not None:
-        tensors["resid_normed"] = _normed(residual.after, after)
-        says += " Here the sum is then normed: the normed vector goes on in its place."
-        formula.append("n = norm(r')")
-    code = [
-        f"made, query = trace.exact({here.layer}).projections, {here.query}",
-        "added = made.residual.added(made.o.written[query : query + 1])[0]",
-        "resid_mid = made.residual.pre[query].float() + added",
-    ]
-    exact = before.double() + added.double()
-    check = compare("residual", after, exact.float(), o.written.dtype)
-    return Step(
-        name="residual",
-        title="Residual stream",
-        says=says,
-        symbols=("r", "w"),
-        formula=tuple(formula),
-        tensors=tensors,
-        makes=tuple(name for name in tensors if name != "written"),
-        checks=here.checks("residual") or (replace(check, reason="added up again in 64 bits"),),
-        code="\n".join(code),
-        result="resid_mid",
-    )
-
-
-def _normed(norm: Norm, vector: Tensor) -> Tensor:
-    centred = vector if norm.kind == "rms" else vector - vector.mean()
-    made = centred / (centred.pow(2).mean() + norm.eps).sqrt()
-    made = made if norm.gain is None else made * norm.gain[0].float()
-    return made if norm.bias is None else made + norm.bias[0].float()
-
-
-def _slots_of(matrix: Tensor, slots: Tensor) -> Tensor:
-    """W_O's rows for each head, [head, d_value, d_model]; a view where the slots lie one after the other."""
-    if torch.equal(slots.flatten(), torch.arange(matrix.shape[0], device=slots.device)):
-        return matrix.reshape(*slots.shape, matrix.shape[1])
-    return matrix[slots]
-
-
-def projected_names(one: LayerTrace) -> tuple[str, ...]:
-    """The tensors that a linear map gave: q, k, v (before what follows them) and what the layer writes."""
-    maps = found(one)
-    known = [(name, getattr(maps, name)) for name in _NAMES if getattr(maps, name) is not None]
-    made = [f"{name}_projected" if projection.steps else name for name, projection in known]
-    return (*made, *(("written", "head_write") if maps.o is not None else ()))
-
-
-def products_of_projection(here: "Here", name: str, row: int, component: int) -> Products:
-    """x·W + b, or joined·W_O + b, for one component.
-
-    Raises ValueError if this number is not such a sum.
-    """
-    maps = found(here.one)
-    if name in ("written", "head_write"):
-        return _products_of_output(here, maps.o, name, component)
-    made = _Made(here)
-    which = name.split("_")[0]
-    if which not in made.known or name != made.stage_name(which, 0):
-        raise ValueError(f"{name} is not a sum of products that was observed")
-    projection = made.known[which]
-    row = here.query if which == "q" else row
-    part, column = _part_of(projection, made.head(which), component)
-    if not 0 <= row < part.x.shape[0]:
-        raise ValueError(f"{name} has no row {row}")
-    weight = part.matrix(column[None])[:, 0]
-    bias = part.offsets(column[None])
-    rows = slice(row, row + 1)
-    total = projection.stages(made.head(which), rows)[0][1][0, component]
-    letter = which.upper()
-    return Products(
-        part.x[row].float(),
-        weight,
-        f"x_{row}",
-        f"W_{letter},{component}",
-        "channel",
-        float(total),
-        None if bias is None else float(bias[0]),
-        projection.factor,
-    )
-
-
-def _products_of_output(here: "Here", o: OutputProjection | None, name: str, component: int) -> Products:
-    if o is None:
-        raise ValueError(f"{name} was not observed")
-    matrix, offsets = o.matrix(), o.offsets()
-    if not 0 <= component < matrix.shape[1]:
-        raise ValueError(f"{name} has no component {component}")
-    joined = o.joined(here.one.output, here.rows)[0]
-    if name == "head_write":
-        slot = o.slots[here.head]
-        left, right = joined[slot], matrix[slot, component]
-        return Products(left, right, "o", f"W_O,{component}", "component", float(left @ right))
-    bias = None if offsets is None else float(offsets[component])
-    total = float(o.written[here.query, component])
-    return Products(joined, matrix[:, component], "O", f"W_O,{component}", "channel", total, bias)
-
-
-def _part_of(projection: Projection, head: int, component: int) -> tuple[Part, Tensor]:
-    """Which map makes a component of a head, and which of its outputs it is."""
-    left = component
-    for part in projection.parts:
-        width = part.columns.shape[1]
-        if 0 <= left < width:
-            return part, part.columns[head, left]
-        left -= width
-    raise ValueError(f"{projection.name} has no component {component}")
-
-
-def matrices_of_projection(one: LayerTrace, head: int, step: str, which: str) -> tuple[Matrix, ...]:
-    """The matrices of the input, the projections, what follows them, or W_O.
-
-    Raises ValueError if the step has no picture for all tokens.
-    """
-    maps = found(one)
-    if step == "joined" and maps.o is not None:
-        return (
-            picture("O", "output", "query", "channel", maps.o.joined(one.output)),
-            picture("W_O", "map", "channel", "channel", maps.o.matrix(), "×"),
-            picture("written", "output", "query", "channel", maps.o.written.float(), "="),
-        )
-    if step == "residual" and maps.o is not None and maps.residual is not None:
-        added = maps.residual.added(maps.o.written)
-        return (
-            picture("R", "map", "query", "channel", maps.residual.pre.float()),
-            picture("U", "output", "query", "channel", added, "+"),
-            picture("R'", "map", "query", "channel", maps.residual.mid(maps.o.written), "="),
-        )
-    which = which or "q"
-    projection = getattr(maps, which, None) if which in _NAMES else None
-    if projection is None:
-        raise ValueError(f"there is no picture of {step} for all tokens")
-    role, side = {"q": ("query", "query"), "k": ("key", "key"), "v": ("value", "key")}[which]
-    own = head if which == "q" else one.kv_head(head)
-    letter = which.upper()
-    if step == "x":
-        return (picture("X", "map", side, "channel", projection.x.float()),)
-    stages = projection.stages(own)
-    if step == "qkv":
-        return (
-            picture("X", "map", side, "channel", projection.x.float()),
-            picture(f"W_{letter}", "map", "channel", "component", projection.weight(own), "×"),
-            picture(
-                letter,
-                role,
-                side,
-                "component",
-                stages[0][1],
-                "= (+ b)" if projection.parts[0].bias is not None else "=",
-            ),
-        )
-    kind = {"rotary": "rotary", "norm": "q/k norm"}.get(step)
-    for index, one_step in enumerate(projection.steps):
-        if one_step.name == kind:
-            return (
-                picture(letter, role, side, "component", stages[index][1]),
-                picture(f"{letter}'", role, side, "component", stages[index + 1][1], "→"),
-            )
-    raise ValueError(f"there is no picture of {step} for all tokens")
-
-
-def fault_of(here: "Here", name: str) -> tuple[Tensor, Tensor, int, str] | None:
-    """Ours and the model's numbers of a failed check on q, k, v or W_O, the first row, and what a row is."""
-    maps = found(here.one)
-    if name == "W_O" and maps.o is not None:
-        return maps.o.of(here.one.output), maps.o.written.float(), 0, "query"
-    projection = getattr(maps, name, None) if name in _NAMES else None
-    if projection is None:
-        return None
-    made = _Made(here)
-    captured = getattr(here.one, name)[made.head(name)].float()
-    return projection.of(made.head(name)), captured, 0, "query" if name == "q" else "key"
-
-
 def _equation(name: str, index: str, projection: Projection) -> str:
     letter, x = name.upper(), "x" if name == "q" else "x_j"
     prime = "" if not projection.steps else "'"
@@ -575,7 +300,7 @@ def _suffix(step: str) -> str:
     return _SUFFIX.get(step, "changed")
 
 
-def _why(maps: Projections, name: str) -> str:
+def why_missing(maps: Projections, name: str) -> str:
     reason = next((reason for reason in maps.missing if reason.startswith(f"{name}:")), None)
     if reason is not None:
         return reason.split(": ", 1)[1]

@@ -1,0 +1,153 @@
+"""The last steps of a ledger: from the joined heads through W_O to the residual stream."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attention_core.ledger import Step
+from attention_core.ledger_inputs import found, why_missing
+from attention_core.projections import Norm, OutputProjection, Residual
+from attention_core.proof import compare
+
+if TYPE_CHECKING:
+    from attention_core.ledger_steps import Here
+
+
+def after(here: "Here") -> Iterator[Step]:
+    """All heads joined and W_O."""
+    from attention_core.ledger_steps import unobserved
+
+    maps = found(here.one)
+    if maps.o is None:
+        yield unobserved("joined", "All heads joined", why_missing(maps, "W_O"))
+        return
+    yield _joined(here, maps.o)
+    if maps.residual is None:
+        why = (
+            "no later part of the model was seen to read the sum (where attention and the feed-forward part are added "
+            "together, there is none)"
+        )
+        yield unobserved("residual", "Residual stream", why)
+    else:
+        yield _residual(here, maps.o, maps.residual)
+
+
+def _joined(here: "Here", o: OutputProjection) -> Step:
+    one = here.one
+    joined = o.joined(one.output, here.rows)[0]
+    matrix, offsets = o.matrix(), o.offsets()
+    by_head = joined[o.slots][:, None, :]  # [head, 1, d_value]
+    writes = torch.bmm(by_head, _slots_of(matrix, o.slots))[:, 0]  # [head, d_model]
+    written = o.written[here.query].float()
+    size = written.double().dot(written.double()).clamp_min(1e-30)
+    tensors = {
+        "output": here.attention.output[0],
+        "slot": o.slots[here.head].int(),
+        "joined": joined,
+        "head_write": writes[here.head],
+        "head_norms": writes.norm(dim=-1),
+        "head_shares": (writes.double() @ written.double() / size).float(),
+    }
+    if offsets is not None:
+        tensors["bias_share"] = (offsets.double().dot(written.double()) / size).float()
+    tensors["written"] = written
+    says = (
+        "The outputs of all heads are put side by side; this head fills its own slot. W_O maps the whole row back to "
+        "the width of the model, so that each head writes in every component of the residual stream. A head's share is "
+        "the part of the layer's vector that lies in its direction: the shares sum to 1, and one can be negative."
+    )
+    if o.norm is not None:
+        says += " Here the joined outputs are normed first."
+    if o.gate is not None:
+        says += " Here a gate, computed from x, multiplies every joined output first."
+    bias = "" if o.bias is None else " + b_O"
+    code = [
+        f"layer, query = trace.exact({here.layer}), {here.query}",
+        "o = layer.projections.o",
+        "joined = o.joined(layer.output)[query]",
+        f"written = joined @ o.matrix(){'' if o.bias is None else ' + o.offsets()'}",
+    ]
+    return Step(
+        name="joined",
+        title="All heads joined",
+        says=says,
+        symbols=("O", "W_O", "b", "o", "r"),
+        formula=(
+            "O = [o of head 0, o of head 1, …]",
+            f"w = O · W_O{bias} = Σ_h o_h · W_O[slot h]{bias}",
+            "share of head h = (o_h · W_O[slot h]) · w / ‖w‖²",
+        ),
+        tensors=tensors,
+        makes=("slot", "joined", "head_write", "head_norms", "head_shares")
+        + (("bias_share",) if offsets is not None else ())
+        + ("written",),
+        checks=here.checks("W_O"),
+        code="\n".join(code),
+        result="written",
+    )
+
+
+def _residual(here: "Here", o: OutputProjection, residual: Residual) -> Step:
+    written = o.written[here.rows]
+    before, added = residual.pre[here.query].float(), residual.added(written)[0]
+    after = residual.mid(o.written, here.rows)[0]
+    tensors = {
+        "written": written[0].float(),
+        "resid_pre": before,
+        "added": added,
+        "resid_mid": after,
+        "resid_pre_length": before.norm(),
+        "added_length": added.norm(),
+        "resid_mid_length": after.norm(),
+    }
+    says = (
+        "The layer does not replace the token's vector: what attention has written is added to it. The sum is what the "
+        "rest of the model reads; earlier layers' work stays in it."
+    )
+    formula = ["r' = r + w"]
+    if residual.norm is not None:
+        says += " This model norms what it adds first."
+        formula = ["u = norm(w)", "r' = r + u"]
+    if residual.factor != 1.0:
+        says += f" This model adds it times {residual.factor:.6g}."
+        formula[-1] = formula[-1] + f" × {residual.factor:.6g}"
+    if residual.after is not None:
+        tensors["resid_normed"] = _normed(residual.after, after)
+        says += " Here the sum is then normed: the normed vector goes on in its place."
+        formula.append("n = norm(r')")
+    code = [
+        f"made, query = trace.exact({here.layer}).projections, {here.query}",
+        "added = made.residual.added(made.o.written[query : query + 1])[0]",
+        "resid_mid = made.residual.pre[query].float() + added",
+    ]
+    exact = before.double() + added.double()
+    check = compare("residual", after, exact.float(), o.written.dtype)
+    return Step(
+        name="residual",
+        title="Residual stream",
+        says=says,
+        symbols=("r", "w"),
+        formula=tuple(formula),
+        tensors=tensors,
+        makes=tuple(name for name in tensors if name != "written"),
+        checks=here.checks("residual") or (replace(check, reason="added up again in 64 bits"),),
+        code="\n".join(code),
+        result="resid_mid",
+    )
+
+
+def _normed(norm: Norm, vector: Tensor) -> Tensor:
+    centred = vector if norm.kind == "rms" else vector - vector.mean()
+    made = centred / (centred.pow(2).mean() + norm.eps).sqrt()
+    made = made if norm.gain is None else made * norm.gain[0].float()
+    return made if norm.bias is None else made + norm.bias[0].float()
+
+
+def _slots_of(matrix: Tensor, slots: Tensor) -> Tensor:
+    """W_O's rows for each head, [head, d_value, d_model]; a view where the slots lie one after the other."""
+    if torch.equal(slots.flatten(), torch.arange(matrix.shape[0], device=slots.device)):
+        return matrix.reshape(*slots.shape, matrix.shape[1])
+    return matrix[slots]
