@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -43,6 +44,11 @@ def _version() -> str:
 ASSETS_URL = f"assets/{_version()}/"
 
 
+def asset_files() -> dict[str, Path]:
+    """Our own files, by the address that changes with their content."""
+    return {f"/{ASSETS_URL}{folder}/{file.name}": file for folder in SERVED for file in (ASSETS / folder).glob("*.*")}
+
+
 class _Cached(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         response = await super().get_response(path, scope)
@@ -56,6 +62,7 @@ def routes() -> list[BaseRoute]:
     data = "/sightline/data/{key}"
     return [
         *assets,
+        Route("/sightline/health", health),
         Route("/sightline/count", count, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),

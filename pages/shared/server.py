@@ -9,7 +9,9 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared.routes import asset_files
 from pages.shared.service import service
+from pages.shared.static_files import HashedFiles, streamlit_files
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
 # model itself, as soon as it has its frame.
@@ -54,4 +56,4 @@ class SafeHeaders:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SafeHeaders)]
+    return [Middleware(SafeHeaders), Middleware(HashedFiles, files={**streamlit_files(), **asset_files()})]

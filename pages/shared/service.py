@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attention_core.view import View
 from pages.shared.bounded import BoundedCache
@@ -98,6 +98,24 @@ class Service:
     def waiting(self) -> int:
         """Loads and forward passes that are running or waiting for their turn."""
         return self._waiting
+
+    def condition(self) -> dict[str, Any]:
+        """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
+        ready = self._started is not None and self._started.done()
+        caches = {
+            "traces": self._traces,
+            "pictures": self._packs,
+            "models": self._models,
+            "readouts": self._readouts,
+            "keys": self._keys,
+        }
+        return {
+            "ready": ready,
+            "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
+            "waiting": self.waiting,
+            "models": len(self._models),
+            "cache_bytes": {name: cache.nbytes for name, cache in caches.items()},
+        }
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
         """Import torch, load the first model and run it once, in the worker; later calls return the same future.
