@@ -1,4 +1,4 @@
-# make app · make test · make check · make bench · make screenshots · make matrix · make reference MODELS="folder …" · make clean
+# make app · make test · make check · make bench · make load N=100 · make screenshots · make matrix · make reference MODELS="folder …" · make clean
 # A second run installs nothing: stamps in .venv remember which requirements are in it.
 
 PYTHON ?= python3
@@ -6,12 +6,15 @@ HOST ?= localhost
 PORT ?= 8501
 MODEL ?=
 ARGS ?=
+N ?= 100
+PROXY ?=
+FLOOR ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: app test check bench screenshots matrix reference clean format lint types unit js browser tools
+.PHONY: app test check bench load screenshots matrix reference clean format lint types unit js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -41,6 +44,10 @@ browser: .venv/.dev tools
 
 bench: .venv/.dev tools
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+# N visitors at once; PROXY=1: nginx before two processes; FLOOR=1: the same crowd at an empty Streamlit page.
+load: .venv/.dev tools
+	$(BIN)/python -m tests.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) $(ARGS)
 
 screenshots: .venv/.dev tools
 	$(BIN)/python -m tests.screenshots $(ARGS)

@@ -7,10 +7,18 @@ import streamlit as st
 from streamlit import runtime
 
 if not runtime.exists():
+    from pages.shared import mishaps
     from pages.shared.routes import routes
     from pages.shared.server import lifespan, middleware
 
-    app = st.App(__file__, routes=routes(), lifespan=lifespan, middleware=middleware())
+    mishaps.keep_streamlit_quiet()
+    app = st.App(
+        __file__,
+        routes=routes(),
+        lifespan=lifespan,
+        middleware=middleware(),
+        on_script_error=mishaps.on_script_error,
+    )
 else:
     from pages.shared.menu import MENU
     from pages.shared.routes import ASSETS

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attention_core.attention_functions import collector, eager_function
 from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.masks import Band
+from attention_core.memory import said_as
 from attention_core.models import LoadedModel
 from attention_core.observing import Seen, Watcher, install, watcher
 from attention_core.passed_masks import PassedMask, read_mask
@@ -47,6 +48,7 @@ class CaptureError(ValueError):
     """A text could not be captured; the text of the error is a plain sentence."""
 
 
+@said_as(CaptureError)
 def capture(model: LoadedModel, text: str, pair: str | None = None, target: str | None = None) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
@@ -55,8 +57,9 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
     token alone if None). A text over the model's limit is cut, and `notes` says where.
 
-    Raises CaptureError if the text makes no tokens, and ValueError naming a keyword of the model's attention that would
-    change the result and that we do not know: a picture drawn without it would be wrong.
+    Raises CaptureError if the text makes no tokens or needs more memory than there is, and ValueError naming a keyword
+    of the model's attention that would change the result and that we do not know: a picture drawn without it would be
+    wrong.
     """
     text, notes = clean_text(text)
     if pair is not None:
@@ -262,8 +265,14 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor],
     accepted = inspect.signature(model.model.forward).parameters
     if "use_cache" in accepted or "kwargs" in accepted:
         options["use_cache"] = False
-    with torch.inference_mode():
-        found = model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+    try:
+        with torch.inference_mode():
+            found = model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+    except IndexError:  # of an embedding: a tokenizer with more tokens than the model has vectors
+        raise CaptureError(
+            f"{model.facts.architecture} has no vector for one of this text's tokens or places: "
+            "the model and its tokenizer do not belong together."
+        ) from None
     hidden = getattr(found, "last_hidden_state", None)
     if isinstance(hidden, Tensor):
         ended.append(hidden[0])

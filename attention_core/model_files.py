@@ -5,16 +5,17 @@ and shape of every tensor; both may lie, end early or ask for code. Everything h
 single tensor is allocated, and whatever is wrong ends in a `ModelError`: a plain sentence.
 """
 
-import json
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from attention_core.folder_limits import LimitError, check_files, check_numbers, check_tokenizer_settings
+from attention_core.strict_json import strict_json
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 ONE_FILE = "model.safetensors"
@@ -28,9 +29,8 @@ _BITS = {  # of the dtypes that a safetensors header names
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     "F4": 4,
 }
-_MAX_HEADER = 100_000_000  # bytes; the format's own limit
-_COUNTS = re.compile("(layer|head|expert)s?$")  # num_hidden_layers, n_head, num_local_experts …
-_MANY = 4_096  # layers, heads or experts that a config may state without a tensor for each
+_MAX_HEADER = 25_000_000  # bytes: a quarter of a million tensors; the format itself allows four times as much
+_MAX_AXES, _MAX_SIDE = 8, 2**48  # of one tensor
 
 
 class ModelError(ValueError):
@@ -59,15 +59,27 @@ class Contents:
 def read_folder(folder: Path) -> Contents:
     """Check a model's folder and say what is in it.
 
-    Raises ModelError with a plain sentence: no config, unknown architecture, own code, pickles only, damaged weights.
+    Raises ModelError with a plain sentence: no config, unknown architecture, own code, pickles only, damaged weights,
+    files that are none of the folder's, numbers out of proportion.
     """
-    config = _config(folder)
+    try:
+        check_files(folder)
+        config = _config(folder)
+        contents = _contents(folder, config)
+        sides = [side for shape in contents.shapes.values() for side in shape]
+        check_numbers(config, len(contents.shapes), max(sides, default=0))
+        check_tokenizer_settings(folder)
+    except LimitError as error:
+        raise ModelError(f"{folder.name} {error}") from None
+    return contents
+
+
+def _contents(folder: Path, config: dict[str, Any]) -> Contents:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
     for file in _weight_files(folder):
         for name, dtype, shape in _tensors(file):
             shapes[name], dtypes[name] = shape, dtype
-    _check_counts(folder.name, config, len(shapes))
     return Contents(config, shapes, dtypes)
 
 
@@ -115,8 +127,8 @@ def _config(folder: Path) -> dict[str, Any]:
             f"{folder.name} has no config.json, so it is not a model's folder. Pick the folder that holds it."
         )
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        config = strict_json(file.read_bytes())
+    except ValueError:
         raise ModelError(f"{folder.name}/config.json cannot be read as JSON. Download the model again.") from None
     return check_config(folder.name, config)
 
@@ -127,9 +139,9 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / ONE_FILE]
     if (folder / INDEX).is_file():
         try:
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            index = strict_json((folder / INDEX).read_bytes())
             names = sorted(set(index["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise ModelError(f"{folder.name}/{INDEX} cannot be read. Download the model again.") from None
         for name in names:
             # A name is a file of this folder and nothing else.
@@ -166,15 +178,21 @@ def _tensors(file: Path) -> list[tuple[str, str, tuple[int, ...]]]:
     with file.open("rb") as stream:
         start = stream.read(8)
         size = int.from_bytes(start, "little")
-        if len(start) < 8 or not 2 <= size <= min(_MAX_HEADER, n_bytes - 8):
+        if len(start) < 8 or not 2 <= size <= n_bytes - 8:
             raise damaged("ends before its header does")
+        if size > _MAX_HEADER:
+            raise damaged(f"has a header of {size / 1e6:,.0f} MB; at most {_MAX_HEADER / 1e6:,.0f} MB are read")
         raw = stream.read(size)
     try:
-        header = json.loads(raw)
+        header = strict_json(raw)
         entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
         described = [(name, entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"]) for name, entry in entries]
-        whole = all(type(n) is int and n >= 0 for _, _, shape, *ends in described for n in (*shape, *ends))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Sides that are no numbers, or so many of them that to multiply them would take hours.
+        short = all(len(shape) <= _MAX_AXES for _, _, shape, *_ in described)
+        whole = short and all(
+            type(n) is int and 0 <= n < _MAX_SIDE for _, _, shape, *ends in described for n in (*shape, *ends)
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise damaged("has a header that cannot be read") from None
     if not described or not whole:
         raise damaged("has a header that cannot be read")
@@ -192,15 +210,3 @@ def _tensors(file: Path) -> list[tuple[str, str, tuple[int, ...]]]:
         missing = 8 + size + position - n_bytes
         raise damaged(f"lacks its last {missing:,} bytes" if missing > 0 else "is longer than its header says")
     return [(name, dtype, shape) for name, dtype, shape, _, _ in described]
-
-
-def _check_counts(name: str, config: Mapping[str, Any], n_tensors: int) -> None:
-    """A config that states a million layers would be built one module at a time: compare with what is stored."""
-    nested = [value for value in config.values() if isinstance(value, dict)]
-    for part in (config, *nested):
-        for key, value in part.items():
-            if _COUNTS.search(key) and type(value) is int and value > max(_MANY, n_tensors):
-                raise ModelError(
-                    f"The config.json of {name} states {key} = {value:,}; its weights have {n_tensors:,} tensors. "
-                    "They do not belong together: download the model again."
-                )

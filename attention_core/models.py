@@ -7,6 +7,7 @@ Two steps: `locate` finds or fetches the files (which may take long and needs no
 them (which needs the processor and memory). `load_model` does both.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -26,6 +27,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 
 __all__ = [
@@ -51,6 +53,7 @@ _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2
 # More numbers than are stored: a head or a pooler that the checkpoint lacks and transformers would make up. Much more
 # would fill the memory with noise before anybody could say that the config lies.
 _MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
+_NO_FOLDERS = "This server does not open folders. Choose a model from the list or type a hub id."
 _SHARE_OF_MEMORY = 0.8  # of what is free may be filled with weights: texts need room too
 
 
@@ -251,7 +254,18 @@ def build(
 
     Raises ModelError with a plain sentence.
     """
-    where = where or Placement()
+    problem = ""
+    try:
+        return _built(located, where or Placement(), progress)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a stranger's files make transformers stumble over
+        problem = _explain(error, located)
+    # Raised here and not above: an error keeps what led to it, and so half a model, in memory.
+    raise ModelError(problem)
+
+
+def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
     contents = read_folder(located.folder)
     counts: dict[str, int] = {}
     for tensor, shape in contents.shapes.items():
@@ -262,19 +276,7 @@ def build(
         progress("Checking the weights' checksum …")
         _check_sha256(located.folder / "model.safetensors", card.sha256)
     progress(f"Loading {located.shown} …")
-    made, problem = None, ""
-    try:
-        made = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
-    except ModelError:
-        raise
-    except MemoryError:
-        problem = f"{located.shown} does not fit in this machine's memory. Choose a smaller model."
-    except Exception as error:  # whatever a stranger's config makes transformers stumble over
-        problem = _explain(error, located)
-    if made is None:
-        # Raised here and not above: an error keeps what led to it, and so half a model, in memory.
-        raise ModelError(problem)
-    model, head, tokenizer = made
+    model, head, tokenizer = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
     target = located.folder / "target_tokenizer"
     return LoadedModel(
         _facts(located.name, card, model, head, tokenizer),
@@ -312,14 +314,16 @@ def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path |
     if card is not None:
         return None
     looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
-    folder = Path(name).expanduser()
+    if looks_like_path and not allow_folders:  # before the disk is asked: an answer would say what is there
+        raise ModelError(_NO_FOLDERS)
     try:
-        is_folder = folder.is_dir()
+        folder = Path(name).expanduser()
+        is_folder = allow_folders and folder.is_dir()
+    except RuntimeError:  # ~somebody who is not known here
+        raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.") from None
     except (OSError, ValueError):  # a name no file system accepts: too long, or with a NUL in it
         raise ModelError("That is not a model's name: a hub id looks like owner/name.") from None
     if is_folder or looks_like_path:
-        if not allow_folders:
-            raise ModelError("This server does not open folders. Choose a model from the list or type a hub id.")
         if not is_folder:
             raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.")
         return folder
@@ -348,6 +352,8 @@ def _from_pretrained(
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(_no_tokenizer(located))
+    if not isinstance(tokenizer.model_max_length, int | float):  # whatever its file says
+        tokenizer.model_max_length = 10 * UNBOUNDED
     speaking = loader_of(config)
     loaders = [speaking[0], AutoModel] if speaking else [AutoModel]
     for loader in loaders:
@@ -428,7 +434,15 @@ def _check_sizes(shown: str, loader: Any, config: Any, contents: Contents) -> No
 
 def _explain(error: Exception, located: Located) -> str:
     """A sentence for what transformers reports in several paragraphs of text."""
-    text, shown = str(error), located.shown
+    text, shown = str(error).replace(str(located.folder), located.shown), located.shown
+    if is_out_of_memory(error):
+        return f"{shown} does not fit in this machine's memory. Choose a smaller model."
+    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        return f"The files of {shown} could not be read to the end: are they still there? Check, and open it again."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{shown} found no room on this machine's disk. Make room, or choose a smaller model."
+    if isinstance(error, RecursionError):
+        return f"The files of {shown} are nested too deep to be read. Download them again."
     if isinstance(error, SafetensorError):
         return f"The weights of {shown} are damaged ({error}). Download them again."
     if "size mismatch" in text or "ignore_mismatched_sizes" in text:
@@ -451,7 +465,7 @@ def _pooling(folder: Path) -> Pooling | None:
     try:
         stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
         ways = {name for name, used in stated.items() if name.startswith("pooling_mode_") and used is True}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return None
     known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first token"}
     return known.get(next(iter(ways))) if len(ways) == 1 else None
@@ -497,9 +511,10 @@ def _first(config: Any, *names: str) -> int:
 
 def _context_length(config: Any, tokenizer: Any) -> int | None:
     """Tokens the model can read: the smaller of what its positions and its tokenizer allow."""
+    stated = getattr(tokenizer, "model_max_length", 0)
     limits = [
         _first(config, "max_position_embeddings", "n_positions", "max_sequence_length"),
-        getattr(tokenizer, "model_max_length", 0),
+        int(stated) if isinstance(stated, int | float) and math.isfinite(stated) else 0,
     ]
     real = [limit for limit in limits if 0 < limit < UNBOUNDED]
     return min(real) if real else None

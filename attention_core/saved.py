@@ -1,11 +1,13 @@
 """A trace as a file that opens without the model: safetensors, with all that is not a tensor as JSON in its header.
 
 A file is untrusted input: it holds no code, its sizes are checked against its header before anything is allocated
-(safetensors does that), and every field is checked before it is used.
+(safetensors does that), and every field is checked before it is used. A small file must not stand for a large amount of
+work either: what its layers make the pages compute is bounded by its own size.
 """
 
 import json
 import math
+import unicodedata
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -17,15 +19,25 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from attention_core.masks import Band
+from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.models import ModelFacts
 from attention_core.projections import Found
 from attention_core.saved_projections import pack_projections, unpack_projections
+from attention_core.strict_json import strict_json
 from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly
 
 FORMAT = "sightline-trace"
 VERSION = 1
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+_MAX_HEADER = 16_000_000  # bytes; a text of 32,000 tokens needs half
+_MAX_LAYERS, _MAX_HEADS = 1_024, 1_024  # heads: of one layer
+_MAX_COUNT = 2**53  # of anything that is counted: what JavaScript still tells apart
+_MAX_PLACE = 2**31  # of tokens, characters, masks
+# Cells of all attention matrices: a layer may name the tensors of another one, and heads of width 1 make large matrices
+# of little data. Real traces have fewer than 32 for each byte (4,096 tokens, d_head 32, 16 bits: 16), tiny ones a few.
+_CELLS_PER_BYTE, _FREE_CELLS = 32, 500_000_000
 
 
 class TraceFileError(ValueError):
@@ -87,14 +99,18 @@ def load_trace(file: str | Path | bytes) -> Trace:
     data = file if isinstance(file, bytes) else Path(file).read_bytes()
     try:
         header, tensors = _header(data), load_tensors(data)
-        return _trace(header, tensors)
+        trace = _trace(header, tensors)
+        _require(_cells(trace) <= max(_FREE_CELLS, _CELLS_PER_BYTE * len(data)))
+        return trace
     except SafetensorError:
         raise TraceFileError(
             "The file is damaged: it ends early or is not safetensors. Save the trace again."
         ) from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
         if isinstance(error, TraceFileError):
             raise
+        if is_out_of_memory(error):
+            raise TraceFileError(OUT_OF_MEMORY) from None
         raise TraceFileError(
             "The file is not a trace that Sightline saved, or it was changed. Save the trace again."
         ) from None
@@ -104,10 +120,15 @@ def _header(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise TraceFileError("The file is damaged: it ends early or is not safetensors. Save the trace again.")
-    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    if size > _MAX_HEADER:
+        raise TraceFileError(
+            f"The file has a header of {size / 1e6:,.0f} MB; at most {_MAX_HEADER / 1e6:,.0f} MB are read. "
+            "Save the trace of a shorter text."
+        )
+    metadata = strict_json(data[8 : 8 + size]).get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         raise TraceFileError("The file holds no Sightline trace. Choose a file that was saved with Save → Trace.")
-    header = json.loads(metadata[FORMAT])
+    header = strict_json(metadata[FORMAT])
     if header["version"] != VERSION:
         raise TraceFileError(
             f"The trace has version {header['version']!r}; this Sightline reads version {VERSION}. Save it again."
@@ -118,6 +139,7 @@ def _header(data: bytes) -> dict[str, Any]:
 def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     source = tuple(_token(token) for token in header["source_tokens"])
     target = tuple(_token(token) for token in header["target_tokens"])
+    _require(0 < len(header["layers"]) <= _MAX_LAYERS)
     layers = tuple(_layer(layer, tensors) for layer in header["layers"])
     trace = Trace(
         facts=ModelFacts(**_typed(header["facts"], ModelFacts)),
@@ -130,8 +152,8 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         notes=tuple(_text(note) for note in header["notes"]),
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
     )
-    if not source or not layers:
-        raise ValueError("a trace needs at least one token and one layer")
+    if not source:
+        raise ValueError("a trace needs at least one token")
     for i, layer in enumerate(layers):
         if (layer.n_query, layer.n_key) != (len(trace.query_tokens(i)), len(trace.key_tokens(i))):
             raise ValueError(f"layer {i}: the tensors do not fit the tokens")
@@ -141,14 +163,16 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
 def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLayer:
     own = {name: tensors[stored] for name, stored in fields_["tensors"].items()}
     kind, index = fields_["kind"], fields_["index"]
-    _require(kind in get_args(Kind) and type(index) is int and index >= 0)
+    _require(kind in get_args(Kind) and _is_count(index, _MAX_LAYERS))
     if "given" in own:
         given = own["given"]
         _require(given.dim() == 3 and given.dtype in _DTYPES and 0 not in given.shape)
+        _require(given.shape[0] <= _MAX_HEADS)
         return WeightsOnly(kind=kind, index=index, given=given)
     q, k, v, output = own["q"], own["k"], own["v"], own["output"]
     _require(all(t.dim() == 3 and t.dtype in _DTYPES and 0 not in t.shape for t in (q, k, v, output)))
     _require(q.shape[2] == k.shape[2] and k.shape[:2] == v.shape[:2] and q.shape[0] % k.shape[0] == 0)
+    _require(q.shape[0] <= _MAX_HEADS)
     _require(output.shape == (q.shape[0], q.shape[1], v.shape[2]))
     cells = (q.shape[1], k.shape[1])
     bias, sink_logit = own.get("bias"), own.get("sink_logit")
@@ -157,13 +181,15 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
     mask: Mask
     if fields_["band"] is not None:
         back, ahead = fields_["band"]
-        _require(all(side is None or type(side) is int for side in (back, ahead)))
-        _require((back is None or -cells[0] < back) and (ahead is None or -cells[0] < ahead))
+        _require(all(side is None or (type(side) is int and abs(side) < _MAX_PLACE) for side in (back, ahead)))
         mask = Band(back, ahead)
+        # The first and the last query read some key, and so those between them do.
+        _require(all(_first_key(mask, i) <= _last_key(mask, i, cells[1]) for i in (0, cells[0] - 1)))
     else:
         mask = own["mask"]
         _require(mask.dtype == torch.bool and mask.shape[-2:] == cells and mask.dim() in (2, 3))
         _require(mask.dim() == 2 or mask.shape[0] == q.shape[0])
+        _require(bool(mask.any(dim=-1).all()))
     scale, softcap = _number(fields_["scale"]), fields_["softcap"]
     found = None
     if "projections" in fields_:
@@ -184,10 +210,25 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
     )
 
 
+def _first_key(band: Band, query: int) -> int:
+    return 0 if band.back is None else max(0, query - band.back)
+
+
+def _last_key(band: Band, query: int, n_key: int) -> int:
+    return n_key - 1 if band.ahead is None else min(n_key - 1, query + band.ahead)
+
+
+def _cells(trace: Trace) -> int:
+    """Of the attention matrices of all heads."""
+    return sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
+
+
 def _token(token: dict[str, Any]) -> Token:
     values = _typed(token, Token)
     start, end = values["span"]
-    _require(type(start) is int and type(end) is int and 0 <= start <= end)
+    _require(_is_count(start, _MAX_PLACE) and _is_count(end, _MAX_PLACE) and start <= end)
+    _require(abs(values["id"]) < _MAX_PLACE and abs(values["word"] or 0) < _MAX_PLACE)
+    _require(all(unicodedata.category(character) != "Cc" for character in values["text"]))  # they have signs
     return Token(**{**values, "span": (start, end)})
 
 
@@ -195,12 +236,22 @@ def _typed(values: dict[str, Any], of: type) -> dict[str, Any]:
     """What a frozen dataclass needs, no more and no fewer, each of its declared plain type (JSON has no tuples)."""
     _require(set(values) == {field.name for field in fields(of)})
     for name, declared in get_type_hints(of).items():
-        _require(isinstance(values[name], list if get_origin(declared) is tuple else declared))
+        value = values[name]
+        _require(isinstance(value, list if get_origin(declared) is tuple else declared))
+        _require(not isinstance(value, int) or abs(value) < _MAX_COUNT)
+        if isinstance(value, str):
+            _text(value)
     return values
 
 
+def _is_count(value: object, below: int) -> bool:
+    return type(value) is int and 0 <= value < below
+
+
 def _text(value: object) -> str:
+    """A text that can be sent to a browser: with a lone surrogate in it, it cannot."""
     _require(isinstance(value, str))
+    str(value).encode("utf-8")  # raises UnicodeEncodeError, a ValueError
     return str(value)
 
 

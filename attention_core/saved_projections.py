@@ -52,8 +52,8 @@ def unpack_projections(
     o = _output(packed["o"], tensors, q, v) if "o" in packed else None
     residual = _residual(packed["residual"], tensors, o) if "residual" in packed else None
     missing = packed["missing"]
-    _require(isinstance(missing, list) and all(isinstance(sentence, str) for sentence in missing))
-    return Projections(**made, o=o, residual=residual, missing=tuple(missing))
+    _require(isinstance(missing, list))
+    return Projections(**made, o=o, residual=residual, missing=tuple(_text(sentence) for sentence in missing))
 
 
 def _pack_projection(projection: Projection, keep: Keep) -> dict[str, Any]:
@@ -225,6 +225,7 @@ def _number(value: Any) -> float:
 
 def _text(value: Any) -> str:
     _require(isinstance(value, str))
+    str(value).encode("utf-8")  # a lone surrogate cannot be sent to a browser
     return str(value)
 
 

@@ -61,14 +61,14 @@ def serve(*, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path 
     Raises RuntimeError with the server's output if it does not answer within `wait_s` seconds.
     """
     url = f"http://127.0.0.1:{(port := free_port())}/"
-    command = [sys.executable, "-m", "streamlit", "run", app.name]
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command,
-                cwd=app.parent,
+                cwd=ROOT,  # and so with our settings
                 env={**os.environ, "HF_HUB_OFFLINE": "1", **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -1,7 +1,8 @@
 import gzip
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
+from threading import Barrier, Event
 
 import pytest
 
@@ -10,6 +11,7 @@ from attention_core.saved import TraceFileError, trace_bytes
 from pages.shared import service as module
 from pages.shared.service import Gone, Picture, Service, Source
 from pages.shared.settings import from_environment
+from pages.shared.turns import Asker, NoLongerWanted
 from tests import tiny
 
 SETTINGS = from_environment()
@@ -43,15 +45,81 @@ def test_a_first_model_that_cannot_be_loaded_does_not_stop_the_others(tiny_model
     assert served.model(str(tiny_models / "gpt2")).facts.name == "gpt2"
 
 
-def test_thirty_visitors_with_one_text_are_one_forward_pass(served, monkeypatch):
+def test_three_hundred_visitors_with_one_text_are_one_forward_pass(served):
+    """Counted where it happens: in the model's own forward."""
+    served.start().result()
+    model = served.loaded(served.settings.model).model
+    passes = []
+    counting = model.register_forward_pre_hook(lambda *_: passes.append(1))
+    source = Source(served.settings.model, tiny.SENTENCE)
+    together = Barrier(300)
+
+    def visit(i: int):
+        together.wait(60)
+        return served.trace(source, Asker(f"visitor {i}", Event()))
+
+    try:
+        with ThreadPoolExecutor(300) as visitors:
+            traces = list(visitors.map(visit, range(300)))
+    finally:
+        counting.remove()
+    assert len(passes) == 1
+    assert all(trace is traces[0] for trace in traces)
+
+
+@pytest.fixture
+def busy(served):
+    """The service with its worker held by somebody else's job until `go` is set."""
+    served.start().result()
+    begun, go = Event(), Event()
+    served._worker.submit(lambda: (begun.set(), go.wait(60)), "somebody")
+    assert begun.wait(60)
+    yield served, go
+    go.set()
+
+
+def _until(holds) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_text_that_its_visitor_gave_up_costs_no_forward_pass(busy, monkeypatch):
+    served, go = busy
     runs = []
     real = Service._run
-    monkeypatch.setattr(Service, "_run", lambda *args: (runs.append(1), real(*args))[1])
-    source = Source(served.settings.model, tiny.SENTENCE)
-    with ThreadPoolExecutor(30) as visitors:
-        traces = list(visitors.map(lambda _: served.trace(source), range(30)))
-    assert len(runs) == 1
-    assert all(trace is traces[0] for trace in traces)
+    monkeypatch.setattr(
+        Service, "_run", lambda self, model, source: (runs.append(source.text), real(self, model, source))[1]
+    )
+    first, second = Source(served.settings.model, "The cat sat."), Source(served.settings.model, tiny.SENTENCE)
+    typed_again = Asker("ann", Event())
+    with ThreadPoolExecutor(2) as visitors:
+        dropped = visitors.submit(served.trace, first, typed_again)
+        _until(lambda: served.waiting == 2)
+        kept = visitors.submit(served.trace, second, Asker("ann", Event()))
+        _until(lambda: served.waiting == 3)
+        assert served.ahead(second) == 1  # what runs; one's own earlier text does not count
+        typed_again.gone.set()
+        go.set()
+        assert kept.result(60).text == tiny.SENTENCE
+        with pytest.raises(NoLongerWanted):
+            dropped.result(60)
+    assert runs == [tiny.SENTENCE]
+    assert not served._askers
+
+
+def test_a_text_that_one_gave_up_and_another_waits_for_is_read(busy):
+    served, go = busy
+    source, left = Source(served.settings.model, tiny.SENTENCE), Asker("ann", Event())
+    with ThreadPoolExecutor(2) as visitors:
+        first = visitors.submit(served.trace, source, left)
+        _until(lambda: served.waiting == 2)
+        second = visitors.submit(served.trace, source, Asker("ben", Event()))
+        _until(lambda: len(served._askers[source]) == 2)
+        left.gone.set()
+        go.set()
+        assert second.result(60) is first.result(60)
 
 
 def test_a_visitor_who_asks_before_the_start_does_not_block_it(served):

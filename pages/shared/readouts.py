@@ -35,8 +35,10 @@ def panel(view: View, trace: "Trace", *, after: "Future[None]") -> None:
         place = st.empty()
         readout = service().known_readout(source)
         if readout is None:
+            visitor = state.visitor()
             readout = state.wait(
-                lambda: (after.result(), service().readout(source))[1], lambda: place.caption("The model is asked …")
+                lambda: (after.result(), service().readout(source, visitor))[1],
+                lambda: place.caption("The model is asked …"),
             )
         place.empty()
         _draw(view, trace, source, readout)
@@ -119,14 +121,14 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
 def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
     from attention_core.generation import GenerationError
 
-    place, abandoned, written = st.empty(), Event(), [0]
+    place, abandoned, written, visitor = st.empty(), Event(), [0], state.visitor()
 
     def stop(n_written: int) -> bool:
         written[0] = n_written
         return abandoned.is_set()
 
     def write() -> "Continuation":
-        return service().write(source, n, "sampled" if sampled else "greedy", seed, stop)
+        return service().write(source, n, "sampled" if sampled else "greedy", seed, stop, visitor)
 
     try:
         made = state.wait(write, lambda: place.caption(f"Writing: {written[0]} of {n} tokens …"))

@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,15 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
+from pages.shared import mishaps
+from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -43,6 +48,11 @@ def _version() -> str:
 ASSETS_URL = f"assets/{_version()}/"
 
 
+def asset_files() -> dict[str, Path]:
+    """Our own files, by the address that changes with their content."""
+    return {f"/{ASSETS_URL}{folder}/{file.name}": file for folder in SERVED for file in (ASSETS / folder).glob("*.*")}
+
+
 class _Cached(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         response = await super().get_response(path, scope)
@@ -50,22 +60,39 @@ class _Cached(StaticFiles):
         return response
 
 
+class _Index(Convertor[int]):
+    """A number that can be an index; longer ones match no route (Python refuses to read one of 5,000 digits)."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("index", _Index())
+
+
 def routes() -> list[BaseRoute]:
     """Everything that the app serves beside Streamlit's own pages."""
     assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
     data = "/sightline/data/{key}"
+    step = data + "/ledger/{layer:index}/{head:index}/{query:index}"
     return [
         *assets,
+        Route("/sightline/health", health),
         Route("/sightline/count", count, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),
-        Route(data + "/line/{layer}/{head}/{axis}/{index:int}", line),
-        Route(data + "/tile/{layer}/{head}/{row0:int}/{col0:int}", tile),
-        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}", ledger),
-        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/rows/{name}/{start:int}", ledger_rows),
-        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/products/{name}/{row:int}/{component:int}", products),
-        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}", matrix),
-        Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}/{which}", matrix),
+        Route(data + "/line/{layer}/{head}/{axis}/{index:index}", line),
+        Route(data + "/tile/{layer}/{head}/{row0:index}/{col0:index}", tile),
+        Route(step, ledger),
+        Route(step + "/rows/{name}/{start:index}", ledger_rows),
+        Route(step + "/products/{name}/{row:index}/{component:index}", products),
+        Route(step + "/matrix/{step}", matrix),
+        Route(step + "/matrix/{step}/{which}", matrix),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),
@@ -85,8 +112,27 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
             return JSONResponse({"error": str(error)}, status_code=410)
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=404)
+        except Exception as error:
+            return _mishap(error)
 
     return endpoint
+
+
+def _mishap(error: Exception) -> Response:
+    """The server lives on, the log has the place, the visitor a reference to it."""
+    if is_out_of_memory(error):
+        return JSONResponse({"error": OUT_OF_MEMORY}, status_code=503)
+    return JSONResponse({"error": mishaps.sentence(error)}, status_code=500)
+
+
+async def _body(request: Request, limit: int) -> bytes | None:
+    """What was posted, or None if it is longer than `limit` bytes: then the rest is not even received."""
+    kept = bytearray()
+    async for chunk in request.stream():
+        kept += chunk
+        if len(kept) > limit:
+            return None
+    return bytes(kept)
 
 
 def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any], bytes]) -> Response:
@@ -100,13 +146,15 @@ def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any
 
 
 def _layer(request: Request) -> int | str:
-    layer = request.path_params["layer"]
-    return int(layer) if layer.isdecimal() else layer
+    return _number_or_name(request.path_params["layer"])
 
 
 def _head(request: Request) -> Any:
-    head = request.path_params["head"]
-    return int(head) if head.isdecimal() else head
+    return _number_or_name(request.path_params["head"])
+
+
+def _number_or_name(part: str) -> int | str:
+    return int(part) if re.fullmatch("[0-9]{1,9}", part) else part
 
 
 @_answering
@@ -193,13 +241,13 @@ def matrix(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}, null if unknown."""
-    body = await request.body()
-    if len(body) > MAX_COUNTED_BYTES:
+    body = await _body(request, MAX_COUNTED_BYTES)
+    if body is None:
         return JSONResponse({"error": "The text is too long to count while typing."}, status_code=413)
     try:
         asked = json.loads(body)
         text, pair = str(asked["text"]), str(asked.get("pair") or "")
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
     await asyncio.wrap_future(service().start(pause=FRAME_FIRST_SECONDS))
     model = service().loaded(request.query_params.get("model", ""))
@@ -207,7 +255,12 @@ async def count(request: Request) -> Response:
         return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
     from attention_core.capturing import count_tokens
 
-    counted = await run_in_threadpool(count_tokens, model, text, pair or None)
+    try:
+        counted = await run_in_threadpool(count_tokens, model, text, pair or None)
+    except ValueError as error:
+        return JSONResponse({"error": str(error)}, status_code=422)
+    except Exception as error:  # a stranger's tokenizer
+        return _mishap(error)
     return JSONResponse(
         {
             "n": counted.n_tokens,

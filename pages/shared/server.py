@@ -1,16 +1,23 @@
 """What the server does beside the pages: warm the first model before the first visitor, send safe headers."""
 
 import asyncio
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import streamlit
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared.first_frame import FirstFrame
+from pages.shared.routes import asset_files
 from pages.shared.service import service
+from pages.shared.static_files import HashedFiles, streamlit_files
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
 # model itself, as soon as it has its frame.
@@ -35,19 +42,43 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         task.cancel()
 
 
+def _inline_scripts() -> str:
+    """The hashes of the scripts that stand in Streamlit's own page: these may run, no other inline script may."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
+    scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
+
+
+# What a page may load and whom it may ask. Streamlit runs a component's code from a blob: address, reads its messages
+# with a little WebAssembly and writes style elements of its own; nothing needs eval.
+_POLICY = (
+    f"default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval' {_inline_scripts()}; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; frame-src 'none'; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors "
+)
+
+
 class SafeHeaders:
-    """Answers are taken as what they say they are, and no address of a view leaks to another site."""
+    """Answers are taken as what they say they are, a page asks no other host, and no address of a view leaks to one.
+
+    Another site may frame one picture (`?embed=true`), and nothing else.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        embedded = b"embed=true" in scope.get("query_string", b"").split(b"&")
+        policy = _POLICY + ("*" if embedded else "'self'")
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message.get("headers", []),
                     (b"x-content-type-options", b"nosniff"),
                     (b"referrer-policy", b"same-origin"),
+                    (b"content-security-policy", policy.encode("ascii")),
                 ]
             await send(message)
 
@@ -55,4 +86,5 @@ class SafeHeaders:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(SafeHeaders), Middleware(FirstFrame)]
+    hashed = {**streamlit_files(), **asset_files()}
+    return [Middleware(SafeHeaders), Middleware(FirstFrame), Middleware(HashedFiles, files=hashed)]

@@ -1,7 +1,8 @@
 """The one place where models run. Visitors' threads and HTTP routes share it; it knows nothing of Streamlit.
 
-One worker thread runs loads and forward passes in order of arrival; the same text and model is computed once for
-everybody. Models, traces and finished pictures stay in caches bounded in bytes.
+One worker thread runs loads and forward passes, each visitor in turn; the same text and model is computed once for
+everybody, and not at all if nobody waits for it any more. Models, traces and finished pictures stay in caches bounded
+in bytes.
 """
 
 import gzip
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, TypeVar, cast
+from threading import Lock, Semaphore
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attention_core.view import View
 from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings, from_environment
+from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
     from attention_core.generation import Continuation, How
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+NOBODY = Asker()  # who does not say when an answer is no longer wanted
+LONG_TOKENS = 1_024  # a longer text takes a second or more
+LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
+PACKING = 2  # pictures made at a time
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
 KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
@@ -77,8 +83,10 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="forward")
+        self._worker = Turns("forward")
+        self._long_worker = Turns("long forward")  # so that a novel does not stand before everybody's sentence
         self._packer = ThreadPoolExecutor(2, thread_name_prefix="pack")
+        self._packing = {False: Semaphore(PACKING), True: Semaphore(1)}  # by whether the text is long
         self._traces: BoundedCache[Trace] = BoundedCache(settings.trace_bytes, _trace_bytes)
         # A trace keeps its model alive (the proof asks it), so a model that makes room takes its traces along.
         self._models: BoundedCache[LoadedModel] = BoundedCache(
@@ -93,12 +101,37 @@ class Service:
         self._progress: dict[str, str] = {}
         self._started: Future[None] | None = None
         self._lock = Lock()
-        self._waiting = 0
+        self._askers: dict[Source, list[Asker]] = {}  # who waits for a source that is not here yet
 
     @property
     def waiting(self) -> int:
         """Loads and forward passes that are running or waiting for their turn."""
-        return self._waiting
+        return self._worker.waiting + self._long_worker.waiting
+
+    def ahead(self, source: Source) -> int:
+        """Texts of others that will be read before this one."""
+        with self._lock:
+            askers = list(self._askers.get(source, ()))
+        lanes = self._worker, self._long_worker
+        return max((lane.ahead(asker.name) for lane in lanes for asker in askers), default=0)
+
+    def condition(self) -> dict[str, Any]:
+        """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
+        ready = self._started is not None and self._started.done()
+        caches = {
+            "traces": self._traces,
+            "pictures": self._packs,
+            "models": self._models,
+            "readouts": self._readouts,
+            "keys": self._keys,
+        }
+        return {
+            "ready": ready,
+            "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
+            "waiting": self.waiting,
+            "models": len(self._models),
+            "cache_bytes": {name: cache.nbytes for name, cache in caches.items()},
+        }
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
         """Import torch, load the first model and run it once, in the worker; later calls return the same future.
@@ -108,7 +141,7 @@ class Service:
         """
         with self._lock:
             if self._started is None:
-                self._started = self._worker.submit(self._warm, pause)
+                self._started = self._worker.submit(lambda: self._warm(pause))
             return self._started
 
     def model(self, name: str) -> "LoadedModel":
@@ -124,24 +157,46 @@ class Service:
         """What loading this model is doing, as a sentence; empty when it is not being loaded."""
         return self._progress.get(name, "")
 
-    def trace(self, source: Source) -> "Trace":
-        """The trace of a source: cached, or computed by the worker when its turn comes.
+    def trace(self, source: Source, asker: Asker = NOBODY) -> "Trace":
+        """The trace of a source: cached, or computed by the worker when the asker's turn comes.
 
-        Raises ModelError or CaptureError with a plain sentence, or Gone for an opened file that was evicted.
+        Raises ModelError or CaptureError with a plain sentence, Gone for an opened file that was evicted, or
+        NoLongerWanted once the asker and everybody else who waited for it has gone.
         """
-        return self._traces.get(source, lambda: self._capture(source))
+        with self._lock:
+            self._askers.setdefault(source, []).append(asker)
+        try:
+            while True:
+                try:
+                    return self._traces.get(source, lambda: self._capture(source, asker.name))
+                except NoLongerWanted:
+                    if not asker.waits:
+                        raise
+                    # Who had asked first left just as this one came: ask again, now as the first.
+        finally:
+            with self._lock:
+                self._askers[source].remove(asker)
+                if not self._askers[source]:
+                    del self._askers[source]
 
-    def readout(self, source: Source) -> "Readout":
+    def known_trace(self, source: Source) -> "Trace | None":
+        """The trace if it is in memory."""
+        return self._traces.peek(source)
+
+    def readout(self, source: Source, visitor: str = "") -> "Readout":
         """What the model says about a source's text: computed by the worker once, and kept."""
         from attention_core.readout import read_out
 
-        return self._readouts.get(source, lambda: self._in_turn(read_out, self.trace(source)))
+        trace = self.trace(source)
+        return self._readouts.get(source, lambda: self._in_turn(lambda: read_out(trace), visitor))
 
     def known_readout(self, source: Source) -> "Readout | None":
         """What the model says about it, if that is known already."""
         return self._readouts.peek(source)
 
-    def write(self, source: Source, n: int, how: "How", seed: int, stop: Callable[[int], bool]) -> "Continuation":
+    def write(
+        self, source: Source, n: int, how: "How", seed: int, stop: Callable[[int], bool], visitor: str = ""
+    ) -> "Continuation":
         """Let the model continue a source's text (an encoder-decoder its decoder's text), in the worker.
 
         `stop` is asked after each token. Raises attention_core.generation.GenerationError with a plain sentence.
@@ -153,7 +208,7 @@ class Service:
         def job() -> "Continuation":
             return continue_text(model, source.text, n, target=source.target, how=how, seed=seed, stop=stop)
 
-        return self._in_turn(job)
+        return self._in_turn(job, visitor)
 
     def open_file(self, data: bytes) -> Source:
         """Open a trace file and keep it for this process's lifetime or until it is evicted.
@@ -183,7 +238,7 @@ class Service:
     def packed(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], bytes]") -> bytes:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
         picture = self.picture(key)
-        return self._packs.get((key, part), lambda: self._pack(picture, make))
+        return self._packs.get((key, part), lambda: self._pack(key, picture, make))
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
@@ -200,25 +255,27 @@ class Service:
 
         return self._packer.submit(make)
 
-    def _in_turn(self, job: Callable[..., Result], *arguments: object) -> Result:
-        with self._lock:
-            self._waiting += 1
-        try:
-            return self._worker.submit(job, *arguments).result()
-        finally:
-            with self._lock:
-                self._waiting -= 1
+    def _in_turn(self, job: Callable[[], Result], visitor: str = "") -> Result:
+        return self._worker.submit(job, visitor).result()
 
-    def _pack(self, picture: Picture, make: "Callable[[Trace, Reading], bytes]") -> bytes:
+    def _wanted(self, source: Source) -> bool:
+        with self._lock:
+            return any(asker.waits for asker in self._askers.get(source, ()))
+
+    def _pack(self, key: str, picture: Picture, make: "Callable[[Trace, Reading], bytes]") -> bytes:
         # Level 1: attention compresses to a third in 10 ms a megabyte; higher levels take ten times as long for a
         # tenth.
-        return gzip.compress(make(self.trace(picture.source), picture.reading()), compresslevel=1, mtime=0)
+        trace = self.trace(picture.source, Asker(key))
+        # Not more at once than the cores can do; a long text's pictures, seconds each, do not stand before the others.
+        with self._packing[max(len(trace.source_tokens), len(trace.target_tokens)) > LONG_TOKENS]:
+            return gzip.compress(make(trace, picture.reading()), compresslevel=1, mtime=0)
 
-    def _capture(self, source: Source) -> "Trace":
+    def _capture(self, source: Source, visitor: str) -> "Trace":
         if source.file:
             raise Gone("Open the trace file again: the server no longer has it.")
         model = self.model(source.model)
-        return self._in_turn(self._run, model, source)
+        lane = self._long_worker if _is_long(source, model) else self._worker
+        return lane.submit(lambda: self._run(model, source), visitor, lambda: self._wanted(source)).result()
 
     def _run(self, model: "LoadedModel", source: Source) -> "Trace":
         from attention_core import capture
@@ -228,7 +285,8 @@ class Service:
     def _fetch_and_build(self, name: str) -> "LoadedModel":
         """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
         try:
-            return self._in_turn(self._build, name, self._locate(name))
+            located = self._locate(name)
+            return self._in_turn(lambda: self._build(name, located))
         finally:
             self._progress.pop(name, None)
 
@@ -285,6 +343,12 @@ class Service:
         # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
         gc.collect()
         gc.freeze()
+
+
+def _is_long(source: Source, model: "LoadedModel") -> bool:
+    limit = model.facts.context_length
+    n_characters = len(source.text) + len(source.pair) + len(source.target)
+    return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
 
 
 def _trace_bytes(trace: "Trace") -> int:

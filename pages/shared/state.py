@@ -4,16 +4,19 @@ The session owns one `View`. The browser reports its choices once they have sett
 address.
 """
 
+import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import fields, replace
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, Source, picture_of, service
+from pages.shared.turns import Asker
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -24,7 +27,7 @@ FIRST_QUERY = 10  # “it” in the default sentence: the first picture already 
 _OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
 
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
-_waiters = ThreadPoolExecutor(256, thread_name_prefix="waiter")
+_waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
 
 
 def open_view() -> View:
@@ -104,6 +107,11 @@ def close_file() -> None:
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
+def visitor() -> str:
+    """A name for this visitor that says nothing about him: turns at the worker are taken by it."""
+    return st.session_state.setdefault("visitor", secrets.token_hex(8))
+
+
 def shown() -> Source | None:
     """What this visitor was shown last, if anything."""
     return st.session_state.get("shown")
@@ -126,11 +134,16 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     While it is waited for, `say` is given a sentence about what for.
     """
     source = picture_of(view, opened_file()).source
+    if (known := service().known_trace(source)) is not None:
+        st.session_state["shown"] = source
+        return known, ""
 
     started = service().start(pause=FRAME_FIRST_SECONDS)
+    gone = Event()
+    asker = Asker(visitor(), gone)
 
     def while_waiting() -> None:
-        ahead = service().waiting - 1
+        ahead = service().ahead(source)
         others = f"{ahead} other text{'s' if ahead > 1 else ''} first …" if ahead > 0 else "The model is reading …"
         starting = "" if started.done() else "Starting the computing engine …"
         say(service().progress(view.model) or starting or others)
@@ -140,11 +153,13 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     from attention_core.capturing import CaptureError
 
     try:
-        trace = wait(lambda: service().trace(source), while_waiting)
+        trace = wait(lambda: service().trace(source, asker), while_waiting)
     except (ModelError, CaptureError, Gone) as error:
         return None, str(error)
     except ValueError as error:  # an architecture with a term that the formula does not know: refused by name
         return None, f"This model cannot be shown: {error}."
+    finally:
+        gone.set()  # a visitor who typed something else, or left, no longer waits
     st.session_state["shown"] = source
     return trace, ""
 

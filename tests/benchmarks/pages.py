@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copytree
 from statistics import median
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
@@ -19,7 +18,7 @@ from attention_core.view import View, to_params
 from tests.benchmarks import reruns
 from tests.benchmarks.table import Row
 from tests.benchmarks.texts import text_of
-from tests.serving import ROOT, Visit, new_visit, serve, skip_tour, wait_until_drawn
+from tests.serving import Visit, new_visit, serve, skip_tour, wait_until_drawn
 
 # Finds elements through shadow roots, and keeps what is measured.
 PROBE = """
@@ -101,7 +100,6 @@ def _cold_start(browser: Browser) -> list[Row]:
     frame, navigation, box, picture, floor = [], [], [], [], []
     with TemporaryDirectory() as folder:
         (empty := Path(folder) / "empty.py").write_text(EMPTY)
-        copytree(ROOT / ".streamlit", Path(folder) / ".streamlit")
         for _ in range(3):
             start = time.perf_counter()
             with serve() as server, visitor(browser, server.url) as visit:

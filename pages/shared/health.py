@@ -1,0 +1,23 @@
+"""How the server is: for whoever watches it, without anything that a visitor wrote."""
+
+import time
+
+import psutil
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from pages.shared.service import service
+
+_begun = time.monotonic()
+
+
+async def health(request: Request) -> JSONResponse:
+    """200 while the server lives; with ?ready=1 503 until the first model has been loaded.
+
+    {"ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running", "models",
+    "cache_bytes": {"traces", "pictures", "models", …}, "rss_bytes", "uptime_s"}.
+    """
+    state = service().condition()
+    answer = {**state, "rss_bytes": psutil.Process().memory_info().rss, "uptime_s": round(time.monotonic() - _begun)}
+    unready = "ready" in request.query_params and not state["ready"]
+    return JSONResponse(answer, status_code=503 if unready else 200, headers={"Cache-Control": "no-store"})

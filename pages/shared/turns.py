@@ -1,0 +1,91 @@
+"""Whose turn it is: the jobs of many visitors on few threads, in rounds, so that nobody waits for another's whole list.
+
+Each round takes one job of every visitor who has any: a visitor with a hundred texts delays another by one of them.
+What nobody wants any more when its turn comes (its visitor typed something else, or left) is dropped before it costs.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class NoLongerWanted(Exception):
+    """The job was dropped: whoever asked for it has left, or asked for something else."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asker:
+    """Who asks, and whether an answer is still wanted."""
+
+    name: str = ""  # the same for everything that one visitor asks for
+    gone: Event | None = None  # set once nobody waits for the answer
+
+    @property
+    def waits(self) -> bool:
+        return self.gone is None or not self.gone.is_set()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    run: Callable[[], Any]
+    wanted: Callable[[], bool]
+    answer: "Future[Any]"
+
+
+class Turns:
+    """`submit` jobs; `n_threads` of them run at a time."""
+
+    def __init__(self, name: str, n_threads: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
+        self._queues: OrderedDict[str, deque[_Job]] = OrderedDict()  # by visitor; the first one is next
+        self._running = 0
+        self._lock = Lock()
+
+    def submit(
+        self, job: Callable[[], Result], visitor: str = "", wanted: Callable[[], bool] = lambda: True
+    ) -> "Future[Result]":
+        """Run `job` when it is this visitor's turn; NoLongerWanted if by then `wanted` says so."""
+        answer: Future[Result] = Future()
+        with self._lock:
+            self._queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer))
+        self._pool.submit(self._next)  # one call for each job, whichever job its turn then is
+        return answer
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that run or wait."""
+        return self._running + sum(map(len, list(self._queues.values())))
+
+    def ahead(self, visitor: str) -> int:
+        """Jobs of others that will begin before this visitor's next one, those that run included; 0 if it has none."""
+        with self._lock:
+            if visitor not in self._queues:
+                return 0
+            return self._running + list(self._queues).index(visitor)
+
+    def _next(self) -> None:
+        with self._lock:
+            visitor, jobs = self._queues.popitem(last=False)
+            job = jobs.popleft()
+            if jobs:
+                self._queues[visitor] = jobs  # to the end of the round
+            self._running += 1
+        try:
+            if not job.wanted():
+                raise NoLongerWanted("nobody waits for this any more")
+            result = job.run()
+        except BaseException as error:
+            self._done()
+            job.answer.set_exception(error)
+        else:
+            self._done()
+            job.answer.set_result(result)
+
+    def _done(self) -> None:
+        with self._lock:
+            self._running -= 1

@@ -1,0 +1,46 @@
+"""The health answer: what an operator needs, and nothing that a visitor wrote."""
+
+import json
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from pages.shared import health as module
+from pages.shared.routes import routes
+from pages.shared.service import Picture, Service, Source, service
+from pages.shared.settings import from_environment
+
+SECRET = "The squirrel hid seventeen walnuts."
+
+
+@pytest.fixture(scope="module")
+def client():
+    service().start().result()
+    with TestClient(Starlette(routes=routes())) as client:
+        yield client
+
+
+def test_health_names_the_model_the_queue_the_caches_and_the_memory(client):
+    service().trace(Source("minilm", SECRET))
+    answer = client.get("/sightline/health")
+    told = answer.json()
+    assert (told["ready"], told["model"], told["waiting"]) == (True, "loaded", 0)
+    assert told["cache_bytes"]["traces"] > 100_000
+    assert told["cache_bytes"]["models"] > 50_000_000
+    assert 100e6 < told["rss_bytes"] < 50e9
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_health_holds_nothing_that_a_visitor_wrote(client):
+    service().key(Picture(Source("minilm", SECRET)))
+    service().trace(Source("minilm", SECRET))
+    told = json.dumps(client.get("/sightline/health").json())
+    assert not [word for word in SECRET.lower().strip(".").split()[1:] if word in told]
+
+
+def test_a_server_that_has_not_loaded_its_model_is_alive_but_not_ready(client, monkeypatch):
+    monkeypatch.setattr(module, "service", lambda: Service(from_environment()))
+    assert client.get("/sightline/health").status_code == 200
+    assert client.get("/sightline/health").json()["model"] == "loading"
+    assert client.get("/sightline/health?ready=1").status_code == 503

@@ -1,0 +1,106 @@
+"""Fair turns: rounds over visitors, places in the queue, and jobs that nobody waits for any more."""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pages.shared.turns import Asker, NoLongerWanted, Turns
+
+
+@pytest.fixture
+def held():
+    """Turns whose only thread is busy until `go` is set."""
+    turns, begun, go = Turns("test"), Event(), Event()
+    turns.submit(lambda: (begun.set(), go.wait(20)), "somebody")
+    assert begun.wait(20)
+    yield turns, go
+    go.set()
+
+
+def test_each_visitor_gets_a_turn_before_anybody_gets_a_second_one(held):
+    turns, go = held
+    done = []
+    asked = ["ann"] * 3 + ["ben"] + ["cem"] * 2
+    answers = [turns.submit(lambda i=i, who=who: done.append((who, i)), who) for i, who in enumerate(asked)]
+    go.set()
+    wait(answers, 20)
+    assert done == [("ann", 0), ("ben", 3), ("cem", 4), ("ann", 1), ("cem", 5), ("ann", 2)]
+
+
+def test_a_visitor_with_a_hundred_texts_delays_another_by_one(held):
+    turns, go = held
+    done = []
+    for i in range(100):
+        turns.submit(lambda i=i: done.append(i), "greedy")
+    answer = turns.submit(lambda: done.append("modest"), "modest")
+    assert turns.ahead("modest") == 2  # what runs, and one of the greedy one's
+    go.set()
+    answer.result(20)
+    assert done.index("modest") == 1
+
+
+def test_the_place_in_the_queue_counts_down_to_nothing(held):
+    turns, go = held
+    answers = [turns.submit(lambda: None, who) for who in "abcde"]
+    assert [turns.ahead(who) for who in "abcde"] == [1, 2, 3, 4, 5]
+    assert turns.waiting == 6
+    go.set()
+    wait(answers, 20)
+    assert [turns.ahead(who) for who in "abcde"] == [0] * 5
+    assert turns.ahead("nobody") == 0
+
+
+def test_what_nobody_waits_for_any_more_is_dropped_before_it_costs(held):
+    turns, go = held
+    done, asker = [], Asker("ann", Event())
+    dropped = turns.submit(lambda: done.append("dropped"), "ann", lambda: asker.waits)
+    kept = turns.submit(lambda: done.append("kept"), "ann")
+    asker.gone.set()
+    go.set()
+    with pytest.raises(NoLongerWanted):
+        dropped.result(20)
+    kept.result(20)
+    assert done == ["kept"]
+
+
+def test_an_error_reaches_the_one_who_asked_and_the_next_job_runs(held):
+    turns, go = held
+
+    def fail() -> None:
+        raise ValueError("no such text")
+
+    failed, after = turns.submit(fail, "ann"), turns.submit(lambda: 7, "ann")
+    go.set()
+    with pytest.raises(ValueError, match="no such text"):
+        failed.result(20)
+    assert after.result(20) == 7
+    assert turns.waiting == 0
+
+
+@given(asked=st.lists(st.sampled_from("abcdefg"), max_size=40))
+def test_every_job_runs_once_and_nobody_waits_more_than_a_round(asked):
+    turns, begun, go = Turns("test"), Event(), Event()
+    first = turns.submit(lambda: (begun.set(), go.wait(20)), "first")
+    assert begun.wait(20)
+    done: list[tuple[str, int]] = []
+    answers = [turns.submit(lambda i=i, who=who: done.append((who, i)), who) for i, who in enumerate(asked)]
+    go.set()
+    wait([first, *answers], 20)
+    assert sorted(i for _, i in done) == list(range(len(asked)))
+    for who in set(asked):
+        mine = [place for place, (other, _) in enumerate(done) if other == who]
+        assert [i for other, i in done if other == who] == sorted(i for other, i in done if other == who)
+        gaps = [after - before for before, after in zip([-1, *mine], mine, strict=False)]
+        assert max(gaps) <= len(set(asked))
+    turns._pool.shutdown()
+
+
+def test_several_threads_share_the_turns():
+    turns = Turns("test", n_threads=3)
+    with ThreadPoolExecutor(30) as visitors:
+        found = list(visitors.map(lambda i: turns.submit(lambda: i * i, str(i % 7)).result(20), range(300)))
+    assert found == [i * i for i in range(300)]
+    assert turns.waiting == 0
