@@ -78,9 +78,10 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     layers: tuple[AttentionLayer, ...]
     others: tuple[str, ...] = ()
     ended: list[Tensor] = []
+    watched: Watcher | None = None
     if model.exact:
         with layers_that_run(model.model) as ran:
-            calls = _run(model, inputs, ended)
+            calls, watched = _run(model, inputs, ended)
         layers = _layers(calls, model, len(source.ids), len(target_tokens))
         others = other_layers(model.model, ran, [call.module for call in calls])
         if others:
@@ -104,7 +105,7 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         layers=layers,
         notes=tuple(notes),
         other_layers=others,
-        ending=_ending(model, ended, len(target_tokens) or len(source.ids)),
+        ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
 
 
@@ -241,7 +242,7 @@ class _Calls:
         self.calls.append(_Call(module, q, k, v, mask, output, keywords, seen))
 
 
-def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> list[_Call]:
+def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> tuple[list[_Call], Watcher]:
     calls = _Calls()
     install(model.model)
     token, watching = collector.set(calls), watcher.set(calls.watcher)
@@ -252,7 +253,7 @@ def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> 
         watcher.reset(watching)
     if not calls.calls:
         raise CaptureError(f"{model.facts.architecture} made no attention call that could be observed.")
-    return calls.calls
+    return calls.calls, calls.watcher
 
 
 def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor], **options: bool) -> Any:
@@ -269,9 +270,11 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor],
     return found
 
 
-def _ending(model: LoadedModel, ended: list[Tensor], n_tokens: int) -> Ending | None:
+def _ending(model: LoadedModel, ended: list[Tensor], watched: Watcher | None, n_tokens: int) -> Ending | None:
     """What the run ended with, if there is one vector for each token of the side that speaks."""
-    return Ending(model, ended[0]) if ended and len(ended[0]) == n_tokens else None
+    if not ended or len(ended[0]) != n_tokens:
+        return None
+    return Ending(model, ended[0], None if watched is None else watched.norm_that_gave(ended[0]))
 
 
 def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:

@@ -107,6 +107,14 @@ class Watcher:
         if not any(cos is known for known, _ in self.tables):
             self.tables.append((cos, sin))
 
+    def norm_that_gave(self, output: Tensor) -> FedNorm | None:
+        """The norm that ran last and gave this tensor [token, channel], with every token; None if none did."""
+        with _never_in_the_way():
+            for module, x, given in reversed(self.recent):
+                if is_norm(module) and _shares(given, output) and _flat(given).shape == output.shape:
+                    return FedNorm(module, _flat(x)[:, None], output[:, None])
+        return None
+
     def attended(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, output: Tensor) -> Seen:
         """Pick what belongs to this call from what ran since the last one, and forget the rest."""
         seen = Seen(module, q[0], k[0], v[0], output[0].transpose(0, 1))

@@ -414,7 +414,7 @@ class _Search:
     def _through(self, norm: FedNorm, columns: Tensor, maps: list[FedMap], norms: list[FedNorm]) -> Iterator[_Origin]:
         """What a norm was fed, for the heads that are these columns of what it gave."""
         n_groups, width = norm.after.shape[1:]
-        rule = _norm_rule(norm, self.close)
+        rule = norm_rule(norm, self.close)
         if rule is None:
             return
         group, channel = columns // width, columns % width
@@ -534,7 +534,7 @@ class _Search:
         streams = []  # what may be the sum, and the norm that reads it
         for following in self.seen.following:
             if norm is None and _same(following.before[:, 0].float(), added, self.close):
-                norm = _norm_rule(following, self.close)
+                norm = norm_rule(following, self.close)
                 if norm is None:
                     return None
                 norm, added = replace(norm, name="norm after W_O"), following.after[:, 0].float()
@@ -561,7 +561,7 @@ class _Search:
             return Residual(pre, factor, norm, "norm, then attention", None)
         if reader is None:
             return Residual(pre, factor, norm, "no norm of the stream", None)
-        after = _norm_rule(reader, self.close)
+        after = norm_rule(reader, self.close)
         after = None if after is None else replace(after, name="norm of the sum")
         return Residual(pre, factor, norm, "attention, then norm", after)
 
@@ -574,7 +574,7 @@ class _Search:
         plain = OutputProjection(name, weight, bias, transposed, in_order, fed.output, module=fed.module)
         if fed.norm is not None:
             match = _windows(heads, fed.norm.before.flatten(1), self.close)
-            rule = _norm_rule(fed.norm, self.close)
+            rule = norm_rule(fed.norm, self.close)
             if match is not None and rule is not None:
                 yield replace(plain, slots=match[0], norm=replace(rule, name="norm before W_O"))
             return
@@ -711,7 +711,7 @@ def _one_length(rotary: Rotary, before: Tensor, close: float) -> bool:
     return float(((stretch - usual).abs() * power.sqrt()).max()) <= 8 * close * _size(before) * before.shape[0] ** 0.5
 
 
-def _norm_rule(norm: FedNorm, close: float) -> Norm | None:
+def norm_rule(norm: FedNorm, close: float) -> Norm | None:
     """The norm as a formula, verified on its own input and output; gain and bias are [group, channel]."""
     before, after = norm.before.float(), norm.after.float()
     eps = next(

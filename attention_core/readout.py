@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.models import LoadedModel
+from attention_core.observing import FedNorm
 from attention_core.tokens import display, guess_style
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Ending:
 
     model: LoadedModel
     hidden: Float[Tensor, "token d_model"]  # after the last layer and its norm; of the decoder, if there is one
+    last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def likeliest(logits: Float[Tensor, " d_vocab"], n: int) -> tuple[list[tuple[int
 
 def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]], around: Sequence[str]) -> tuple[Choice, ...]:
     """Ids and probabilities as choices; `around` are pieces of the same vocabulary that tell how blanks are written."""
-    pieces = [_piece(tokenizer, id_) for id_, _ in found]
+    pieces = [piece_of(tokenizer, id_) for id_, _ in found]
     style = guess_style([*around, *pieces])
     special = set(tokenizer.all_special_ids)
     return tuple(
@@ -145,7 +147,7 @@ def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]], around: Seque
     )
 
 
-def _piece(tokenizer: Any, id_: int) -> str:
+def piece_of(tokenizer: Any, id_: int) -> str:
     """The vocabulary's string; many models have a few more numbers than their tokenizer has pieces."""
     piece = tokenizer.convert_ids_to_tokens(id_) if id_ < len(tokenizer) else None
     return str(piece) if piece else f"⟨{id_}⟩"

@@ -306,6 +306,8 @@ class Trace:
         ]
         if self.ending is not None:
             tensors.append(self.ending.hidden)
+            if self.ending.last_norm is not None:
+                tensors.append(self.ending.last_norm.before)
         storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
         return sum(storages.values())
 
