@@ -26,6 +26,7 @@ else:
         [
             st.Page("pages/explore.py", title="Explore", default=True),
             st.Page("pages/steps.py", title="Step by step", url_path="steps"),
+            st.Page("pages/heads.py", title="Heads", url_path="heads"),
             st.Page("pages/about.py", title="What attention shows", url_path="about"),
         ],
         position="hidden" if embedded else "top",
@@ -38,6 +39,6 @@ else:
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
     view = state.open_view()
     state.follow()
-    if not embedded and page.title in ("Explore", "Step by step"):
+    if not embedded and page.title in ("Explore", "Step by step", "Heads"):
         controls.model_and_text(view)
     page.run()

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pages.shared.heads_routes import heads_routes
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -66,6 +67,7 @@ def routes() -> list[BaseRoute]:
         Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/products/{name}/{row:int}/{component:int}", products),
         Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}", matrix),
         Route(data + "/ledger/{layer:int}/{head:int}/{query:int}/matrix/{step}/{which}", matrix),
+        *heads_routes(_answering, _packed),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),

@@ -199,6 +199,10 @@ class Service:
 
         return self._packer.submit(make)
 
+    def work(self, job: Callable[..., Result], *arguments: object) -> Result:
+        """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
+        return self._in_turn(job, *arguments)
+
     def _in_turn(self, job: Callable[..., Result], *arguments: object) -> Result:
         with self._lock:
             self._waiting += 1
