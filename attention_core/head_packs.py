@@ -114,12 +114,12 @@ def _layer(trace: Trace, index: int, encoder_decoder: bool) -> dict[str, Any]:
 
 
 def _words(tokens: Sequence[Token]) -> list[dict[str, Any]]:
-    """Each token as it is shown, with the first piece of its word and the word itself."""
+    """Each token as it is shown, with the first piece of its word, the word itself, and whether it is special."""
     shown: list[dict[str, Any]] = []
     for _, word in groupby(enumerate(tokens), key=lambda pair: (pair[1].word, pair[0] if pair[1].word is None else 0)):
         pieces = list(word)
         whole = join_texts(token.text for _, token in pieces) if len(pieces) > 1 else pieces[0][1].text
-        shown += [{"t": token.text, "w": pieces[0][0], "word": whole} for _, token in pieces]
+        shown += [{"t": token.text, "w": pieces[0][0], "word": whole, "s": int(token.special)} for _, token in pieces]
     return shown
 
 

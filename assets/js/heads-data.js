@@ -4,9 +4,8 @@
  * @typedef {{name: string, title: string, short: string, definition: string, unit: string, low: number, high: number | null, source: string}} Metric
  *   `high` null: no fixed top, the scale ends at the largest value of this text
  * @typedef {{stack: string, kind: string, index: number, label: string, n_heads: number, n_kv_heads: number, queries: string, keys: string}} Layer
- * @typedef {{label: string | null, title: string, says: string, why: string, measure: string, score: number | null, null_mean: number | null,
- *   null_spread: number | null, needed: number | null, n: number}} Card  `n`: probe texts
- * @typedef {{t: string, w: number, word: string}} Word  a token as shown, the first piece of its word, the word
+ * @typedef {{label: string | null, title: string, says: string, rows: [string, string][], why: string}} Card
+ * @typedef {{t: string, w: number, word: string, s: 0 | 1}} Word  a token as shown, the first piece of its word, the word, special?
  * @typedef {{i: number, layer: number, head: number, name: string}} Place
  * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": has none
  * @typedef {{low: number, high: number, says: string}} Range
@@ -261,17 +260,21 @@ export function strongest(heads, name, n) {
 
 // --- signs
 
+/** @type {Record<string, string>} */
+const LETTERS = { previous: "P", next: "N", same: "S", first: "F", separator: "E", punctuation: "U", induction: "I", duplicate: "D", rare: "R", positional: "O" };
+
 /**
- * A letter for each label, so that colour is never the only sign: the first letter of its title that is still free.
+ * A letter for each label, so that colour is never the only sign: its own, else the first of its title that is free.
  *
  * @param {{label: string, title: string}[]} labels
  * @returns {Map<string, string>}
  */
 export function letters(labels) {
   /** @type {Map<string, string>} */
-  const given = new Map();
-  const taken = new Set();
-  for (const { label, title } of [...labels].sort((a, b) => a.title.localeCompare(b.title))) {
+  const given = new Map(labels.filter(({ label }) => Object.hasOwn(LETTERS, label)).map(({ label }) => [label, LETTERS[label]]));
+  const taken = new Set(Object.values(LETTERS));
+  for (const { label, title } of labels) {
+    if (given.has(label)) continue;
     const letter = [...title.toUpperCase()].find((one) => /\p{L}/u.test(one) && !taken.has(one)) ?? "•";
     taken.add(letter);
     given.set(label, letter);

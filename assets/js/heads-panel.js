@@ -134,14 +134,7 @@ function createCard(app) {
     if (!card) return;
     mark(element, "data-label", card.label);
     say(says, card.says);
-    /** @type {[string, string][]} */
-    const rows = [
-      ["score", card.score === null ? "–" : `${card.score.toFixed(2)} (${card.measure})`],
-      ["chance (null)", card.null_mean === null ? "–" : `${card.null_mean.toFixed(2)} ± ${(card.null_spread ?? 0).toFixed(2)}`],
-      ["needed", card.needed === null ? "–" : `${card.needed.toFixed(2)} or more`],
-      ["probe texts", `n = ${card.n}`],
-    ];
-    facts.replaceChildren(...rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]));
+    facts.replaceChildren(...card.rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]));
     say(why, card.why);
   }
 

@@ -151,6 +151,8 @@ function drawPoints(ctx, app, all) {
     ctx.strokeStyle = css(theme.ink2, 0.8);
     ctx.stroke();
   }
+  /** @type {{x: number, y: number}[]} */
+  const written = [];
   ctx.font = font(theme, 1, "ui", 600);
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
@@ -159,6 +161,9 @@ function drawPoints(ctx, app, all) {
     if (!label) continue;
     ctx.fillStyle = css(theme.focus);
     ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
+    // A letter on a letter could not be read; the full square still says that there is a label.
+    if (written.some((other) => Math.abs(other.x - x) < theme.size && Math.abs(other.y - y) < theme.size)) continue;
+    written.push({ x, y });
     ctx.strokeStyle = css(theme.paper);
     ctx.lineWidth = 3;
     ctx.strokeText(app.letter(label), x + r + 3, y);

@@ -138,13 +138,13 @@ function drawTitles(app, titles, columns) {
   const all = [
     { name: "head", short: "head", title: "Head", says: "layer and head, both counted from 0" },
     { name: "label", short: "label", title: "Label", says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none" },
-    ...columns.map((metric) => ({ name: metric.name, short: metric.short, title: metric.title, says: `${metric.definition} ${capital(heads.range(metric.name).says)}.` })),
+    ...columns.map((metric) => ({ name: metric.name, short: metric.short, title: metric.title, says: `${metric.definition} ${heads.places.some(({ i }) => heads.value(metric.name, i) === heads.value(metric.name, i)) ? capital(heads.range(metric.name).says) : "It has no meaning on this text"}.` })),
   ];
   const wanted = all.map(({ name, short }) => `${name}:${short}`).join();
   if (titles.dataset.wanted !== wanted) {
     titles.dataset.wanted = wanted;
     titles.replaceChildren(...all.map((one) => {
-      const button = h("button", { type: "button", "data-sort": one.name, onclick: () => app.setSort(pressed(app.sort, one.name)) }, h("span", null, one.short), h("span", { class: "sl-sign", "aria-hidden": "true" }));
+      const button = h("button", { type: "button", "data-sort": one.name, onclick: () => app.setSort(pressed(app.sort, one.name)) }, h("span", { class: "sl-col" }, one.short), h("span", { class: "sl-sign", "aria-hidden": "true" }));
       app.tip.on(button, one.title, one.says);
       return h("th", { scope: "col", class: one.name === LOOK ? "sl-look" : null }, button);
     }));

@@ -26,6 +26,7 @@
  */
 import { h, mark, say, settle } from "./dom.js";
 import { ALL, filtered, Heads, LOOK, letters, parseOnly, parseSort, sorted, writeOnly, writeSort } from "./heads-data.js";
+import { createAcross } from "./heads-across.js";
 import { createFilter, createStatus } from "./heads-filter.js";
 import { createFind } from "./heads-find.js";
 import { createMap } from "./heads-map.js";
@@ -33,6 +34,7 @@ import { createPanel } from "./heads-panel.js";
 import { createScatter } from "./heads-scatter.js";
 import { createTable } from "./heads-table.js";
 import { createTip } from "./heads-tip.js";
+import { createWrites } from "./heads-writes.js";
 import { Overview } from "./overview.js";
 import { readTheme } from "./scale.js";
 import { HttpSource, LostError } from "./source.js";
@@ -92,6 +94,7 @@ export class HeadsView {
     this.life = new AbortController();
     this.report = settle(300, () => this.send());
     this.alikeLater = settle(120, () => this.loadAlike());
+    this.writesLater = settle(120, () => this.writes?.draw());
     this.build();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal: this.life.signal });
   }
@@ -111,10 +114,12 @@ export class HeadsView {
     this.filter = createFilter(this);
     this.table = createTable(this);
     this.panel = createPanel(this);
+    this.across = createAcross(this);
+    this.writes = createWrites(this);
     const hint = h("p", { class: "sl-second sl-heads-hint" }, "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.");
     const plots = h("div", { class: "sl-heads-plots" }, this.map.element, this.scatter.element);
     const numbers = h("div", { class: "sl-heads-numbers" }, this.filter.element, this.table.element);
-    const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, this.status.element, hint), plots, this.find.element, numbers, this.panel.element);
+    const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, this.status.element, hint), plots, this.find.element, numbers, this.across.element, this.writes.element, this.panel.element);
     this.view.append(this.state.element, body);
     this.root.append(...sheets, this.host);
     this.sheets = sheets;
@@ -246,6 +251,7 @@ export class HeadsView {
     this.alikeLater();
     this.marks(from);
     this.panel.draw();
+    this.writesLater();
     this.announce(this.says(i));
     this.report();
   }
@@ -318,6 +324,31 @@ export class HeadsView {
     this.draw();
   }
 
+  /** Follow another token across the layers: the one that looks. @param {number} query @param {string} id  of a group */
+  follow(query, id) {
+    const group = this.heads.groups.findIndex((one) => one.id === id);
+    if (group !== this.group) {
+      this.group = group;
+      this.setPair({ query, key: null });
+    } else this.setPair({ ...this.pair, query });
+  }
+
+  /**
+   * The token that is followed: the one that looks, else the last that is not special.
+   *
+   * @param {string} id  of a group of layers @param {boolean} [sameSide]  another group with the same tokens will do
+   */
+  followed(id, sameSide = false) {
+    const { heads, pair, group } = this;
+    const side = (/** @type {{layers: number[]}} */ one) => heads.layers[one.layers[0]].queries;
+    const own = heads.groups.findIndex((one) => one.id === id);
+    const words = heads.tokens[side(heads.groups[own])];
+    const fits = own === group || (sameSide && side(heads.groups[own]) === side(heads.groups[group]));
+    if (fits && pair.query !== null && pair.query < words.length) return pair.query;
+    const plain = words.findLastIndex((word) => !word.s);
+    return plain < 0 ? words.length - 1 : plain;
+  }
+
   /** The two words as they are written. */
   pairTokens() {
     const { heads, pair } = this;
@@ -380,7 +411,7 @@ export class HeadsView {
       this.asking = setTimeout(() => this.askLabels(), ASK_AGAIN);
       return;
     }
-    if (told.cards) heads.cards = told.cards;
+    if (told.cards) heads.cards = heads.places.map(({ layer, head }) => told.cards[`${layer}.${head}`] ?? null);
     this.draw();
   }
 
@@ -446,7 +477,7 @@ export class HeadsView {
   draw() {
     if (!this.heads || !this.theme || !this.shownKey || !this.host?.isConnected) return;
     this.shown = order(this);
-    for (const part of [this.status, this.map, this.scatter, this.find, this.filter, this.table, this.panel]) part.draw();
+    for (const part of [this.status, this.map, this.scatter, this.find, this.filter, this.table, this.panel, this.across, this.writes]) part.draw();
     this.host.dataset.ready = `${this.shownKey}:${this.heads.cards ? "labels" : this.told.state}`;
   }
 
@@ -459,6 +490,7 @@ export class HeadsView {
     this.life.abort();
     this.report.cancel();
     this.alikeLater.cancel();
+    this.writesLater.cancel();
     clearTimeout(this.asking);
     this.resizer?.disconnect();
     for (const sheet of this.sheets ?? []) sheet.remove();

@@ -38,6 +38,23 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         place = of["layer"], of["head"]
         return packed(request, ("like", *place), lambda trace, _: service().work(like_pack, trace, *place))
 
+    def across(request: Request) -> Response:
+        from attention_core.across_packs import flow_pack, rollout_pack
+
+        of = request.path_params
+        way, how = of["way"], of["how"]
+        if way not in ("rollout", "flow") or how not in ("mean", "max"):
+            raise ValueError("attention is followed by rollout or flow, over the mean or the max of heads")
+        make, of_what = (rollout_pack if way == "rollout" else flow_pack), (of["group"], of["query"], how)
+        return packed(request, (way, *of_what), lambda trace, _: service().work(make, trace, *of_what))
+
+    def writes(request: Request) -> Response:
+        from attention_core.across_packs import writes_pack
+
+        of = request.path_params
+        place = of["layer"], of["head"], of["query"]
+        return packed(request, ("writes", *place), lambda trace, _: service().work(writes_pack, trace, *place))
+
     def labels(request: Request) -> Response:
         source = service().picture(request.path_params["key"]).source
         return JSONResponse(heads_service.labels_of(source), headers={"Cache-Control": "no-store"})
@@ -47,5 +64,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         Route(data, answering(heads)),
         Route(data + "/between/{group}/{query:int}/{of:int}", answering(between)),
         Route(data + "/like/{layer:int}/{head:int}", answering(like)),
+        Route(data + "/writes/{layer:int}/{head:int}/{query:int}", answering(writes)),
         Route(data + "/labels", answering(labels)),
+        Route(data + "/{way}/{group}/{query:int}/{how}", answering(across)),
     ]
