@@ -67,15 +67,52 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         notes += pair_notes
     source = _encode(model, text, pair or None)
     notes += source.notes
+    decoder: Encoded | None = None
+    if model.facts.encoder_decoder:
+        target, target_notes = clean_text(target or "")
+        decoder = decoder_side(model, target)
+        notes += target_notes + decoder.notes
+    return _captured(model, source, decoder, text, pair or None, target, notes)
+
+
+def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Trace:
+    """Capture what attention saw while the model read these tokens of its vocabulary as they are: nothing is added.
+
+    For probes that no text stands for: random tokens, tokens in another order. `target_ids` are the decoder's, its
+    start token included; an encoder-decoder needs them.
+
+    Raises ValueError for no tokens, more than the model can read, or a side that is missing.
+    """
+    sides = {"ids": ids} if target_ids is None else {"ids": ids, "target_ids": target_ids}
+    limit = model.facts.context_length
+    for name, side in sides.items():
+        if not 0 < len(side) <= (limit or len(side)):
+            raise ValueError(f"{name} must be 1 … {limit or 'any number of'} tokens; got {len(side)}")
+    if model.facts.encoder_decoder != (target_ids is not None):
+        raise ValueError("target_ids are for an encoder-decoder, and it needs them")
+    source = Encoded(list(ids), None, _tokens_of_ids(model.tokenizer, ids), [])
+    decoder = None
+    if target_ids is not None:
+        decoder = Encoded(list(target_ids), None, _tokens_of_ids(model.target_tokenizer, target_ids), [])
+    return _captured(model, source, decoder, "", None, None if decoder is None else "", [])
+
+
+def _captured(
+    model: LoadedModel,
+    source: "Encoded",
+    decoder: "Encoded | None",
+    text: str,
+    pair: str | None,
+    target: str | None,
+    notes: list[str],
+) -> Trace:
+    """Run the model on what was encoded."""
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
     accepted = inspect.signature(model.model.forward).parameters
     if source.types is not None and "token_type_ids" in accepted:
         inputs["token_type_ids"] = torch.tensor([source.types])
     target_tokens: tuple[Token, ...] = ()
-    if model.facts.encoder_decoder:
-        target, target_notes = clean_text(target or "")
-        decoder = decoder_side(model, target)
-        notes += target_notes + decoder.notes
+    if decoder is not None:
         target_tokens = decoder.tokens
         inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
     layers: tuple[AttentionLayer, ...]
@@ -101,7 +138,7 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     return Trace(
         facts=model.facts,
         text=text,
-        pair=pair or None,
+        pair=pair,
         target=target if model.facts.encoder_decoder else None,
         source_tokens=source.tokens,
         target_tokens=target_tokens,
@@ -126,7 +163,7 @@ def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Coun
     text, _ = clean_text(text)
     pair = clean_text(pair)[0] if pair else None
     ids = model.encode(text, pair)["input_ids"]
-    specials = set(model.tokenizer.all_special_ids) - {model.tokenizer.unk_token_id, model.tokenizer.mask_token_id}
+    specials = special_ids(model.tokenizer)
     n_special = sum(id_ in specials for id_ in ids)
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
@@ -163,12 +200,26 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
     return Encoded(ids, encoded.get("token_type_ids"), tokens, notes)
 
 
+def special_ids(tokenizer: Any) -> set[int]:
+    """The tokens that a tokenizer adds: a word that it lacks and a [MASK] are read from the text like any other."""
+    return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
+
+
+def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
+    pieces, specials = _pieces(tokenizer, ids)
+    style = guess_style(pieces)
+    return tokens_from(pieces, ids, [(0, 0)] * len(ids), specials, words_of(pieces, specials, style), style)
+
+
+def _pieces(tokenizer: Any, ids: Sequence[int]) -> tuple[list[str], list[bool]]:
+    pieces = [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
+    added = special_ids(tokenizer)
+    return pieces, [id_ in added for id_ in ids]
+
+
 def _tokens(tokenizer: Any, encoded: Any) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
-    pieces = [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(ids)]
-    # A word that the vocabulary lacks and a [MASK] are read from the text like any other token.
-    special_ids = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
-    specials = [id_ in special_ids for id_ in ids]
+    pieces, specials = _pieces(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
     style = guess_style(pieces)
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 
@@ -77,3 +77,41 @@ def row_sum_range(weights: Float[Tensor, "*batch query key"]) -> tuple[float, fl
     sums = weights.sum(dim=-1)
     sums = sums[~sums.isnan()]
     return (sums.min().item(), sums.max().item()) if len(sums) else None
+
+
+def offset_sums(block: Float[Tensor, "*batch query key"]) -> Float64[Tensor, "*batch offset"]:
+    """The sum of a block's cells along each diagonal, from column − row = −(rows − 1) to columns − 1."""
+    *batch, n_query, n_key = block.shape
+    # Row r, read with a stride longer by one, moves r places to the left of where it began.
+    padded = torch.nn.functional.pad(block, (n_query, 0)).flatten(-2)
+    padded = torch.nn.functional.pad(padded, (0, n_query))
+    shifted = padded.view(*batch, n_query, n_key + n_query + 1)
+    return shifted.sum(dim=-2, dtype=torch.float64)[..., 1 : n_key + n_query]
+
+
+def adjusted_share(
+    sums: Float[Tensor, "*batch offset"], counts: Float[Tensor, " offset"], squares: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """Share of the variance of cells that their groups explain: R² adjusted for the number of groups; 0 by chance.
+
+    `sums` and `counts` are of each group's cells, `squares` the sum of all squared cells. NaN if there is no variance
+    (rounding aside), or not more cells than groups. Source: Theil 1961, R̄² = 1 − (1 − R²)(N − 1)/(N − G).
+    """
+    used = counts > 0
+    sums, counts = sums[..., used], counts[used]
+    n, groups = counts.sum(), len(counts)
+    mean = sums.sum(dim=-1).square() / n
+    total = squares - mean
+    rest = (squares - (sums.square() / counts).sum(dim=-1)).clamp_min(0)
+    share = 1 - rest / total * (n - 1) / (n - groups)
+    # Cells in float32 carry a relative error of 6e-8 each: a variance below 1e-12 of the squares is rounding.
+    return share.masked_fill((total <= 1e-12 * squares) | (n <= groups), math.nan)
+
+
+def correlation(moments: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch"]:
+    """Pearson's correlation of two places from weighted sums of 1, x, y, x², y² and xy; NaN if one does not vary."""
+    total, x, y, xx, yy, xy = moments.unbind(dim=-1)
+    spread_x, spread_y = xx - x * x / total, yy - y * y / total
+    r = (xy - x * y / total) / (spread_x.clamp_min(0) * spread_y.clamp_min(0)).sqrt()
+    still = (spread_x <= 1e-9 * xx) | (spread_y <= 1e-9 * yy)
+    return r.clamp(-1, 1).masked_fill(still, math.nan)

@@ -41,6 +41,11 @@ class View:
     picture: str = "heatmap"  # what a narrow screen shows
     step: str = "x"  # of the computation, by its name in the ledger
     mode: str = "story"  # how a step is told
+    metric: str = "previous"  # of a head, by its name in the catalogue of metrics: what the map of heads is coloured by
+    metric_x: str = "entropy"  # of the scatter of heads, across
+    metric_y: str = "previous"  # and up
+    sort: str = "head"  # of the table of heads: a column, with "-" before it for largest first
+    only: str = ""  # heads that the table shows: "label:induction;layer:3;entropy:2.5", the last one a smallest value
 
 
 _DEFAULT = View()
@@ -63,6 +68,11 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "picture": "pic",
     "step": "step",
     "mode": "mode",
+    "metric": "hm",
+    "metric_x": "hx",
+    "metric_y": "hy",
+    "sort": "hs",
+    "only": "hf",
 }
 _ALWAYS = ("model", "text", "layer", "head")
 _WORDS = {  # how a sentence calls the field
@@ -74,6 +84,11 @@ _WORDS = {  # how a sentence calls the field
     "words": "“words, not pieces”",
     "by_norm": "“norm-based”",
     "per_head_scale": "“scale per head”",
+    "metric": "metric of the map",
+    "metric_x": "metric across",
+    "metric_y": "metric up",
+    "sort": "order of the heads",
+    "only": "filter of the heads",
 }
 
 
@@ -222,6 +237,22 @@ def _mode(text: str) -> str:
     return text
 
 
+def _metric(text: str) -> str:
+    if not re.fullmatch(r"[a-z_]{1,40}", text):
+        raise ValueError
+    return text
+
+
+def _sort(text: str) -> str:
+    return text[:1] + _metric(text[1:]) if text.startswith("-") else _metric(text)
+
+
+def _only(text: str) -> str:
+    if not re.fullmatch(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}", text):
+        raise ValueError
+    return text
+
+
 def _model(text: str) -> str:
     if not text.strip() or len(text) > 500 or not text.isprintable():
         raise ValueError
@@ -248,6 +279,11 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "picture": ("one of heatmap, links, sentence", _picture),
     "step": ("the name of a step", _step),
     "mode": ("one of story, numbers, formula, code", _mode),
+    "metric": ("the name of a metric", _metric),
+    "metric_x": ("the name of a metric", _metric),
+    "metric_y": ("the name of a metric", _metric),
+    "sort": ("the name of a column, with “-” before it for largest first", _sort),
+    "only": ("conditions such as layer:3;entropy:2.5", _only),
 }
 
 
@@ -258,7 +294,7 @@ def _used(field: str) -> str:
         return f"no {field} is selected"
     if isinstance(default, bool):
         return "it is on" if default else "it is off"
-    return f"{default} was used"
+    return f"{default} was used" if default != "" else "none was used"
 
 
 def _quoted(value: str) -> str:

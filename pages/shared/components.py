@@ -23,6 +23,7 @@ export default function (component) {
 _composer = component("sightline_composer", js=_LOADER % "composer")
 _explorer = component("sightline_explorer", js=_LOADER % "explorer")
 _steps = component("sightline_steps", js=_LOADER % "steps")
+_heads = component("sightline_heads", js=_LOADER % "heads")
 _readout = component("sightline_readout", js=_LOADER % "says")
 
 
@@ -109,6 +110,34 @@ def steps(
     _steps(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
 
 
+def heads(
+    view: View,
+    *,
+    key: str,
+    data_key: str,
+    seed: int,
+    link: str | None,
+    large: bool,
+    on_view: Callable[[], None],
+    on_lost: Callable[[], None],
+) -> None:
+    """Every head in numbers: table, map and scatter. It reports its choice as state `view`, and `lost` as the others.
+
+    The browser fetches the metrics of the text and the labels of the model under `data_key`.
+    """
+    data = {
+        "assets": ASSETS_URL,
+        "key": data_key,
+        "seed": seed,
+        "select": {name: getattr(view, name) for name in (*_CHOICE, *_ORDER)},
+        "hidden": view.hide_special or view.hide_first,
+        "renormalised": view.renormalise,
+        "link": link,
+        "large": large,
+    }
+    _heads(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
+
+
 def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:
     """What the model says, as bars. It reports the token that was clicked, {"id", "which"}, as trigger `chosen`."""
     _readout(key=key, data={"assets": ASSETS_URL, **data}, on_chosen_change=on_chosen)
@@ -124,6 +153,7 @@ def _to_explore() -> None:
 
 _CHOICE = ("layer", "head", "query", "key")
 _PLACE = (*_CHOICE, "step", "mode")
+_ORDER = ("metric", "metric_x", "metric_y", "sort", "only")
 _OPTIONS = (
     "hide_special",
     "hide_first",

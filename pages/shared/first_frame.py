@@ -24,7 +24,6 @@ from pages.shared.routes import ASSETS, ASSETS_URL
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
 _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
-_OUR_VIEWS = {"": ("composer", "explorer", "says"), "steps": ("composer", "steps")}
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']\./([\w.-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
 _STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
@@ -70,7 +69,7 @@ def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
         for name in _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
         if name not in page
     ]
-    views = (f"{name}.js" for name in _OUR_VIEWS.get(url_path, ()))
+    views = (f"{name}.js" for name in entry.views)
     head += [
         f'<link rel="modulepreload" crossorigin href="./{ASSETS_URL}js/{name}">'
         for name in _closure(ASSETS / "js", views)

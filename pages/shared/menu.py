@@ -11,10 +11,12 @@ class Entry:
     title: str
     url_path: str  # "" is the first page
     reads_text: bool = False
+    views: tuple[str, ...] = ()  # its modules in assets/js, fetched in advance
 
 
 MENU = (
-    Entry("pages/explore.py", "Explore", "", reads_text=True),
-    Entry("pages/steps.py", "Step by step", "steps", reads_text=True),
+    Entry("pages/explore.py", "Explore", "", reads_text=True, views=("composer", "explorer", "says")),
+    Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer", "steps")),
+    Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer", "heads")),
     Entry("pages/about.py", "What attention shows", "about"),
 )

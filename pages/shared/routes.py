@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared import mishaps
+from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 
@@ -93,6 +94,7 @@ def routes() -> list[BaseRoute]:
         Route(step + "/products/{name}/{row:index}/{component:index}", products),
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
+        *heads_routes(_answering, _packed),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),

@@ -255,6 +255,10 @@ class Service:
 
         return self._packer.submit(make)
 
+    def work(self, job: Callable[..., Result], *arguments: object) -> Result:
+        """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
+        return self._in_turn(lambda: job(*arguments))
+
     def _in_turn(self, job: Callable[[], Result], visitor: str = "") -> Result:
         return self._worker.submit(job, visitor).result()
 

@@ -1,0 +1,131 @@
+"""What the Heads page fetches, as `wire` packs: every metric of every head, one look in every head, heads alike."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from attention_core import wire
+from attention_core.head_metrics import METRICS, HeadScores
+from attention_core.head_search import find_heads, similar_heads
+from attention_core.pictures import groups
+from attention_core.tokens import Token, join_texts
+from attention_core.trace import Trace
+
+N_ALIKE = 6
+ALIKE_SAYS = (
+    "Nearest by behaviour on this text. The number is the mean distance of their rows (Jensen–Shannon, in bits): "
+    "0 = they look at the same keys, 1 = never at the same key."
+)
+
+
+def heads_pack(trace: Trace, scores: HeadScores) -> bytes:
+    """Every head in numbers.
+
+    Buffers: `values`, f4 [metric, head], NaN where a metric has no meaning; `even`, f4 [metric, layer], what even
+    attention would score; `profiles`, f4 [head, distance], mean weight at key − query from −32 to 32. Header: metrics
+    with their definitions, layers, and the tokens of both sides with the word that each belongs to.
+    """
+    encoder_decoder = bool(trace.target_tokens)
+    header = {
+        "version": 1,
+        "model": {"id": trace.facts.id, "name": trace.facts.name},
+        "metrics": [
+            {
+                "name": metric.id,
+                "title": metric.name,
+                "short": metric.id,
+                "definition": metric.definition,
+                "more": metric.more,
+                "low": metric.low,
+                "high": metric.high,
+                "unit": metric.unit,
+                "source": metric.source,
+            }
+            for metric in METRICS
+        ],
+        "layers": [_layer(trace, index, encoder_decoder) for index in range(len(trace.layers))],
+        "tokens": {"source": _words(trace.source_tokens), "target": _words(trace.target_tokens)},
+    }
+    return wire.pack(
+        header,
+        values=np.ascontiguousarray(scores.values.float().numpy().T),
+        even=np.ascontiguousarray(scores.even.float().numpy().T),
+        profiles=scores.profiles.float().numpy(),
+    )
+
+
+def between_pack(trace: Trace, group: str, query: int, key: int) -> bytes:
+    """How much the word of token `query` looks at the word of token `key`, in the heads of a group.
+
+    Buffers over all heads of the trace: `weights`, f4, NaN where a head is of another group or may not look; `rank`,
+    i4, the key's place among the keys that are read, 0 where there is no weight. Header: `of`, how many places there
+    are; `null`, f4 as JSON: the mean over heads of what the same queries give as many other keys.
+    Raises ValueError for a group or a token that is not there.
+    """
+    found = next((one for one in groups(trace) if one.name == group), None)
+    if found is None:
+        raise ValueError(f"there are no layers called {group!r}")
+    first = found.layers[0]
+    queries, keys = _pieces(trace.query_tokens(first), query), _pieces(trace.key_tokens(first), key)
+    heads = [(index, head) for index, layer in enumerate(trace.layers) for head in range(layer.n_heads)]
+    place = {head: row for row, head in enumerate(heads)}
+    weights, ranks = np.full(len(heads), np.nan, np.float32), np.zeros(len(heads), np.int32)
+    looks = find_heads(trace, queries, keys, trace.layers[first].kind)
+    for look in looks:
+        weights[place[look.layer, look.head]] = look.weight
+        ranks[place[look.layer, look.head]] = look.rank
+    nulls = [look.null for look in looks if not math.isnan(look.null)]
+    header = {
+        "of": max((look.of for look in looks), default=0),
+        "null": sum(nulls) / len(nulls) if nulls else None,
+        "queries": queries,
+        "keys": keys,
+    }
+    return wire.pack(header, weights=weights, rank=ranks)
+
+
+def like_pack(trace: Trace, layer: int, head: int) -> bytes:
+    """The heads that behave most like one, in the header: [{"layer", "head", "distance"}], nearest first."""
+    nearest = similar_heads(trace, layer, head)[:N_ALIKE]
+    found = [
+        {"layer": one.layer, "head": one.head, "distance": one.distance}
+        for one in nearest
+        if not math.isnan(one.distance)
+    ]
+    return wire.pack({"heads": found, "says": ALIKE_SAYS if found else "There is no other head of this kind."})
+
+
+def _layer(trace: Trace, index: int, encoder_decoder: bool) -> dict[str, Any]:
+    layer = trace.layers[index]
+    group = next(group for group in groups(trace) if index in group.layers)
+    return {
+        "stack": group.stack,
+        "kind": group.kind,
+        "index": layer.index,
+        "label": layer.label,
+        "n_heads": layer.n_heads,
+        "n_kv_heads": layer.n_kv_heads,
+        "queries": "target" if encoder_decoder and layer.kind != "encoder self" else "source",
+        "keys": "target" if encoder_decoder and layer.kind == "decoder self" else "source",
+    }
+
+
+def _words(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    """Each token as it is shown, with the first piece of its word, the word itself, and whether it is special."""
+    shown: list[dict[str, Any]] = []
+    for _, word in groupby(enumerate(tokens), key=lambda pair: (pair[1].word, pair[0] if pair[1].word is None else 0)):
+        pieces = list(word)
+        whole = join_texts(token.text for _, token in pieces) if len(pieces) > 1 else pieces[0][1].text
+        shown += [{"t": token.text, "w": pieces[0][0], "word": whole, "s": int(token.special)} for _, token in pieces]
+    return shown
+
+
+def _pieces(tokens: Sequence[Token], at: int) -> list[int]:
+    """All pieces of the word that token `at` belongs to."""
+    if not 0 <= at < len(tokens):
+        raise ValueError(f"there is no token {at} among the {len(tokens)} here")
+    shown = _words(tokens)
+    return [index for index, token in enumerate(shown) if token["w"] == shown[at]["w"]]

@@ -1,0 +1,21 @@
+"""Page: every head of the model in numbers, with honest names, on the visitor's text."""
+
+from functools import partial
+
+import streamlit as st
+
+from pages.shared import components, opening, state
+from pages.shared.service import picture_of, service
+
+view, trace = opening.trace_of_page(state.open_view())
+picture = picture_of(view, state.opened_file())
+components.heads(
+    view,
+    key="heads",
+    data_key=service().key(picture),
+    seed=state.seed(),
+    link=state.write_address(view),
+    large=bool(st.session_state.get("frame_large")),
+    on_view=partial(state.take_report, "heads"),
+    on_lost=state.renew,
+)

@@ -1,0 +1,70 @@
+"""HTTP for the Heads page, beside the routes of the pictures and under the same keys."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from pages.shared.service import service
+
+if TYPE_CHECKING:
+    from pages.shared.routes import Endpoint
+
+Answering = Callable[[Callable[[Request], Response]], "Endpoint"]
+Packed = Callable[[Request, tuple[object, ...], Callable[[Any, Any], bytes]], Response]
+
+
+def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
+    """The routes; `answering` and `packed` are those of routes.py, which imports this module."""
+    from pages.shared import heads_service
+
+    def heads(request: Request) -> Response:
+        picture = service().picture(request.path_params["key"])
+        return packed(request, ("heads",), lambda trace, _: heads_service.heads_of(trace, picture))
+
+    def between(request: Request) -> Response:
+        from attention_core.head_packs import between_pack
+
+        of = request.path_params
+        pair = of["group"], of["query"], of["of"]
+        return packed(request, ("between", *pair), lambda trace, _: between_pack(trace, *pair))
+
+    def like(request: Request) -> Response:
+        from attention_core.head_packs import like_pack
+
+        of = request.path_params
+        place = of["layer"], of["head"]
+        return packed(request, ("like", *place), lambda trace, _: service().work(like_pack, trace, *place))
+
+    def across(request: Request) -> Response:
+        from attention_core.across_packs import flow_pack, rollout_pack
+
+        of = request.path_params
+        way, how = of["way"], of["how"]
+        if way not in ("rollout", "flow") or how not in ("mean", "max"):
+            raise ValueError("attention is followed by rollout or flow, over the mean or the max of heads")
+        make, of_what = (rollout_pack if way == "rollout" else flow_pack), (of["group"], of["query"], how)
+        return packed(request, (way, *of_what), lambda trace, _: service().work(make, trace, *of_what))
+
+    def writes(request: Request) -> Response:
+        from attention_core.across_packs import writes_pack
+
+        of = request.path_params
+        place = of["layer"], of["head"], of["query"]
+        return packed(request, ("writes", *place), lambda trace, _: service().work(writes_pack, trace, *place))
+
+    def labels(request: Request) -> Response:
+        source = service().picture(request.path_params["key"]).source
+        return JSONResponse(heads_service.labels_of(source), headers={"Cache-Control": "no-store"})
+
+    data = "/sightline/data/{key}/heads"
+    return [
+        Route(data, answering(heads)),
+        Route(data + "/between/{group}/{query:index}/{of:index}", answering(between)),
+        Route(data + "/like/{layer:index}/{head:index}", answering(like)),
+        Route(data + "/writes/{layer:index}/{head:index}/{query:index}", answering(writes)),
+        Route(data + "/labels", answering(labels)),
+        Route(data + "/{way}/{group}/{query:index}/{how}", answering(across)),
+    ]

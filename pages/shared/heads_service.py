@@ -1,0 +1,127 @@
+"""What the Heads page asks of the one service: metrics of a text, labels of a model. Kept for all visitors.
+
+Metrics are made in the worker when a text's turn comes. Labels belong to the model and rest on many probe texts: they
+are made slice by slice, one short job at a time, so that visitors' texts come in between.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+from pages.shared.bounded import BoundedCache
+from pages.shared.heads_words import card_in_words, labels_in_words
+from pages.shared.service import Picture, Source, service
+
+if TYPE_CHECKING:
+    from attention_core.head_metrics import HeadScores
+    from attention_core.trace import Trace
+
+SCORES_BYTES = 32 * 1_000_000  # about 2,000 texts in a model of 72 heads
+LABEL_BYTES = 16 * 1_000_000  # dozens of models
+
+
+@cache
+def _scores() -> "BoundedCache[HeadScores]":
+    return BoundedCache(SCORES_BYTES, _scores_bytes)
+
+
+def _scores_bytes(scores: "HeadScores") -> int:
+    return sum(tensor.nbytes for tensor in (scores.values, scores.even, scores.profiles)) + 200 * len(scores.heads)
+
+
+def scores_of(source: Source) -> "HeadScores":
+    """Every metric of every head on a source's text: computed by the worker once, and kept.
+
+    Raises what `Service.trace` raises.
+    """
+    from attention_core.head_metrics import head_scores
+
+    return _scores().get(source, lambda: service().work(head_scores, service().trace(source)))
+
+
+def heads_of(trace: "Trace", picture: Picture) -> bytes:
+    """The pack of a text's heads. It does not depend on how the picture's weights are read."""
+    from attention_core.head_packs import heads_pack
+
+    return heads_pack(trace, scores_of(picture.source))
+
+
+@dataclass(slots=True)
+class _Making:
+    """The labels of one model on their way."""
+
+    done: int = 0
+    total: int = 0  # 0: the model is still being loaded
+    failed: str = ""
+
+
+Labels = dict[str, Any]  # what the browser is told: {"says", "cards": {"3.1": …}}
+
+
+class LabelBook:
+    """The labels of models, made in the background when somebody first asks."""
+
+    def __init__(self) -> None:
+        self._known: BoundedCache[Labels] = BoundedCache(LABEL_BYTES, lambda labels: 2 * len(repr(labels)))
+        self._making: dict[str, _Making] = {}
+        self._lock = Lock()
+
+    def of(self, model: str) -> dict[str, Any]:
+        """What is known of a model's labels now: {"state", "done", "total", "says", "cards"}. Never waits.
+
+        The state is "ready", "working" or "failed"; a failure is told once, and who asks again begins anew.
+        """
+        labels = self._known.peek(model)
+        if labels is not None:
+            return {"state": "ready", "done": 1, "total": 1, **labels}
+        with self._lock:
+            making = self._making.get(model)
+            if making is None:
+                making = self._making[model] = _Making()
+                Thread(target=self._make, args=(model, making), name="labels", daemon=True).start()
+            elif making.failed:
+                del self._making[model]
+                return {"state": "failed", "done": 0, "total": 0, "says": making.failed}
+        return {"state": "working", "done": making.done, "total": making.total, "says": ""}
+
+    def _make(self, name: str, making: _Making) -> None:
+        from attention_core.labels import Labelling
+
+        try:
+            labelling = service().work(Labelling, service().model(name))
+            steps: Iterator[Any] = iter(labelling)
+            while (progress := service().work(next, steps, None)) is not None:
+                making.done, making.total = progress.done, progress.total
+            cards = labelling.cards()
+            self._known.put(
+                name,
+                {
+                    "says": labels_in_words(cards),
+                    "cards": {f"{card.layer}.{card.head}": card_in_words(card) for card in cards.values()},
+                },
+            )
+        except Exception as error:  # whatever it is, the page says it and the thread ends
+            making.failed = f"The heads could not be labelled: {error}"
+            return
+        with self._lock:
+            del self._making[name]
+
+
+@cache
+def label_book() -> LabelBook:
+    """The book of this process."""
+    return LabelBook()
+
+
+def labels_of(source: Source) -> dict[str, Any]:
+    """The labels that a text's page shows: those of its model."""
+    if source.file:
+        return {
+            "state": "none",
+            "done": 0,
+            "total": 0,
+            "says": "No labels: they need the model itself, and this trace came from a file.",
+        }
+    return label_book().of(source.model)
