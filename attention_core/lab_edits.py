@@ -132,7 +132,11 @@ def randomised(state: LabState, seed: int) -> LabState:
 def with_shape(
     state: LabState, *, d_model: int | None = None, d_head: int | None = None, n_heads: int | None = None
 ) -> LabState:
-    """Other sizes. What fits stays, head by head; new cells of x come from the word's letters, those of maps are 0."""
+    """Other sizes. What fits stays, head by head.
+
+    New cells of x come from the word's letters; those of maps are drawn once for all, with variance 1/d_model, so that
+    a size gone through there and back gives the same numbers.
+    """
     if state.direct:
         raise ValueError("A real head has the size that it has; take a preset to choose sizes.")
     width, heads, channels = (
@@ -154,19 +158,29 @@ def with_shape(
     embeddings = (embedding(word, channels) for word in state.words)
     x = tuple((*row, *new[len(row) :])[:channels] for row, new in zip(state.x, embeddings, strict=True))
 
-    def into(cells: Cells) -> Cells:
+    def into(name: str, cells: Cells) -> Cells:
+        fresh = [_fresh(f"{name} {i}", MAX_JOINED * MAX_HEADS, channels) for i in range(channels)]
         return tuple(
-            tuple(cells[i][c] if i < state.d_model and c is not None else 0.0 for c in columns) for i in range(channels)
+            tuple(
+                cells[i][c] if i < state.d_model and c is not None else fresh[i][place]
+                for c, place in zip(columns, places, strict=True)
+            )
+            for i in range(channels)
         )
 
+    places = [column % width * MAX_HEADS + column // width for column in range(heads * width)]  # of a dim of a head
     w_o = tuple(
-        tuple(state.w_o[c][i] if i < state.d_model and c is not None else 0.0 for i in range(channels)) for c in columns
+        tuple(
+            state.w_o[c][i] if i < state.d_model and c is not None else new
+            for i, new in enumerate(_fresh(f"w_o {place}", channels, channels))
+        )
+        for c, place in zip(columns, places, strict=True)
     )
     features = state.features
     if features:
         features = (*features, *(f"x{i + 1}" for i in range(len(features), channels)))[:channels]
     return replace(
-        state, x=x, w_q=into(state.w_q), w_k=into(state.w_k), w_v=into(state.w_v), w_o=w_o,
+        state, x=x, w_q=into("w_q", state.w_q), w_k=into("w_k", state.w_k), w_v=into("w_v", state.w_v), w_o=w_o,
         n_heads=heads, features=features,
     )  # fmt: skip
 
@@ -213,6 +227,10 @@ def random_cells(rows: int, columns: int, reach: float, seed: str) -> Cells:
     return tuple(
         tuple(round((2 * generator.random() - 1) * reach, 2) + 0.0 for _ in range(columns)) for _ in range(rows)
     )
+
+
+def _fresh(seed: str, n: int, d_model: int) -> tuple[float, ...]:
+    return random_cells(1, n, (3 / d_model) ** 0.5, f"fresh {seed}")[0]
 
 
 def _with(state: LabState, matrices: dict[str, Cells]) -> LabState:

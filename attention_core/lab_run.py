@@ -56,6 +56,9 @@ class LabRun:
 
     state: LabState
     matrices: tuple[LabMatrix, ...]
+    q: Float[Tensor, "head query d_head"]  # as attention received them: turned, if rotary
+    k: Float[Tensor, "head key d_head"]
+    v: Float[Tensor, "head key d_value"]
     weights: Float[Tensor, "head query key"]
     output: Float[Tensor, "head query d_value"]
     result: Float[Tensor, "word channel"]  # projected, or of a real head its output
@@ -102,7 +105,7 @@ def run(state: LabState) -> LabRun:
                 left="joined", right="w_o", how="row × column", column_axis="component",
             ),
         ]  # fmt: skip
-    return LabRun(state, tuple(found), steps.weights, steps.output, result)
+    return LabRun(state, tuple(found), inputs.q, inputs.k, inputs.v, steps.weights, steps.output, result)
 
 
 def attended(inputs: _Inputs, switches: Switches) -> AttentionSteps:
