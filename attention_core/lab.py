@@ -83,7 +83,7 @@ def checked_value(value: float, shown: str = "") -> float:
     return value + 0.0
 
 
-def cells_of(rows: Float[Tensor, "row column"] | Sequence[Sequence[float]]) -> Cells:
+def cells_of(rows: Float[Tensor, "row column"] | Sequence[Sequence[float | int]]) -> Cells:
     """A tensor or lists of numbers as cells. Raises ValueError if a cell may not hold a value."""
     listed: Any = rows.tolist() if isinstance(rows, Tensor) else rows
     return tuple(tuple(checked_value(float(value)) for value in row) for row in listed)

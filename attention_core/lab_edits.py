@@ -20,7 +20,7 @@ from attention_core.lab import (
 )
 
 
-def with_cell(state: LabState, matrix: str, row: int, column: int, value: float) -> LabState:
+def with_cell(state: LabState, matrix: str, row: int, column: int, value: float | int) -> LabState:
     """One cell changed; `column` counts over all heads."""
     cells = state.cells(matrix)
     if not (0 <= row < len(cells) and 0 <= column < len(cells[0])):
