@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.lab import DIRECT, VERSION, Cells, LabState, RealHead, Switches
+from attention_core.lab import DIRECT, MAPPED, VERSION, Cells, LabState, RealHead, Switches
 
 LINK_LIMIT = 4096  # characters of an address; longer ones are cut by some mail programs, proxies and chats
 TEXT_LIMIT = 120_000  # characters of any state's text: the largest real head takes about 70,000
@@ -22,7 +22,6 @@ _DATA_LIMIT = 120_000  # bytes unpacked
 _INTEGERS = {"b": "<i1", "h": "<i2", "i": "<i4"}
 _FLOATS = {"f": "<f4", "d": "<f8"}
 _DECIMALS = 6
-_BROKEN = "This link to the Lab is damaged: {}. Ask for it again, or start from a preset."
 
 
 def to_link(state: LabState) -> str:
@@ -68,43 +67,47 @@ def from_link(text: str, limit: int = TEXT_LIMIT) -> LabState:
     if len(text) > limit:
         raise ValueError(f"This link to the Lab is too long: {len(text):,} characters, at most {limit:,} are read.")
     try:
-        data = _unpacked(text)
-        size = int.from_bytes(data[:3], "little")
-        header = json.loads(data[3 : 3 + size].decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
-        if header["v"] != VERSION:
-            raise _Refused(f"This link was made for version {header['v']!r} of the Lab, and this is version {VERSION}.")
-        matrices = _matrices(header["m"], data[3 + size :])
-        state = _state(header, matrices)
+        given = _read(text)
     except _Refused as error:
-        raise ValueError(str(error)) from None
-    except (KeyError, TypeError, IndexError, AttributeError, UnicodeError, RecursionError, OverflowError, zlib.error):
-        raise ValueError(_BROKEN.format("its parts do not fit together")) from None
+        raise ValueError(f"This link to the Lab cannot be used. {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error):
+        # Base64, zlib, JSON or a part that is no number, no text, too long or missing.
+        raise ValueError("This link to the Lab is damaged. Ask for it again, or start from a preset.") from None
+    try:
+        return LabState(**given)
     except ValueError as error:
-        sentence = str(error)
-        if not sentence.endswith("."):  # not one of ours: base64 or JSON
-            raise ValueError(_BROKEN.format("its parts do not fit together")) from None
-        raise ValueError(f"This link to the Lab cannot be used. {sentence}") from None
-    return state
+        raise ValueError(f"This link to the Lab cannot be used. {error}") from None
+
+
+def _read(text: str) -> dict[str, Any]:
+    data = _unpacked(text)
+    size = int.from_bytes(data[:3], "little")
+    header = json.loads(data[3 : 3 + size].decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
+    if header["v"] != VERSION:
+        raise _Refused(f"It was made for version {_whole(header['v'])} of the Lab; this is version {VERSION}.")
+    return _fields(header, _matrices(header["m"], data[3 + size :]))
 
 
 class _Refused(Exception):
     """A sentence for the reader."""
 
 
-def _state(header: dict[str, Any], matrices: list[Cells]) -> LabState:
-    words = tuple(_text(word) for word in header["w"])
-    switches = _switches(header.get("s", {}))
-    n_heads = _whole(header.get("h", 1))
+def _fields(header: dict[str, Any], matrices: list[Cells]) -> dict[str, Any]:
+    """What `LabState` is made from."""
+    found: dict[str, Any] = {
+        "words": tuple(_text(word) for word in header["w"]),
+        "switches": _switches(header.get("s", {})),
+        "n_heads": _whole(header.get("h", 1)),
+        "features": tuple(_text(name) for name in header.get("f", ())),
+    }
     if "r" not in header:
-        x, w_q, w_k, w_v, w_o = matrices
-        features = tuple(_text(name) for name in header.get("f", ()))
-        return LabState(words, x, w_q, w_k, w_v, w_o, n_heads, switches, features)
+        return found | dict(zip(MAPPED, matrices, strict=True))
     given = header["r"]
     q, k, v, *rest = matrices
     if len(rest) != bool(given["bias"]):
         raise TypeError("bias")
     allowed = given.get("allowed")
-    real = RealHead(
+    found["real"] = RealHead(
         model=_text(given["model"])[:200], place=_text(given["place"])[:200], layer=_whole(given["layer"]),
         head=_whole(given["head"]), tokens=tuple(_whole(token) for token in given["tokens"]),
         scale=float(given["scale"]), q=q, k=k, v=v, bias=rest[0] if rest else None,
@@ -113,11 +116,8 @@ def _state(header: dict[str, Any], matrices: list[Cells]) -> LabState:
     )  # fmt: skip
     cells = [[list(row) for row in matrix] for matrix in (q, k, v)]
     for n, i, j, value in header["e"]:
-        if not (0 <= n < 3 and i >= 0 and j >= 0):
-            raise IndexError(n)
-        cells[n][i][j] = float(value)
-    edited = {name: tuple(tuple(row) for row in matrix) for name, matrix in zip(DIRECT, cells, strict=True)}
-    return LabState(words, n_heads=n_heads, switches=switches, real=real, **edited)
+        cells[_whole(n)][_whole(i)][_whole(j)] = float(value)
+    return found | {name: tuple(tuple(row) for row in matrix) for name, matrix in zip(DIRECT, cells, strict=True)}
 
 
 def _switches(given: dict[str, Any]) -> Switches:
@@ -157,7 +157,7 @@ def _matrices(shapes: list[Any], body: bytes) -> list[Cells]:
     found, start = [], 0
     for rows, columns, kind, decimals in shapes:
         if not (1 <= _whole(rows) <= 256 and 1 <= _whole(columns) <= 256 and 0 <= _whole(decimals) <= _DECIMALS):
-            raise _Refused(f"This link to the Lab cannot be used. It has a matrix of {rows} × {columns}.")
+            raise _Refused(f"It has a matrix of {rows} × {columns}.")
         dtype = np.dtype({**_INTEGERS, **_FLOATS}[kind])
         stop = start + rows * columns * dtype.itemsize
         if stop > len(body):
@@ -176,7 +176,7 @@ def _unpacked(text: str) -> bytes:
     inflate = zlib.decompressobj()
     data = inflate.decompress(packed, _DATA_LIMIT)
     if inflate.unconsumed_tail:
-        raise _Refused(f"This link to the Lab is too large: it unpacks to more than {_DATA_LIMIT:,} bytes.")
+        raise _Refused(f"It unpacks to more than {_DATA_LIMIT:,} bytes.")
     if not inflate.eof or inflate.unused_data:
         raise IndexError("cut short or with something behind it")
     return data
@@ -195,4 +195,4 @@ def _text(value: Any) -> str:
 
 
 def _no_constant(name: str) -> float:
-    raise _Refused(f"This link to the Lab cannot be used. It has {name} in a cell, which is no number.")
+    raise _Refused(f"It has {name} in a cell, which is no finite number.")

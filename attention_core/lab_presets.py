@@ -244,9 +244,8 @@ def _dictionary() -> Preset:
 
 def _scaling() -> Preset:
     words = ("we", "watch", "how", "a", "softmax", "runs", "into", "saturation")
-    empty = LabState(
-        words, _eye(8), *((tuple((0.0,) * 64 for _ in range(8)),) * 3), tuple((0.0,) * 8 for _ in range(64))
-    )
+    zeros = tuple((0.0,) * 64 for _ in range(8))
+    empty = LabState(words, _eye(8), zeros, zeros, zeros, tuple((0.0,) * 8 for _ in range(64)))
     state = with_switch(randomised(empty, 64), scale=False)
     return Preset(
         "scaling",
