@@ -24,6 +24,7 @@ keeps it. All arithmetic is float64, by the one formula (`attention.attend`).
 """
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
@@ -257,11 +258,19 @@ def allowed_pairs(switches: Switches, n_words: int, real: RealHead | None = None
 def _check_words(words: tuple[str, ...]) -> None:
     if not MIN_WORDS <= len(words) <= MAX_WORDS:
         raise ValueError(f"The Lab takes {MIN_WORDS} to {MAX_WORDS} words; got {len(words)}.")
-    for word in words:
-        if not word.strip():
-            raise ValueError("A word is empty; every row needs a name.")
-        if len(word) > WORD_LENGTH:
-            raise ValueError(f"A word has at most {WORD_LENGTH} characters; “{_short(word)}” has {len(word)}.")
+    _check_labels(words, "word")
+
+
+def _check_labels(labels: tuple[str, ...], what: str) -> None:
+    for label in labels:
+        if not label.strip():
+            raise ValueError(f"A {what} is empty; every row and column needs one.")
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+            raise ValueError(
+                f"A {what} is one line of text; “{_short(repr(label)[1:-1])}” holds a character that is not."
+            )
+        if len(label) > WORD_LENGTH:
+            raise ValueError(f"A {what} has at most {WORD_LENGTH} characters; “{_short(label)}” has {len(label)}.")
 
 
 def _check_mapped(state: LabState) -> None:
@@ -272,8 +281,7 @@ def _check_mapped(state: LabState) -> None:
         raise ValueError(f"An embedding has {MIN_D_MODEL} to {MAX_D_MODEL} numbers; got {d_model}.")
     if state.features and len(state.features) != d_model:
         raise ValueError(f"{d_model} components need {d_model} names or none; got {len(state.features)}.")
-    if any(not name.strip() or len(name) > WORD_LENGTH for name in state.features):
-        raise ValueError(f"A component's name has 1 to {WORD_LENGTH} characters.")
+    _check_labels(state.features, "component's name")
     joined = len(state.w_q[0]) if state.w_q else 0
     if not 1 <= joined <= MAX_JOINED:
         raise ValueError(f"Heads times d_k must be 1 to {MAX_JOINED}; got {joined}.")

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.lab import DIRECT, MAPPED, VERSION, Cells, LabState, RealHead, Switches
+from attention_core.lab import DIRECT, MAPPED, MAX_REAL, VERSION, Cells, LabState, RealHead, Switches
+from attention_core.lab_edits import changed_from_real
 
 LINK_LIMIT = 4096  # characters of an address; longer ones are cut by some mail programs, proxies and chats
-TEXT_LIMIT = 120_000  # characters of any state's text: the largest real head takes about 70,000
-_DATA_LIMIT = 120_000  # bytes unpacked
+TEXT_LIMIT = 160_000  # characters of any state's text; test_lab_link has the largest real head
+_DATA_LIMIT = 160_000  # bytes unpacked
+_MANY_EDITS = 64
 _INTEGERS = {"b": "<i1", "h": "<i2", "i": "<i4"}
 _FLOATS = {"f": "<f4", "d": "<f8"}
 _DECIMALS = 6
@@ -43,22 +45,26 @@ def to_link(state: LabState) -> str:
         header["r"]["bias"] = real.bias is not None
         if real.allowed is not None:
             header["r"]["allowed"] = ["".join("01"[may] for may in row) for row in real.allowed]
-        # The real values, and beside them only the cells that were changed.
-        header["e"] = [
-            [n, i, j, value]
-            for n, name in enumerate(DIRECT)
-            for i, (row, was) in enumerate(zip(state.cells(name), getattr(real, name), strict=True))
-            for j, value in enumerate(row)
-            if value != was[j]
-        ]
         matrices = [real.q, real.k, real.v, *([real.bias] if real.bias is not None else [])]
-    body = b""
+        # The real values, and beside them only the cells that were changed, or all if many were.
+        edits = [
+            [n, i, j, state.cells(DIRECT[n])[i][j]]
+            for n, cells in enumerate(changed_from_real(state).values())
+            for i, j in cells
+        ]
+        if len(edits) <= _MANY_EDITS:
+            header["e"] = edits
+        else:
+            matrices += [state.q, state.k, state.v]
+    body = [b""] * 8
     for cells in matrices:
-        kind, decimals, data = _packed(np.array(cells, dtype=np.float64))
+        kind, decimals, values = _packed(np.array(cells, dtype=np.float64))
         header["m"].append([len(cells), len(cells[0]), kind, decimals])
-        body += data
+        for place, plane in enumerate(_planes(values)):
+            body[place] += plane
     head = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    packed = zlib.compress(len(head).to_bytes(3, "little") + head + body, 9)
+    parts = [len(head).to_bytes(3, "little") + head, *body]
+    packed = min((_deflated(parts, flush) for flush in (zlib.Z_NO_FLUSH, zlib.Z_SYNC_FLUSH)), key=len)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
@@ -104,6 +110,7 @@ def _fields(header: dict[str, Any], matrices: list[Cells]) -> dict[str, Any]:
         return found | dict(zip(MAPPED, matrices, strict=True))
     given = header["r"]
     q, k, v, *rest = matrices
+    edited = [q, k, v] if "e" in header else [rest.pop() for _ in range(3)][::-1]
     if len(rest) != bool(given["bias"]):
         raise TypeError("bias")
     allowed = given.get("allowed")
@@ -114,8 +121,8 @@ def _fields(header: dict[str, Any], matrices: list[Cells]) -> dict[str, Any]:
         allowed=None if allowed is None else tuple(tuple("01".index(c) == 1 for c in row) for row in allowed),
         notes=tuple(_text(note)[:400] for note in given["notes"][:8]),
     )  # fmt: skip
-    cells = [[list(row) for row in matrix] for matrix in (q, k, v)]
-    for n, i, j, value in header["e"]:
+    cells = [[list(row) for row in matrix] for matrix in edited]
+    for n, i, j, value in header.get("e", ()):
         cells[_whole(n)][_whole(i)][_whole(j)] = float(value)
     return found | {name: tuple(tuple(row) for row in matrix) for name, matrix in zip(DIRECT, cells, strict=True)}
 
@@ -136,39 +143,56 @@ def _switches(given: dict[str, Any]) -> Switches:
     return replace(Switches(), **given)
 
 
-def _packed(values: NDArray[np.float64]) -> tuple[str, int, bytes]:
-    """The kind, its decimals and the bytes from which `_values` gives `values` back exactly."""
+def _packed(values: NDArray[np.float64]) -> tuple[str, int, NDArray[Any]]:
+    """The kind, its decimals and the stored numbers from which `_cells` gives `values` back exactly."""
     for decimals in range(_DECIMALS + 1):
         whole = np.rint(values * 10**decimals)
         if np.array_equal(whole / 10**decimals, values) and np.abs(whole).max() < 2**31:
             top = np.abs(whole).max()
             kind = "b" if top < 128 else "h" if top < 32768 else "i"
-            return kind, decimals, _planes(whole.astype(_INTEGERS[kind]))
+            return kind, decimals, whole.astype(_INTEGERS[kind])
     kind = "f" if np.array_equal(values.astype(np.float32).astype(np.float64), values) else "d"
-    return kind, 0, _planes(values.astype(_FLOATS[kind]))
+    return kind, 0, values.astype(_FLOATS[kind])
 
 
-def _planes(values: NDArray[Any]) -> bytes:
-    """First bytes first, then all second ones, …: like stands by like, which compresses better."""
-    return values.reshape(-1, 1).view(np.uint8).T.tobytes()
+def _planes(values: NDArray[Any]) -> list[bytes]:
+    """All first bytes, all second ones, …: like stands by like, which compresses better."""
+    return [plane.tobytes() for plane in values.reshape(-1, 1).view(np.uint8).T]
+
+
+def _deflated(parts: list[bytes], flush: int) -> bytes:
+    """Compressed; a flush between parts gives each a code of its own, which pays if they differ."""
+    deflate = zlib.compressobj(9)
+    done = b"".join(deflate.compress(part) + deflate.flush(flush) for part in parts if part)
+    return done + deflate.flush()
 
 
 def _matrices(shapes: list[Any], body: bytes) -> list[Cells]:
-    found, start = [], 0
+    sizes = []
     for rows, columns, kind, decimals in shapes:
-        if not (1 <= _whole(rows) <= 256 and 1 <= _whole(columns) <= 256 and 0 <= _whole(decimals) <= _DECIMALS):
+        if not (1 <= _whole(rows) <= MAX_REAL and 1 <= _whole(columns) <= MAX_REAL):
             raise _Refused(f"It has a matrix of {rows} × {columns}.")
-        dtype = np.dtype({**_INTEGERS, **_FLOATS}[kind])
-        stop = start + rows * columns * dtype.itemsize
-        if stop > len(body):
-            raise IndexError(stop)
-        planes = np.frombuffer(body[start:stop], np.uint8).reshape(dtype.itemsize, -1)
-        values = np.ascontiguousarray(planes.T).view(dtype).astype(np.float64).reshape(rows, columns)
-        found.append(tuple(tuple(row) for row in (values / 10**decimals + 0.0).tolist()))
-        start = stop
-    if start != len(body):
-        raise IndexError(start)
-    return found
+        if _whole(decimals) > _DECIMALS:
+            raise TypeError(decimals)
+        sizes.append((rows * columns, np.dtype({**_INTEGERS, **_FLOATS}[kind])))
+    if sum(count * dtype.itemsize for count, dtype in sizes) != len(body):
+        raise IndexError(len(body))
+    planes: list[list[bytes]] = [[] for _ in sizes]
+    start = 0
+    for place in range(8):
+        for (count, dtype), found in zip(sizes, planes, strict=True):
+            if place < dtype.itemsize:
+                found.append(body[start : start + count])
+                start += count
+    return [
+        _cells(np.frombuffer(b"".join(found), np.uint8).reshape(dtype.itemsize, -1), dtype, *shape)
+        for found, (_, dtype), shape in zip(planes, sizes, shapes, strict=True)
+    ]
+
+
+def _cells(planes: NDArray[np.uint8], dtype: np.dtype[Any], rows: int, columns: int, _: str, decimals: int) -> Cells:
+    values = np.ascontiguousarray(planes.T).view(dtype).astype(np.float64).reshape(rows, columns)
+    return tuple(tuple(row) for row in (values / 10**decimals + 0.0).tolist())
 
 
 def _unpacked(text: str) -> bytes:
