@@ -33,7 +33,7 @@ lint: .venv/.dev
 types: .venv/.dev tools
 	$(BIN)/pyright
 
-unit: .venv/.dev
+unit: .venv/.dev tools
 	$(PYTEST) --ignore=tests/browser
 
 js: tools
@@ -88,8 +88,10 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	$(PIP) install --quiet -r requirements-dev.txt
 	@touch $@
 
-# Chromium for the browser tests, Node for the JavaScript tests and the type checker: the machine's own.
+# Chromium for the browser tests, Node for the JavaScript tests and the type checker, LibreOffice to recalculate the
+# Lab's spreadsheet: the machine's own.
 tools:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
 		$(call apt,chromium fonts-dejavu-core,The browser tests need Chromium.); }
 	@command -v node >/dev/null || { $(call apt,nodejs,The JavaScript tests need Node.js 18 or newer.); }
+	@command -v soffice >/dev/null || { $(call apt,libreoffice-calc,The test of the spreadsheet needs LibreOffice Calc.); }

@@ -45,7 +45,7 @@ export async function save(app, file) {
 }
 
 /** Draw an SVG at twice its size. @param {Blob} svg @returns {Promise<Blob>} */
-async function rasterise(svg) {
+export async function rasterise(svg) {
   const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
   try {
     const image = new Image();
@@ -64,7 +64,7 @@ async function rasterise(svg) {
 }
 
 /** @param {Blob} blob @param {string} name */
-function download(blob, name) {
+export function download(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = h("a", { href: url, download: name });
   link.click();

@@ -1,16 +1,18 @@
 """One typed function per JavaScript view. The views are ES modules in assets/js, loaded by address."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from streamlit.components.v2 import component
 
 from attention_core.view import View
 from pages.shared import state
-from pages.shared.routes import ASSETS_URL
+from pages.shared.routes import ASSETS_URL, LAB_FILES
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
+    from pages.shared.lab import Session
 
 # Streamlit takes inline code; ours is one line that fetches the real module, so that a rerun does not carry it again.
 _LOADER = """
@@ -24,6 +26,9 @@ _composer = component("sightline_composer", js=_LOADER % "composer")
 _explorer = component("sightline_explorer", js=_LOADER % "explorer")
 _steps = component("sightline_steps", js=_LOADER % "steps")
 _heads = component("sightline_heads", js=_LOADER % "heads")
+
+
+_lab = component("sightline_lab", js=_LOADER % "lab")
 _readout = component("sightline_readout", js=_LOADER % "says")
 
 
@@ -136,6 +141,37 @@ def heads(
         "large": large,
     }
     _heads(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
+
+
+def lab(
+    shown: Mapping[str, Any],
+    at: "Session",
+    *,
+    key: str,
+    link: str | None,
+    model: Mapping[str, Any] | None,
+    large: bool,
+    on_acts: Callable[[], None],
+) -> None:
+    """The Lab: matrices as tables that can be edited. It reports every action that is not yet in `ack`, as state `acts`.
+
+    `shown` is `lab_data.lab_data` of the state on screen.
+    """
+    data = {
+        **shown,
+        "assets": ASSETS_URL,
+        "ack": at.ack,
+        "problem": asdict(at.problem) if at.problem else None,
+        "said": list(at.said),
+        "can_undo": at.history.can_undo,
+        "can_redo": at.history.can_redo,
+        "link": link,
+        "link_note": "" if link else "This is too much for a link. Save the spreadsheet or the program instead.",
+        "files": LAB_FILES,
+        "model": model,
+        "large": large,
+    }
+    _lab(key=key, data=data, on_acts_change=on_acts)
 
 
 def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:

@@ -18,5 +18,6 @@ MENU = (
     Entry("pages/explore.py", "Explore", "", reads_text=True, views=("composer", "explorer", "says")),
     Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer", "steps")),
     Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer", "heads")),
+    Entry("pages/lab.py", "Lab", "lab", views=("lab",)),
     Entry("pages/about.py", "What attention shows", "about"),
 )

@@ -32,6 +32,7 @@ from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SERVED = ("js", "css", "lessons")  # the only folders of assets/ that the network sees
 MAX_COUNTED_BYTES = 200_000
+LAB_FILES = "sightline/lab"
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
@@ -85,6 +86,7 @@ def routes() -> list[BaseRoute]:
         *assets,
         Route("/sightline/health", health),
         Route("/sightline/count", count, methods=["POST"]),
+        Route(f"/{LAB_FILES}/{{name}}", lab_file, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),
         Route(data + "/line/{layer}/{head}/{axis}/{index:index}", line),
@@ -334,3 +336,41 @@ def script(request: Request) -> Response:
         by_norm=picture.by_norm,
     )
     return _download(script_of(view), "text/x-python", "sightline-view.py")
+
+
+async def lab_file(request: Request) -> Response:
+    """A file of the Lab's state, which is the request's body: a program, a spreadsheet, a matrix as SVG."""
+    from attention_core.lab_link import TEXT_LIMIT
+
+    body = await request.body()
+    if len(body) > TEXT_LIMIT:
+        return JSONResponse({"error": "these matrices are larger than the Lab's"}, status_code=413)
+    text, name = body.decode("ascii", "replace"), request.path_params["name"]
+    try:
+        return await run_in_threadpool(_lab_file, name, text, request.query_params.get("theme") == "dark")
+    except ValueError as error:
+        return JSONResponse({"error": str(error)}, status_code=404)
+
+
+def _lab_file(name: str, text: str, dark: bool) -> Response:
+    from attention_core.lab_code import python_source
+    from attention_core.lab_link import from_link
+    from attention_core.lab_run import run
+
+    state = from_link(text)
+    if name in ("numpy.py", "torch.py"):
+        return _download(python_source(state, name.removesuffix(".py")), "text/x-python", f"sightline-lab-{name}")
+    if name == "lab.xlsx":
+        from attention_core.lab_sheet import spreadsheet
+
+        return _download(spreadsheet(state), _XLSX, "sightline-lab.xlsx")
+    matrix, _, head = name.removesuffix(".svg").partition("-")
+    found = [one for one in run(state).matrices if one.name == matrix and str(one.head if head else "") == head]
+    if not (name.endswith(".svg") and found):
+        raise ValueError(f"there is no file {name!r} of the Lab")
+    from attention_core.lab_svg import matrix_svg
+
+    return _download(matrix_svg(found[0], dark=dark), "image/svg+xml", f"sightline-lab-{name}")
+
+
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

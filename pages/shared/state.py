@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
+LAB = "lab"  # the Lab's parameter; it belongs to no view
 _OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
 
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
@@ -164,6 +165,20 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     return trace, ""
 
 
+def wait_for_engine(say: Callable[[str], None]) -> None:
+    """Wait until the worker has imported torch, so that a page may import what needs it."""
+    started = service().start(pause=FRAME_FIRST_SECONDS)
+    wait(started.result, lambda: say("Starting the computing engine …"))
+
+
+def trace_now() -> "Trace":
+    """The trace of the visitor's view, waited for in silence. Raises ValueError with a sentence if there is none."""
+    trace, problem = trace_of(open_view(), lambda _: None)
+    if trace is None:
+        raise ValueError(problem)
+    return trace
+
+
 def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     """The view with a layer, head and tokens that this trace has, and a sentence for each change."""
     from attention_core.contribution import why_not
@@ -192,10 +207,25 @@ def write_address(view: View) -> str | None:
     made = None if opened_file() else link(view)
     params = to_params(view) if made else {}
     if params != _address():
-        kept = {name: st.query_params[name] for name in st.query_params if name not in _OURS}
+        kept = {name: st.query_params[name] for name in st.query_params if name not in (LAB, *_OURS)}
         st.query_params.from_dict({**kept, **params})
     st.session_state["written"] = params
     return made
+
+
+def lab_address() -> str:
+    """The Lab's state in the address, or ""."""
+    return st.query_params.get(LAB, "")
+
+
+def write_lab_address(text: str) -> str | None:
+    """Put the Lab's state into the address, and nothing of the view; the link, or None for "", a state too large."""
+    params = {LAB: text} if text else {}
+    if {name: st.query_params[name] for name in st.query_params if name in (LAB, *_OURS)} != params:
+        kept = {name: st.query_params[name] for name in st.query_params if name not in (LAB, *_OURS)}
+        st.query_params.from_dict({**kept, **params})
+    st.session_state["lab_written"] = text
+    return f"?{LAB}={text}" if text else None
 
 
 def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:

@@ -1,0 +1,307 @@
+/**
+ * The Lab: attention from scratch, with matrices that can be edited.
+ *
+ * Nothing is computed here but the products of a cell that somebody points at; every matrix comes from Python
+ * (`attention_core/lab_run.py`). The browser tells Python one committed edit at a time and shows what comes back.
+ *
+ * @typedef {import("./lab-numbers.js").Matrix} Matrix
+ * @typedef {import("./lab-numbers.js").Mark} Mark
+ *
+ * @typedef {object} Data
+ * @property {number} ack            the newest action that is done
+ * @property {string} state          the state as text, for files
+ * @property {string | null} link
+ * @property {string} link_note
+ * @property {{says: string, id?: string, row?: number, column?: number, n: number} | null} problem
+ * @property {string[]} said         sentences about the link that was opened
+ * @property {string[]} words
+ * @property {number} n_heads @property {number} d_model @property {number} d_head
+ * @property {boolean} direct        q, k and v are the cells
+ * @property {{says: string, notes: string[], changed: number} | null} real
+ * @property {Record<string, any>} switches
+ * @property {Matrix[]} matrices
+ * @property {boolean} can_undo @property {boolean} can_redo
+ * @property {{name: string, title: string, notice: string, task: string, done: boolean, says: string, hint: string, look: {id: string, row: number, column: number}} | null} preset
+ * @property {{name: string, title: string, teaches: string}[]} presets
+ * @property {import("./lab-compare.js").Comparison} compare
+ * @property {import("./lab-arrows.js").Plane | null} plane
+ * @property {{word: number, difference: number}} alone
+ * @property {import("./lab-real.js").Model | null} model
+ * @property {Record<string, number>} limits
+ * @property {string} files          address of the downloads
+ * @property {boolean} [large]
+ */
+import { mark, typing } from "./dom.js";
+import { createFrame } from "./lab-frame.js";
+import { createGrid } from "./lab-grid.js";
+import { exact, makers, repeats } from "./lab-numbers.js";
+import { createQueue } from "./lab-queue.js";
+import { readColours } from "./steps-strip.js";
+
+/** @type {WeakMap<ShadowRoot | HTMLElement, Lab>} */
+const labs = new WeakMap();
+
+export class Lab {
+  /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
+  constructor(root, data) {
+    this.root = root;
+    this.data = data;
+    /** @type {{setState?: (name: string, value: any) => void}} */
+    this.callbacks = {};
+    this.queue = createQueue((actions) => this.callbacks.setState?.("acts", actions));
+    this.head = 0;
+    /** @type {Map<string, ReturnType<typeof createGrid>>} */
+    this.grids = new Map();
+    /** @type {Map<string, Matrix>} */
+    this.found = new Map();
+    /** @type {{id: string, row: number, column: number} | null} the cell that has, or last had, the focus */
+    this.focused = null;
+    /** @type {{id: string, row: number, column: number} | null} the cell under the pointer */
+    this.hovered = null;
+    /** @type {Map<string, {text: string, n: number}>} what was typed and is not back yet */
+    this.typed = new Map();
+    /** @type {{id: string, row: number, column: number, says: string} | null} what was wrong with an edit */
+    this.fault = null;
+    this.faultSeen = 0;
+    /** The words that the picture in the plane is about. */
+    this.pair = { query: 0, key: 0 };
+    this.lesson = "";
+    /** @type {Set<string>} matrices that repeat another and are shown all the same */
+    this.unfolded = new Set();
+    /** @type {import("./steps-strip.js").Colours} */
+    this.colours = /** @type {any} */ (null);
+    this.life = new AbortController();
+    this.frame = createFrame(this);
+    const { signal } = this.life;
+    document.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
+  }
+
+  /** @param {Data} data @param {Lab["callbacks"]} callbacks */
+  update(data, callbacks) {
+    this.callbacks = callbacks;
+    this.data = data;
+    this.queue.done(data.ack);
+    for (const [cell, { n }] of this.typed) if (n <= data.ack) this.typed.delete(cell);
+    this.found = new Map(data.matrices.map((matrix) => [matrix.id, matrix]));
+    this.head = Math.min(this.head, data.n_heads - 1);
+    for (const name of /** @type {const} */ (["query", "key"])) this.pair[name] = Math.min(this.pair[name], data.words.length - 1);
+    if (this.focused && !this.found.has(this.focused.id)) this.focused = null;
+    this.hovered = this.hovered && this.found.has(this.hovered.id) ? this.hovered : null;
+    if (data.preset && data.preset.name !== this.lesson) {
+      const { id, row, column } = data.preset.look;
+      this.focused = this.found.has(id) ? { id, row, column } : null;
+      if (this.focused) this.grids.get(id)?.hold(row, column);
+    }
+    this.lesson = data.preset?.name ?? "";
+    this.take(data.problem);
+    this.frame.styled.then(() => {
+      if (this.life.signal.aborted) return;
+      this.frame.host.style.visibility = "";
+      this.colours = readColours(this.frame.probe);
+      this.draw();
+    });
+  }
+
+  retheme() {
+    if (!this.frame.probe.isConnected || !this.colours) return;
+    this.colours = readColours(this.frame.probe);
+    this.draw();
+  }
+
+  /** A problem that has not been shown yet. @param {Data["problem"]} problem */
+  take(problem) {
+    if (!problem) {
+      if (this.queue.waiting.length === 0) this.forgive();
+      return;
+    }
+    if (problem.n === this.faultSeen) return;
+    this.faultSeen = problem.n;
+    const { id, row = 0, column = 0, says } = problem;
+    this.fault = id ? { id, row, column, says } : null;
+    if (!id) this.tell(says);
+  }
+
+  // --- what Python is told
+
+  /** @param {Record<string, any>} action */
+  act(action) {
+    this.forgive();
+    this.queue.tell(action);
+    mark(this.frame.host, "data-sent", String(this.queue.waiting.at(-1)?.n ?? 0));
+  }
+
+  /** A committed edit. @param {string} id @param {number} row @param {number} column @param {string} text */
+  edit(id, row, column, text) {
+    const matrix = /** @type {Matrix} */ (this.found.get(id));
+    this.act({ do: "cell", matrix: matrix.name, row, column, text });
+    this.typed.set(`${id}/${row}/${column}`, { text, n: this.queue.waiting.at(-1)?.n ?? 0 });
+  }
+
+  /** A value that a slider or a drag passes over. @param {string} id @param {number} row @param {number} column @param {number} value */
+  pass(id, row, column, value) {
+    const matrix = /** @type {Matrix} */ (this.found.get(id));
+    this.queue.pass({ matrix: matrix.name, row, column, text: exact(value) });
+  }
+
+  /** What was typed into a cell and is not back yet. @param {string} id @param {number} row @param {number} column */
+  waits(id, row, column) {
+    return this.typed.get(`${id}/${row}/${column}`)?.text;
+  }
+
+  /** @param {string} id */
+  repaint(id) {
+    const matrix = this.found.get(id);
+    if (matrix) this.grids.get(id)?.update(matrix);
+  }
+
+  /** Put away what was wrong. */
+  forgive() {
+    this.fault = null;
+    this.frame.fault.hide();
+  }
+
+  // --- what is looked at
+
+  /** @param {string | null} id @param {number} [row] @param {number} [column] */
+  hover(id, row = 0, column = 0) {
+    this.hovered = id === null ? null : { id, row, column };
+    this.point();
+  }
+
+  /** @param {string} id @param {number} row @param {number} column */
+  focusOn(id, row, column) {
+    this.focused = { id, row, column };
+    this.hovered = null;
+    this.point();
+  }
+
+  /** The focus has left a matrix. @param {string} id */
+  left(id) {
+    mark(this.grids.get(id)?.element ?? this.frame.host, "data-here", null);
+  }
+
+  /** Mark the cell that is looked at and what it was made of, and write it out. */
+  point() {
+    const place = this.hovered ?? this.focused;
+    for (const grid of this.grids.values()) grid.unmark();
+    if (place) {
+      const matrix = this.found.get(place.id);
+      if (matrix) {
+        for (const made of makers(matrix, place.row, place.column)) this.grids.get(made.id)?.marks([made]);
+        this.grids.get(place.id)?.marks([{ id: place.id, row: place.row, column: place.column }]);
+        this.follow(matrix, place.row, place.column);
+      }
+    }
+    this.frame.inspector.draw(place);
+  }
+
+  /** The plane shows the words of the cell that is looked at. @param {Matrix} matrix @param {number} row @param {number} column */
+  follow(matrix, row, column) {
+    const before = { ...this.pair };
+    if (["scores", "scaled", "masked", "weights"].includes(matrix.name)) this.pair = { query: row, key: column };
+    else if (matrix.name.startsWith("q")) this.pair.query = row;
+    else if (matrix.name.startsWith("k")) this.pair.key = row;
+    if (before.query !== this.pair.query || before.key !== this.pair.key) this.frame.arrows.draw();
+  }
+
+  /** @param {Partial<Lab["pair"]>} change */
+  choosePair(change) {
+    this.pair = { ...this.pair, ...change };
+    this.frame.arrows.draw();
+  }
+
+  /** @param {number} head */
+  chooseHead(head) {
+    this.head = head;
+    this.focused = this.hovered = null;
+    this.draw();
+  }
+
+  /** @param {Matrix} matrix */
+  repeats(matrix) {
+    return repeats(matrix, (id) => this.found.get(id));
+  }
+
+  /** Show a matrix that repeats another, or fold it again. @param {string} id */
+  unfold(id) {
+    const name = this.found.get(id)?.name ?? "";
+    if (!this.unfolded.delete(name)) this.unfolded.add(name);
+    this.repaint(id);
+  }
+
+  /** The matrix of this name that is on screen. @param {string} name */
+  shown(name) {
+    return this.found.get(`${name}:${this.head}`) ?? this.found.get(name);
+  }
+
+  /** Go to a matrix or a section, and let it be seen. @param {string} name */
+  goTo(name) {
+    const matrix = this.shown(name);
+    const grid = matrix && this.grids.get(matrix.id);
+    const element = grid?.element ?? this.frame.host.querySelector(`[data-place="${name}"]`);
+    if (!element) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({ block: "center", behavior: still ? "auto" : "smooth" });
+    for (const old of this.frame.host.querySelectorAll("[data-found]")) mark(old, "data-found", null);
+    mark(element, "data-found", true);
+    if (grid) grid.focus(...grid.here);
+    else /** @type {HTMLElement} */ (element).focus?.({ preventScroll: true });
+  }
+
+  /** @param {string} text */
+  tell(text) {
+    this.frame.tell(text);
+  }
+
+  /** @param {string} id */
+  grid(id) {
+    let grid = this.grids.get(id);
+    if (!grid) this.grids.set(id, (grid = createGrid(this, id)));
+    return grid;
+  }
+
+  draw() {
+    if (!this.colours) return;
+    for (const id of this.grids.keys()) if (!this.found.has(id)) this.grids.delete(id);
+    for (const part of this.frame.parts) part.draw();
+    this.point();
+    this.frame.fault.draw(this.fault);
+    mark(this.frame.host, "data-ready", String(this.data.ack));
+    performance.mark("sightline:lab");
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    if (!this.frame.host.isConnected || event.defaultPrevented) return;
+    const control = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    if (control && !event.altKey && (key === "z" || key === "y")) {
+      if (typing(event)) return; // a box has its own undo
+      event.preventDefault();
+      this.act({ do: key === "y" || event.shiftKey ? "redo" : "undo" });
+    } else if (event.key === "Escape" && this.fault) this.forgive();
+  }
+
+  destroy() {
+    this.life.abort();
+    this.frame.remove();
+  }
+}
+
+/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Lab["callbacks"]} [callbacks] */
+export function render(root, data, callbacks = {}) {
+  let lab = labs.get(root);
+  if (!lab) labs.set(root, (lab = new Lab(root, data)));
+  const mine = lab;
+  mine.update(data, callbacks);
+  return () => {
+    if (labs.get(root) === mine) labs.delete(root);
+    mine.destroy();
+  };
+}
+
+/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void}} component */
+export default function mount(component) {
+  return render(component.parentElement, component.data, { setState: (name, value) => component.setStateValue(name, value) });
+}

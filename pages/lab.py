@@ -1,0 +1,34 @@
+"""Page: attention from scratch, with matrices that can be edited."""
+
+import streamlit as st
+
+from pages.shared import components, state, theme
+
+message = st.empty()
+
+
+def say(doing: str) -> None:
+    """What is being waited for."""
+    message.html(f"<div class='sl-skeleton' role='status'>{theme.escape(doing)}</div>")
+
+
+state.wait_for_engine(say)
+message.empty()
+
+# After the wait: these import torch, which the worker has imported by now.
+from pages.shared import lab, lab_data  # noqa: E402
+
+at = lab.session()
+model = None
+if at.real_asked:
+    view = state.open_view()
+    model = lab_data.model_data(view, *state.trace_of(view, lambda _: None))
+components.lab(
+    lab_data.lab_data(at.shown, at.preset),
+    at,
+    key="lab",
+    link=state.write_lab_address(lab.address_of(at)),
+    model=model,
+    large=bool(st.session_state.get("frame_large")),
+    on_acts=lab.take_actions,
+)

@@ -1,0 +1,182 @@
+"""The Lab's session: one history of states, the browser's actions done on it, and its address.
+
+The browser tells every action until it is acknowledged, so quick ones are neither lost nor done twice. An action that
+cannot be done leaves the last good state, and a sentence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from attention_core import lab_edits
+from attention_core.lab import History, LabState, parse_cell
+from attention_core.lab_facts import standard
+from attention_core.lab_link import LINK_LIMIT, from_link, to_link
+from attention_core.lab_presets import PRESETS
+from pages.shared import state
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+Action = Mapping[str, Any]
+FIRST = "animal"
+_NOT_UNDERSTOOD = "This could not be done: the page and the server do not understand each other. Reload the page."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an action was not done. `id`, `row` and `column` name the cell that it is about, if it is about one."""
+
+    n: int
+    says: str
+    id: str | None = None
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one visitor does in the Lab. Small: a few hundred states of a few hundred numbers at most."""
+
+    history: History
+    preview: LabState | None = None  # what a slider passes over; shown, not yet done
+    opened: str = ""  # the preset that the oldest state belongs to
+    ack: int = 0  # the newest action that was done
+    problem: Problem | None = None
+    said: tuple[str, ...] = ()  # sentences about the link that was opened
+    real_asked: bool = False  # the visitor wants to see what can be copied from the model
+
+    @property
+    def shown(self) -> LabState:
+        return self.preview or self.history.now
+
+    @property
+    def preset(self) -> str:
+        """The preset whose task is at hand: the one that was chosen last on the way to this state."""
+        if self.history.now.direct:
+            return ""
+        for seen in (self.history.now, *reversed(self.history.past)):
+            found = next((name for name, preset in PRESETS.items() if preset.state == seen), "")
+            if found or seen.direct:
+                return found
+        return self.opened
+
+
+def session() -> Session:
+    """The visitor's session; from the address when it is new there (first run, a link, the Back button)."""
+    address = state.lab_address()
+    if "lab_session" not in st.session_state or (address and address != st.session_state.get("lab_written")):
+        before: Session | None = st.session_state.get("lab_session")
+        opened = _opened(address)
+        st.session_state["lab_session"] = replace(opened, ack=before.ack if before else 0)
+        st.session_state["lab_written"] = address
+    return st.session_state["lab_session"]
+
+
+def take_actions() -> None:
+    """Do what the browser asks for and has not been told done."""
+    told = st.session_state["lab"].get("acts") or []
+    st.session_state["lab_session"] = done(session(), told, state.trace_now)
+
+
+def done(at: Session, told: Sequence[Action], trace: "Callable[[], Trace]") -> Session:
+    """The session after all new actions among `told`. `trace` gives what the other pages show, for a real head."""
+    actions = [one for one in told if isinstance(one, Mapping) and isinstance(one.get("n"), int) and one["n"] > at.ack]
+    for action in sorted(actions, key=lambda one: one["n"]):
+        try:
+            at = replace(_do(replace(at, preview=None, problem=None), action, trace), ack=action["n"])
+        except ValueError as error:
+            at = replace(at, preview=None, ack=action["n"], problem=_problem(action, str(error)))
+        except (KeyError, TypeError, IndexError, AttributeError):
+            at = replace(at, preview=None, ack=action["n"], problem=Problem(action["n"], _NOT_UNDERSTOOD))
+    return at
+
+
+def address_of(at: Session) -> str:
+    """The state as the address holds it, with the preset whose task it is; "" if it is too long."""
+    text = ".".join(filter(None, (at.preset, to_link(at.history.now))))
+    return text if len(text) <= LINK_LIMIT else ""
+
+
+def _opened(address: str) -> Session:
+    first = Session(History(PRESETS[FIRST].state), opened=FIRST)
+    if not address:
+        return first
+    preset, _, text = address.rpartition(".")
+    if preset and preset not in PRESETS:
+        return replace(
+            first, said=("This link to the Lab names a preset that there is none of; the first one is shown.",)
+        )
+    try:
+        found = from_link(text, LINK_LIMIT)
+    except ValueError as error:
+        return replace(first, said=(f"{error} The first preset is shown instead.",))
+    return Session(History(found), opened=preset)
+
+
+def _problem(action: Action, says: str) -> Problem:
+    if action.get("do") in ("cell", "preview") and isinstance(action.get("matrix"), str):
+        return Problem(action["n"], says, action["matrix"], int(action.get("row", 0)), int(action.get("column", 0)))
+    return Problem(action["n"], says)
+
+
+def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
+    do: str = action["do"]
+    if do == "preview":
+        return replace(at, preview=_edits["cell"](at.history.now, action))
+    if do == "look":
+        return replace(at, real_asked=True)
+    if do == "undo":
+        return replace(at, history=at.history.undone())
+    if do == "redo":
+        return replace(at, history=at.history.redone())
+    if do == "reset":
+        return replace(at, history=at.history.reset())
+    if do == "preset":
+        start = PRESETS[action["name"]].state
+        return replace(at, history=replace(at.history.did(start), first=start), said=())
+    if do == "real":
+        from attention_core.lab_seed import from_trace
+
+        start = from_trace(trace(), int(action["layer"]), int(action["head"]), tuple(int(i) for i in action["tokens"]))
+        return replace(at, history=replace(at.history.did(start), first=start), said=())
+    return replace(at, history=at.history.did(_edits[do](at.history.now, action)))
+
+
+def _cell(now: LabState, action: Action) -> LabState:
+    value = parse_cell(str(action["text"]))
+    return lab_edits.with_cell(now, action["matrix"], int(action["row"]), int(action["column"]), value)
+
+
+def _switch(now: LabState, action: Action) -> LabState:
+    values = dict(action["values"])
+    if "padding" in values:
+        values["padding"] = tuple(sorted({int(i) for i in values["padding"]}))
+    return lab_edits.with_switch(now, **values)
+
+
+def _to_real(now: LabState, action: Action) -> LabState:
+    if action.get("matrix") is None:
+        return lab_edits.to_real(now)
+    return lab_edits.to_real(now, action["matrix"], int(action["row"]), int(action["column"]))
+
+
+def _shape(now: LabState, action: Action) -> LabState:
+    sizes = {name: int(action[name]) for name in ("d_model", "d_head", "n_heads") if name in action}
+    return lab_edits.with_shape(now, **sizes)
+
+
+_edits: dict[str, Callable[[LabState, Action], LabState]] = {
+    "cell": _cell,
+    "switch": _switch,
+    "standard": lambda now, _: standard(now),
+    "heads": lambda now, action: lab_edits.with_switch(now, n_heads=int(action["n_heads"])),
+    "words": lambda now, action: lab_edits.with_words(now, tuple(str(word) for word in action["words"])),
+    "move": lambda now, action: lab_edits.moved(now, int(action["word"]), int(action["to"])),
+    "shuffle": lambda now, action: lab_edits.shuffled(now, int(action["seed"])),
+    "random": lambda now, action: lab_edits.randomised(now, int(action["seed"])),
+    "shape": _shape,
+    "to_real": _to_real,
+}

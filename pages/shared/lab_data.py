@@ -1,0 +1,194 @@
+"""A Lab state as plain data for its view: every matrix with labels, formula and what it was made of."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from attention_core.lab import MAX_WORDS, MIN_WORDS, LabState
+from attention_core.lab_edits import changed_from_real
+from attention_core.lab_facts import Comparison, HeadNumbers, changed_switches, compare, plane
+from attention_core.lab_link import to_link
+from attention_core.lab_presets import PRESETS
+from attention_core.lab_run import LabMatrix, LabRun, row_alone
+from attention_core.view import View
+
+if TYPE_CHECKING:
+    from attention_core.trace import Trace
+
+_ROLES = {"w_q": "query", "w_k": "key", "w_v": "value", "w_o": "output"}
+_MADE_BY = {"row × column": "columns", "row × row": "rows", "cell": "cell", "row": "row"}
+
+
+def lab_data(state: LabState, preset: str) -> dict[str, Any]:
+    """Everything that the view draws, as JSON without NaN: null stands for a masked cell."""
+    compared = _compared(state)
+    found = compared.yours
+    changed = changed_from_real(state)
+    word = state.n_words - 1
+    return {
+        "state": to_link(state),
+        "words": state.words,
+        "n_heads": state.n_heads,
+        "d_model": state.d_model,
+        "d_head": state.d_head,
+        "joined": state.d_head * state.n_heads,
+        "direct": state.direct,
+        "real": _real(state, sum(map(len, changed.values()))),
+        "switches": asdict(state.switches),
+        "matrices": [_matrix(found, one, changed.get(one.name)) for one in found.matrices],
+        "preset": _preset(preset, state),
+        "presets": [{"name": one.name, "title": one.title, "teaches": one.notice} for one in PRESETS.values()],
+        "compare": {
+            "switched": bool(compared.sentences),
+            "sentences": [said.says for said in compared.sentences],
+            "standard": [
+                _matrix(compared.standard, compared.standard.of("weights", head), None)
+                for head in range(compared.standard.state.n_heads)
+            ],
+            "facts": [
+                _facts(mine, compared.standard_heads[min(mine.head, len(compared.standard_heads) - 1)])
+                for mine in compared.your_heads
+            ],
+        },
+        "plane": _plane(found),
+        "alone": {"word": word, "difference": row_alone(state, word).difference},
+        "limits": {"min_words": MIN_WORDS, "max_words": MAX_WORDS},
+    }
+
+
+def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any]:
+    """What can be copied from the model that the other pages show."""
+    if trace is None:
+        return {"name": "", "layers": [], "tokens": [], "layer": 0, "head": 0, "problem": problem}
+    layer = min(view.layer, len(trace.layers) - 1) if isinstance(view.layer, int) else 0
+    return {
+        "name": trace.facts.name,
+        "layers": [{"label": one.label, "n_heads": one.n_heads} for one in trace.layers],
+        "tokens": [
+            [{"text": token.text, "special": token.special} for token in trace.query_tokens(i)]
+            for i in range(len(trace.layers))
+        ],
+        "layer": layer,
+        "head": view.head if isinstance(view.head, int) else 0,
+        "problem": "",
+    }
+
+
+def _compared(state: LabState) -> Comparison:
+    """Beside every switch at its standard; if only the number of heads is not, beside one head of the same size."""
+    return compare(state, "n_heads") if changed_switches(state) == ("n_heads",) else compare(state)
+
+
+def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ...] | None) -> dict[str, Any]:
+    rows, columns = matrix.shape
+    values: list[float | None] = matrix.values.flatten().tolist()
+    if matrix.masked is not None:
+        values = [None if hidden else x for x, hidden in zip(values, matrix.masked.flatten().tolist(), strict=True)]
+    weights = matrix.role == "weights" and found.state.switches.softmax != "none"
+    return {
+        "id": _id(matrix),
+        "name": matrix.name,
+        "head": matrix.head,
+        "symbol": matrix.symbol,
+        "title": matrix.title,
+        "formula": matrix.formula,
+        "role": _ROLES.get(matrix.name, matrix.role if matrix.role in _ROLES.values() else ""),
+        "kind": "weights" if weights else "signed",
+        "editable": matrix.editable,
+        "shape": [rows, columns],
+        "rows": matrix.rows,
+        "columns": matrix.columns,
+        "words": matrix.row_axis == "word",
+        "values": values,
+        "made": _made(found, matrix),
+        **({} if changed is None else {"changed": [row * columns + column for row, column in changed]}),
+    }
+
+
+def _made(found: LabRun, matrix: LabMatrix) -> dict[str, Any] | None:
+    """How a cell came to be, in the words of `lab-numbers.js`."""
+    state, head = found.state, matrix.head or 0
+    if matrix.name == "joined":
+        parts = [f"output:{one}" for one in range(state.n_heads)]
+        return {"by": "joined", "left": parts[0], "parts": parts, "width": state.d_value}
+    if matrix.how not in _MADE_BY or not matrix.left:
+        return None
+    names = [_named(found, name, matrix.head) for name in (matrix.left, matrix.right)]
+    made = {"by": _MADE_BY[matrix.how], "left": names[0], "right": names[1]}
+    if matrix.how == "row × row":
+        return {**made, "from": head * state.d_head, "width": state.d_head}
+    if matrix.name == "output":
+        return {**made, "from": head * state.d_value, "width": state.d_value}
+    return made
+
+
+def _named(found: LabRun, name: str, head: int | None) -> str:
+    of_head = any(one.name == name and one.head == head for one in found.matrices)
+    return f"{name}:{head}" if head is not None and of_head else name
+
+
+def _id(matrix: LabMatrix) -> str:
+    return matrix.name if matrix.head is None else f"{matrix.name}:{matrix.head}"
+
+
+def _preset(name: str, state: LabState) -> dict[str, Any] | None:
+    if name not in PRESETS:
+        return None
+    preset = PRESETS[name]
+    result = preset.check(state)
+    return {
+        "name": name,
+        "title": preset.title,
+        "notice": preset.notice,
+        "task": preset.task,
+        "hint": preset.hint,
+        "done": result.done,
+        "says": result.says,
+        "look": {"id": _place(preset.look), "row": preset.look.row, "column": preset.look.column},
+    }
+
+
+def _place(look: Any) -> str:
+    return look.matrix if look.head is None else f"{look.matrix}:{look.head}"
+
+
+def _real(state: LabState, changed: int) -> dict[str, Any] | None:
+    if state.real is None:
+        return None
+    real = state.real
+    return {"says": f"{real.model}, {real.place}, head {real.head}", "notes": real.notes, "changed": changed}
+
+
+def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[dict[str, Any]]:
+    lowest, highest = mine.row_sums
+    return [
+        _fact("mean entropy of a row", "bits", mine.mean_entropy, standard.mean_entropy),
+        _fact("largest weight", "", mine.largest, standard.largest),
+        _fact("softmax's gradient, mean norm", "", mine.mean_gradient, standard.mean_gradient),
+        _fact("smallest row sum", "", lowest, standard.row_sums[0]),
+        _fact("largest row sum", "", highest, standard.row_sums[1]),
+    ]
+
+
+def _fact(label: str, unit: str, yours: float | None, standard: float | None) -> dict[str, Any]:
+    return {"label": label, "unit": unit, "yours": yours, "standard": standard}
+
+
+def _plane(found: LabRun) -> dict[str, Any] | None:
+    heads = []
+    for head in range(found.state.n_heads):
+        drawn = plane(found, head)
+        if drawn is None:
+            return None
+        n = found.state.n_words
+        pairs = [[drawn.pair(query, key) for key in range(n)] for query in range(n)]
+        queries = zip(drawn.q.tolist(), (row[0].query_length for row in pairs), strict=True)
+        keys = zip(drawn.k.tolist(), (pair.key_length for pair in pairs[0]), strict=True)
+        heads.append(
+            {
+                "queries": [{"x": x, "y": y, "length": length} for (x, y), length in queries],
+                "keys": [{"x": x, "y": y, "length": length} for (x, y), length in keys],
+                "dots": [[pair.dot for pair in row] for row in pairs],
+                "angles": [[pair.angle for pair in row] for row in pairs],
+            }
+        )
+    return {"heads": heads}
