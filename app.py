@@ -26,6 +26,7 @@ else:
         [
             st.Page("pages/explore.py", title="Explore", default=True),
             st.Page("pages/steps.py", title="Step by step", url_path="steps"),
+            st.Page("pages/grow.py", title="Grow a head", url_path="grow"),
             st.Page("pages/about.py", title="What attention shows", url_path="about"),
         ],
         position="hidden" if embedded else "top",

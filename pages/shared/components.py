@@ -24,6 +24,7 @@ _composer = component("sightline_composer", js=_LOADER % "composer")
 _explorer = component("sightline_explorer", js=_LOADER % "explorer")
 _steps = component("sightline_steps", js=_LOADER % "steps")
 _readout = component("sightline_readout", js=_LOADER % "says")
+_grow = component("sightline_grow", js=_LOADER % "grow")
 
 
 def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
@@ -111,6 +112,14 @@ def steps(
 def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:
     """What the model says, as bars. It reports the token that was clicked, {"id", "which"}, as trigger `chosen`."""
     _readout(key=key, data={"assets": ASSETS_URL, **data}, on_chosen_change=on_chosen)
+
+
+def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
+    """The training of a small model, step by step (`data` as in assets/js/grow.js).
+
+    It reports what is shown as state `view` once settled, and the settings of a run to be grown as trigger `start`.
+    """
+    _grow(key=key, data={"assets": ASSETS_URL, **data}, on_view_change=on_view, on_start_change=on_start)
 
 
 def _to_steps() -> None:

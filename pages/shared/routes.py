@@ -52,10 +52,13 @@ class _Cached(StaticFiles):
 
 def routes() -> list[BaseRoute]:
     """Everything that the app serves beside Streamlit's own pages."""
+    from pages.shared.grow_routes import grow_routes
+
     assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
     data = "/sightline/data/{key}"
     return [
         *assets,
+        *grow_routes(),
         Route("/sightline/count", count, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared import grow_trainings
 from pages.shared.service import service
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
@@ -32,6 +33,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        grow_trainings.close()
 
 
 class SafeHeaders:

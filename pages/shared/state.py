@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
+from pages.shared import grow_view
+from pages.shared.grow_view import GrowView
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, Source, picture_of, service
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ Result = TypeVar("Result")
 
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 _OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
+
+_GROWTH = set(grow_view.PARAMETERS.values())
 
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(256, thread_name_prefix="waiter")
@@ -179,6 +183,37 @@ def write_address(view: View) -> str | None:
     return made
 
 
+def open_growth() -> tuple[GrowView, tuple[str, ...]]:
+    """What Grow a head shows to this visitor, and sentences about the link that was opened."""
+    ours = _growth_address()
+    if "growth" not in st.session_state or (ours and ours != st.session_state["growth_written"]):
+        st.session_state["growth"], st.session_state["growth_problems"] = grow_view.from_params(ours)
+        st.session_state["growth_seed"] = st.session_state.get("growth_seed", 0) + 1
+        st.session_state["growth_written"] = ours
+    return st.session_state["growth"], st.session_state["growth_problems"]
+
+
+def growth_seed() -> int:
+    """Grows whenever Python changed what Grow a head shows: the browser then takes it from the data."""
+    return st.session_state["growth_seed"]
+
+
+def take_growth(key: str = "grow") -> None:
+    """Take over what the browser's view reports and already shows."""
+    report: Mapping[str, Any] = st.session_state[key].get("view") or {}
+    st.session_state["growth"] = grow_view.from_report(report, st.session_state["growth"])
+
+
+def write_growth_address(view: GrowView) -> str:
+    """Put the run's settings and the step into the address; the link."""
+    params = grow_view.to_params(view)
+    if params != _growth_address():
+        kept = {name: st.query_params[name] for name in st.query_params if name not in _GROWTH}
+        st.query_params.from_dict({**kept, **params})
+    st.session_state["growth_written"] = params
+    return grow_view.link(view)
+
+
 def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:
     """Wait for `job` in another thread; after 0.3 s call `while_waiting` four times a second.
 
@@ -199,6 +234,10 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
 
 def _address() -> dict[str, str]:
     return {name: st.query_params[name] for name in st.query_params if name in _OURS}
+
+
+def _growth_address() -> dict[str, str]:
+    return {name: st.query_params[name] for name in st.query_params if name in _GROWTH}
 
 
 def _set(view: View) -> None:
