@@ -165,7 +165,7 @@ function createLiveLine(app) {
 function createScrubber(app) {
   const play = h("button", { type: "button", class: "sl-grow-play", "data-testid": "sl-play", onclick: () => app.play() });
   const range = h("input", { type: "range", min: "0", step: "1", "aria-label": "Step of training", "data-testid": "sl-scrub", oninput: () => app.goTo(Number(range.value)), onpointerdown: () => app.pause() });
-  const at = h("output", { class: "sl-grow-at", "data-testid": "sl-at" });
+  const at = h("output", { class: "sl-grow-at", "aria-live": "off", "data-testid": "sl-at" });
   const moments = h("div", { class: "sl-grow-moments", role: "group", "aria-label": "Jump to a moment" });
   const element = h("div", { class: "sl-grow-scrub" }, play, range, at, moments);
   let drawn = "";

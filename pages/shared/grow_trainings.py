@@ -2,13 +2,14 @@
 
 import secrets
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 
-from attention_core.grow_tasks import RunSettings
+from attention_core.grow_tasks import Positions, RunSettings
 from attention_core.growing import Limits, Live, Trainings
 from pages.shared.grow_packs import link_settings, title_of
+from pages.shared.grow_view import GrowView, from_report
 from pages.shared.settings import from_environment
 
 
@@ -27,12 +28,10 @@ def close() -> None:
 
 def start(key: str = "grow") -> None:
     """The visitor asks for a run of his own, with the settings that the browser's view `key` reports."""
-    asked: Any = st.session_state[key].get("start") or {}
+    asked = from_report(st.session_state[key].get("start") or {}, GrowView())
     st.session_state["grow_problem"] = ""
     try:
-        settings = RunSettings(
-            task=asked.get("task"), seed=asked.get("seed"), n_heads=asked.get("heads"), positions=asked.get("positions")
-        )
+        settings = RunSettings(asked.task, asked.seed, asked.heads, cast(Positions, asked.positions))
     except ValueError as error:
         st.session_state["grow_problem"] = f"This run cannot be grown: {error}."
         return
