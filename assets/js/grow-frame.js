@@ -76,12 +76,13 @@ export function createFrame(app) {
   };
 }
 
-/** @param {Grow} app */
+/** What is learned, and the way to a run of one's own. @param {Grow} app */
 function createTasks(app) {
   const list = h("div", { class: "sl-grow-tasks", role: "group", "aria-label": "Task", "data-testid": "sl-tasks" });
   const learns = h("span", null);
   const watch = h("span", null);
-  const element = h("div", { class: "sl-grow-task" }, list,
+  const own = h("button", { type: "button", class: "sl-primary sl-grow-own", "data-testid": "sl-own", "aria-expanded": "false", onclick: () => app.frame.form.toggle() }, "Grow one yourself");
+  const element = h("div", { class: "sl-grow-task" }, h("div", { class: "sl-grow-top" }, list, own),
     h("p", { class: "sl-grow-says" }, h("b", null, "The task: "), learns, " ", h("b", null, "Watch: "), watch));
   /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
@@ -95,19 +96,20 @@ function createTasks(app) {
         list.append(button);
       }
       for (const [name, button] of buttons) mark(button, "aria-pressed", String(name === app.place.task));
+      own.hidden = !app.task.grows;
+      mark(own, "aria-expanded", String(app.formOpen));
       say(learns, app.task.says);
       say(watch, app.task.watch);
     },
   };
 }
 
-/** The runs of a task, what to compare with, and the way to one's own. @param {Grow} app */
+/** The runs of a task, and what to compare with. @param {Grow} app */
 function createRuns(app) {
   const chips = h("div", { class: "sl-grow-chips", role: "group", "aria-label": "Run", "data-testid": "sl-runs" });
   const against = h("select", { "data-testid": "sl-against", onchange: () => app.compare(against.value) });
   const label = h("label", { class: "sl-grow-against" }, "compare with", against);
-  const own = h("button", { type: "button", class: "sl-primary", "data-testid": "sl-own", "aria-expanded": "false", onclick: () => app.frame.form.toggle() }, "Grow one yourself");
-  const element = h("div", { class: "sl-grow-runs" }, chips, label, own);
+  const element = h("div", { class: "sl-grow-runs" }, chips, label);
   let drawn = "";
   return {
     element,
@@ -128,8 +130,7 @@ function createRuns(app) {
       against.value = others.some(({ id }) => id === app.place.vs) ? app.place.vs : "";
       label.hidden = !others.length;
       chips.hidden = known.length < 2 && !app.live;
-      own.hidden = !app.task.grows;
-      mark(own, "aria-expanded", String(app.formOpen));
+      element.hidden = Boolean(chips.hidden && label.hidden);
     },
   };
 }

@@ -75,7 +75,11 @@ export function createGrid({ choose, peek }) {
         picture(run.map(at, layer, head), run.size, run.size, how.table, canvas);
         const is = run.role(at, layer, head);
         const score = is && run.facts.scores[is.score];
-        say(role, is && score ? `${score.short} ${is.value.toFixed(2)}` : "");
+        const told = is && score ? `${score.short} ${is.value.toFixed(2)}` : "";
+        if (role.dataset.told !== told) {
+          role.dataset.told = told;
+          role.replaceChildren(...told.split(" ").map((part) => h("span", null, part)));
+        }
         mark(button, "data-score", is ? String(is.score) : null);
         mark(button, "aria-pressed", String(how.chosen?.layer === layer && how.chosen?.head === head));
         mark(button, "aria-label", `Layer ${layer}, head ${head}${is && score ? `: ${score.title} ${is.value.toFixed(2)}` : ""}`);

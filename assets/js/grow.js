@@ -212,7 +212,7 @@ export class Grow {
 
   /** Why another run is shown than the settings of the link ask for; "" if it is the one. */
   missing() {
-    if (!this.run || this.waiting || this.shownId === MINE || same(this.run.facts.settings, this.place)) return "";
+    if (!this.run || !this.task.grows || this.waiting || this.shownId === MINE || same(this.run.facts.settings, this.place)) return "";
     if (this.live && same(this.mine ?? this.place, this.place)) return "";
     const { heads, positions, seed } = this.place;
     return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
