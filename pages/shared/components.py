@@ -30,6 +30,7 @@ _heads = component("sightline_heads", js=_LOADER % "heads")
 
 _lab = component("sightline_lab", js=_LOADER % "lab")
 _readout = component("sightline_readout", js=_LOADER % "says")
+_grow = component("sightline_grow", js=_LOADER % "grow")
 
 
 def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
@@ -153,7 +154,7 @@ def lab(
     large: bool,
     on_acts: Callable[[], None],
 ) -> None:
-    """The Lab: matrices as tables that can be edited. It reports every action that is not yet in `ack`, as state `acts`.
+    """The Lab: matrices as tables that can be edited. It reports every action not yet in `ack`, as state `acts`.
 
     `shown` is `lab_data.lab_data` of the state on screen.
     """
@@ -177,6 +178,14 @@ def lab(
 def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:
     """What the model says, as bars. It reports the token that was clicked, {"id", "which"}, as trigger `chosen`."""
     _readout(key=key, data={"assets": ASSETS_URL, **data}, on_chosen_change=on_chosen)
+
+
+def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
+    """The training of a small model, step by step (`data` as in assets/js/grow.js).
+
+    It reports what is shown as state `view` once settled, and the settings of a run to be grown as trigger `start`.
+    """
+    _grow(key=key, data={"assets": ASSETS_URL, **data}, on_view_change=on_view, on_start_change=on_start)
 
 
 def _to_steps() -> None:

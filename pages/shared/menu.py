@@ -19,5 +19,6 @@ MENU = (
     Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer", "steps")),
     Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer", "heads")),
     Entry("pages/lab.py", "Lab", "lab", views=("lab",)),
+    Entry("pages/grow.py", "Grow a head", "grow", views=("grow",)),
     Entry("pages/about.py", "What attention shows", "about"),
 )

@@ -79,12 +79,15 @@ register_url_convertor("index", _Index())
 
 def routes() -> list[BaseRoute]:
     """Everything that the app serves beside Streamlit's own pages."""
+    from pages.shared.grow_routes import grow_routes
+
     assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
     data = "/sightline/data/{key}"
     step = data + "/ledger/{layer:index}/{head:index}/{query:index}"
     return [
         *assets,
         Route("/sightline/health", health),
+        *grow_routes(),
         Route("/sightline/count", count, methods=["POST"]),
         Route(f"/{LAB_FILES}/{{name}}", lab_file, methods=["POST"]),
         Route(data + "/overview", overview),

@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared import grow_trainings
 from pages.shared.first_frame import FirstFrame
 from pages.shared.routes import asset_files
 from pages.shared.service import service
@@ -40,6 +41,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        grow_trainings.close()
 
 
 def _inline_scripts() -> str:

@@ -17,6 +17,9 @@ class Settings:
     threads: int  # torch threads of the one worker
     dtype: str = "float32"  # of every model: float32, bfloat16, float16, or "stored" as its files have it
     device: str = ""  # "cpu", "cuda" …; "" takes a GPU if there is one
+    trainings: int = 1  # that run at a time on Grow a head; the others wait
+    training_seconds: int = 120  # by the clock, the most that one may take
+    training_lease: int = 15  # seconds after which a visitor who does not ask for his run has left
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
 
 
@@ -37,6 +40,9 @@ def from_environment() -> Settings:
         threads=_number("SIGHTLINE_THREADS", max(1, cores - 1)),
         dtype=_one_of("SIGHTLINE_DTYPE", ("float32", "bfloat16", "float16", "stored")),
         device=os.environ.get("SIGHTLINE_DEVICE", ""),
+        trainings=_number("SIGHTLINE_TRAININGS", 1),
+        training_seconds=_number("SIGHTLINE_TRAINING_SECONDS", 120),
+        training_lease=_number("SIGHTLINE_TRAINING_LEASE", 15),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
     )
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
+from pages.shared import address, grow_view
+from pages.shared.grow_view import GrowView
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, Source, picture_of, service
 from pages.shared.turns import Asker
 
@@ -24,16 +26,13 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
-LAB = "lab"  # the Lab's parameter; it belongs to no view
-_OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
-
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
 
 
 def open_view() -> View:
     """The view of this visitor; from the address when it is new there (first run, a link, the Back button)."""
-    ours = _address()
+    ours = address.read(address.VIEW)
     if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
         view, problems = from_params(ours)
         if not ours:
@@ -206,26 +205,50 @@ def write_address(view: View) -> str | None:
     """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
     made = None if opened_file() else link(view)
     params = to_params(view) if made else {}
-    if params != _address():
-        kept = {name: st.query_params[name] for name in st.query_params if name not in (LAB, *_OURS)}
-        st.query_params.from_dict({**kept, **params})
+    address.put(params)
     st.session_state["written"] = params
     return made
 
 
 def lab_address() -> str:
     """The Lab's state in the address, or ""."""
-    return st.query_params.get(LAB, "")
+    return address.read((address.LAB,)).get(address.LAB, "")
 
 
 def write_lab_address(text: str) -> str | None:
     """Put the Lab's state into the address, and nothing of the view; the link, or None for "", a state too large."""
-    params = {LAB: text} if text else {}
-    if {name: st.query_params[name] for name in st.query_params if name in (LAB, *_OURS)} != params:
-        kept = {name: st.query_params[name] for name in st.query_params if name not in (LAB, *_OURS)}
-        st.query_params.from_dict({**kept, **params})
+    address.put({address.LAB: text} if text else {})
     st.session_state["lab_written"] = text
-    return f"?{LAB}={text}" if text else None
+    return f"?{address.LAB}={text}" if text else None
+
+
+def open_growth() -> tuple[GrowView, tuple[str, ...]]:
+    """What Grow a head shows to this visitor, and sentences about the link that was opened."""
+    ours = address.read(address.GROWTH)
+    if "growth" not in st.session_state or (ours and ours != st.session_state["growth_written"]):
+        st.session_state["growth"], st.session_state["growth_problems"] = grow_view.from_params(ours)
+        st.session_state["growth_seed"] = st.session_state.get("growth_seed", 0) + 1
+        st.session_state["growth_written"] = ours
+    return st.session_state["growth"], st.session_state["growth_problems"]
+
+
+def growth_seed() -> int:
+    """Grows whenever Python changed what Grow a head shows: the browser then takes it from the data."""
+    return st.session_state["growth_seed"]
+
+
+def take_growth(key: str = "grow") -> None:
+    """Take over what the browser's view reports and already shows."""
+    report: Mapping[str, Any] = st.session_state[key].get("view") or {}
+    st.session_state["growth"] = grow_view.from_report(report, st.session_state["growth"])
+
+
+def write_growth_address(view: GrowView) -> str:
+    """Put the run's settings and the step into the address; the link."""
+    params = grow_view.to_params(view)
+    address.put(params)
+    st.session_state["growth_written"] = params
+    return grow_view.link(view)
 
 
 def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:
@@ -244,10 +267,6 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
             return future.result(timeout=0.25)
         except NotYet:
             continue
-
-
-def _address() -> dict[str, str]:
-    return {name: st.query_params[name] for name in st.query_params if name in _OURS}
 
 
 def _set(view: View) -> None:

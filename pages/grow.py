@@ -1,0 +1,15 @@
+"""Page: a small model learns a task, and its heads form before your eyes."""
+
+import streamlit as st
+
+from pages.shared import components, grow_data, grow_trainings, state, theme
+
+view, problems = state.open_growth()
+for sentence in problems:
+    st.caption(theme.literal(sentence))
+components.grow(
+    grow_data.data(view, link=state.write_growth_address(view), seed=state.growth_seed()),
+    key="grow",
+    on_view=state.take_growth,
+    on_start=grow_trainings.start,
+)

@@ -1,0 +1,25 @@
+"""The address bar: what each page keeps there. Only Python writes it, and a page leaves nothing of another's in it."""
+
+from collections.abc import Collection, Mapping
+
+import streamlit as st
+
+from attention_core.view import PARAMETERS
+from pages.shared import grow_view
+
+VIEW = frozenset({"v", *PARAMETERS.values()})
+LAB = "lab"
+GROWTH = frozenset(grow_view.PARAMETERS.values())
+_OURS = VIEW | {LAB} | GROWTH  # other parameters (embed=true) are Streamlit's
+
+
+def read(names: Collection[str]) -> dict[str, str]:
+    """The parameters of these names that stand in the address."""
+    return {name: st.query_params[name] for name in st.query_params if name in names}
+
+
+def put(params: Mapping[str, str]) -> None:
+    """Let the address hold these parameters and none other of ours."""
+    if params != read(_OURS):
+        kept = {name: st.query_params[name] for name in st.query_params if name not in _OURS}
+        st.query_params.from_dict({**kept, **params})

@@ -1,0 +1,56 @@
+"""What the browser's view of Grow a head is given: tasks, recorded runs, and the visitor's own run."""
+
+from dataclasses import asdict
+from typing import Any
+
+import streamlit as st
+
+from attention_core.grow_tasks import TASKS
+from pages.shared import grow_library, grow_trainings
+from pages.shared.grow_view import MAX_SEED, GrowView
+
+_STORYTELLER = {
+    "name": "storyteller",
+    "title": "The Storyteller",
+    "says": "Sightline’s own language model, which has feed-forward layers too, learned to tell tales and to continue "
+    "repeated tokens. The loss is that of copies of random tokens.",
+    "watch": "A head of layer 1 learns to look at the token before. A little later heads of layer 2 find what followed "
+    "the earlier copy, and the loss falls.",
+    "grows": False,
+}
+_POSITIONS = {"learned": "learned", "rotary": "rotary", "none": "none"}
+
+
+def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
+    """As assets/js/grow.js takes it."""
+    return {
+        "seed": seed,
+        "tasks": [
+            *(
+                {"name": task.name, "title": task.title, "says": task.says, "watch": task.watch, "grows": True}
+                for task in TASKS.values()
+            ),
+            _STORYTELLER,
+        ],
+        "runs": [
+            {
+                "id": run.id,
+                "settings": run.settings,
+                "title": run.title,
+                "address": f"sightline/grow/run/{run.version}/{run.id}",
+            }
+            for run in grow_library.recorded()
+        ],
+        "select": asdict(view),
+        "echo": asdict(view),
+        "live": grow_trainings.own(),
+        "problem": grow_trainings.problem(),
+        "limits": grow_trainings.limits(),
+        "choices": {
+            "heads": [1, 2, 4],
+            "positions": [{"name": name, "title": title} for name, title in _POSITIONS.items()],
+            "max_seed": MAX_SEED,
+        },
+        "link": link,
+        "large": bool(st.session_state.get("frame_large")),
+    }

@@ -1,0 +1,87 @@
+"""The recorded runs that come with Sightline, ready for the browser."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from attention_core import grow_runs
+from attention_core.grow_runs import Run
+from attention_core.grow_tasks import TASKS, RunSettings
+from pages.shared.grow_packs import STORYTELLER, link_settings, packed, title_of
+from pages.shared.routes import ASSETS
+
+FOLDER = ASSETS / "runs"
+STORYTELLER_FOLDER = ASSETS / "models" / "storyteller"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run that is there before anybody has grown one."""
+
+    id: str  # as in links and addresses
+    settings: dict[str, Any]
+    title: str
+    file: Path
+    version: str  # changes with its numbers, so that browsers may keep them
+
+
+@cache
+def recorded() -> tuple[Recorded, ...]:
+    """Every recorded run; the first of a task is the one that the page opens with."""
+    runs = [(grow_runs.load_run(file).head.settings, file) for file in map(_file, grow_runs.recorded(FOLDER))]
+    known = sorted(((settings, file) for settings, file in runs if settings), key=lambda one: _place(one[0]))
+    found = [
+        Recorded(
+            settings.name,
+            link_settings(settings),
+            title_of(link_settings(settings), norm=settings.norm),
+            file,
+            _version(file),
+        )
+        for settings, file in known
+    ]
+    maps = STORYTELLER_FOLDER / "growth" / "maps.safetensors"
+    found.append(Recorded("storyteller", dict(STORYTELLER), title_of(STORYTELLER), maps, _version(maps)))
+    return tuple(found)
+
+
+@cache
+def gzipped(run_id: str) -> bytes:
+    """The pack of a recorded run, compressed once for everybody. Raises ValueError for a run that is not there."""
+    return gzip.compress(packed(run(run_id)), mtime=0)
+
+
+def run(run_id: str) -> Run:
+    """A recorded run. Raises ValueError for one that is not there."""
+    found = next((known for known in recorded() if known.id == run_id), None)
+    if found is None:
+        raise ValueError(f"there is no recorded run {run_id!r}")
+    if run_id != "storyteller":
+        return grow_runs.load_run(found.file)
+    from attention_core.storyteller_growth import growth  # torch, which the other runs do without
+
+    return growth(STORYTELLER_FOLDER)
+
+
+def _file(name: str) -> Path:
+    return FOLDER / f"{name}.run.gz"
+
+
+def _version(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
+def _place(settings: RunSettings) -> tuple[object, ...]:
+    """The usual settings first."""
+    usual = RunSettings(settings.task)
+    return (
+        list(TASKS).index(settings.task),
+        settings.norm != usual.norm,
+        settings.positions != usual.positions,
+        settings.n_heads != usual.n_heads,
+        settings.n_heads,
+        settings.seed,
+    )

@@ -1,0 +1,116 @@
+"""A training run on its way to the browser: facts in words as JSON, and arrays with one entry for each saved step."""
+
+from typing import Any
+
+import numpy as np
+
+from attention_core import wire
+from attention_core.grow_runs import Run, lower
+from attention_core.grow_tasks import SCORES, RunSettings
+
+_SHORT = {"previous": "prev", "induction": "ind", "source": "src", "opener": "open"}  # under a small map
+_HOW = (
+    "A head has formed at the saved step from which its score stays above 0.5 to the end. "
+    "The loss falls where it lost most within three saved steps, if it lost half of itself at all."
+)
+STORYTELLER = {"task": "storyteller", "seed": 1, "heads": 5, "positions": "rotary"}
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """Task, seed, heads and positions, as links name them."""
+    return link_settings(run.head.settings) if run.head.settings else dict(STORYTELLER)
+
+
+def link_settings(settings: RunSettings) -> dict[str, Any]:
+    """What a link says of a run's settings."""
+    return {
+        "task": settings.task,
+        "seed": settings.seed,
+        "heads": settings.n_heads,
+        "positions": settings.positions,
+    }
+
+
+def title_of(settings: dict[str, Any], *, norm: bool = True) -> str:
+    """A run's settings in words, without its task: "4 heads, seed 1"."""
+    heads, seed = settings["heads"], settings["seed"]
+    told = {"none": ", no positions", "rotary": ", rotary positions"}.get(settings["positions"], "")
+    return f"{heads} head{'s' if heads > 1 else ''}{told}{'' if norm else ', no layer norm'}, seed {seed}"
+
+
+def name_of(run: Run) -> str:
+    """How the run is called in links and files."""
+    return run.head.settings.name if run.head.settings else "storyteller"
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """`Facts` of assets/js/grow-run.js: what is known of the run, and what has formed in it so far."""
+    head = run.head
+    settings = settings_of(run)
+    norm = head.settings is None or head.settings.norm
+    return {
+        "name": name_of(run),
+        "title": title_of(settings, norm=norm),
+        "settings": settings,
+        "tokens": list(head.tokens),
+        "scored": [int(scored) for scored in head.scored],
+        "n_layers": head.n_layers,
+        "n_heads": head.n_heads,
+        "n_steps": head.n_steps,
+        "n_parameters": head.n_parameters,
+        "chance": head.chance,
+        "scores": [
+            {
+                "name": name,
+                "title": SCORES[name].title,
+                "short": _SHORT[name],
+                "says": SCORES[name].says,
+                "even": even,
+                "targets": [cell for cells in targets for cell in cells],
+            }
+            for name, even, targets in zip(head.scores, head.even, head.targets, strict=True)
+        ],
+        "moments": _moments(run),
+        "moments_say": _HOW,
+        "made": "; ".join(f"{name}: {says}" for name, says in head.facts.items()),
+    }
+
+
+def packed(run: Run, *, first: int = 0, **more: Any) -> bytes:
+    """One pack (see `attention_core.wire`) with the saved steps from number `first` on.
+
+    Arrays: steps i4 [saved]; loss, right and seconds f4 [saved], NaN where there is none; scores f4
+    [saved, score, layer, head]; maps u1 [saved, layer, head, cell], lower triangles row by row. `more` joins
+    the header.
+    """
+    part = run.saved[first:]
+    count = (len(run.head.scores), run.head.n_layers, run.head.n_heads)
+    n = len(run.head.tokens)
+    maps = [lower(saved.maps) for saved in part]
+    scores = [saved.scores for saved in part]
+    return wire.pack(
+        {"facts": facts_of(run), "first": first, **more},
+        steps=np.array([saved.step for saved in part], dtype=np.int32),
+        loss=np.array([saved.loss for saved in part], dtype=np.float32),
+        right=np.array([saved.right for saved in part], dtype=np.float32),
+        seconds=np.array([saved.seconds for saved in part], dtype=np.float32),
+        scores=np.stack(scores).astype(np.float32) if part else np.zeros((0, *count), np.float32),
+        maps=np.stack(maps) if part else np.zeros((0, *count[1:], n * (n + 1) // 2), np.uint8),
+    )
+
+
+def _moments(run: Run) -> list[dict[str, Any]]:
+    found = [
+        {
+            "name": formed.score,
+            "title": f"{SCORES[formed.score].title} head forms",
+            "step": formed.step,
+            "layer": formed.layer,
+            "head": formed.head,
+        }
+        for formed in run.formed()
+    ]
+    if run.cliff:
+        at = (run.cliff.first + run.cliff.last + 1) // 2
+        found.append({"name": "loss", "title": "loss falls", "step": int(run.steps[at])})
+    return sorted(found, key=lambda moment: moment["step"])

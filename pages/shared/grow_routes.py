@@ -1,0 +1,110 @@
+"""HTTP of Grow a head: recorded runs, and a visitor's own run while it grows.
+
+Asking for one's own run is also the sign that somebody watches: one that nobody asks for ends (`growing.Trainings`).
+"""
+
+import gzip
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from attention_core import wire
+from attention_core.grow_runs import Run
+from attention_core.growing import Gone
+from pages.shared import grow_library
+from pages.shared.grow_packs import name_of, packed
+from pages.shared.grow_trainings import status, trainings
+
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+def grow_routes() -> list[BaseRoute]:
+    """The routes of this page."""
+    live = "/sightline/grow/live/{key}"
+    return [
+        Route("/sightline/grow/run/{version}/{id}", recorded_run),
+        Route("/sightline/grow/run/{version}/{id}/file", recorded_file),
+        Route(live + "/", live_run),
+        Route(live + "/file", live_file),
+        Route(live + "/stop", stop, methods=["POST"]),
+        Route(live + "/leave", leave, methods=["POST"]),
+    ]
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _answering(build: Callable[[Request], Response]) -> Endpoint:
+    """Run a blocking endpoint in a thread; what is not there answers 404 in plain words, what is gone 410."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await run_in_threadpool(build, request)
+        except Gone:
+            return JSONResponse({"error": "The server no longer has this run."}, status_code=410)
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, status_code=404)
+
+    return endpoint
+
+
+@_answering
+def recorded_run(request: Request) -> Response:
+    """A recorded run, whole."""
+    body = grow_library.gzipped(request.path_params["id"])
+    headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = gzip.decompress(body)
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+@_answering
+def recorded_file(request: Request) -> Response:
+    return _file(grow_library.run(request.path_params["id"]))
+
+
+@_answering
+def live_run(request: Request) -> Response:
+    """Where one's own run stands, and its saved steps from number `from` on."""
+    first = request.query_params.get("from", "0")
+    if not first.isdecimal():
+        raise ValueError(f"from must be the number of a saved step, from 0; got {first[:20]!r}")
+    live = trainings().look(request.path_params["key"])
+    where = status(live)
+    body = wire.pack({"status": where}) if live.run is None else packed(live.run, first=int(first), status=where)
+    return Response(body, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
+
+
+@_answering
+def live_file(request: Request) -> Response:
+    live = trainings().look(request.path_params["key"])
+    if live.run is None:
+        raise ValueError("this run has no saved step yet")
+    return _file(live.run)
+
+
+@_answering
+def stop(request: Request) -> Response:
+    """End the training and keep what it saved."""
+    trainings().stop(request.path_params["key"])
+    return Response(status_code=204)
+
+
+@_answering
+def leave(request: Request) -> Response:
+    """The tab is being closed: end the training and forget it."""
+    trainings().leave(request.path_params["key"])
+    return Response(status_code=204)
+
+
+def _file(run: Run) -> Response:
+    """A run as `grow_runs.load_run` opens it."""
+    headers = {"Content-Disposition": f'attachment; filename="sightline-{name_of(run)}.run.gz"'}
+    return Response(
+        gzip.compress(run.to_pack(weights=True), mtime=0), media_type="application/octet-stream", headers=headers
+    )
