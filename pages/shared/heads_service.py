@@ -92,7 +92,7 @@ class LabelBook:
         try:
             labelling = service().work(Labelling, service().model(name))
             steps: Iterator[Any] = iter(labelling)
-            while (progress := service().work(next, steps, None)) is not None:
+            while (progress := service().work(lambda: next(steps, None))) is not None:
                 making.done, making.total = progress.done, progress.total
             cards = labelling.cards()
             self._known.put(
