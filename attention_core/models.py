@@ -239,7 +239,7 @@ def locate(
     if folder is not None:
         return Located(name, card, folder, local=True)
     if not allow_hub:
-        raise ModelError("This server opens only the models that came with it. Choose one of those from the list.")
+        raise ModelError("This server does not fetch that model. Choose one of those in the list.")
     from attention_core.hub import fetch
 
     reference = card.reference if card else name

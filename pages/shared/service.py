@@ -95,7 +95,7 @@ class Service:
         )
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
-        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, lambda picture: 500 + 4 * len(picture.source.text))
+        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, _picture_bytes)
         self._secret = secrets.token_bytes(32)
         self._progress: dict[str, str] = {}
         self._started: Future[None] | None = None
@@ -290,14 +290,16 @@ class Service:
             self._progress.pop(name, None)
 
     def _locate(self, name: str, *, hub: bool = True) -> "Located":
+        from attention_core.catalogue import find_card
         from attention_core.models import locate
 
+        card = find_card(name.strip())
         mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
         return locate(
             name,
             self._placement(),
             allow_folders=mine or self.settings.folders,
-            allow_hub=hub and (mine or self.settings.hub),
+            allow_hub=hub and (mine or self.settings.fetches(card.reference if card else name.strip())),
             progress=lambda sentence: self._say(name, sentence),
         )
 
@@ -348,6 +350,11 @@ def _is_long(source: Source, model: "LoadedModel") -> bool:
     limit = model.facts.context_length
     n_characters = len(source.text) + len(source.pair) + len(source.target)
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
+
+
+def _picture_bytes(picture: Picture) -> int:
+    source = picture.source
+    return 500 + 4 * sum(map(len, (source.model, source.text, source.pair, source.target)))
 
 
 def _trace_bytes(trace: "Trace") -> int:

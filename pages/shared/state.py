@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 _OURS = {"v", *PARAMETERS.values()}  # other parameters of the address (embed=true) are Streamlit's
 
@@ -217,6 +218,7 @@ def _address() -> dict[str, str]:
 
 
 def _set(view: View) -> None:
-    texts = {name: well_formed(getattr(view, name)) for name in ("text", "pair", "target")}  # protobuf takes no others
+    # Protobuf takes no others. The text box cuts at a tenth of that length: only a program sends more.
+    texts = {name: well_formed(getattr(view, name)[:LONGEST_TEXT]) for name in ("text", "pair", "target")}
     st.session_state["view"] = replace(view, **texts)
     st.session_state["seed"] = st.session_state.get("seed", 0) + 1
