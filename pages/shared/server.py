@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared import logs
 from pages.shared.routes import asset_files
 from pages.shared.service import service
 from pages.shared.static_files import HashedFiles, streamlit_files
@@ -26,6 +27,8 @@ HEAD_START_SECONDS = 2.0
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
+
+    logs.begin(service().settings.log)
 
     async def warm() -> None:
         await asyncio.sleep(HEAD_START_SECONDS)

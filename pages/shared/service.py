@@ -18,6 +18,7 @@ from threading import Lock, Semaphore
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attention_core.view import View
+from pages.shared import logs
 from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings, from_environment
 from pages.shared.turns import Asker, NoLongerWanted, Turns
@@ -279,7 +280,11 @@ class Service:
     def _run(self, model: "LoadedModel", source: Source) -> "Trace":
         from attention_core import capture
 
-        return capture(model, source.text, source.pair or None, source.target or None)
+        begun = time.perf_counter()
+        trace = capture(model, source.text, source.pair or None, source.target or None)
+        seconds = time.perf_counter() - begun
+        logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
+        return trace
 
     def _fetch_and_build(self, name: str) -> "LoadedModel":
         """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
@@ -341,6 +346,7 @@ class Service:
             self._progress.pop(name, None)
         self._models.put(name, model)
         capture(model, "warm up")
+        logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
         # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
         gc.collect()
         gc.freeze()

@@ -18,6 +18,7 @@ class Settings:
     dtype: str = "float32"  # of every model: float32, bfloat16, float16, or "stored" as its files have it
     device: str = ""  # "cpu", "cuda" …; "" takes a GPU if there is one
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
+    log: str = "plain"  # "json": one object a line, with every text read
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
 
     def fetches(self, reference: str) -> bool:
@@ -43,6 +44,7 @@ def from_environment() -> Settings:
         dtype=_one_of("SIGHTLINE_DTYPE", ("float32", "bfloat16", "float16", "stored")),
         device=os.environ.get("SIGHTLINE_DEVICE", ""),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
+        log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
         hub_only=tuple(filter(None, (name.strip() for name in os.environ.get("SIGHTLINE_HUB_ONLY", "").split(",")))),
     )
 
