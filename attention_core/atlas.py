@@ -25,21 +25,34 @@ def block_max(
     weights: Float[Tensor, "*batch query key"],
     block: int | tuple[int, int],
     allowed: Bool[Tensor, "query key"] | None = None,
+    n_free: int | None = None,
 ) -> Blocks:
     """The maximum of each block of `block` queries × keys; (1, 1) leaves the matrix as it is.
 
     The maximum and not the mean: a single weight of 0.9 among 4,096 tokens would vanish in a mean. A block is masked
-    only if all its cells are, and what a masked cell holds counts for nothing. Raises ValueError for a block under 1.
+    only if all its cells are, and what a masked cell holds counts for nothing. `n_free` saves looking how many of the
+    first keys every query may read. Raises ValueError for a block under 1.
     """
     rows, columns = (block, block) if isinstance(block, int) else block
     if rows < 1 or columns < 1:
         raise ValueError(f"a block must have at least 1 × 1 cells; got {rows} × {columns}")
-    values = weights if allowed is None else weights.masked_fill(~allowed, -math.inf)
-    values = _pool(values, rows, columns)
     if allowed is None:
-        return Blocks(values, None, (rows, columns))
-    masked = ~_pool(allowed.to(torch.float32), rows, columns).bool()
-    return Blocks(values.masked_fill(masked, math.nan), masked, (rows, columns))
+        return Blocks(_pool(weights, rows, columns), None, (rows, columns))
+    # Blocks of columns that everybody may read, usually most of them, are pooled as they are.
+    n_free = (free_columns(allowed) if n_free is None else n_free) // columns * columns
+    tail, behind = allowed[:, n_free:], weights[..., n_free:]
+    values = _pool(behind.masked_fill(~tail, -math.inf), rows, columns)
+    masked = ~_pool(tail.to(torch.float32), rows, columns).bool()
+    values = values.masked_fill(masked, math.nan)
+    if n_free:
+        values = torch.cat((_pool(weights[..., :n_free], rows, columns), values), dim=-1)
+        masked = torch.nn.functional.pad(masked, (n_free // columns, 0))
+    return Blocks(values, masked, (rows, columns))
+
+
+def free_columns(allowed: Bool[Tensor, "query key"]) -> int:
+    """How many of the first keys every query may read."""
+    return int(allowed.all(dim=0).to(torch.uint8).cumprod(0).sum())
 
 
 def block_side(n_tokens: int, side: int) -> int:

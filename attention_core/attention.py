@@ -57,6 +57,35 @@ def attend(
     return AttentionSteps(scores, scaled_scores, masked_scores, weights, weights @ v)
 
 
+def attention_weights(
+    q: Float[Tensor, "*batch query d_head"],
+    k: Float[Tensor, "*batch key d_head"],
+    *,
+    scale: float | None = None,
+    allowed: Bool[Tensor, "*#batch query key"] | None = None,
+    bias: Float[Tensor, "*#batch query key"] | None = None,
+    softcap: float | None = None,
+    sink_logit: Float[Tensor, "*#batch"] | Float[Tensor, "*#batch query"] | None = None,
+    n_free: int = 0,
+) -> Float[Tensor, "*batch query key"]:
+    """The weights of `attend` and nothing else, in two tensors' memory: what a picture of many heads needs.
+
+    `n_free` says that `allowed` is True for every query in the first so many keys, which then need not be looked at.
+    Equal to them up to rounding (float32: a few 1e-7). Raises ValueError as `attend` does.
+    """
+    scores = q @ k.transpose(-2, -1)
+    scores *= q.shape[-1] ** -0.5 if scale is None else scale
+    if softcap is not None:
+        scores = scores.div_(softcap).tanh_().mul_(softcap)
+    if bias is not None:
+        scores += bias
+    if allowed is not None:
+        if not n_free:
+            _require_a_key_for_every_query(allowed)
+        scores[..., n_free:].masked_fill_(~allowed[..., n_free:], float("-inf"))
+    return torch.softmax(scores, dim=-1) if sink_logit is None else _softmax(scores, sink_logit)
+
+
 def split_heads(
     x: Float[Tensor, "*batch token channel"], n_heads: int
 ) -> Float[Tensor, "*batch {n_heads} token d_head"]:

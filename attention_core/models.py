@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 import torch
@@ -29,6 +28,7 @@ from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
+from attention_core.patience import Patience
 
 __all__ = [
     "LoadedModel",
@@ -85,13 +85,15 @@ class LoadedModel:
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
     pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
-    tokenizing: Lock = field(default_factory=Lock, repr=False)  # see `encode`
+    tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
 
     def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
-        """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody."""
+        """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
+
+        Raises ModelError if that takes more than some seconds.
+        """
         tokenizer = self.target_tokenizer if target else self.tokenizer
-        with self.tokenizing:
-            return tokenizer(text, pair, **options)
+        return self.tokenizing.run(lambda: tokenizer(text, pair, **options))
 
     @property
     def exact(self) -> bool:
@@ -239,7 +241,7 @@ def locate(
     if folder is not None:
         return Located(name, card, folder, local=True)
     if not allow_hub:
-        raise ModelError("This server opens only the models that came with it. Choose one of those from the list.")
+        raise ModelError("This server does not fetch that model. Choose one of those in the list.")
     from attention_core.hub import fetch
 
     reference = card.reference if card else name
@@ -261,6 +263,10 @@ def build(
         raise
     except Exception as error:  # whatever a stranger's files make transformers stumble over
         problem = _explain(error, located)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the tokenizers' library, which is written in Rust
+            raise
+        problem = _no_tokenizer(located)
     # Raised here and not above: an error keeps what led to it, and so half a model, in memory.
     raise ModelError(problem)
 

@@ -1,5 +1,6 @@
 """Every head at a glance, with the mean and the maximum over heads, as one pack for the browser."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,22 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core import wire
-from attention_core.atlas import block_max, block_side, thumbnail_side
-from attention_core.metrics import entropy, reach
+from attention_core.atlas import block_max, block_side, free_columns, thumbnail_side
+from attention_core.metrics import entropy, mean_distance
 from attention_core.pictures import (
-    Block,
     Group,
     LayerName,
     groups,
-    heads_block,
     json_number,
     positions_of,
     rows_and_columns,
     rows_per_block,
     spans,
 )
-from attention_core.reading import Item, Reading, describe, items
-from attention_core.trace import Trace
+from attention_core.reading import Item, Reading, describe, items, read_allowed, read_weights
+from attention_core.trace import AttentionLayer, Trace
 
 WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
 OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64
@@ -123,26 +122,140 @@ def _draw(
     drawn = {index: _Layer() for index in group.layers}
     means, tops = [], []
     for start, stop in spans(len(queries), rows):
-        total: Tensor | None = None
-        top: Tensor | None = None
-        allowed: Tensor | None = None
+        together: _Together | None = None
         for index, layer in drawn.items():
-            block = heads_block(trace.layers[index], queries[start:stop], keys, reading, start)
-            largest = block.weights.amax(dim=0)
-            layer.codes.append(_encoded(encode, block.weights, factor, block.allowed))
-            layer.mean.append(_encoded(wire.encode_u1, block.weights.mean(dim=0), small, block.allowed))
-            layer.top.append(_encoded(wire.encode_u1, largest, small, block.allowed))
-            layer.spreads.append(entropy(block.weights))
-            layer.reaches.append(reach(block.weights, query_positions[start:stop], key_positions))
-            layer.peaks.append(block.weights.nan_to_num(0.0).amax(dim=(-2, -1)))
-            first = total is None or top is None
-            allowed = block.allowed if first else _either(allowed, block)
-            total = block.weights.sum(dim=0) if total is None else total + block.weights.sum(dim=0)
-            top = largest if top is None else torch.maximum(top, largest)
-        if total is not None and top is not None:
-            means.append(_encoded(wire.encode_u1, total / n_heads, small, allowed))
-            tops.append(_encoded(wire.encode_u1, top, small, allowed))
+            block = _of_layer(trace.layers[index], queries[start:stop], keys, reading)
+            columns = slice(block.n_columns)
+            picture = _Blocks(encode, factor, block.allowed, len(keys))
+            of_layer = _Together(block.allowed)
+            codes, spreads, reaches, peaks = [], [], [], []
+            distance = (query_positions[start:stop, None] - key_positions[None, columns]).abs()
+            for weights in block.weights():
+                codes.append(picture.of(weights))
+                of_layer.add(weights)
+                spreads.append(entropy(weights))
+                reaches.append(mean_distance(weights, distance))
+                peaks.append(weights.amax(dim=-1).nan_to_num(0.0).amax(dim=-1))
+            layer.codes.append(np.concatenate(codes))
+            coarse = _Blocks(wire.encode_u1, small, block.allowed, len(keys))
+            layer.mean.append(coarse.of(of_layer.total / trace.layers[index].n_heads))
+            layer.top.append(coarse.of(of_layer.top))
+            layer.spreads.append(torch.cat(spreads))
+            layer.reaches.append(torch.cat(reaches))
+            layer.peaks.append(torch.cat(peaks))
+            together = of_layer if together is None else together.joined(of_layer)
+        if together is not None:
+            coarse = _Blocks(wire.encode_u1, small, together.allowed, len(keys))
+            means.append(coarse.of(together.total / n_heads))
+            tops.append(coarse.of(together.top))
     return drawn, means, tops
+
+
+CELLS_AT_ONCE = 500_000  # head · row · key cells: 2 MB a tensor, which stays near the processor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _LayerBlock:
+    """Some rows of all heads of a layer, and only the columns that they can see."""
+
+    layer: AttentionLayer
+    rows: slice  # of tokens
+    n_keys: int
+    here: list[Item]  # the rows' items, counted from the block's first token
+    seen: tuple[Item, ...]  # the columns
+    passed: Bool[Tensor, "query key"] | None
+    allowed: Bool[Tensor, "row column"] | None
+    renormalise: bool
+    n_free: int = 0  # the first so many keys may be read by all rows
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.seen)
+
+    def weights(self) -> Iterator[Float[Tensor, "head row column"]]:
+        """The rows of a few heads at a time."""
+        cells = (self.rows.stop - self.rows.start) * self.n_keys
+        for first, last in spans(self.layer.n_heads, max(1, CELLS_AT_ONCE // cells)):
+            weights = self.layer.block_weights(slice(first, last), self.rows, self.n_keys, self.passed, self.n_free)
+            yield read_weights(weights.cpu(), self.here, self.seen, renormalise=self.renormalise)
+
+
+def _of_layer(layer: AttentionLayer, queries: Sequence[Item], keys: Sequence[Item], reading: Reading) -> _LayerBlock:
+    first = queries[0].pieces[0]
+    rows = slice(first, queries[-1].pieces[-1] + 1)
+    n_keys = layer.keys_seen(rows)
+    seen = tuple(item for item in keys if item.pieces[-1] < n_keys)
+    if len(seen) < len(keys) and (not seen or keys[len(seen)].pieces[0] < n_keys):
+        n_keys, seen = layer.n_key, tuple(keys)  # a word that the edge would cut in two, or nothing but hidden keys
+    passed = layer.allowed(None, rows)
+    passed = None if passed is None else passed[:, :n_keys]
+    here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
+    shown = None if passed is None else read_allowed(passed.cpu(), here, seen)
+    n_free = 0 if passed is None else free_columns(passed)
+    return _LayerBlock(layer, rows, n_keys, here, seen, passed, shown, reading.renormalise, n_free)
+
+
+class _Together:
+    """Sum and maximum over heads, cell by cell, head after head."""
+
+    def __init__(self, allowed: Tensor | None) -> None:
+        self.allowed = allowed
+        self._total: Tensor | None = None
+        self._top: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        return torch.empty(0) if self._total is None else self._total
+
+    @property
+    def top(self) -> Tensor:
+        return torch.empty(0) if self._top is None else self._top
+
+    def add(self, weights: Float[Tensor, "head row column"]) -> None:
+        if self._total is None or self._top is None:
+            self._total, self._top = weights.sum(dim=0), weights.amax(dim=0)
+            return
+        for of_head in weights:
+            self._total += of_head
+            torch.maximum(self._top, of_head, out=self._top)
+
+    def joined(self, other: "_Together") -> "_Together":
+        """With the heads of another layer, which may see more columns (a sliding window beside full attention)."""
+        wide = max(self.total.shape[-1], other.total.shape[-1])
+        allowed = None
+        if self.allowed is not None and other.allowed is not None:
+            allowed = _widened(self.allowed, wide, False) | _widened(other.allowed, wide, False)
+        both = _Together(allowed)
+        both._total = _widened(self.total, wide, 0.0) + _widened(other.total, wide, 0.0)
+        both._top = torch.maximum(_widened(self.top, wide, 0.0), _widened(other.top, wide, 0.0))
+        return both
+
+
+def _widened(values: Tensor, n_columns: int, value: float | bool) -> Tensor:
+    missing = n_columns - values.shape[-1]
+    return torch.nn.functional.pad(values, (0, missing), value=value) if missing else values
+
+
+class _Blocks:
+    """Block maxima as codes, for pictures that share their mask; columns that no row sees are masked."""
+
+    def __init__(self, encode: Any, factor: int, allowed: Bool[Tensor, "row column"] | None, n_columns: int) -> None:
+        self.encode = encode
+        self.factor = factor
+        self.allowed = allowed
+        self.n_columns = n_columns  # of the whole picture
+        self.n_free = None if allowed is None else free_columns(allowed)
+
+    def of(self, weights: Float[Tensor, "*head row column"]) -> NDArray[Any]:
+        small = block_max(weights, self.factor, self.allowed, self.n_free)
+        n_columns = -(-self.n_columns // self.factor)
+        masked = small.masked
+        if small.values.shape[-1] < n_columns:
+            if masked is None:
+                masked = torch.zeros(small.values.shape[-2:], dtype=torch.bool)
+            masked = _widened(masked, n_columns, True)
+        values = _widened(small.values, n_columns, float("nan"))
+        return self.encode(values.numpy(), None if masked is None else masked.numpy())
 
 
 class _Aggregates:
@@ -161,18 +274,6 @@ class _Aggregates:
 
     def codes(self) -> NDArray[Any]:
         return np.concatenate([picture.ravel() for picture in self._pictures])
-
-
-def _encoded(
-    encode: Any, weights: Float[Tensor, "*head row column"], factor: int, allowed: Bool[Tensor, "row column"] | None
-) -> NDArray[Any]:
-    small = block_max(weights, factor, allowed)
-    return encode(small.values.numpy(), None if small.masked is None else small.masked.numpy())
-
-
-def _either(allowed: Tensor | None, block: Block) -> Tensor | None:
-    """What one or the other allows; None allows everything."""
-    return None if allowed is None or block.allowed is None else allowed | block.allowed
 
 
 def _facts(trace: Trace, index: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.attention import AttentionSteps, attend
+from attention_core.attention import AttentionSteps, attend, attention_weights
 from attention_core.masks import CAUSAL, Band
 from attention_core.models import ModelFacts
 from attention_core.projections import Found, Projections
@@ -77,8 +77,27 @@ class AttentionLayer:
         raise NotImplementedError
 
     def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
-        """The weights of all heads for a block of query rows: heads · rows · keys memory, a few times over."""
+        """The weights of all heads for a block of query rows: heads · rows · keys memory, twice over."""
+        return self.block_weights(slice(None), rows)
+
+    def block_weights(
+        self,
+        heads: slice,
+        rows: slice = slice(None),
+        n_keys: int | None = None,
+        allowed: Bool[Tensor, "query key"] | None = None,
+        n_free: int = 0,
+    ) -> Float[Tensor, "head query key"]:
+        """The weights of some heads for a block of query rows, over the first `n_keys` keys, up to rounding.
+
+        Those rows must see no key after them (`keys_seen`). `allowed` saves making it again: `allowed(None, rows)` cut
+        to the keys, of which every row may read the first `n_free`; heads that differ in their masks do not use it.
+        """
         raise NotImplementedError
+
+    def keys_seen(self, rows: slice) -> int:
+        """How many of the first keys hold everything that a block of query rows may read."""
+        return self.n_key
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a saved trace holds of this layer, by name."""
@@ -175,6 +194,12 @@ class LayerTrace(AttentionLayer):
     def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         return self.steps(head, rows).weights
 
+    def keys_seen(self, rows: slice) -> int:
+        if not isinstance(self.mask, Band) or self.mask.ahead is None:
+            return self.n_key
+        stop = rows.indices(self.n_query)[1]
+        return min(max(1, stop + self.mask.ahead), self.n_key)
+
     def steps(self, head: int, rows: slice = slice(None)) -> AttentionSteps:
         """Every intermediate tensor of one head, for a block of query rows, in float32."""
         kv_head = self.kv_head(head)
@@ -192,19 +217,33 @@ class LayerTrace(AttentionLayer):
             sink_logit=self._sink_logit(head, rows),
         )
 
-    def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
-        kv_heads = [self.kv_head(head) for head in range(self.n_heads)]
-        shared = self.n_kv_heads < self.n_heads
-        return attend(
-            self.q[:, rows].float(),
-            (self.k[kv_heads] if shared else self.k).float(),
-            (self.v[kv_heads] if shared else self.v).float(),
+    def block_weights(
+        self,
+        heads: slice,
+        rows: slice = slice(None),
+        n_keys: int | None = None,
+        allowed: Bool[Tensor, "query key"] | None = None,
+        n_free: int = 0,
+    ) -> Float[Tensor, "head query key"]:
+        kv_heads = [self.kv_head(head) for head in range(*heads.indices(self.n_heads))]
+        keys = slice(n_keys)
+        k = self.k[heads] if self.n_kv_heads == self.n_heads else self.k[kv_heads]
+        bias = None
+        if self.bias is not None:
+            bias = self.bias[heads if self.bias.shape[0] > 1 else slice(None), rows, keys].float()
+        by_head = isinstance(self.mask, Tensor) and self.mask.dim() == 3
+        if by_head or allowed is None:
+            allowed, n_free = self._allowed_by_head(heads, rows, keys), 0
+        return attention_weights(
+            self.q[heads, rows].float(),
+            k[:, keys].float(),
             scale=self.scale,
-            allowed=self._allowed_by_head(rows),
-            bias=None if self.bias is None else self.bias[:, rows].float(),
+            allowed=allowed,
+            bias=bias,
             softcap=self.softcap,
-            sink_logit=self._sink_logit(slice(None), rows),
-        ).weights
+            sink_logit=self._sink_logit(heads, rows),
+            n_free=n_free,
+        )
 
     def _sink_logit(self, heads: int | slice, rows: slice) -> Tensor | None:
         if self.sink_logit is None:
@@ -212,10 +251,11 @@ class LayerTrace(AttentionLayer):
         own = self.sink_logit[heads].float()
         return own[..., rows] if self.sink_logit.dim() == 2 else own
 
-    def _allowed_by_head(self, rows: slice) -> Tensor | None:
+    def _allowed_by_head(self, heads: slice, rows: slice, keys: slice) -> Tensor | None:
         if isinstance(self.mask, Tensor) and self.mask.dim() == 3:
-            return self.mask[:, rows]
-        return self.allowed(None, rows)
+            return self.mask[heads, rows, keys]
+        allowed = self.allowed(None, rows)
+        return None if allowed is None else allowed[:, keys]
 
     def tensors(self) -> dict[str, Tensor]:
         named = {"q": self.q, "k": self.k, "v": self.v, "output": self.output}
@@ -270,8 +310,15 @@ class WeightsOnly(AttentionLayer):
     def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         return self.given[head, rows].float()
 
-    def all_weights(self, rows: slice = slice(None)) -> Float[Tensor, "head query key"]:
-        return self.given[:, rows].float()
+    def block_weights(
+        self,
+        heads: slice,
+        rows: slice = slice(None),
+        n_keys: int | None = None,
+        allowed: Bool[Tensor, "query key"] | None = None,
+        n_free: int = 0,
+    ) -> Float[Tensor, "head query key"]:
+        return self.given[heads, rows, :n_keys].float()
 
     def tensors(self) -> dict[str, Tensor]:
         return {"given": self.given}

@@ -72,7 +72,7 @@ def test_folders_can_be_off(saved):
 
 
 def test_the_hub_can_be_off():
-    with pytest.raises(ModelError, match="only the models that came with it"):
+    with pytest.raises(ModelError, match="does not fetch that model"):
         load_model("openai-community/gpt2", allow_hub=False)
 
 

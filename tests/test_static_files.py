@@ -40,6 +40,7 @@ def compressed(served, path="/static/js/a.DormvYxC.js"):
 def test_the_first_visitor_gets_the_file_as_it_is_and_the_next_one_compressed(served):
     first = served[0].get("/static/js/a.DormvYxC.js")
     assert "content-encoding" not in first.headers
+    assert first.headers["cache-control"] == "no-cache"  # or a proxy would keep the large one for everybody
     second = compressed(served)
     assert second.headers["content-encoding"] == "gzip"
     assert int(second.headers["content-length"]) < len(SCRIPT) / 10

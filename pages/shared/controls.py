@@ -79,8 +79,11 @@ def _commit() -> None:
 
 
 def _model_picker(view: View) -> Callable[[], None]:
-    options = [card.id for group in GROUPS for card in CATALOGUE if card.group == group]
-    for other in (service().settings.model, view.model):
+    settings = service().settings
+    cards = [card for card in CATALOGUE if card.bundled or settings.fetches(card.reference)]
+    options = [card.id for group in GROUPS for card in cards if card.group == group]
+    listed = [name for name in settings.hub_only if settings.hub and find_card(name) is None]
+    for other in (*listed, settings.model, view.model):
         if other not in options:
             options.append(other)
     if st.session_state.get("frame_model") != view.model:

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.shared import grow_trainings
+from pages.shared import grow_trainings, logs
 from pages.shared.first_frame import FirstFrame
 from pages.shared.routes import asset_files
 from pages.shared.service import service
@@ -28,6 +28,8 @@ HEAD_START_SECONDS = 2.0
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
+
+    logs.begin(service().settings.log)
 
     async def warm() -> None:
         await asyncio.sleep(HEAD_START_SECONDS)

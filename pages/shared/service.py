@@ -18,6 +18,7 @@ from threading import Lock, Semaphore
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attention_core.view import View
+from pages.shared import logs
 from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings, from_environment
 from pages.shared.turns import Asker, NoLongerWanted, Turns
@@ -96,7 +97,7 @@ class Service:
         )
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
-        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, lambda picture: 500 + 4 * len(picture.source.text))
+        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, _picture_bytes)
         self._secret = secrets.token_bytes(32)
         self._progress: dict[str, str] = {}
         self._started: Future[None] | None = None
@@ -284,7 +285,11 @@ class Service:
     def _run(self, model: "LoadedModel", source: Source) -> "Trace":
         from attention_core import capture
 
-        return capture(model, source.text, source.pair or None, source.target or None)
+        begun = time.perf_counter()
+        trace = capture(model, source.text, source.pair or None, source.target or None)
+        seconds = time.perf_counter() - begun
+        logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
+        return trace
 
     def _fetch_and_build(self, name: str) -> "LoadedModel":
         """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
@@ -295,14 +300,16 @@ class Service:
             self._progress.pop(name, None)
 
     def _locate(self, name: str, *, hub: bool = True) -> "Located":
+        from attention_core.catalogue import find_card
         from attention_core.models import locate
 
+        card = find_card(name.strip())
         mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
         return locate(
             name,
             self._placement(),
             allow_folders=mine or self.settings.folders,
-            allow_hub=hub and (mine or self.settings.hub),
+            allow_hub=hub and (mine or self.settings.fetches(card.reference if card else name.strip())),
             progress=lambda sentence: self._say(name, sentence),
         )
 
@@ -344,6 +351,7 @@ class Service:
             self._progress.pop(name, None)
         self._models.put(name, model)
         capture(model, "warm up")
+        logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
         # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
         gc.collect()
         gc.freeze()
@@ -353,6 +361,11 @@ def _is_long(source: Source, model: "LoadedModel") -> bool:
     limit = model.facts.context_length
     n_characters = len(source.text) + len(source.pair) + len(source.target)
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
+
+
+def _picture_bytes(picture: Picture) -> int:
+    source = picture.source
+    return 500 + 4 * sum(map(len, (source.model, source.text, source.pair, source.target)))
 
 
 def _trace_bytes(trace: "Trace") -> int:

@@ -21,6 +21,12 @@ class Settings:
     training_seconds: int = 120  # by the clock, the most that one may take
     training_lease: int = 15  # seconds after which a visitor who does not ask for his run has left
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
+    log: str = "plain"  # "json": one object a line, with every text read
+    hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
+
+    def fetches(self, reference: str) -> bool:
+        """May visitors load this model of the hub?"""
+        return self.hub and (not self.hub_only or reference in self.hub_only)
 
 
 def from_environment() -> Settings:
@@ -44,6 +50,8 @@ def from_environment() -> Settings:
         training_seconds=_number("SIGHTLINE_TRAINING_SECONDS", 120),
         training_lease=_number("SIGHTLINE_TRAINING_LEASE", 15),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
+        log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
+        hub_only=tuple(filter(None, (name.strip() for name in os.environ.get("SIGHTLINE_HUB_ONLY", "").split(",")))),
     )
 
 

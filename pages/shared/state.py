@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
@@ -270,6 +271,7 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
 
 
 def _set(view: View) -> None:
-    texts = {name: well_formed(getattr(view, name)) for name in ("text", "pair", "target")}  # protobuf takes no others
+    # Protobuf takes no others. The text box cuts at a tenth of that length: only a program sends more.
+    texts = {name: well_formed(getattr(view, name)[:LONGEST_TEXT]) for name in ("text", "pair", "target")}
     st.session_state["view"] = replace(view, **texts)
     st.session_state["seed"] = st.session_state.get("seed", 0) + 1

@@ -10,7 +10,7 @@ import mimetypes
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -31,6 +31,7 @@ class _Body:
     data: bytes
     tag: bytes  # the ETag, quotes included
     compressed: bool
+    final: bool = True  # False: a smaller one is being made
 
 
 def streamlit_files() -> dict[str, Path]:
@@ -66,7 +67,8 @@ class HashedFiles:
         except OSError:  # a file that went away with an update while this server runs
             return await self.app(scope, receive, send)
         headers = [
-            (b"cache-control", b"public, max-age=31536000, immutable"),
+            # What will soon come compressed is not to be kept: a proxy would hand it to everybody.
+            (b"cache-control", b"public, max-age=31536000, immutable" if body.final else b"no-cache"),
             (b"vary", b"Accept-Encoding"),
             (b"etag", body.tag),
         ]
@@ -84,12 +86,14 @@ class HashedFiles:
 
     def _body(self, file: Path, *, gzipped: bool) -> _Body:
         version = file.stat().st_mtime_ns  # a developer's change is seen at the next reload
-        if gzipped and file.suffix in COMPRESSIBLE:
+        compressible = gzipped and file.suffix in COMPRESSIBLE
+        if compressible:
             if (body := self._gzipped.peek((file, version))) is not None:
                 return body
             self._compress_later(file, version)
         # Read on the event loop: 1 to 500 kB from the disk cache, once.
-        return self._plain.get((file, version), lambda: _read(file))
+        body = self._plain.get((file, version), lambda: _read(file))
+        return replace(body, final=False) if compressible else body
 
     def _compress_later(self, file: Path, version: int) -> None:
         with self._lock:

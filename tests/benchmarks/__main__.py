@@ -1,4 +1,4 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture` or `ARGS=pages` measures a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=long` measures a part."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from pages.shared.settings import from_environment
-from tests.benchmarks import capture, machine, pages, table
+from tests.benchmarks import capture, long_text, machine, pages, table
 from tests.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "pages")
+PARTS = ("capture", "long", "pages")
 
 
 def main(parts: list[str]) -> int:
@@ -26,6 +26,8 @@ def main(parts: list[str]) -> int:
     chromium, load = None, os.getloadavg()[0]
     if "capture" in parts:
         rows += capture.rows(ROUNDS)
+    if "long" in parts:
+        rows += long_text.rows()
     if "pages" in parts:
         with sync_playwright() as playwright:
             browser = launch_chromium(playwright)

@@ -1,0 +1,59 @@
+"""A stranger's tokenizer is a program in disguise: its patterns and replacements may take minutes over one line.
+
+It runs in a thread of its own, one text at a time, and is not waited for longer than a few seconds. A thread cannot be
+stopped, so a late one works on; meanwhile that model's tokenizer is given nothing else, and everybody gets an answer.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import TypeVar
+
+from attention_core.model_files import ModelError
+
+Result = TypeVar("Result")
+
+SECONDS = 4.0  # the longest text that is read takes well-behaved tokenizers a tenth of that
+
+
+class Patience:
+    """Runs one job at a time and waits for none longer than `SECONDS`."""
+
+    def __init__(self) -> None:
+        self._running = Lock()
+        self._late = False  # the running job was given up
+
+    def run(self, job: Callable[[], Result]) -> Result:
+        """What the job returns.
+
+        Raises what it raises; ModelError with a plain sentence if it takes too long, another one does, or it panics.
+        """
+        if self._late or not self._running.acquire(timeout=SECONDS):
+            raise ModelError("The tokenizer of this model is still busy with another text. Try again in a minute.")
+        result: Future[Result] = Future()
+
+        def work() -> None:
+            try:
+                result.set_result(job())
+            except BaseException as error:  # whoever waits gets it
+                result.set_exception(error)
+            finally:
+                self._late = False
+                self._running.release()
+
+        Thread(target=work, name="tokenizer", daemon=True).start()
+        try:
+            return result.result(timeout=SECONDS)
+        except TimeoutError:
+            self._late = not result.done()
+        except BaseException as error:
+            # The tokenizers' library is written in Rust and its panics are no `Exception`: they would end the thread
+            # of a page without a word.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise ModelError(
+                "The tokenizer of this model fails on this text. Change it, or choose another model."
+            ) from None
+        raise ModelError(
+            "The tokenizer of this model takes too long over this text. Shorten it, or choose another model."
+        )

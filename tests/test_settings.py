@@ -1,0 +1,69 @@
+"""What an operator sets decides what visitors may open; tried by attack."""
+
+from dataclasses import replace
+
+import pytest
+
+from attention_core.models import ModelError
+from pages.shared.service import Picture, Service, Source, _picture_bytes
+from pages.shared.settings import from_environment
+
+
+def of(monkeypatch, **variables: str):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return from_environment()
+
+
+def test_by_default_folders_are_closed_and_the_hub_is_open(monkeypatch):
+    for name in ("SIGHTLINE_FOLDERS", "SIGHTLINE_HUB", "SIGHTLINE_HUB_ONLY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = from_environment()
+    assert not settings.folders
+    assert settings.fetches("anybody/anything")
+
+
+def test_the_hub_can_be_narrowed_to_a_list(monkeypatch):
+    settings = of(monkeypatch, SIGHTLINE_HUB_ONLY=" org/a, openai-community/gpt2 ,")
+    assert settings.hub_only == ("org/a", "openai-community/gpt2")
+    assert settings.fetches("org/a")
+    assert not settings.fetches("org/b")
+    assert not replace(settings, hub=False).fetches("org/a")
+
+
+@pytest.mark.parametrize("name", ["org/b", "distilgpt2", "distilbert/distilgpt2", "ORG/A", "org/a/../b", " org/b"])
+def test_a_model_that_is_not_in_the_list_is_never_asked_for(monkeypatch, name):
+    settings = of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a,openai-community/gpt2")
+    with pytest.raises(ModelError, match="does not fetch that model|does not open folders"):
+        Service(settings)._locate(name)
+
+
+@pytest.mark.parametrize("name", ["org/a", "gpt2", "openai-community/gpt2", " org/a "])
+def test_a_model_of_the_list_is_asked_for(monkeypatch, name):
+    """The tests run without a network, so the hub does not answer: it was asked."""
+    settings = of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a,openai-community/gpt2")
+    with pytest.raises(ModelError, match="hub does not answer"):
+        Service(settings)._locate(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc", "./attention_core", "../", "~", "~root/x", "C:\\models", "a/b/c", "/proc/self/root", "assets/models/x/"],
+)
+def test_folders_are_closed_to_every_way_of_writing_one(name):
+    with pytest.raises(ModelError, match="does not open folders"):
+        Service(replace(from_environment(), folders=False))._locate(name)
+
+
+@pytest.mark.parametrize("name", ["attention_core", "assets/models", "tests"])
+def test_a_folder_that_reads_like_a_hub_id_is_asked_of_the_hub(name):
+    with pytest.raises(ModelError, match="hub"):
+        Service(replace(from_environment(), folders=False))._locate(name)
+
+
+def test_a_long_second_sentence_counts_in_the_memory_of_keys():
+    """A hundred thousand pairs of one short and one long sentence must not fit where short ones do."""
+    short = _picture_bytes(Picture(Source("minilm", "a")))
+    for name in ("model", "text", "pair", "target"):
+        source = replace(Source("minilm", "a"), **{name: "x" * 100_000})
+        assert _picture_bytes(Picture(source)) > short + 300_000
