@@ -111,6 +111,17 @@ def text_probes(model: LoadedModel, texts: Sequence[str]) -> Iterator[Probe]:
         )
 
 
+def control_of(model: LoadedModel, trace: Trace, number: int) -> Trace:
+    """What the model does with the tokens of a captured text in another order; `number` draws the order."""
+    generator = torch.Generator().manual_seed(SEED + number)
+    ids = _shuffled([token.id for token in trace.source_tokens], special_ids(model.tokenizer), generator)
+    target = None
+    if trace.target_tokens:
+        start, *others = [token.id for token in trace.target_tokens]
+        target = [start, *_shuffled(others, special_ids(model.target_tokenizer), generator)]
+    return capture_ids(model, ids, target)
+
+
 def repeat_probes(model: LoadedModel) -> Iterator[Probe]:
     """Random stretches of different lengths, each read twice in a row; none if vocabulary or context are too small."""
     before, after = frame(model)

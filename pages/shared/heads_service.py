@@ -16,6 +16,7 @@ from pages.shared.service import Picture, Source, service
 
 if TYPE_CHECKING:
     from attention_core.head_metrics import HeadScores
+    from attention_core.labels import Progress
     from attention_core.trace import Trace
 
 SCORES_BYTES = 32 * 1_000_000  # about 2,000 texts in a model of 72 heads
@@ -91,8 +92,8 @@ class LabelBook:
 
         try:
             labelling = service().work(Labelling, service().model(name))
-            steps: Iterator[Any] = iter(labelling)
-            while (progress := service().work(lambda: next(steps, None))) is not None:
+            steps = iter(labelling)
+            while progress := service().work(_next, steps):
                 making.done, making.total = progress.done, progress.total
             cards = labelling.cards()
             self._known.put(
@@ -107,6 +108,10 @@ class LabelBook:
             return
         with self._lock:
             del self._making[name]
+
+
+def _next(steps: "Iterator[Progress]") -> "Progress | None":
+    return next(steps, None)
 
 
 @cache

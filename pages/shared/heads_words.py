@@ -25,7 +25,7 @@ def card_in_words(card: "LabelCard") -> dict[str, Any]:
             "rows": [],
             "why": "",
         }
-    first = card.evidence[0]
+    first = next((one for one in card.evidence if one.label == card.label), card.evidence[0])
     label = _labels()[first.label]
     if card.label is None:
         says = f"Unlabelled, the normal answer. Closest: {label.name}, but it does not pass."
@@ -43,23 +43,24 @@ def card_in_words(card: "LabelCard") -> dict[str, Any]:
 
 def _rows(evidence: "Evidence", label: "Label") -> list[list[str]]:
     """The three conditions with what was found, and the number of texts."""
-    above = evidence.score - evidence.null
     return [
-        ["score", f"{_sign(evidence.score >= label.least)} {_signed(evidence.score)}, needs {label.least:g}"],
+        ["score", _compared(evidence.score, label.least)],
         ["chance (null)", _signed(evidence.null)],
-        ["above chance", f"{_signed(above)} ± {evidence.spread:.2f} over texts"],
-        ["99 % surely above", f"{_sign(evidence.low > label.margin)} {_signed(evidence.low)}, needs {label.margin:g}"],
-        ["of all attention", f"{_sign(evidence.weight >= label.floor)} {evidence.weight:.2f}, needs {label.floor:g}"],
+        ["score − chance", f"{_signed(evidence.score - evidence.null)} ± {evidence.spread:.2f}"],
+        ["99 % surely over", _compared(evidence.low, label.margin)],
+        ["of all attention", _compared(evidence.weight, label.floor)],
         ["probe texts", f"n = {evidence.n}"],
     ]
 
 
-def _sign(holds: bool) -> str:
-    return "✓" if holds else "✗"
+def _compared(found: float, needed: float) -> str:
+    """What was found against what is needed: more decimals where two would hide the difference."""
+    digits = 2 if f"{found:.2f}" != f"{needed:.2f}" else 4
+    return f"{'✓' if found >= needed else '✗'} {_signed(found, digits)} {'≥' if found >= needed else '<'} {needed:g}"
 
 
-def _signed(number: float) -> str:
-    return f"{number:.2f}".replace("-", "−")
+def _signed(number: float, digits: int = 2) -> str:
+    return f"{number:.{digits}f}".replace("-", "−")
 
 
 def labels_in_words(cards: "Mapping[tuple[int, int], LabelCard]") -> str:

@@ -1,0 +1,278 @@
+"""A survey: the metrics and the evidence for labels over a corpus, so that a name rests on many texts.
+
+    python -m attention_core.survey MODEL TEXT_OR_FOLDER --out table.csv
+
+reads a text file or a folder of them in windows and writes one row per head and metric or label (CSV or Parquet). It
+holds one window at a time. Now and then what it has is put beside the table as `table.csv.partial`, in one stroke; a
+survey that was killed goes on from there, and its table is the same, bit for bit, as if it had never been stopped
+(on the same machine with the same number of threads).
+
+    survey = Survey(model, texts_at(path))      # or [Text("name", data=b"…")]
+    for progress in survey: ...                 # one window at a time: progress.done of progress.total bytes
+    survey.table().to_csv()
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from attention_core.capturing import CaptureError, capture
+from attention_core.evidence import score_repeat, score_text
+from attention_core.head_metrics import HeadScores, head_scores
+from attention_core.labels import LabelCard, Progress, Tally
+from attention_core.metric_catalogue import METRICS
+from attention_core.models import LoadedModel, load_model
+from attention_core.probes import FEWEST_TOKENS, Probe, control_of, repeat_probes
+from attention_core.running import Running
+from attention_core.survey_table import SurveyTable, survey_table
+from attention_core.survey_texts import Text, sample, texts_at, window_at
+
+N_TOKENS = 256  # of a window, special ones included, if the model can read so many
+EVERY = 16  # windows between two checkpoints
+VERSION = 1
+
+
+class Survey:
+    """All heads of a model over some texts: an iterator of Progress in bytes, one window or random probe at a time.
+
+    With `checkpoint`, a path, it goes on from what is there and keeps it up to date every `every` windows.
+
+    Raises ValueError for no texts, a window that the model cannot read, or a checkpoint of another survey.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        texts: Sequence[Text],
+        checkpoint: Path | None = None,
+        *,
+        n_tokens: int | None = None,
+        every: int = EVERY,
+    ) -> None:
+        if not texts:
+            raise ValueError("a survey needs at least one text")
+        limit = model.facts.context_length
+        self.n_tokens = n_tokens or min(N_TOKENS, limit or N_TOKENS)
+        if not FEWEST_TOKENS <= self.n_tokens <= (limit or self.n_tokens):
+            raise ValueError(f"a window must have {FEWEST_TOKENS} … {limit or 'any number of'} tokens; got {n_tokens}")
+        self.model, self.texts, self.checkpoint, self.every = model, tuple(texts), checkpoint, every
+        self.sizes = [text.size for text in self.texts]
+        self._repeats: tuple[Probe, ...] = tuple(repeat_probes(model))
+        self._layer_facts: list[list[Any]] = []  # kind, index and number of heads of each layer
+        self._n_repeats = self._text = self._start = 0  # what has been read
+        self.n_windows = self.n_skipped = 0
+        self._metrics: Running | None = None
+        self._even: Running | None = None
+        self._tally: Tally | None = None
+        if checkpoint is not None:
+            self._fingerprint = _fingerprint(model, self.texts, self.n_tokens)
+            if checkpoint.is_file():
+                self._resume(checkpoint)
+
+    def __iter__(self) -> Iterator[Progress]:
+        return self
+
+    def __next__(self) -> Progress:
+        """Read one more probe or window. Raises StopIteration when all texts have been read."""
+        if self._n_repeats < len(self._repeats):
+            probe = self._repeats[self._n_repeats]
+            trace, control = probe.traces(self.model)
+            self._prepare(trace)
+            assert self._tally is not None
+            self._tally.add(score_repeat(trace, control, probe.period))
+            self._n_repeats += 1
+            return self._progress("Reading random tokens")
+        while self._text < len(self.texts) and self._start >= self.sizes[self._text]:
+            self._text, self._start = self._text + 1, 0
+        if self._text >= len(self.texts):
+            raise StopIteration
+        text = self.texts[self._text]
+        window = window_at(self.model, text, self._start, self.n_tokens)
+        self._read(window.text)
+        self._start = window.end
+        if self.checkpoint is not None and (self.n_windows + self.n_skipped) % self.every == 0:
+            self._save(self.checkpoint)
+        return self._progress(f"Reading {text.name}")
+
+    @property
+    def done(self) -> bool:
+        last = len(self.texts) - 1
+        at_end = self._text > last or (self._text == last and self._start >= self.sizes[last])
+        return self._n_repeats == len(self._repeats) and at_end
+
+    def cards(self) -> dict[tuple[int, int], LabelCard]:
+        """Labels by what has been read so far; each Evidence says its n."""
+        return {} if self._tally is None else self._tally.cards()
+
+    def table(self) -> SurveyTable:
+        """One row per head and metric, and per head and label, by what has been read so far.
+
+        Raises ValueError if no window had enough tokens.
+        """
+        if self._metrics is None or self._even is None or self._tally is None or not self.n_windows:
+            raise ValueError(f"no window had {FEWEST_TOKENS} tokens or more, so there is nothing to tell")
+        return survey_table(self.model.facts.name, self._layer_facts, self._metrics, self._even, self._tally)
+
+    def _read(self, text: str) -> None:
+        try:
+            trace = capture(self.model, text, target=text if self.model.facts.encoder_decoder else None)
+        except CaptureError:  # nothing but blanks
+            self.n_skipped += 1
+            return
+        if sum(not token.special for token in trace.source_tokens) < FEWEST_TOKENS:
+            self.n_skipped += 1
+            return
+        self._prepare(trace)
+        assert self._metrics is not None and self._even is not None and self._tally is not None
+        scores = head_scores(trace)
+        self._metrics.add(scores.values)
+        self._even.add(_by_row(scores))
+        self._tally.add(score_text(trace, control_of(self.model, trace, self.n_windows)))
+        self.n_windows += 1
+
+    def _prepare(self, trace: Any) -> None:
+        if not self._layer_facts:
+            self._start_with([[layer.kind, layer.index, layer.n_heads] for layer in trace.layers])
+
+    def _start_with(self, layer_facts: list[list[Any]]) -> None:
+        self._layer_facts = layer_facts
+        heads = tuple((i, head) for i, (_, _, n_heads) in enumerate(layer_facts) for head in range(n_heads))
+        self._metrics, self._even = (Running((len(heads), len(METRICS))) for _ in range(2))
+        self._tally = Tally(heads)
+
+    def _progress(self, doing: str) -> Progress:
+        return Progress(sum(self.sizes[: self._text]) + self._start, sum(self.sizes), doing)
+
+    def _parts(self) -> dict[str, Running]:
+        assert self._metrics is not None and self._even is not None and self._tally is not None
+        tally = self._tally
+        return {
+            "metrics": self._metrics,
+            "even": self._even,
+            "score": tally.score,
+            "null": tally.null,
+            "weight": tally.weight,
+            "difference": tally.difference,
+        }
+
+    def _save(self, path: Path) -> None:
+        """All of it at once, or nothing: a new file takes the old one's place when it is safely on the disk."""
+        if self._tally is None:
+            return
+        place = {
+            "repeats": self._n_repeats,
+            "text": self._text,
+            "start": self._start,
+            "windows": self.n_windows,
+            "skipped": self.n_skipped,
+            "layers": self._layer_facts,
+        }
+        tensors: dict[str, Tensor] = {
+            f"{name}.{part}": tensor.contiguous()
+            for name, running in self._parts().items()
+            for part, tensor in running.tensors().items()
+        }
+        fresh = path.with_name(path.name + ".new")
+        save_file(tensors, fresh, metadata={"place": json.dumps(place), "fingerprint": self._fingerprint})
+        with fresh.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+
+    def _resume(self, path: Path) -> None:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("fingerprint") != self._fingerprint:
+                raise ValueError(f"{path} belongs to another survey (model, texts or window differ): remove it first")
+            place = json.loads(metadata["place"])
+            self._start_with(place["layers"])
+            for name, running in self._parts().items():
+                kept = Running.of({part: file.get_tensor(f"{name}.{part}") for part in ("n", "mean", "squares")})
+                running.n, running.mean, running.squares = kept.n, kept.mean, kept.squares
+        self._n_repeats, self._text, self._start = place["repeats"], place["text"], place["start"]
+        self.n_windows, self.n_skipped = place["windows"], place["skipped"]
+
+
+def _by_row(scores: HeadScores) -> Tensor:
+    """Even attention's metrics, once for each head of a layer."""
+    return scores.even[[layer for layer, _ in scores.heads]]
+
+
+def _fingerprint(model: LoadedModel, texts: Sequence[Text], n_tokens: int) -> str:
+    """What a checkpoint must agree in: texts, window, model with some of its numbers, version of the survey."""
+    facts = model.facts
+    digest = hashlib.sha256()
+    for parameter in model.model.parameters():
+        if not parameter.is_meta:
+            digest.update(parameter.detach().flatten()[:256].float().cpu().numpy().tobytes())
+    about = [VERSION, facts.architecture, facts.n_parameters, str(model.dtype), digest.hexdigest(), n_tokens]
+    return hashlib.sha256(json.dumps([about, sample(texts)]).encode()).hexdigest()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every head of a model over a text file or a folder of them, and write one table."""
+    parser = argparse.ArgumentParser(prog="python -m attention_core.survey", description=main.__doc__)
+    parser.add_argument("model", help="a card's name (minilm, storyteller), a hub id or a folder")
+    parser.add_argument("texts", type=Path, help="a text file, or a folder of text files")
+    parser.add_argument("--out", type=Path, required=True, help="the table: .csv or .parquet")
+    parser.add_argument("--window", type=int, help=f"tokens a window (default: {N_TOKENS}, or what the model can read)")
+    parser.add_argument("--every", type=int, default=EVERY, help="windows between two checkpoints")
+    parser.add_argument("--threads", type=int, help="threads for the arithmetic (default: torch's own choice)")
+    asked = parser.parse_args(arguments)
+    if asked.out.suffix not in (".csv", ".parquet"):
+        parser.error("--out must end in .csv or .parquet")
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    try:
+        survey = Survey(
+            load_model(asked.model),
+            texts_at(asked.texts),
+            asked.out.with_name(asked.out.name + ".partial"),
+            n_tokens=asked.window,
+            every=asked.every,
+        )
+    except ValueError as error:  # a ModelError too
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return _run(survey, asked.out)
+
+
+def _run(survey: Survey, out: Path) -> int:
+    if survey.n_windows:
+        sys.stderr.write(f"Going on after {survey.n_windows:,} windows.\n")
+    started, last = time.monotonic(), 0.0
+    for progress in survey:
+        now = time.monotonic()
+        if now - last > 1 or progress.done == progress.total:
+            share = progress.done / max(1, progress.total)
+            sys.stderr.write(f"\r{share:6.1%}  {survey.n_windows:,} windows  {now - started:.0f} s ")
+            last = now
+    sys.stderr.write("\n")
+    try:
+        table = survey.table()
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    content = table.to_csv() if out.suffix == ".csv" else table.to_parquet()
+    fresh = out.with_name(out.name + ".new")
+    fresh.write_bytes(content)
+    os.replace(fresh, out)
+    if survey.checkpoint is not None:
+        survey.checkpoint.unlink(missing_ok=True)
+    skipped = f", {survey.n_skipped:,} with fewer than {FEWEST_TOKENS} tokens left out" if survey.n_skipped else ""
+    sys.stderr.write(f"{out}: {len(table):,} rows from {survey.n_windows:,} windows{skipped}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
