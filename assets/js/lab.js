@@ -34,7 +34,8 @@
 import { mark, typing } from "./dom.js";
 import { createFrame } from "./lab-frame.js";
 import { createGrid } from "./lab-grid.js";
-import { exact, makers, repeats } from "./lab-numbers.js";
+import { cellText, exact, makers, repeats } from "./lab-numbers.js";
+import { foremostPair } from "./lab-plane.js";
 import { createQueue } from "./lab-queue.js";
 import { readColours } from "./steps-strip.js";
 
@@ -92,6 +93,9 @@ export class Lab {
       const { id, row, column } = data.preset.look;
       this.focused = this.found.has(id) ? { id, row, column } : null;
       if (this.focused) this.grids.get(id)?.hold(row, column);
+      this.head = this.found.get(id)?.head ?? 0;
+      const arrows = data.plane?.heads[this.head];
+      this.pair = arrows ? foremostPair(arrows.queries, arrows.dots) : { query: 0, key: 0 };
     }
     this.lesson = data.preset?.name ?? "";
     this.take(data.problem);
@@ -118,7 +122,8 @@ export class Lab {
     if (problem.n === this.faultSeen) return;
     this.faultSeen = problem.n;
     const { id, row = 0, column = 0, says } = problem;
-    this.fault = id ? { id, row, column, says } : null;
+    const matrix = this.found.get(id ?? "");
+    this.fault = matrix && id ? { id, row, column, says: `${says} ${cellText(matrix, row, column)} is kept.` } : null;
     if (!id) this.tell(says);
   }
 

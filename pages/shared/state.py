@@ -78,6 +78,14 @@ def follow() -> None:
         st.switch_page(wanted)
 
 
+def keep_large(wanted: bool | None = None) -> None:
+    """Remember the size of the type: Streamlit forgets a switch on pages that do not draw it. `wanted` changes it."""
+    if wanted is None and "frame_large" in st.session_state:
+        wanted = bool(st.session_state["frame_large"])
+    st.session_state["large"] = st.session_state.get("large", False) if wanted is None else wanted
+    st.session_state["frame_large"] = st.session_state["large"]
+
+
 def seed() -> int:
     """Grows whenever Python changed the view: the browser then takes the view from the data."""
     return st.session_state["seed"]
@@ -194,9 +202,19 @@ def write_address(view: View) -> str | None:
     return made
 
 
-def lab_address() -> str:
-    """The Lab's state in the address, or ""."""
-    return st.query_params.get(LAB, "")
+def foreign_lab_address() -> str:
+    """The Lab's state in the address, "" if there is none or it was written here.
+
+    Quick edits come with the address as it was before the last one was answered, so every address that was written
+    is known, not only the newest.
+    """
+    text = st.query_params.get(LAB, "")
+    return "" if hash(text) in st.session_state.get("lab_written", ()) else text
+
+
+def know_lab_address(text: str) -> None:
+    """An address that has been opened or written is no news any more."""
+    st.session_state.setdefault("lab_written", set()).add(hash(text))
 
 
 def write_lab_address(text: str) -> str | None:
@@ -205,7 +223,7 @@ def write_lab_address(text: str) -> str | None:
     if {name: st.query_params[name] for name in st.query_params if name in (LAB, *_OURS)} != params:
         kept = {name: st.query_params[name] for name in st.query_params if name not in (LAB, *_OURS)}
         st.query_params.from_dict({**kept, **params})
-    st.session_state["lab_written"] = text
+    know_lab_address(text)
     return f"?{LAB}={text}" if text else None
 
 
