@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention_core.lab import History
@@ -16,6 +18,7 @@ from attention_core.lab_presets import PRESETS
 from attention_core.lab_run import run
 from pages.shared import lab
 from pages.shared.lab_data import lab_data
+from pages.shared.routes import LAB_FILES, routes
 
 APP = str(Path(__file__).parents[1] / "app.py")
 ANIMAL = PRESETS["animal"].state
@@ -305,14 +308,48 @@ def test_the_plane_is_there_only_for_two_dimensions():
 def test_an_edit_that_comes_with_an_older_address_is_no_link_to_open(app):
     """The browser sends its next edit before it has the address of the last one."""
     opened(app)
-    first = dict(app.query_params)
+    first = shown(app)["link"]
     app.session_state["lab_session"] = after(cell(1, 0, "3"))
     app.run()
-    assert dict(app.query_params) != first
-    app.query_params.update({name: values[-1] for name, values in first.items()})
+    second = shown(app)["link"]
+    assert second != first
+    app.query_params["lab"] = first.removeprefix("?lab=")
     app.run()
     assert shown(app)["matrices"][1]["values"][2] == 3.0
-    assert dict(app.query_params) != first
+    assert shown(app)["link"] == second
+
+
+@pytest.fixture(scope="module")
+def client():
+    with TestClient(Starlette(routes=routes())) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [("numpy.py", b'"""'), ("torch.py", b'"""'), ("lab.xlsx", b"PK"), ("weights-0.svg", b"<svg"), ("w_q.svg", b"<svg")],
+)
+def test_the_files_are_made_from_the_state_that_is_sent(client, name, starts):
+    answer = client.post(f"/{LAB_FILES}/{name}", content=to_link(ANIMAL))
+    assert answer.status_code == 200
+    assert answer.content.startswith(starts)
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status"),
+    [
+        ("numpy.py", "nonsense", 404),
+        ("numpy.py", "A" * 200_000, 413),
+        ("weights.svg", to_link(ANIMAL), 404),
+        ("weights-7.svg", to_link(ANIMAL), 404),
+        ("shell.sh", to_link(ANIMAL), 404),
+    ],
+)
+def test_a_file_that_cannot_be_made_is_answered_in_words(client, name, body, status):
+    answer = client.post(f"/{LAB_FILES}/{name}", content=body)
+    assert answer.status_code == status
+    assert answer.json()["error"]
 
 
 def test_the_session_stays_small():

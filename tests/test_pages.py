@@ -13,7 +13,7 @@ from pages.shared.service import service
 from tests import tiny
 
 APP = str(Path(__file__).parents[1] / "app.py")
-PAGES = ["pages/explore.py", "pages/steps.py", "pages/about.py"]
+PAGES = ["pages/explore.py", "pages/steps.py", "pages/lab.py", "pages/about.py"]
 
 
 @pytest.fixture
