@@ -33,7 +33,10 @@ def with_cell(state: LabState, matrix: str, row: int, column: int, value: float 
 
 def with_cells(state: LabState, matrix: str, cells: Cells) -> LabState:
     """A whole matrix changed, of the same shape."""
-    state.cells(matrix)
+    old = state.cells(matrix)
+    if [len(row) for row in cells] != [len(row) for row in old]:
+        got = f"{len(cells)} × {'/'.join(sorted({str(len(row)) for row in cells})) or 0}"
+        raise ValueError(f"{NAMES[matrix]} must be {len(old)} × {len(old[0])}; got {got}.")
     return _with(state, {matrix: tuple(tuple(checked_value(float(value)) for value in row) for row in cells)})
 
 

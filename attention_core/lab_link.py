@@ -9,12 +9,23 @@ import base64
 import json
 import zlib
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.lab import DIRECT, MAPPED, MAX_REAL, VERSION, Cells, LabState, RealHead, Switches
+from attention_core.lab import (
+    DIRECT,
+    MAPPED,
+    MAX_REAL,
+    VERSION,
+    Cells,
+    LabState,
+    PositionsKind,
+    RealHead,
+    SoftmaxKind,
+    Switches,
+)
 from attention_core.lab_edits import changed_from_real
 
 LINK_LIMIT = 4096  # characters of an address; longer ones are cut by some mail programs, proxies and chats
@@ -139,6 +150,9 @@ def _switches(given: dict[str, Any]) -> Switches:
         given = {**given, "window": _whole(given["window"])}
     for name in ("scale", "causal"):
         if not isinstance(given.get(name, True), bool):
+            raise TypeError(name)
+    for name, known in (("softmax", get_args(SoftmaxKind)), ("positions", get_args(PositionsKind))):
+        if name in given and given[name] not in known:
             raise TypeError(name)
     return replace(Switches(), **given)
 

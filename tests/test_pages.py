@@ -9,11 +9,12 @@ from streamlit.testing.v1 import AppTest
 
 from attention_core.view import DEFAULT_TEXT
 from pages.shared import controls, readouts
+from pages.shared.menu import MENU
 from pages.shared.service import service
 from tests import tiny
 
 APP = str(Path(__file__).parents[1] / "app.py")
-PAGES = ["pages/explore.py", "pages/steps.py", "pages/grow.py", "pages/about.py"]
+PAGES = [entry.script for entry in MENU]
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ export function createArrows(app) {
         const tip = to(point);
         const main = n === chosen;
         parts.push(arrow(tip, role, main));
-        if (role === "key" || main) tips.push({ ...tip, role, main, text: `${role === "query" ? "q" : "k"} ${words[n]}` });
+        if (main || (role === "key" && Math.hypot(tip.x, tip.y) > 14)) tips.push({ ...tip, role, main, text: `${role === "query" ? "q" : "k"} ${words[n]}` });
       });
     }
     const at = to(foot(q, k));

@@ -28,16 +28,18 @@ export function createBar(app) {
   const shuffle = action("Shuffle words", "The same words in another order", () => app.act({ do: "shuffle", seed: Date.now() % 1000 }));
   const link = action("Copy link", "The matrices are in the link", () => copy(app));
   const save = createSave(app);
+  const large = action("Large type", "Large type, for a projector", () => app.act({ do: "large", on: !app.data.large }));
   const element = h("div", { class: "lab-bar", role: "toolbar", "aria-label": "Lab" },
     presets.element, sizes.element, real.element,
     h("span", { class: "lab-group" }, undo, redo, reset),
     h("span", { class: "lab-group" }, random, seed), shuffle,
-    h("span", { class: "lab-group lab-end" }, link, save.element));
+    h("span", { class: "lab-group lab-end" }, large, link, save.element));
   return {
     element,
     draw() {
       undo.disabled = !app.data.can_undo;
       redo.disabled = !app.data.can_redo;
+      mark(large, "aria-pressed", String(Boolean(app.data.large)));
       presets.draw();
       sizes.draw();
       real.draw();

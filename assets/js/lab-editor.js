@@ -72,6 +72,11 @@ export function editable(app, grid) {
       grid.focus(to[0], to[1]);
       return true;
     }
+    if (event.altKey && event.key === "ArrowDown") {
+      event.preventDefault();
+      app.frame.inspector.slide();
+      return true;
+    }
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     if (event.shiftKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       const before = Number(app.waits(grid.matrix.id, row, column) ?? at(grid.matrix, row, column));

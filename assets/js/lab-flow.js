@@ -64,6 +64,10 @@ export function createFlow(app, card) {
   const before = h("div", { class: "lab-matrices", "data-band": "before", hidden: true });
   maps.element.insertBefore(before, maps.body);
   weights.element.insertBefore(heads.element, weights.body);
+  const sums = h("span", null);
+  const legend = h("p", { class: "lab-legend" }, h("span", { class: "lab-swatches", "data-of": "weights", "aria-hidden": "true" }), "weights, 0 to 1: row looks at column; ", sums,
+    h("span", { class: "lab-swatches", "data-of": "signed", "aria-hidden": "true" }), "other numbers: negative to positive, up to the matrix’s largest (at least 1). Hatched: masked.");
+  weights.element.append(legend);
   const element = h("div", { class: "lab-flow" }, ...bands.map((band) => band.element));
   let drawn = "";
 
@@ -120,6 +124,7 @@ export function createFlow(app, card) {
       arrange();
       const [, , title] = BANDS[0];
       say(/** @type {Node} */ (maps.heading.lastChild), app.data.direct ? "Queries, keys and values of a real head, copied; every cell can be changed" : title);
+      say(sums, app.data.switches.softmax === "none" ? "without softmax rows need not sum to 1, and a weight may be negative. " : "each row sums to 1. ");
       heads.draw();
       for (const matrix of matrices) if (matrix.head === null || matrix.head === app.head) app.grid(matrix.id).update(matrix);
     },

@@ -13,6 +13,8 @@ import { signedPlace, topOf } from "./steps-strip.js";
 
 /** The strongest colours are left to the weights: a matrix full of ones must not shout. */
 const SOFT = 0.62;
+/** A matrix with more columns shows its colours first, its numbers when somebody points or asks. */
+export const MOST = 16;
 /** Labels with more characters lean. */
 const UPRIGHT = 5;
 
@@ -89,16 +91,20 @@ export function createGrid(app, id) {
     if (key !== built) build(key);
     say(name, now.symbol);
     say(formula, now.formula.startsWith(now.symbol) ? now.formula.slice(now.symbol.length) : ` ${now.formula || now.title}`);
-    say(shape, `${now.shape[0]} × ${now.shape[1]}`);
+    say(shape, now.shape.join("×"));
     mark(element, "data-role", now.role || null);
     mark(table, "aria-label", `${now.symbol}, ${now.title}, ${now.shape[0]} by ${now.shape[1]}${now.editable ? "; type to change a number" : ""}`);
     caption.title = now.formula ? `${now.title}: ${now.formula}` : now.title;
     const same = app.repeats(now);
     const folded = same && !app.unfolded.has(now.name);
     mark(element, "data-folded", folded);
-    unfold.hidden = !same;
-    say(unfold, folded ? "show" : "fold");
-    mark(unfold, "aria-label", `${folded ? "Show" : "Fold"} ${now.symbol}, ${now.title}`);
+    const large = now.shape[1] > MOST;
+    const open = app.unfolded.has(now.name);
+    mark(table, "data-small", large && !open);
+    unfold.hidden = !same && !large;
+    const does = same ? ["show", "fold"] : ["numbers", "small"];
+    say(unfold, does[Number(open)]);
+    mark(unfold, "aria-label", `${does[Number(open)]}: ${now.symbol}, ${now.title}`);
     paint();
   }
 

@@ -33,12 +33,18 @@ export function createInspector(app) {
     sliding = false;
     app.edit(place.id, place.row, place.column, slider.value);
   };
+  slider.onkeydown = (event) => {
+    if (event.key !== "Escape" && !(event.altKey && event.key === "ArrowUp")) return;
+    event.preventDefault();
+    if (place) app.grids.get(place.id)?.focus(place.row, place.column);
+  };
   back.onclick = () => {
     if (place) app.act({ do: "to_real", matrix: app.found.get(place.id)?.name, row: place.row, column: place.column });
   };
 
   return {
     element,
+    slide: () => slider.focus(),
     /** @param {{id: string, row: number, column: number} | null} now */
     draw(now) {
       const matrix = now && app.found.get(now.id);
@@ -78,7 +84,7 @@ export function createInspector(app) {
 
   /** @param {import("./lab-numbers.js").Matrix} matrix */
   function wayOf(matrix) {
-    return `${matrix.title}: type, drag sideways, use the slider, or Shift with ↑ ↓. Enter commits, Escape takes back.`;
+    return `${matrix.title}: type (Enter commits, Escape takes back), drag sideways, Shift with ↑ ↓, or the slider (Alt ↓).`;
   }
 
   /** @param {import("./lab-numbers.js").Matrix} matrix @param {number} row @param {number} column */

@@ -4,6 +4,23 @@
  * @typedef {{x: number, y: number}} Point
  */
 
+/**
+ * The pair to show first: the longest query, and the key that it scores highest.
+ *
+ * @param {{length: number}[]} queries @param {number[][]} dots
+ */
+export function foremostPair(queries, dots) {
+  let query = 0;
+  queries.forEach((one, i) => {
+    if (one.length > queries[query].length + 1e-9) query = i;
+  });
+  let key = 0;
+  dots[query].forEach((dot, j) => {
+    if (dot > dots[query][key] + 1e-9) key = j;
+  });
+  return { query, key };
+}
+
 /** Half of the picture's side, in its own units. */
 export const HALF = 150;
 /** Room for labels at the edge. */
@@ -46,10 +63,12 @@ export function labelPlaces(tips, high = 17) {
   /** @type {{x: number, y: number, anchor: "start" | "end"}[]} */
   const placed = [];
   for (const tip of tips) {
-    const anchor = tip.x >= 0 ? "start" : "end";
-    const x = tip.x + (tip.x >= 0 ? 6 : -6);
-    let y = tip.y + (tip.y > 0 ? 12 : -4);
-    const way = tip.y > 0 ? 1 : -1;
+    const far = Math.abs(tip.x) > HALF * 0.4; // near the edge a label stands over its arrow
+    const anchor = tip.x >= 0 === far ? "end" : "start";
+    const x = far ? Math.min(Math.max(tip.x, 4 - HALF), HALF - 4) : tip.x + (tip.x >= 0 ? 6 : -6);
+    const wished = far ? tip.y + (tip.y > 0 ? 18 : -8) : tip.y + (tip.y > 0 ? 12 : -4);
+    let y = Math.min(Math.max(wished, high - HALF), HALF - 5);
+    const way = y < high * 3 - HALF || (tip.y > 0 && y < HALF - high * 3) ? 1 : -1;
     for (let tries = 0; tries < 16 && placed.some((one) => Math.abs(one.y - y) < high && Math.abs(one.x - x) < 52); tries++) y += way * high * 0.5;
     placed.push({ x, y, anchor });
   }

@@ -61,6 +61,10 @@ export function createQueue(send, { now = () => performance.now(), later = (run,
       timed = true;
       later(flush, Math.max(PACE - (now() - previewed), 0));
     },
+    /** Tell once more what has not been done: the view was taken away and put back in between. */
+    again() {
+      if (waiting.length) send([...waiting]);
+    },
     /** Python has done everything up to here. @param {number} n */
     done(n) {
       waiting = waiting.filter((one) => one.n > n);

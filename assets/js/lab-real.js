@@ -1,15 +1,16 @@
 /**
  * Numbers of a real head: which layer, which head, which tokens of the text that the other pages show.
  *
- * @typedef {{name: string, layers: {label: string, n_heads: number}[], tokens: {text: string, special: boolean}[][], layer: number, head: number, problem: string}} Model
+ * @typedef {{name: string, layers: {label: string, n_heads: number}[], tokens: {text: string, special: boolean}[][], layer: number, head: number, chosen: number[], problem: string}} Model
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "./dom.js";
 import { popover } from "./frame.js";
 import { choice } from "./lab-switches.js";
 
-/** The tokens that are proposed: the first ones that are words. @param {Model["tokens"][number]} tokens @param {number} most */
-export function proposed(tokens, most = 5) {
+/** The tokens that are proposed: those given if there are any, else the first ones that are words. @param {Model["tokens"][number]} tokens @param {number[]} [given] @param {number} [most] */
+export function proposed(tokens, given = [], most = 5) {
+  if (given.length && given.every((i) => i < tokens.length)) return given;
   const plain = tokens.flatMap((token, i) => (token.special ? [] : [i]));
   const all = plain.length >= 3 ? plain : tokens.map((_, i) => i);
   return all.slice(0, most);
@@ -63,7 +64,7 @@ export function createReal(app) {
     const key = list.map((token) => token.text).join("\n");
     if (key === filled) return;
     filled = key;
-    const first = new Set(proposed(list));
+    const first = new Set(proposed(list, at === model?.layer ? model.chosen : []));
     tokens.replaceChildren(...list.map((token, i) => {
       const box = h("input", { type: "checkbox", onchange: tally });
       box.checked = first.has(i);

@@ -23,7 +23,7 @@ export function createSwitches(app) {
   /** @param {Record<string, any>} values */
   const set = (values) => app.act({ do: "switch", values });
   const scale = check("÷ √d_k", (on) => set({ scale: on }), "lab-scale");
-  const causal = check("causal mask", (on) => set({ causal: on }), "lab-causal");
+  const causal = check("causal", (on) => set({ causal: on }), "lab-causal");
   const positions = choice("positions", [["none", "none"], ["sinusoidal", "sinusoidal"], ["rotary", "rotary"], ["alibi", "ALiBi"]], (value) => set({ positions: value }));
   const softmax = choice("softmax", [["softmax", "softmax"], ["none", "no softmax"], ["hard max", "hard max"]], (value) => set({ softmax: value }));
   const window_ = choice("window", [], (value) => set({ window: value === "" ? null : Number(value) }));

@@ -34,12 +34,31 @@
 import { mark, typing } from "./dom.js";
 import { createFrame } from "./lab-frame.js";
 import { createGrid } from "./lab-grid.js";
-import { exact, makers, repeats } from "./lab-numbers.js";
+import { cellText, exact, makers, repeats } from "./lab-numbers.js";
+import { foremostPair } from "./lab-plane.js";
 import { createQueue } from "./lab-queue.js";
 import { readColours } from "./steps-strip.js";
 
 /** @type {WeakMap<ShadowRoot | HTMLElement, Lab>} */
 const labs = new WeakMap();
+
+/**
+ * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly): actions
+ * that are not done yet, and where the focus was. One Lab is on a page.
+ */
+const kept = {
+  /** @type {Lab | null} */
+  lab: null,
+  queue: createQueue((actions) => kept.lab?.callbacks.setState?.("acts", actions)),
+  /** @type {{id: string, row: number, column: number} | null} the cell that holds the focus */
+  focus: null,
+  head: 0,
+  /** When the last view was taken away, ms. */
+  left: -Infinity,
+};
+
+/** A view that is put back sooner than this had only been exchanged: the focus returns to its cell, ms. */
+const EXCHANGED = 2000;
 
 export class Lab {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -48,8 +67,12 @@ export class Lab {
     this.data = data;
     /** @type {{setState?: (name: string, value: any) => void}} */
     this.callbacks = {};
-    this.queue = createQueue((actions) => this.callbacks.setState?.("acts", actions));
-    this.head = 0;
+    this.queue = kept.queue;
+    this.head = kept.head;
+    kept.lab = this;
+    /** The cell that held the focus before the view was put back. */
+    this.held = performance.now() - kept.left < EXCHANGED ? kept.focus : null;
+    this.begun = false;
     /** @type {Map<string, ReturnType<typeof createGrid>>} */
     this.grids = new Map();
     /** @type {Map<string, Matrix>} */
@@ -82,9 +105,13 @@ export class Lab {
     this.callbacks = callbacks;
     this.data = data;
     this.queue.done(data.ack);
+    if (!this.begun) {
+      this.begun = true;
+      this.queue.again();
+    }
     for (const [cell, { n }] of this.typed) if (n <= data.ack) this.typed.delete(cell);
     this.found = new Map(data.matrices.map((matrix) => [matrix.id, matrix]));
-    this.head = Math.min(this.head, data.n_heads - 1);
+    this.head = kept.head = Math.min(this.head, data.n_heads - 1);
     for (const name of /** @type {const} */ (["query", "key"])) this.pair[name] = Math.min(this.pair[name], data.words.length - 1);
     if (this.focused && !this.found.has(this.focused.id)) this.focused = null;
     this.hovered = this.hovered && this.found.has(this.hovered.id) ? this.hovered : null;
@@ -92,6 +119,9 @@ export class Lab {
       const { id, row, column } = data.preset.look;
       this.focused = this.found.has(id) ? { id, row, column } : null;
       if (this.focused) this.grids.get(id)?.hold(row, column);
+      if (this.lesson || !this.held) this.head = kept.head = this.found.get(id)?.head ?? 0;
+      const arrows = data.plane?.heads[this.head];
+      this.pair = arrows ? foremostPair(arrows.queries, arrows.dots) : { query: 0, key: 0 };
     }
     this.lesson = data.preset?.name ?? "";
     this.take(data.problem);
@@ -118,7 +148,8 @@ export class Lab {
     if (problem.n === this.faultSeen) return;
     this.faultSeen = problem.n;
     const { id, row = 0, column = 0, says } = problem;
-    this.fault = id ? { id, row, column, says } : null;
+    const matrix = this.found.get(id ?? "");
+    this.fault = matrix && id ? { id, row, column, says: `${says} ${cellText(matrix, row, column)} is kept.` } : null;
     if (!id) this.tell(says);
   }
 
@@ -172,13 +203,14 @@ export class Lab {
   /** @param {string} id @param {number} row @param {number} column */
   focusOn(id, row, column) {
     this.focused = { id, row, column };
+    kept.focus = this.focused;
     this.hovered = null;
     this.point();
   }
 
   /** The focus has left a matrix. @param {string} id */
   left(id) {
-    mark(this.grids.get(id)?.element ?? this.frame.host, "data-here", null);
+    if (kept.focus?.id === id && this.frame.host.isConnected) kept.focus = null;
   }
 
   /** Mark the cell that is looked at and what it was made of, and write it out. */
@@ -213,7 +245,7 @@ export class Lab {
 
   /** @param {number} head */
   chooseHead(head) {
-    this.head = head;
+    this.head = kept.head = head;
     this.focused = this.hovered = null;
     this.draw();
   }
@@ -267,6 +299,12 @@ export class Lab {
     for (const part of this.frame.parts) part.draw();
     this.point();
     this.frame.fault.draw(this.fault);
+    if (this.held) {
+      const { id, row, column } = this.held;
+      this.held = null;
+      this.grids.get(id)?.focus(row, column);
+    }
+    mark(this.frame.host, "data-sent", String(this.queue.waiting.at(-1)?.n ?? this.data.ack));
     mark(this.frame.host, "data-ready", String(this.data.ack));
     performance.mark("sightline:lab");
   }
@@ -285,6 +323,8 @@ export class Lab {
 
   destroy() {
     this.life.abort();
+    kept.left = performance.now();
+    if (kept.lab === this) kept.lab = null;
     this.frame.remove();
   }
 }

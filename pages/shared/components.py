@@ -154,7 +154,7 @@ def lab(
     large: bool,
     on_acts: Callable[[], None],
 ) -> None:
-    """The Lab: matrices as tables that can be edited. It reports every action not yet in `ack`, as state `acts`.
+    """The Lab: matrices as tables that can be edited. It reports, as state `acts`, every action not yet in `ack`.
 
     `shown` is `lab_data.lab_data` of the state on screen.
     """

@@ -65,20 +65,24 @@ class Session:
 
 
 def session() -> Session:
-    """The visitor's session; from the address when it is new there (first run, a link, the Back button)."""
-    address = state.lab_address()
-    if "lab_session" not in st.session_state or (address and address != st.session_state.get("lab_written")):
+    """The visitor's session; from the address when it holds a state that was not written by us."""
+    address = state.foreign_lab_address()
+    if "lab_session" not in st.session_state or address:
         before: Session | None = st.session_state.get("lab_session")
         opened = _opened(address)
         st.session_state["lab_session"] = replace(opened, ack=before.ack if before else 0)
-        st.session_state["lab_written"] = address
+        state.know_lab_address(address)
     return st.session_state["lab_session"]
 
 
 def take_actions() -> None:
     """Do what the browser asks for and has not been told done."""
     told = st.session_state["lab"].get("acts") or []
-    st.session_state["lab_session"] = done(session(), told, state.trace_now)
+    before = session()
+    for action in told:
+        if isinstance(action, Mapping) and action.get("do") == "large" and action.get("n", 0) > before.ack:
+            state.keep_large(bool(action.get("on")))
+    st.session_state["lab_session"] = done(before, told, state.trace_now)
 
 
 def done(at: Session, told: Sequence[Action], trace: "Callable[[], Trace]") -> Session:
@@ -117,6 +121,8 @@ def _opened(address: str) -> Session:
 
 
 def _problem(action: Action, says: str) -> Problem:
+    if not says.endswith("."):  # Python's own words, not the core's: the action made no sense
+        return Problem(action["n"], _NOT_UNDERSTOOD)
     if action.get("do") in ("cell", "preview") and isinstance(action.get("matrix"), str):
         return Problem(action["n"], says, action["matrix"], int(action.get("row", 0)), int(action.get("column", 0)))
     return Problem(action["n"], says)
@@ -126,6 +132,8 @@ def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
     do: str = action["do"]
     if do == "preview":
         return replace(at, preview=_edits["cell"](at.history.now, action))
+    if do == "large":  # the frame's, see take_actions
+        return at
     if do == "look":
         return replace(at, real_asked=True)
     if do == "undo":

@@ -1,5 +1,6 @@
 """A Lab state as plain data for its view: every matrix with labels, formula and what it was made of."""
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
         "switches": asdict(state.switches),
         "matrices": [_matrix(found, one, changed.get(one.name)) for one in found.matrices],
         "preset": _preset(preset, state),
-        "presets": [{"name": one.name, "title": one.title, "teaches": one.notice} for one in PRESETS.values()],
+        "presets": [
+            {"name": one.name, "title": one.title, "teaches": _first_sentence(one.notice)} for one in PRESETS.values()
+        ],
         "compare": {
             "switched": bool(compared.sentences),
             "sentences": [said.says for said in compared.sentences],
@@ -58,8 +61,9 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
 def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any]:
     """What can be copied from the model that the other pages show."""
     if trace is None:
-        return {"name": "", "layers": [], "tokens": [], "layer": 0, "head": 0, "problem": problem}
+        return {"name": "", "layers": [], "tokens": [], "layer": 0, "head": 0, "chosen": [], "problem": problem}
     layer = min(view.layer, len(trace.layers) - 1) if isinstance(view.layer, int) else 0
+    head = min(view.head, trace.layers[layer].n_heads - 1) if isinstance(view.head, int) else 0
     return {
         "name": trace.facts.name,
         "layers": [{"label": one.label, "n_heads": one.n_heads} for one in trace.layers],
@@ -68,9 +72,21 @@ def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any
             for i in range(len(trace.layers))
         ],
         "layer": layer,
-        "head": view.head if isinstance(view.head, int) else 0,
+        "head": head,
+        "chosen": _telling(trace, layer, head, view.query),
         "problem": "",
     }
+
+
+def _telling(trace: "Trace", layer: int, head: int, query: int | None, most: int = 5) -> list[int]:
+    """The query that is looked at and the words that it looks at most; none if the layer's keys are other tokens."""
+    tokens = trace.query_tokens(layer)
+    if query is None or query >= len(tokens) or trace.layers[layer].kind == "cross":
+        return []
+    weights = trace.weights(layer, head, slice(query, query + 1))[0].tolist()
+    words = [i for i, token in enumerate(tokens) if not token.special and i != query]
+    chosen = sorted([query, *sorted(words, key=lambda i: -weights[i])[: most - 1]])
+    return chosen if len(chosen) >= MIN_WORDS else []
 
 
 def _compared(state: LabState) -> Comparison:
@@ -145,6 +161,11 @@ def _preset(name: str, state: LabState) -> dict[str, Any] | None:
         "says": result.says,
         "look": {"id": _place(preset.look), "row": preset.look.row, "column": preset.look.column},
     }
+
+
+def _first_sentence(text: str) -> str:
+    """Up to the first full stop that a blank and a capital letter follow."""
+    return re.split(r"(?<=\.)\s+(?=[A-Z“])", text, maxsplit=1)[0]
 
 
 def _place(look: Any) -> str:

@@ -368,7 +368,9 @@ def _lab_file(name: str, text: str, dark: bool) -> Response:
 
         return _download(spreadsheet(state), _XLSX, "sightline-lab.xlsx")
     matrix, _, head = name.removesuffix(".svg").partition("-")
-    found = [one for one in run(state).matrices if one.name == matrix and str(one.head if head else "") == head]
+    found = [
+        one for one in run(state).matrices if (one.name, "" if one.head is None else str(one.head)) == (matrix, head)
+    ]
     if not (name.endswith(".svg") and found):
         raise ValueError(f"there is no file {name!r} of the Lab")
     from attention_core.lab_svg import matrix_svg

@@ -81,6 +81,14 @@ def follow() -> None:
         st.switch_page(wanted)
 
 
+def keep_large(wanted: bool | None = None) -> None:
+    """Remember the size of the type: Streamlit forgets a switch on pages that do not draw it. `wanted` changes it."""
+    if wanted is None and "frame_large" in st.session_state:
+        wanted = bool(st.session_state["frame_large"])
+    st.session_state["large"] = st.session_state.get("large", False) if wanted is None else wanted
+    st.session_state["frame_large"] = st.session_state["large"]
+
+
 def seed() -> int:
     """Grows whenever Python changed the view: the browser then takes the view from the data."""
     return st.session_state["seed"]
@@ -211,15 +219,25 @@ def write_address(view: View) -> str | None:
     return made
 
 
-def lab_address() -> str:
-    """The Lab's state in the address, or ""."""
-    return address.read((address.LAB,)).get(address.LAB, "")
+def foreign_lab_address() -> str:
+    """The Lab's state in the address, "" if there is none or it was written here.
+
+    Quick edits come with the address as it was before the last one was answered, so every address that was written
+    is known, not only the newest.
+    """
+    text = address.read((address.LAB,)).get(address.LAB, "")
+    return "" if hash(text) in st.session_state.get("lab_written", ()) else text
+
+
+def know_lab_address(text: str) -> None:
+    """An address that has been opened or written is no news any more."""
+    st.session_state.setdefault("lab_written", set()).add(hash(text))
 
 
 def write_lab_address(text: str) -> str | None:
     """Put the Lab's state into the address, and nothing of the view; the link, or None for "", a state too large."""
     address.put({address.LAB: text} if text else {})
-    st.session_state["lab_written"] = text
+    know_lab_address(text)
     return f"?{address.LAB}={text}" if text else None
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=long` measures a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages` or `lab`: a part."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from pages.shared.settings import from_environment
-from tests.benchmarks import capture, long_text, machine, pages, table
+from tests.benchmarks import capture, lab, long_text, machine, pages, table
 from tests.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "long", "pages")
+PARTS = ("capture", "long", "pages", "lab")
 
 
 def main(parts: list[str]) -> int:
@@ -28,11 +28,12 @@ def main(parts: list[str]) -> int:
         rows += capture.rows(ROUNDS)
     if "long" in parts:
         rows += long_text.rows()
-    if "pages" in parts:
+    if {"pages", "lab"} & set(parts):
         with sync_playwright() as playwright:
             browser = launch_chromium(playwright)
             chromium = f"Chromium {browser.version}"
-            rows += pages.rows(browser, ROUNDS)
+            for part, measure in (("pages", pages.rows), ("lab", lab.rows)):
+                rows += measure(browser, ROUNDS) if part in parts else []
             browser.close()
     print(f"Sightline {machine.commit()}: medians of {ROUNDS} runs unless the line says otherwise\n")
     print(machine.describe(chromium, threads, load))
