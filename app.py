@@ -36,6 +36,7 @@ else:
 
     from pages.shared import controls, state, theme
 
+    state.keep_large()
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
     view = state.open_view()
     state.follow()

@@ -81,6 +81,14 @@ def follow() -> None:
         st.switch_page(wanted)
 
 
+def keep_large(wanted: bool | None = None) -> None:
+    """Remember the size of the type: Streamlit forgets a switch on pages that do not draw it. `wanted` changes it."""
+    if wanted is None and "frame_large" in st.session_state:
+        wanted = bool(st.session_state["frame_large"])
+    st.session_state["large"] = st.session_state.get("large", False) if wanted is None else wanted
+    st.session_state["frame_large"] = st.session_state["large"]
+
+
 def seed() -> int:
     """Grows whenever Python changed the view: the browser then takes the view from the data."""
     return st.session_state["seed"]
