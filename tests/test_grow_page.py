@@ -60,7 +60,7 @@ def test_a_view_survives_the_way_through_a_link():
 
 
 def test_a_link_always_has_the_settings_and_says_nothing_else_that_is_usual():
-    assert grow_view.link(GrowView()) == "?task=repeated&seed=1&heads=4&positions=learned"
+    assert grow_view.link(GrowView()) == "?task=repeated&seed=1&heads=4&positions=rotary"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_every_task_has_a_recorded_run_and_each_fits_a_megabyte():
 
 def test_the_page_opens_with_the_usual_run_of_repeated_sequences():
     first = grow_library.recorded()[0]
-    assert first.settings == {"task": "repeated", "seed": 1, "heads": 4, "positions": "learned"}
+    assert first.settings == {"task": "repeated", "seed": 1, "heads": 4, "positions": "rotary"}
     shown = GrowView()
     assert first.settings == {name: getattr(shown, name) for name in first.settings}
 
@@ -269,7 +269,7 @@ def test_the_page_is_given_tasks_runs_and_its_link(app):
     assert [task["name"] for task in data["tasks"]] == [*TASKS, "storyteller"]
     assert data["live"] is None
     assert data["select"] == data["echo"]
-    assert data["link"] == "?task=repeated&seed=1&heads=4&positions=learned"
+    assert data["link"] == "?task=repeated&seed=1&heads=4&positions=rotary"
 
 
 def test_the_address_chooses_the_run_and_the_step(app):
@@ -284,10 +284,11 @@ def test_a_bad_link_gets_a_sentence_and_the_usual_run(app):
     assert len(app.caption) == 2
 
 
-def test_settings_that_cannot_be_grown_are_refused_in_words(app, queue, monkeypatch):
-    monkeypatch.setattr(grow_trainings.st, "session_state", state := {"grow": {"start": {"task": "chess", "seed": 1}}})
+@pytest.mark.parametrize("asked", [{"task": "storyteller"}, {"task": "copying", "heads": 3}])
+def test_settings_that_cannot_be_grown_are_refused_in_words(queue, monkeypatch, asked):
+    monkeypatch.setattr(grow_trainings.st, "session_state", state := {"grow": {"start": asked}})
     grow_trainings.start()
-    assert "chess" in state["grow_problem"]
+    assert state["grow_problem"].startswith("This run cannot be grown: ")
     assert "grow_live" not in state
 
 

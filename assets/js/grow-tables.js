@@ -3,7 +3,7 @@
  *
  * @typedef {import("./grow.js").Grow} Grow
  */
-import { h, say } from "./dom.js";
+import { h, mark, say } from "./dom.js";
 import { popover } from "./frame.js";
 import { cell, curvesCsv, mapCsv, table } from "./grow-run.js";
 import { download } from "./save.js";
@@ -15,8 +15,9 @@ export function createTables(app) {
   const address = h("input", { type: "text", readonly: true, class: "sl-address", "aria-label": "Link to this view", hidden: true, onfocus: () => address.select() });
   const menu = h("div", { class: "sl-pop sl-menu", role: "group", "aria-label": "Files", hidden: true });
   const saver = h("button", { type: "button", "data-testid": "sl-save", "aria-expanded": "false" }, "Save ▾");
+  const large = h("button", { type: "button", title: "For a projector", onclick: () => app.callbacks.setTrigger?.("large", Date.now()) }, "Large type");
   const copy = h("button", { type: "button", "data-testid": "sl-copy", onclick: () => copyLink() }, "Copy link");
-  const actions = h("div", { class: "sl-grow-actions" }, told, h("span", { class: "sl-anchor" }, saver, menu), copy, address);
+  const actions = h("div", { class: "sl-grow-actions" }, told, large, h("span", { class: "sl-anchor" }, saver, menu), copy, address);
   const close = popover(saver, menu, app.life.signal);
   for (const [name, title, says, make] of /** @type {[string, string, string, () => void][]} */ ([
     ["curves", "Curves, CSV", "every saved step", () => file(curvesCsv(run()), "curves.csv")],
@@ -71,6 +72,7 @@ export function createTables(app) {
   for (const part of [curves, map, measured]) part.element.ontoggle = () => draw();
 
   function draw() {
+    mark(large, "aria-pressed", String(Boolean(app.data.large)));
     if (!app.run) return;
     curves.draw(`${app.shownId}:${app.run.saved}`, () => tableOf(...valuesOf(table(run())), "Loss and every head’s scores at every saved step"));
     const { layer, head, second } = app.head;

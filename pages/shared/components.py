@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import streamlit as st
 from streamlit.components.v2 import component
 
 from attention_core.view import View
@@ -183,9 +184,15 @@ def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None])
 def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
     """The training of a small model, step by step (`data` as in assets/js/grow.js).
 
-    It reports what is shown as state `view` once settled, and the settings of a run to be grown as trigger `start`.
+    It reports what is shown as state `view` once settled, the settings of a run to be grown as trigger `start`, and the
+    wish for large or usual type as trigger `large`.
     """
-    _grow(key=key, data={"assets": ASSETS_URL, **data}, on_view_change=on_view, on_start_change=on_start)
+    given = {"assets": ASSETS_URL, **data}
+    _grow(key=key, data=given, on_view_change=on_view, on_start_change=on_start, on_large_change=_change_type)
+
+
+def _change_type() -> None:
+    state.keep_large(not st.session_state.get("frame_large"))
 
 
 def _to_steps() -> None:

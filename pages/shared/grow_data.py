@@ -7,10 +7,10 @@ import streamlit as st
 
 from attention_core.grow_tasks import TASKS
 from pages.shared import grow_library, grow_trainings
-from pages.shared.grow_view import MAX_SEED, GrowView
+from pages.shared.grow_view import MAX_SEED, STORYTELLER, GrowView
 
 _STORYTELLER = {
-    "name": "storyteller",
+    "name": STORYTELLER,
     "title": "The Storyteller",
     "says": "Sightline’s own language model, which has feed-forward layers too, learned to tell tales and to continue "
     "repeated tokens. The loss is that of copies of random tokens.",

@@ -10,7 +10,8 @@ from typing import Any
 from attention_core import grow_runs
 from attention_core.grow_runs import Run
 from attention_core.grow_tasks import TASKS, RunSettings
-from pages.shared.grow_packs import STORYTELLER, link_settings, packed, title_of
+from pages.shared.grow_packs import link_settings, packed, storyteller_settings, title_of
+from pages.shared.grow_view import STORYTELLER
 from pages.shared.routes import ASSETS
 
 FOLDER = ASSETS / "runs"
@@ -44,7 +45,8 @@ def recorded() -> tuple[Recorded, ...]:
         for settings, file in known
     ]
     maps = STORYTELLER_FOLDER / "growth" / "maps.safetensors"
-    found.append(Recorded("storyteller", dict(STORYTELLER), title_of(STORYTELLER), maps, _version(maps)))
+    settings = storyteller_settings()
+    found.append(Recorded(STORYTELLER, settings, title_of(settings), maps, _version(maps)))
     return tuple(found)
 
 
@@ -59,7 +61,7 @@ def run(run_id: str) -> Run:
     found = next((known for known in recorded() if known.id == run_id), None)
     if found is None:
         raise ValueError(f"there is no recorded run {run_id!r}")
-    if run_id != "storyteller":
+    if run_id != STORYTELLER:
         return grow_runs.load_run(found.file)
     from attention_core.storyteller_growth import growth  # torch, which the other runs do without
 

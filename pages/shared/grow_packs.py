@@ -7,18 +7,25 @@ import numpy as np
 from attention_core import wire
 from attention_core.grow_runs import Run, lower
 from attention_core.grow_tasks import SCORES, RunSettings
+from pages.shared.grow_view import STORYTELLER, usual
 
 _SHORT = {"previous": "prev", "induction": "ind", "source": "src", "opener": "open"}  # under a small map
+_POSITIONS = {"none": "no", "learned": "learned", "rotary": "rotary"}
 _HOW = (
     "A head has formed at the saved step from which its score stays above 0.5 to the end. "
     "The loss falls where it lost most within three saved steps, if it lost half of itself at all."
 )
-STORYTELLER = {"task": "storyteller", "seed": 1, "heads": 5, "positions": "rotary"}
 
 
 def settings_of(run: Run) -> dict[str, Any]:
     """Task, seed, heads and positions, as links name them."""
-    return link_settings(run.head.settings) if run.head.settings else dict(STORYTELLER)
+    return link_settings(run.head.settings) if run.head.settings else storyteller_settings()
+
+
+def storyteller_settings() -> dict[str, Any]:
+    """As `settings_of`, without its run."""
+    found = usual(STORYTELLER)
+    return {"task": found.task, "seed": found.seed, "heads": found.heads, "positions": found.positions}
 
 
 def link_settings(settings: RunSettings) -> dict[str, Any]:
@@ -32,15 +39,15 @@ def link_settings(settings: RunSettings) -> dict[str, Any]:
 
 
 def title_of(settings: dict[str, Any], *, norm: bool = True) -> str:
-    """A run's settings in words, without its task: "4 heads, seed 1"."""
-    heads, seed = settings["heads"], settings["seed"]
-    told = {"none": ", no positions", "rotary": ", rotary positions"}.get(settings["positions"], "")
+    """A run's settings in words, without its task and its usual positions: "4 heads, seed 1"."""
+    heads, seed, positions = settings["heads"], settings["seed"], settings["positions"]
+    told = "" if positions == usual(settings["task"]).positions else f", {_POSITIONS[positions]} positions"
     return f"{heads} head{'s' if heads > 1 else ''}{told}{'' if norm else ', no layer norm'}, seed {seed}"
 
 
 def name_of(run: Run) -> str:
     """How the run is called in links and files."""
-    return run.head.settings.name if run.head.settings else "storyteller"
+    return run.head.settings.name if run.head.settings else STORYTELLER
 
 
 def facts_of(run: Run) -> dict[str, Any]:

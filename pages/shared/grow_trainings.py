@@ -17,7 +17,9 @@ from pages.shared.settings import from_environment
 def trainings() -> Trainings:
     """The queue of this process, made when it is first asked for."""
     settings = from_environment()
-    return Trainings(Limits(settings.trainings, settings.training_seconds, settings.training_lease))
+    return Trainings(
+        Limits(at_once=settings.trainings, seconds=settings.training_seconds, lease=settings.training_lease)
+    )
 
 
 def close() -> None:

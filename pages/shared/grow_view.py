@@ -1,19 +1,22 @@
 """What Grow a head shows, as short query parameters, read back with forgiveness.
 
-The names of the parameters are none of those of `attention_core.view`: both kinds of links open the same app. Knows no
-Streamlit and no runs; whether a run with these settings exists is decided by the page.
+The names of the parameters are none of those of `attention_core.view`: both kinds of links open the same app. What a
+link leaves out is as usual for its task. Whether a run with these settings exists is decided by the page.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote_plus
+
+from attention_core.grow_tasks import TASKS, RunSettings
 
 MAX_SEED = 999_999
 MAX_HEADS = 16
 MAX_STEP = 1_000_000
 POSITIONS = ("learned", "rotary", "none")
+STORYTELLER = "storyteller"  # a run that is recorded and cannot be grown here
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class GrowView:
     task: str = "repeated"
     seed: int = 1
     heads: int = 4  # in each layer
-    positions: str = "learned"  # how the model is told the order of its tokens: "learned", "rotary" or "none"
+    positions: str = "rotary"  # how the model is told the order of its tokens: "learned", "rotary" or "none"
     at: int | None = None  # step of training; None is the last
     vs: str = ""  # the recorded run beside it, as its file is called; "" for none
     layer: int | None = None  # of the head that is shown large; None is the best
@@ -42,6 +45,14 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
 }
 _ALWAYS = ("task", "seed", "heads", "positions")
 _DEFAULT = GrowView()
+
+
+def usual(task: str) -> GrowView:
+    """A task with the settings that are usual for it. Raises ValueError for an unknown task."""
+    if task == STORYTELLER:
+        return GrowView(STORYTELLER, seed=1, heads=5, positions="rotary")
+    settings = RunSettings(task)
+    return GrowView(task, settings.seed, settings.n_heads, settings.positions)
 
 
 def to_params(view: GrowView) -> dict[str, str]:
@@ -67,7 +78,7 @@ def from_params(params: Mapping[str, str]) -> tuple[GrowView, tuple[str, ...]]:
         except ValueError:
             shown = "".join(c if c.isprintable() else "�" for c in params[name][:40])
             sentences.append(f"“{name}” in this link must be {wanted}, not “{shown}”; the usual one was used.")
-    return GrowView(**values), tuple(sentences)
+    return replace(usual(values.get("task", _DEFAULT.task)), **values), tuple(sentences)
 
 
 def link(view: GrowView) -> str:
@@ -107,8 +118,8 @@ def _positions(text: str) -> str:
     return text
 
 
-def _word(text: str) -> str:
-    if not re.fullmatch(r"[a-z]{1,20}", text):
+def _task(text: str) -> str:
+    if text not in (*TASKS, STORYTELLER):
         raise ValueError
     return text
 
@@ -120,7 +131,7 @@ def _name(text: str) -> str:
 
 
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "task": ("the name of a task", _word),
+    "task": ("the name of a task", _task),
     "seed": (f"a whole number from 0 to {MAX_SEED}", _whole(0, MAX_SEED)),
     "heads": (f"a whole number from 1 to {MAX_HEADS}", _whole(1, MAX_HEADS)),
     "positions": ("one of learned, rotary, none", _positions),

@@ -177,7 +177,7 @@ def test_hovering_a_small_map_enlarges_it_and_a_click_keeps_it(grow):
 
 
 def test_a_link_opens_the_run_the_step_and_the_comparison(grow):
-    page = grow("?task=repeated&seed=1&heads=4&positions=learned&at=300&vs=repeated-seed1-1head").page
+    page = grow("?task=repeated&seed=1&heads=4&positions=rotary&at=300&vs=repeated-seed1-1head").page
     assert ready(page) == ("repeated-seed1-4heads", 300)
     expect(page.get_by_test_id("sl-against")).to_have_value("repeated-seed1-1head")
     expect(page.locator(".sl-heads-of")).to_have_count(2)
@@ -338,7 +338,7 @@ def test_less_motion_plays_slowly_and_nothing_plays_by_itself(grow):
 def test_no_serious_accessibility_faults(grow, scheme, size):
     options = {"viewport": PHONE} if size == "phone" else {}
     page = grow(
-        "?task=repeated&seed=1&heads=4&positions=learned&vs=repeated-seed1-1head", color_scheme=scheme, **options
+        "?task=repeated&seed=1&heads=4&positions=rotary&vs=repeated-seed1-1head", color_scheme=scheme, **options
     ).page
     page.get_by_test_id("sl-own").click()
     for name in ("What is measured, and on what", "Every saved step as a table", "This map as a table"):
