@@ -44,17 +44,14 @@ def contributions(layer: AttentionLayer, head: int, rows: slice = slice(None)) -
 
 
 def contribution_shares(
-    layer: AttentionLayer, head: int | None = None, rows: slice = slice(None)
+    layer: AttentionLayer, weights: Float[Tensor, "head query key"], heads: slice = slice(None)
 ) -> Float[Tensor, "head query key"]:
-    """Contributions as shares of their row's sum, so that rows sum to 1 as weights do; of one head, or of all.
+    """Weights of some heads as contributions, each row divided by its sum: rows sum to 1 as weights do.
 
-    A row whose values are all 0 becomes NaN. Raises ValueError as `value_norms`.
+    `weights` may be any rows of these heads, and leave out keys at the end that none of the rows may read. A row whose
+    values are all 0 becomes NaN. Raises ValueError as `value_norms`.
     """
-    norms = _all_value_norms(layer)
-    if head is None:
-        lengths = layer.all_weights(rows) * norms[:, None]
-    else:
-        lengths = layer.weights(head, rows)[None] * norms[head]
+    lengths = weights * _all_value_norms(layer)[heads, None, : weights.shape[-1]].to(weights.device)
     return lengths / lengths.sum(dim=-1, keepdim=True)
 
 

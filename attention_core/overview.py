@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attention_core import wire
 from attention_core.atlas import block_max, block_side, free_columns, thumbnail_side
+from attention_core.contribution import contribution_shares
 from attention_core.metrics import entropy, mean_distance
 from attention_core.pictures import (
     Group,
@@ -165,7 +166,7 @@ class _LayerBlock:
     seen: tuple[Item, ...]  # the columns
     passed: Bool[Tensor, "query key"] | None
     allowed: Bool[Tensor, "row column"] | None
-    renormalise: bool
+    reading: Reading
     n_free: int = 0  # the first so many keys may be read by all rows
 
     @property
@@ -177,7 +178,10 @@ class _LayerBlock:
         cells = (self.rows.stop - self.rows.start) * self.n_keys
         for first, last in spans(self.layer.n_heads, max(1, CELLS_AT_ONCE // cells)):
             weights = self.layer.block_weights(slice(first, last), self.rows, self.n_keys, self.passed, self.n_free)
-            yield read_weights(weights.cpu(), self.here, self.seen, renormalise=self.renormalise)
+            weights = weights.cpu()
+            if self.reading.by_norm:
+                weights = contribution_shares(self.layer, weights, slice(first, last))
+            yield read_weights(weights, self.here, self.seen, renormalise=self.reading.renormalise)
 
 
 def _of_layer(layer: AttentionLayer, queries: Sequence[Item], keys: Sequence[Item], reading: Reading) -> _LayerBlock:
@@ -192,7 +196,7 @@ def _of_layer(layer: AttentionLayer, queries: Sequence[Item], keys: Sequence[Ite
     here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
     shown = None if passed is None else read_allowed(passed.cpu(), here, seen)
     n_free = 0 if passed is None else free_columns(passed)
-    return _LayerBlock(layer, rows, n_keys, here, seen, passed, shown, reading.renormalise, n_free)
+    return _LayerBlock(layer, rows, n_keys, here, seen, passed, shown, reading, n_free)
 
 
 class _Together:

@@ -243,9 +243,7 @@ def heads_block(
     rows = slice(first, queries[-1].pieces[-1] + 1)
     # The model's tensors may be on a GPU; a picture is made on the processor, a block at a time.
     n_rows = rows.stop - rows.start
-    if reading.by_norm:
-        weights = contribution_shares(layer, head, rows).cpu()
-    elif head is None:
+    if head is None:
         weights = layer.all_weights(rows).cpu()
     elif n_rows * layer.n_key <= EXACT_CELLS:
         weights = layer.weights(head, rows)[None].cpu()  # these very numbers are shown, and followed step by step
@@ -253,6 +251,8 @@ def heads_block(
         n_keys = layer.keys_seen(rows)
         seen = layer.block_weights(slice(head, head + 1), rows, n_keys).cpu()
         weights = torch.nn.functional.pad(seen, (0, layer.n_key - n_keys))
+    if reading.by_norm:
+        weights = contribution_shares(layer, weights, slice(None) if head is None else slice(head, head + 1))
     here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
     allowed = layer.allowed(head, rows)
     allowed = None if allowed is None else allowed.cpu()

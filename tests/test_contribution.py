@@ -48,10 +48,13 @@ def test_a_contribution_is_the_length_of_the_vector_that_a_key_adds(name):
 
 def test_shares_sum_to_one_and_all_heads_at_once_equal_one_by_one():
     layer = trace_of("llama").layers[0]
-    together = contribution_shares(layer, rows=slice(3, 8))
+    rows = slice(3, 8)
+    together = contribution_shares(layer, layer.all_weights(rows))
     torch.testing.assert_close(together.sum(dim=-1), torch.ones(6, 5))
     for head in range(6):
-        torch.testing.assert_close(contribution_shares(layer, head, slice(3, 8))[0], together[head])
+        torch.testing.assert_close(
+            contribution_shares(layer, layer.weights(head, rows)[None], slice(head, head + 1))[0], together[head]
+        )
 
 
 def test_a_large_weight_on_a_short_value_contributes_little():
@@ -60,7 +63,7 @@ def test_a_large_weight_on_a_short_value_contributes_little():
     v = layer.v.clone()
     v[:, 0] *= 1e-3
     short = replace(layer, v=v, found=Found(layer.projections))
-    assert (contribution_shares(short)[:, :, 0] < 0.01).all()
+    assert (contribution_shares(short, short.all_weights())[:, :, 0] < 0.01).all()
     torch.testing.assert_close(short.all_weights(), layer.all_weights())  # weights know nothing of values
 
 
