@@ -14,7 +14,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: app test check bench load screenshots matrix reference clean format lint types unit js browser tools
+SECONDS ?= 600
+
+.PHONY: fuzz app test check bench load screenshots matrix reference clean format lint types unit js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -38,6 +40,10 @@ unit: .venv/.dev tools
 
 js: tools
 	node --test tests/js/*.test.mjs
+
+# New made-up inputs for so long; `make test` tries the same few every time.
+fuzz: .venv/.dev
+	SIGHTLINE_FUZZ_SECONDS=$(SECONDS) $(PYTEST) tests/fuzz
 
 browser: .venv/.dev tools
 	$(PYTEST) tests/browser

@@ -55,12 +55,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(*, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path = ROOT / "app.py") -> Iterator[Server]:
-    """Run `streamlit run` on our app.py, or another script, on a free port until the block ends.
+def serve(
+    *, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path = ROOT / "app.py", port: int = 0
+) -> Iterator[Server]:
+    """Run `streamlit run` of our app.py, or of another script, until the block ends, on a free port unless one is given.
 
     Raises RuntimeError with the server's output if it does not answer within `wait_s` seconds.
     """
-    url = f"http://127.0.0.1:{(port := free_port())}/"
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}/"
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
     with tempfile.TemporaryDirectory() as folder:

@@ -122,6 +122,35 @@ def test_a_text_that_one_gave_up_and_another_waits_for_is_read(busy):
         assert second.result(60) is first.result(60)
 
 
+def test_a_long_text_holds_up_nobody_elses_sentence(served, monkeypatch):
+    """A text over the bound is being read, and will be until the test says so; a short one is read meanwhile."""
+    monkeypatch.setattr(module, "LONG_CHARACTERS", 100)
+    monkeypatch.setattr(module, "LONG_TOKENS", 10)
+    reading, go = Event(), Event()
+    real = Service._run
+
+    def run(self, model, source):
+        if len(source.text) > 100:
+            reading.set()
+            assert go.wait(60)
+        return real(self, model, source)
+
+    monkeypatch.setattr(Service, "_run", run)
+    with ThreadPoolExecutor(1) as visitors:
+        novel = visitors.submit(served.trace, Source(served.settings.model, " ".join([tiny.SENTENCE] * 5)))
+        try:
+            assert reading.wait(60)
+            short = Source(served.settings.model, tiny.SENTENCE)
+            assert served.trace(short).text == tiny.SENTENCE
+            assert not novel.done()
+            key = served.key(Picture(short))
+            with served._packing[True]:  # a long text's picture is being made too
+                assert served.packed(key, ("part",), lambda trace, reading: b"drawn")
+        finally:
+            go.set()
+        assert len(novel.result(60).tokens) > 20
+
+
 def test_a_visitor_who_asks_before_the_start_does_not_block_it(served):
     """The worker must not wait for a job that stands behind it in its own queue."""
     with ThreadPoolExecutor(2) as visitors:

@@ -112,9 +112,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
     """Run a blocking endpoint in a thread, and answer what went wrong in plain words."""
 
+    def known(request: Request) -> Response:
+        # First of all, and before anything is imported: a browser that asks a server which has just been started again
+        # would import torch beside the worker, and half-imported modules answer nobody.
+        service().picture(request.path_params["key"])
+        return build(request)
+
     async def endpoint(request: Request) -> Response:
         try:
-            return await run_in_threadpool(build, request)
+            return await run_in_threadpool(known, request)
         except Gone as error:
             return JSONResponse({"error": str(error)}, status_code=410)
         except ValueError as error:

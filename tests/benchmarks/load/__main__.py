@@ -88,9 +88,8 @@ def _floor(browser: Browser, told: argparse.Namespace) -> Seen:
 
 def _crowd(recording, url: str, told: argparse.Namespace, pids: list[int]) -> Seen:
     parts = urlsplit(url)
-    plan = Plan(
-        recording.to_json(), parts.hostname or "127.0.0.1", parts.port or 80, told.n, 0, told.arrive, told.seconds
-    )
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    plan = Plan(recording.to_json(), host, port, told.n, told.arrive, told.seconds)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "plan.json"
         file.write_text(json.dumps(asdict(plan)))
