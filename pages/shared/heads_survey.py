@@ -51,7 +51,7 @@ class Job:
             table = survey.table()
             self.csv, self.parquet = table.to_csv(), table.to_parquet()
             part = "" if survey.done else "Stopped early: "
-            self.said = f"{part}{survey.n_windows:,} windows of {survey.n_tokens} tokens read, {len(table):,} rows."
+            self.said = f"{part}{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens read, {len(table):,} rows."
         except Exception as error:  # whatever it is, the page says it and the thread ends
             self.failed = f"The survey ended: {error}"
 
@@ -75,7 +75,8 @@ def section(view: View) -> None:
         if upload is not None and upload.size > MOST_BYTES:
             st.error(theme.literal(f"This file has {upload.size:,} bytes; a survey here reads {MOST_BYTES:,}."))
         elif upload is not None and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
-            job = st.session_state["heads_survey_job"] = Job(view.model, upload.name, upload.getvalue())
+            st.session_state["heads_survey_job"] = Job(view.model, upload.name, upload.getvalue())
+            st.rerun()
         if job is not None:
             _progress(job)
 
