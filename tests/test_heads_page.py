@@ -266,7 +266,7 @@ def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
     job.wait(100)
     assert job.failed == ""
     assert job.done == job.total
-    assert "windows of 256 tokens read" in job.said
+    assert "of 256 tokens read" in job.said
     lines = job.csv.decode().splitlines()
     assert len(lines) > 72
     (tmp_path / "table.parquet").write_bytes(job.parquet)

@@ -50,8 +50,9 @@ class Job:
                 self.done, self.total, self.said = progress.done, progress.total, progress.doing
             table = survey.table()
             self.csv, self.parquet = table.to_csv(), table.to_parquet()
-            part = "" if survey.done else "Stopped early: "
-            self.said = f"{part}{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens read, {len(table):,} rows."
+            early = "" if survey.done else "Stopped early: "
+            windows = f"{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens"
+            self.said = f"{early}{windows} read, {len(table):,} rows."
         except Exception as error:  # whatever it is, the page says it and the thread ends
             self.failed = f"The survey ended: {error}"
 
