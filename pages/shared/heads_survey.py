@@ -6,12 +6,17 @@ visitor may look at something else meanwhile; nobody looking for a while ends it
 
 import time
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from attention_core.view import View
 from pages.shared import theme
 from pages.shared.service import service
+
+if TYPE_CHECKING:
+    from attention_core.labels import Progress
+    from attention_core.survey import Survey
 
 MOST_BYTES = 4_000_000
 UNSEEN_SECONDS = 15 * 60
@@ -45,8 +50,7 @@ class Job:
 
         try:
             survey = service().work(Survey, service().model(self.model), (Text(self.name, data=data),))
-            steps = iter(survey)
-            while not self._abandoned() and (progress := service().work(next, steps, None)) is not None:
+            while not self._abandoned() and (progress := service().work(_next, survey)):
                 self.done, self.total, self.said = progress.done, progress.total, progress.doing
             table = survey.table()
             self.csv, self.parquet = table.to_csv(), table.to_parquet()
@@ -58,6 +62,10 @@ class Job:
 
     def _abandoned(self) -> bool:
         return self.stop.is_set() or time.monotonic() - self.seen > UNSEEN_SECONDS
+
+
+def _next(survey: "Survey") -> "Progress | None":
+    return next(survey, None)
 
 
 def section(view: View) -> None:
