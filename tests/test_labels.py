@@ -17,6 +17,15 @@ N = 24
 WORDS = " ".join("S" if i == 0 else chr(97 + i % 7) for i in range(N))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tiny products: a second thread only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def cards_of(weights: torch.Tensor):
     """Cards of one hand-made head that reads the same on sixteen texts."""
     tally = Tally(((0, 0),))

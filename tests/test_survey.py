@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas
 import pytest
+import torch
 
 from attention_core.probes import TEXTS
 from attention_core.survey import Survey
@@ -17,7 +18,16 @@ from attention_core.survey_texts import Text, texts_at, window_at
 from tests.random_models import random_model
 
 ROOT = Path(__file__).resolve().parent.parent
-CORPUS = " ".join(TEXTS * 6)
+CORPUS = " ".join(TEXTS * 2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tiny products: a second thread only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +67,7 @@ def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Pa
     texts = [Text("one", data=CORPUS.encode()), Text("two", data=TEXTS[0].encode())]
     whole = finished(Survey(model, texts, n_tokens=61)).table().to_csv()
     first = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
-    for _ in range(31):
+    for _ in range(16 + 11):
         next(first)
     again = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
     assert 0 < again.n_windows <= first.n_windows
@@ -84,7 +94,7 @@ def test_killed_and_run_again_it_writes_the_same_table_bit_for_bit(model, tmp_pa
     folder, corpus = tmp_path / "model", tmp_path / "corpus.txt"
     model.model.save_pretrained(folder)
     model.tokenizer.save_pretrained(folder)
-    corpus.write_text(CORPUS * 8)
+    corpus.write_text(CORPUS * 4)
 
     def start(out: str) -> subprocess.Popen:
         command = [

@@ -59,7 +59,7 @@ def _minilm(rounds: int) -> list[Row]:
 
 
 def _head_metrics(rounds: int) -> list[Row]:
-    """All metrics of all heads of MiniLM: time, and peak memory of capture and metrics together in layers of weights."""
+    """All metrics of all heads of MiniLM: time, and peak memory counted in the weights of one layer."""
     model, text = load_model("minilm"), text_of(512)
     trace = capture(model, text)
     seconds = median(_times({"metrics": lambda: head_scores(trace)}, rounds)["metrics"]) / 1000
