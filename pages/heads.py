@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import components, opening, state
+from pages.shared import components, heads_survey, opening, state
 from pages.shared.service import picture_of, service
 
 view, trace = opening.trace_of_page(state.open_view())
@@ -19,3 +19,5 @@ components.heads(
     on_view=partial(state.take_report, "heads"),
     on_lost=state.renew,
 )
+if not state.opened_file() and not st.context.is_embedded:
+    heads_survey.section(view)

@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from attention_core import LoadedModel, Trace, capture, load_model
 from attention_core.generation import continue_text
+from attention_core.labels import LABELS, label_heads
 from attention_core.proof import compare
 from attention_core.readout import NextToken
 
@@ -57,6 +58,8 @@ def main(folders: list[str]) -> int:
             )
         print(f"{'':24} {len(trace.source_tokens)} tokens, {len(trace.target_tokens)} decoder tokens, {seconds:.2f} s")
         for line in said(model):
+            print(f"{'':24} {line}")
+        for line in named(model):
             print(f"{'':24} {line}")
         partials = Path(folder) / "reference_partials.json"
         if partials.is_file():
@@ -150,6 +153,28 @@ def said(model: LoadedModel) -> Iterator[str]:
         )
         backwards = sum(after < before for before, after in pairwise(looks[1:]))
         yield f"along the diagonal: {backwards} of {len(looks) - 2} steps go backwards"
+
+
+def named(model: LoadedModel) -> Iterator[str]:
+    """The heads that most look at the token before, and all names that heads have earned."""
+    cards = label_heads(model)
+    scores = {
+        place: (one.score, one.null)
+        for place, card in cards.items()
+        for one in card.evidence
+        if one.label == "previous"
+    }
+    if not scores:
+        yield "heads: the model can read none of the probe texts"
+        return
+    top = sorted(scores, key=lambda place: -scores[place][0])[:4]
+    yield "previous token, score (null): " + ", ".join(
+        f"{layer}.{head} {scores[layer, head][0]:.2f} ({scores[layer, head][1]:.2f})" for layer, head in top
+    )
+    for label in LABELS:
+        heads = [f"{layer}.{head}" for (layer, head), card in cards.items() if label.id in card.labels]
+        yield f"labelled {label.name}: {', '.join(heads) or 'no head'}"
+    yield f"unlabelled: {sum(card.label is None for card in cards.values())} of {len(cards)} heads"
 
 
 def _readable(model: LoadedModel, text: str) -> bool:

@@ -58,7 +58,7 @@ def free_port() -> int:
 def serve(
     *, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path = ROOT / "app.py", port: int = 0
 ) -> Iterator[Server]:
-    """Run `streamlit run` of our app.py, or of another script, until the block ends, on a free port unless one is given.
+    """Run `streamlit run` of app.py, or another script, until the block ends; on a free port unless one is given.
 
     Raises RuntimeError with the server's output if it does not answer within `wait_s` seconds.
     """

@@ -17,7 +17,7 @@ from attention_core.across_packs import flow_pack, rollout_pack, writes_pack
 from attention_core.head_metrics import METRICS, head_scores
 from attention_core.head_packs import between_pack, heads_pack, like_pack
 from attention_core.labels import LABELS, Evidence, LabelCard
-from pages.shared import heads_service, routes
+from pages.shared import heads_service, heads_survey, routes
 from pages.shared.heads_words import card_in_words
 from pages.shared.service import Picture, Source, service
 
@@ -259,3 +259,35 @@ def test_a_pack_is_compressed_once(client):
     client.get(f"/sightline/data/{name}/heads")
     body = service().packed(name, ("heads",), lambda *_: b"never made again")
     assert gzip.decompress(body) != b"never made again"
+
+
+def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
+    job = heads_survey.Job("minilm", "tale.txt", ("The king sat on the hill and looked at the sea. " * 40).encode())
+    job.wait(100)
+    assert job.failed == ""
+    assert job.done == job.total
+    assert "of 256 tokens read" in job.said
+    lines = job.csv.decode().splitlines()
+    assert len(lines) > 72
+    (tmp_path / "table.parquet").write_bytes(job.parquet)
+    import pandas
+
+    assert len(pandas.read_parquet(tmp_path / "table.parquet")) == len(lines) - 1
+
+
+def test_a_survey_that_is_stopped_keeps_what_was_read():
+    job = heads_survey.Job("minilm", "tale.txt", ("The king sat on the hill and looked at the sea. " * 40_000).encode())
+    deadline = time.monotonic() + 100
+    while job.done < 5_000 and job.running and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.stop.set()
+    job.wait(20)
+    assert not job.running
+    assert job.said.startswith("Stopped early:")
+    assert job.csv
+
+
+def test_a_survey_of_nothing_says_so():
+    job = heads_survey.Job("minilm", "empty.txt", b"")
+    job.wait(60)
+    assert "nothing to tell" in job.failed

