@@ -130,7 +130,8 @@ export class Lab {
     this.frame.styled.then(() => {
       if (this.life.signal.aborted) return;
       this.frame.host.style.visibility = "";
-      this.colours = readColours(this.frame.probe);
+      const colours = readColours(this.frame.probe);
+      if (JSON.stringify(colours) !== JSON.stringify(this.colours)) this.colours = colours; // the same ones: nothing to paint anew
       this.draw();
     });
   }
