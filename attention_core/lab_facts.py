@@ -266,12 +266,14 @@ def _says_softmax(state: LabState, yours: LabRun, plain: LabRun) -> str:
 
 
 def _says_positions(state: LabState, yours: LabRun, plain: LabRun) -> str:
+    moves = f"Weights move by up to {float((yours.weights - plain.weights).abs().max()):.2g}."
     order = shuffle_order(state.n_words, 0)
-    mine, theirs = (shuffle_difference(found.state, order) for found in (yours, plain))
-    change = float((yours.weights - plain.weights).abs().max())
-    return (
-        f"Weights move by up to {change:.2f}. After a shuffle of the words a result differs by up to {mine:.2g}; "
-        + (f"without positions by {theirs:.1g}." if theirs < 1e-6 else f"by the masks alone up to {theirs:.2g}.")
+    try:
+        mine, theirs = (shuffle_difference(found.state, order) for found in (yours, plain))
+    except ValueError:  # in that order the masks would leave some word nothing to look at
+        return moves
+    return f"{moves} After a shuffle of the words a result differs by up to {mine:.2g}; " + (
+        f"without positions by {theirs:.1g}." if theirs < 1e-6 else f"by the masks alone up to {theirs:.2g}."
     )
 
 

@@ -34,7 +34,7 @@ def _task(check: Callable[[LabState], TaskResult]) -> Callable[[LabState], TaskR
             if state.direct:
                 raise _CannotMark("This task belongs to its preset; a real head is in the Lab now.")
             return check(state)
-        except _CannotMark as reason:
+        except (_CannotMark, ValueError) as reason:  # ValueError: words moved so that the masks leave one nothing
             return TaskResult(False, str(reason))
 
     return marked

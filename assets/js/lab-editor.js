@@ -15,7 +15,7 @@ const BEGINS = /^[-+−.,0-9a-zA-Z∞]$/;
 
 /**
  * @param {Lab} app
- * @param {{element: HTMLElement, table: HTMLTableElement, matrix: import("./lab-numbers.js").Matrix, cell: (row: number, column: number) => HTMLTableCellElement | undefined, focus: (row: number, column: number) => void}} grid
+ * @param {{element: HTMLElement, table: HTMLTableElement, matrix: import("./lab-numbers.js").Matrix, cell: (row: number, column: number) => HTMLTableCellElement | undefined, focus: (row: number, column: number) => void, forget: (row: number, column: number) => void}} grid
  */
 export function editable(app, grid) {
   /** @type {{row: number, column: number, box: HTMLInputElement} | null} */
@@ -32,6 +32,7 @@ export function editable(app, grid) {
     open = { row, column, box };
     app.forgive();
     cell.replaceChildren(box);
+    grid.forget(row, column);
     box.focus({ preventScroll: true });
     if (text === null) box.select();
     box.onblur = () => close(true);

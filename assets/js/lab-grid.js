@@ -59,6 +59,8 @@ export function createGrid(app, id) {
   /** @type {HTMLTableCellElement[]} */
   let sides = [];
   let built = "";
+  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: any, values: (number | null | undefined)[], lengths: number[]}} */
+  let painted = { ground: "", colours: null, values: [], lengths: [] };
   /** @type {[number, number]} the cell that Tab goes to */
   let here = [0, 0];
   /** @type {HTMLElement[]} */
@@ -81,6 +83,8 @@ export function createGrid(app, id) {
     show,
     marks,
     unmark,
+    /** The cell shows something else now: paint it next time. @param {number} row @param {number} column */
+    forget: (row, column) => (painted.values[row * matrix.shape[1] + column] = undefined),
   };
   const editor = editable(app, self);
 
@@ -139,15 +143,25 @@ export function createGrid(app, id) {
     const [rows, columns] = matrix.shape;
     const changed = new Set(matrix.changed ?? []);
     let wide = 4;
+    const ground = `${built}|${top}|${matrix.kind}|${matrix.name}`;
+    const fresh = painted.ground !== ground || painted.colours !== app.colours;
+    if (fresh) painted = { ground, colours: app.colours, values: [], lengths: [] };
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < columns; c++) {
         const value = at(matrix, r, c);
         const cell = cells[r][c];
         const waits = app.waits(id, r, c);
+        const i = r * columns + c;
+        if (painted.values[i] === value && waits === undefined && !matrix.changed && !editor.isOpen(r, c)) {
+          wide = Math.max(wide, painted.lengths[i]);
+          continue;
+        }
+        painted.values[i] = waits === undefined && !editor.isOpen(r, c) ? value : undefined;
         if (!editor.isOpen(r, c)) {
           const text = waits ?? cellText(matrix, r, c);
           say(cell, text);
-          wide = Math.max(wide, Math.min(text.length, 9));
+          painted.lengths[i] = Math.min(text.length, 9);
+          wide = Math.max(wide, painted.lengths[i]);
         }
         const seen = look(value, matrix.kind, top, app.colours);
         const style = cell.style;

@@ -59,6 +59,8 @@ const kept = {
 
 /** A view that is put back sooner than this had only been exchanged: the focus returns to its cell, ms. */
 const EXCHANGED = 2000;
+/** How long after its end a mount is looked at again, ms. */
+const GONE = 100;
 
 export class Lab {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -128,7 +130,8 @@ export class Lab {
     this.frame.styled.then(() => {
       if (this.life.signal.aborted) return;
       this.frame.host.style.visibility = "";
-      this.colours = readColours(this.frame.probe);
+      const colours = readColours(this.frame.probe);
+      if (JSON.stringify(colours) !== JSON.stringify(this.colours)) this.colours = colours; // the same ones: nothing to paint anew
       this.draw();
     });
   }
@@ -329,16 +332,18 @@ export class Lab {
   }
 }
 
-/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Lab["callbacks"]} [callbacks] */
+/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Lab["callbacks"]} [callbacks] @returns {() => void} */
 export function render(root, data, callbacks = {}) {
   let lab = labs.get(root);
   if (!lab) labs.set(root, (lab = new Lab(root, data)));
   const mine = lab;
   mine.update(data, callbacks);
-  return () => {
-    if (labs.get(root) === mine) labs.delete(root);
+  // When data come quickly, Streamlit ends the mount of older data while newer stand: only a root that is gone has ended.
+  return () => setTimeout(() => {
+    if (root.isConnected || labs.get(root) !== mine) return;
+    labs.delete(root);
     mine.destroy();
-  };
+  }, GONE);
 }
 
 /** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void}} component */
