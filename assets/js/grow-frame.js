@@ -234,7 +234,7 @@ function createCharts(app) {
     if (!app.run) return;
     const read = readAt();
     const step = app.hovered === null ? "" : ` at step ${read[0].run.steps[read[0].at]}`;
-    lossLegend.replaceChildren(...read.map(({ run, at, second }) => entry("sl-loss", second, app.other ? run.facts.title : "surprise", number(run.loss[at]), `nats${run.right[at] === run.right[at] ? `, ${(100 * run.right[at]).toFixed(0)} % guessed right` : ""}${step}`)));
+    lossLegend.replaceChildren(...read.map(({ run, at, second }) => entry("sl-loss", second, app.other ? run.facts.title : "surprise", number(run.loss[at]), `nats${run.right[at] === run.right[at] ? `, ${(100 * run.right[at]).toFixed(0)} % right` : ""}${step}`)));
     scoreLegend.replaceChildren(...read.flatMap(({ run, at, second }) => run.facts.scores.map((score, s) => {
       const { layer, head } = run.best(s);
       return entry(CLASSES[s % CLASSES.length], second, `${score.title}, layer ${layer} head ${head}`, number(run.score(at, s, layer, head)), app.hovered === null ? "" : step);

@@ -237,14 +237,16 @@ export class Grow {
     return second && this.other ? nearest(this.other.steps, /** @type {Run} */ (this.run).steps[this.index]) : this.index;
   }
 
-  /** The head that is shown large: the chosen one, else the best of the last score. */
+  /** The head that is shown large: the chosen one, else the best at what the task is about. */
   get head() {
     const run = /** @type {Run} */ (this.run);
     const second = this.onHeadOfOther && Boolean(this.other);
     const { n_layers: layers, n_heads: heads, scores } = (second && this.other ? this.other : run).facts;
     const { layer, head } = this.place;
     if (layer !== null && head !== null && layer < layers && head < heads) return { layer, head, second };
-    const best = run.best(scores.length - 1);
+    // The score that the task is about: looking at the token before is a help, never the aim.
+    const aims = scores.map((_, s) => s).filter((s) => scores[s].name !== "previous");
+    const best = run.best(aims[aims.length - 1] ?? 0);
     // While no head stands out, one place: a picture that jumps from head to head shows nothing.
     return best.value >= STANDS_OUT ? { ...best, second: false } : { layer: run.facts.n_layers - 1, head: 0, second: false };
   }

@@ -231,13 +231,9 @@ def test_every_number_is_in_a_table_and_in_a_file(grow):
     )
     page.get_by_text("This map as a table").click()
     layer, head = run.best("induction")
-    line = (
-        page.get_by_role("region", name="This map as a table")
-        .locator("tbody tr")
-        .nth(20)
-        .locator("td")
-        .all_inner_texts()
-    )
+    lines = page.get_by_role("region", name="This map as a table").locator("tbody tr")
+    expect(lines).to_have_count(len(run.head.tokens))
+    line = lines.nth(20).locator("td").all_inner_texts()
     assert line[25] == "–"
     assert [float(text) for text in line[:21]] == pytest.approx(
         (run.maps[-1, layer, head, 20, :21] / 253).tolist(), abs=6e-3
