@@ -8,6 +8,7 @@ import { RETRY_MS, askServer, createCounter } from "./composer-count.js";
 import { createField, quietButton } from "./composer-field.js";
 import { createGallery } from "./composer-gallery.js";
 import { h, say } from "./dom.js";
+import { watchServer } from "./reconnect.js";
 
 /**
  * @typedef {object} ComposerData
@@ -22,6 +23,7 @@ import { h, say } from "./dom.js";
  * @property {import("./composer-text.js").Example[]} examples
  * @property {boolean} can_pair
  * @property {boolean} [can_target] the model has a decoder that may be given a text
+ * @property {string} [boot] the server's own name for its process
  * @property {boolean} busy the committed text is being read by the model
  */
 
@@ -35,6 +37,8 @@ const mounted = new WeakMap();
 /** What was typed, by component key: survives when the page takes the box away and puts it back. */
 const drafts = new Map();
 let lastNonce = 0;
+/** The newest data and way to Python, for the one watch over the server. @type {any} */
+let newest = null;
 
 /** What is committed. @param {ComposerData} data @returns {Texts} */
 const textsIn = ({ text, pair, target }) => ({ text, pair, target: target ?? "" });
@@ -299,5 +303,7 @@ export function render(root, data, callbacks, key = "composer") {
 /** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
 export default function (component) {
   const commit = (texts) => component.setStateValue("text", texts);
+  if (!newest) watchServer(() => newest.data.boot, () => newest.setTriggerValue("back", Date.now()));
+  newest = component;
   return render(component.parentElement, component.data, { commit }, component.key ?? "composer");
 }

@@ -9,6 +9,7 @@ from streamlit.components.v2 import component
 
 from attention_core.view import View
 from pages.shared import state
+from pages.shared.health import BOOT
 from pages.shared.routes import ASSETS_URL, LAB_FILES
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ _grow = component("sightline_grow", js=_LOADER % "grow")
 
 
 def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
-    """The text box. It reports {"text", "pair", "target", "nonce"} as state `text` when the visitor commits."""
-    _composer(key=key, data={"assets": ASSETS_URL, **data}, on_text_change=on_text)
+    """The text box. It reports {"text", "pair", "target", "nonce"} as state `text` when the visitor commits.
+
+    When its server has been restarted it asks for a run, as trigger `back`: the address then gives the view again.
+    """
+    _composer(
+        key=key, data={"assets": ASSETS_URL, "boot": BOOT, **data}, on_text_change=on_text, on_back_change=_nothing
+    )
 
 
 def explorer(
@@ -193,6 +199,10 @@ def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_s
 
 def _change_type() -> None:
     state.keep_large(not st.session_state.get("frame_large"))
+
+
+def _nothing() -> None:
+    """A run is all that was asked for."""
 
 
 def _to_steps() -> None:

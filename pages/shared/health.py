@@ -1,5 +1,6 @@
 """How the server is: for whoever watches it, without anything that a visitor wrote."""
 
+import secrets
 import time
 
 import psutil
@@ -8,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from pages.shared.service import service
 
+BOOT = secrets.token_hex(8)  # tells a browser that comes back whether it is still the same process
 _begun = time.monotonic()
 
 
@@ -15,9 +17,14 @@ async def health(request: Request) -> JSONResponse:
     """200 while the server lives; with ?ready=1 503 until the first model has been loaded.
 
     {"ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running", "models",
-    "cache_bytes": {"traces", "pictures", "models", …}, "rss_bytes", "uptime_s"}.
+    "cache_bytes": {"traces", "pictures", "models", …}, "rss_bytes", "uptime_s", "boot": another one after a restart}.
     """
     state = service().condition()
-    answer = {**state, "rss_bytes": psutil.Process().memory_info().rss, "uptime_s": round(time.monotonic() - _begun)}
+    answer = {
+        **state,
+        "rss_bytes": psutil.Process().memory_info().rss,
+        "uptime_s": round(time.monotonic() - _begun),
+        "boot": BOOT,
+    }
     unready = "ready" in request.query_params and not state["ready"]
     return JSONResponse(answer, status_code=503 if unready else 200, headers={"Cache-Control": "no-store"})
