@@ -12,7 +12,7 @@ from transformers import AttentionMaskInterface, AutoModel
 from transformers.masking_utils import eager_mask
 
 from attention_core import attention_functions, capture, load_model
-from attention_core.capturing import CaptureError, count_tokens
+from attention_core.capturing import CaptureError, capture_ids, count_tokens
 from attention_core.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models import wrap_model
 from attention_core.trace import LayerTrace
@@ -341,3 +341,16 @@ def test_the_test_before_this_one_can_fail(monkeypatch):
     monkeypatch.setattr(capturing, "collector", shared)
     with pytest.raises((AssertionError, CaptureError, ValueError)):
         assert run_two_texts_over_one_model(200) == 0
+
+
+def test_tokens_given_as_ids_are_read_as_they_are():
+    """The same ids as the text's own give the same q; nothing is added, and what cannot be read is refused."""
+    model = tiny.family("bert")
+    of_text = capture(model, tiny.SENTENCE)
+    of_ids = capture_ids(model, [token.id for token in of_text.tokens])
+    assert torch.equal(of_ids.exact(1).q, of_text.exact(1).q)
+    assert [(t.id, t.special) for t in of_ids.tokens] == [(t.id, t.special) for t in of_text.tokens]
+    with pytest.raises(ValueError, match="ids must be 1 … 64 tokens; got 65"):
+        capture_ids(model, [5] * 65)
+    with pytest.raises(ValueError, match="needs them"):
+        capture_ids(tiny.family("t5"), [5, 6])
