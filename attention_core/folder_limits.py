@@ -121,7 +121,8 @@ def _most(key: str, model_type: str, n_tensors: int, largest_side: int) -> int |
 
 def _amount(key: str, value: object) -> int | float:
     """How much a setting states: of a list of counts their sum (blocks of layers), of other lists the largest."""
-    numbers = [n for n in (value if isinstance(value, list) else [value]) if type(n) in (int, float) and n > 0]
+    values: list[Any] = value if isinstance(value, list) else [value]
+    numbers = [n for n in values if type(n) in (int, float) and n > 0]  # a bool is no amount
     return (sum(numbers) if _MODULES.search(key) else max(numbers)) if numbers else 0
 
 
