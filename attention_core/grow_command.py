@@ -19,7 +19,9 @@ SHIPPED = (
     *(RunSettings(task) for task in TASKS),
     RunSettings("repeated", seed=2),
     RunSettings("repeated", n_heads=1),
+    RunSettings("repeated", positions="learned"),
     RunSettings("repeated", positions="none"),
+    RunSettings("sorting", n_heads=4),
 )
 
 
@@ -28,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m attention_core.grow", description=main.__doc__)
     parser.add_argument("--task", choices=TASKS, default="repeated")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--heads", type=int, default=4, choices=(1, 2, 4, 8))
-    parser.add_argument("--positions", choices=get_args(Positions), default="learned")
+    parser.add_argument("--heads", type=int, default=0, help="1, 2, 4 or 8; 0: as usual for the task")
+    parser.add_argument("--positions", choices=get_args(Positions), default="", help="as usual for the task")
     parser.add_argument("--no-norm", action="store_true", help="leave the layer norms out")
     parser.add_argument("--steps", type=int, default=0, help="0: as many as the task asks for")
     parser.add_argument("--out", type=Path, help="folder for the recorded run")
@@ -115,14 +117,15 @@ def check(run: Run, name: str) -> int:
 def live() -> None:
     """Train what the first line of standard input asks for, in records; end at once when that input does.
 
-    The line is JSON: settings, seconds (by the clock, from now), memory_mb. The kernel keeps the bounds, whatever
-    state this process is in: SIGALRM ends it when its time is over, and it gets no more memory than it may have.
+    The line is JSON: settings, seconds (by the clock, from now), memory_mb, niceness. The kernel keeps the bounds,
+    whatever state this process is in: SIGALRM ends it when its time is over, and it gets no more memory than it may
+    have.
     """
     began = time.monotonic()
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # nothing else may write between the records
     order = json.loads(sys.stdin.buffer.readline())
-    _bound(order["seconds"], order["memory_mb"])
+    _bound(order["seconds"], order["memory_mb"], order["niceness"])
     Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     from attention_core.growing import write_record
     from attention_core.wire import pack
@@ -148,11 +151,11 @@ def live() -> None:
         write_record(output, pack({"end": "memory"}))
 
 
-def _bound(seconds: float, memory_mb: int) -> None:
+def _bound(seconds: float, memory_mb: int, niceness: int) -> None:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds + 10)  # not handled: it ends the process
     if hasattr(os, "nice"):
-        os.nice(19)
+        os.nice(niceness)
     try:
         import resource
     except ImportError:  # not a Unix: the clock above all is kept by who started this

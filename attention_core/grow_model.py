@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attention_core.attention import attend, merge_heads, split_heads
-from attention_core.grow_tasks import Positions
 from attention_core.masks import causal_mask
 
 ROTARY_BASE = 10_000.0
@@ -33,7 +32,7 @@ class AttentionOnly(nn.Module):
         n_layers: int = 2,
         n_heads: int = 4,
         d_model: int = 64,
-        positions: Positions = "learned",
+        positions: str = "learned",
         norm: bool = True,
         seed: int = 0,
     ) -> None:

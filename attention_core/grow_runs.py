@@ -193,10 +193,10 @@ class Run:
     def to_pack(self, *, first: int = 0, weights: bool = False) -> bytes:
         """The run as one pack of `attention_core.wire`, from saved step `first` on.
 
-        meta: format, version, head. Arrays: steps i4 [saved], numbers f4 [saved, 3] (seconds, loss, share right),
-        scores f4 [score, saved, layer, head] and maps u1 [saved, layer, head, cell] with the cells of the lower
-        triangle row by row: (query, key) is cell query · (query + 1) ÷ 2 + key. With `weights` also those that are
-        kept.
+        meta: format, version, head, formed (list of `Formed`), cliff (`Cliff` or null). Arrays: steps i4 [saved],
+        numbers f4 [saved, 3] (seconds, loss, share right), scores f4 [score, saved, layer, head] and maps u1 [saved,
+        layer, head, cell] with the cells of the lower triangle row by row: (query, key) is cell query · (query + 1) ÷
+        2 + key. With `weights` also those that are kept.
         """
         part = Run(self.head, self.saved[first:])
         numbers = [(saved.seconds, saved.loss, saved.right) for saved in part.saved]
@@ -210,7 +210,14 @@ class Run:
         for at, tensors in self.weights.items() if weights else ():
             kept[str(at)] = {name: f"{at}.{name}" for name in tensors}
             arrays |= {f"{at}.{name}": tensor.astype("<f2").view("<u2") for name, tensor in tensors.items()}
-        meta = {"format": FORMAT, "version": VERSION, "head": self.head.as_json(), "weights": kept}
+        meta = {
+            "format": FORMAT,
+            "version": VERSION,
+            "head": self.head.as_json(),
+            "formed": [asdict(one) for one in self.formed()],
+            "cliff": asdict(self.cliff) if self.cliff else None,
+            "weights": kept,
+        }
         return pack(meta, **arrays)
 
 

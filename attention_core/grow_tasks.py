@@ -58,6 +58,8 @@ class Task:
     scores: tuple[str, ...]  # jobs that are measured, in the order in which they are expected to appear
     n_tokens: int  # of a row to learn from
     n_steps: int  # of a whole run
+    positions: Positions = "learned"  # the usual ones of this task
+    n_heads: int = 4  # … and heads
     matrix_rate: float = 0.01
     other_rate: float = 2e-3
 
@@ -72,13 +74,16 @@ TASKS = {
             "repeated",
             "Repeated sequences",
             "Random tokens, then the same again: predict the second time.",
-            "First a head learns to look at the token before. Only then can a second one look at what followed the "
-            "last time, and the loss falls off a cliff.",
+            "A head of layer 0 learns to look at the token before. With what it writes, a head of layer 1 can look at "
+            "what followed the last time: the two form together, and the loss falls off a cliff.",
             (*_LETTERS, *"123456"),
             32,
             (PREVIOUS, INDUCTION),
             n_tokens=48,
-            n_steps=1200,
+            n_steps=900,
+            positions="rotary",
+            matrix_rate=0.02,
+            other_rate=3e-3,
         ),
         Task(
             "copying",
@@ -106,12 +111,14 @@ TASKS = {
             "sorting",
             "Sorting",
             "Ten different letters, a bar, then the same letters from a to z.",
-            "The letter written last looks for the next larger one among the ten: by what the letters are, not where.",
+            "The letter written last looks for the next larger one among the ten: by what the letters are, not where. "
+            "Several heads share this job, so that each does less of it than one alone.",
             (*_LETTERS, BAR),
             26,
             (SOURCE,),
             n_tokens=21,
-            n_steps=900,
+            n_steps=600,
+            n_heads=1,
         ),
         Task(
             "brackets",
@@ -123,7 +130,9 @@ TASKS = {
             3,
             (OPENER, PREVIOUS),
             n_tokens=32,
-            n_steps=1200,
+            n_steps=900,
+            matrix_rate=0.02,
+            other_rate=3e-3,
         ),
     )
 }
@@ -138,8 +147,8 @@ class RunSettings:
 
     task: str = "repeated"
     seed: int = 1
-    n_heads: int = 4
-    positions: Positions = "learned"
+    n_heads: int = 0  # 0: as many as the task has usually
+    positions: Positions | Literal[""] = ""  # "": the usual ones of the task
     norm: bool = True  # a layer norm before each attention and before the unembedding
     n_steps: int = 0  # 0: as many as the task asks for; fewer are for tests
 
@@ -148,6 +157,10 @@ class RunSettings:
             raise ValueError(f"the task must be one of {', '.join(TASKS)}; got {self.task!r}")
         if type(self.seed) is not int or not 0 <= self.seed < 1_000_000:
             raise ValueError(f"the seed must be a whole number from 0 to 999999; got {self.seed!r}")
+        task = TASKS[self.task]
+        for name, usual in (("n_heads", task.n_heads), ("positions", task.positions), ("n_steps", task.n_steps)):
+            if getattr(self, name) in (0, ""):
+                object.__setattr__(self, name, usual)
         if self.n_heads not in (1, 2, 4, 8):
             raise ValueError(f"heads must be 1, 2, 4 or 8; got {self.n_heads!r}")
         if self.positions not in get_args(Positions):
@@ -156,14 +169,12 @@ class RunSettings:
             raise ValueError(f"norm must be True or False; got {self.norm!r}")
         if type(self.n_steps) is not int or not 0 <= self.n_steps <= 10_000:
             raise ValueError(f"steps must be a whole number from 0 to 10000; got {self.n_steps!r}")
-        if self.n_steps == 0:
-            object.__setattr__(self, "n_steps", TASKS[self.task].n_steps)
 
     @property
     def name(self) -> str:
-        """Short and safe as a file name; what is usual is left out, as the number of steps is."""
+        """Short and safe as a file name; usual positions are left out, as the number of steps is."""
         parts = [self.task, f"seed{self.seed}", f"{self.n_heads}head{'s' if self.n_heads > 1 else ''}"]
-        if self.positions != "learned":
+        if self.positions != TASKS[self.task].positions:
             parts.append("nopositions" if self.positions == "none" else self.positions)
         if not self.norm:
             parts.append("nonorm")
@@ -177,4 +188,7 @@ class RunSettings:
         """Undo `as_json`. Raises ValueError for anything else."""
         if not isinstance(fields, dict) or set(fields) - set(cls.__slots__):
             raise ValueError(f"settings must be an object with some of {', '.join(cls.__slots__)}; got {fields!r}")
-        return cls(**fields)
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ValueError(f"settings must be words and whole numbers; got {fields!r}") from error

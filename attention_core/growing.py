@@ -45,9 +45,10 @@ class Limits:
     """What one training may take, and how many there may be."""
 
     at_once: int = 1  # processes
-    seconds: float = 120.0  # by the clock, from the start of the process
-    lease: float = 15.0  # seconds without a look after which a visitor has left
+    seconds: int | float = 120  # by the clock, from the start of the process
+    lease: int | float = 15  # seconds without a look after which a visitor has left
     memory_mb: int = 700  # of writable memory of one process
+    niceness: int = 19  # added to that of this process; 19 is the lowest priority
     waiting: int = 50  # visitors in the queue; more are refused
     kept: int = 16  # ended runs kept in memory
 
@@ -183,7 +184,7 @@ class Trainings:
         if ticket.began:
             ticket.until = ticket.ended + PATIENCE
         ended = [one for one in self._tickets.values() if one.ended]
-        for old in sorted(ended, key=lambda one: one.until)[: -self.limits.kept]:
+        for old in sorted(ended, key=lambda one: one.ended)[: -self.limits.kept]:
             self._tickets.pop(old.key, None)
         self._changed.notify_all()
 
@@ -227,6 +228,7 @@ class Trainings:
                 "settings": ticket.settings.as_json(),
                 "seconds": self.limits.seconds,
                 "memory_mb": self.limits.memory_mb,
+                "niceness": self.limits.niceness,
             }
             assert ticket.process.stdin is not None  # a pipe was asked for
             ticket.process.stdin.write(json.dumps(order).encode() + b"\n")
