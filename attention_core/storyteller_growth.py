@@ -50,7 +50,7 @@ def growth(folder: Path) -> Run:
     head = RunHead(
         settings=None,
         title=TITLE,
-        tokens=tuple(display(spell(token), style="byte-level") for token in row.tokens[0].tolist()),
+        tokens=tuple(display(spell(token) or "", style="byte-level") for token in row.tokens[0].tolist()),
         scored=tuple(row.scored[0].tolist()),
         n_layers=weights.shape[1],
         n_heads=weights.shape[2],

@@ -1,8 +1,7 @@
 """Controls that every page shares: which model, which text."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def _composer(view: View) -> None:
             "n": None,
             "limit": facts.context_length if facts else None,
             "model_name": facts.name if facts else _name(view.model),
-            "examples": gallery() if view.model == DEFAULT.id else _gallery_elsewhere(),
+            "examples": _gallery_in(view.model),
             "can_pair": not (facts and facts.encoder_decoder),
             "can_target": bool(facts and facts.encoder_decoder),
             "busy": False,
@@ -65,10 +64,13 @@ def _commit() -> None:
         return
     # An example of the gallery opens at the head and the token that it speaks of, in the model that it speaks of.
     example = next((one for one in gallery() if (one["text"], one.get("pair") or "") == (text, pair)), {})
+    # One that names a model opens that model; the others stay in the one that is open.
+    model = example.get("model") or state.open_view().model
     place = {name: example[name] for name in ("layer", "head") if name in example}
-    if state.open_view().model != DEFAULT.id:
+    if model != _model_of(example):
         place = {}
     state.change(
+        model=model,
         text=text,
         pair=pair,
         target=str(committed.get("target") or ""),
@@ -209,14 +211,6 @@ def _file_banner() -> None:
         st.button("Back to the text box", key="frame_close_file", on_click=state.close_file)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One sentence of the gallery."""
-
-    text: str
-    pair: str
-
-
 @cache
 def gallery() -> list[dict[str, Any]]:
     """The example sentences, each with what to look for."""
@@ -224,7 +218,16 @@ def gallery() -> list[dict[str, Any]]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
-@cache
-def _gallery_elsewhere() -> list[dict[str, Any]]:
-    """The same sentences in another model: what there is to see was seen in the default one, and says so."""
-    return [{**one, "look_for": f"In {DEFAULT.name.split()[0]}: {one['look_for']}"} for one in gallery()]
+def _gallery_in(model: str) -> list[dict[str, Any]]:
+    """The same sentences beside a model: what there is to see in another one says so."""
+    return [
+        one
+        if _model_of(one) == model
+        else {**one, "look_for": f"In {_name(_model_of(one)).split()[0]}: {one['look_for']}"}
+        for one in gallery()
+    ]
+
+
+def _model_of(example: Mapping[str, Any]) -> str:
+    """The model in which what an example says was seen."""
+    return example.get("model") or DEFAULT.id

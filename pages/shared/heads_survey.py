@@ -78,7 +78,10 @@ def section(view: View) -> None:
             " FILE_OR_FOLDER --out table.csv</code></p>"
         )
         upload = st.file_uploader(
-            f"A text file, at most {MOST_BYTES // 1_000_000} MB", type=["txt", "md", "text"], key="heads_survey_file"
+            f"A text file, at most {MOST_BYTES // 1_000_000} MB",
+            type=["txt", "md", "text"],
+            max_upload_size=MOST_BYTES // 1_000_000,
+            key="heads_survey_file",
         )
         job: Job | None = st.session_state.get("heads_survey_job")
         if upload is not None and upload.size > MOST_BYTES:
