@@ -41,10 +41,21 @@ def keep_streamlit_quiet() -> None:
     logger = logging.getLogger("streamlit.error_util")
     if _is_ours not in logger.filters:
         logger.addFilter(_is_ours)
+    # A frame that is no message of Streamlit's gets a line and a closed connection; forty lines of Streamlit's own code
+    # for each would let anybody fill the log.
+    logger = logging.getLogger("streamlit.web.server.starlette.starlette_websocket")
+    if _in_one_line not in logger.filters:
+        logger.addFilter(_in_one_line)
 
 
 def _is_ours(entry: logging.LogRecord) -> bool:
     return not (entry.exc_info and entry.msg == "Uncaught app execution")
+
+
+def _in_one_line(entry: logging.LogRecord) -> bool:
+    if entry.msg == "Error deserializing back message":
+        entry.exc_info = None
+    return True
 
 
 def _without_messages(error: BaseException) -> str:

@@ -89,6 +89,30 @@ class SafeHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class OnlyBytes:
+    """A websocket frame of text, which Streamlit never sends, reaches it as bytes that it refuses with one line.
+
+    It raises for text, and the log would get a hundred lines for each.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def as_bytes() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and message.get("bytes") is None:
+                return {"type": "websocket.receive", "bytes": b"\xff"}
+            return message
+
+        await self.app(scope, as_bytes if scope["type"] == "websocket" else receive, send)
+
+
 def middleware() -> list[Middleware]:
     hashed = {**streamlit_files(), **asset_files()}
-    return [Middleware(SafeHeaders), Middleware(FirstFrame), Middleware(HashedFiles, files=hashed)]
+    return [
+        Middleware(SafeHeaders),
+        Middleware(OnlyBytes),
+        Middleware(FirstFrame),
+        Middleware(HashedFiles, files=hashed),
+    ]

@@ -1,9 +1,11 @@
 """Texts, links, trace files and model folders, given to the core."""
 
+import base64
 import json
 import shutil
 import tempfile
 import unicodedata
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from safetensors.torch import save as dump_tensors
 
 from attention_core import ModelError, Trace, capture, load_model, load_trace
 from attention_core.capturing import count_tokens
+from attention_core.lab_link import from_link, to_link
 from attention_core.saved import FORMAT, TraceFileError, trace_bytes
 from attention_core.view import View, clamp, from_params, link, to_params
 from tests import tiny
 from tests.fuzz import made_up
 from tests.fuzz.budget import fuzz
+from tests.lab_states import random_state
 
 
 @cache
@@ -56,6 +60,42 @@ def test_any_link_opens(params):
         assert 0 <= fitted.layer < 2
 
 
+def _packed_link(data: bytes) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(data)).decode().rstrip("=")
+
+
+def _lab_header(data: bytes) -> tuple[Any, bytes]:
+    size = int.from_bytes(data[:3], "little")
+    return json.loads(data[3 : 3 + size]), data[3 + size :]
+
+
+def _with_header(header: Any, cells: bytes) -> str:
+    raw = made_up.dumped(header)
+    return _packed_link(len(raw).to_bytes(3, "little") + raw + cells)
+
+
+LAB_LINK = to_link(random_state())
+LAB_DATA = zlib.decompressobj().decompress(base64.urlsafe_b64decode(LAB_LINK + "=" * (-len(LAB_LINK) % 4)))
+LAB_HEADER, LAB_CELLS = _lab_header(LAB_DATA)
+LAB_LINKS = st.one_of(
+    made_up.texts,
+    made_up.changed_bytes(LAB_LINK.encode()).map(lambda link: link.decode("latin-1")),
+    made_up.changed_bytes(LAB_DATA).map(_packed_link),
+    made_up.changed_json(LAB_HEADER).map(lambda header: _with_header(header, LAB_CELLS)),
+)
+
+
+@fuzz(LAB_LINKS, 200)
+def test_any_lab_link_opens_or_gets_a_sentence(made):
+    try:
+        state = from_link(made)
+    except ValueError as error:
+        assert str(error).startswith("This link to the Lab ")
+        assert str(error).endswith(".")
+        return
+    assert from_link(to_link(state)) == state
+
+
 @cache
 def trace_file(name: str = "mistral") -> bytes:
     target = "the dog" if name == "bart" else None
@@ -80,7 +120,8 @@ def other_numbers(made: tuple[str, int, float]) -> bytes:
     tensors = load_tensors(trace_file(name))
     tensor = list(tensors.values())[which % len(tensors)]
     if tensor.dtype.is_floating_point:
-        tensor.view(-1)[:: which % 5 + 1] = number
+        # Through float64: a number too large for the tensor becomes infinite, which is what a stranger would store.
+        tensor.view(-1)[:: which % 5 + 1] = torch.tensor(float(number), dtype=torch.float64).to(tensor.dtype)
     return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(trace_header(name))})
 
 
