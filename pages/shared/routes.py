@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -20,8 +20,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared import mishaps
@@ -77,17 +78,29 @@ class _Index(Convertor[int]):
 register_url_convertor("index", _Index())
 
 
-def routes() -> list[BaseRoute]:
-    """Everything that the app serves beside Streamlit's own pages."""
+class _Grow:
+    """The routes of Grow a head, imported when the first is asked for: the server's start need not wait for them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _grow_router()(scope, receive, send)
+
+
+@cache
+def _grow_router() -> Router:
     from pages.shared.grow_routes import grow_routes
 
+    return Router(grow_routes())
+
+
+def routes() -> list[BaseRoute]:
+    """Everything that the app serves beside Streamlit's own pages."""
     assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
     data = "/sightline/data/{key}"
     step = data + "/ledger/{layer:index}/{head:index}/{query:index}"
     return [
         *assets,
         Route("/sightline/health", health),
-        *grow_routes(),
+        Route("/sightline/grow/{rest:path}", _Grow()),
         Route("/sightline/count", count, methods=["POST"]),
         Route(f"/{LAB_FILES}/{{name}}", lab_file, methods=["POST"]),
         Route(data + "/overview", overview),

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.shared import grow_trainings, logs
+from pages.shared import logs
 from pages.shared.first_frame import FirstFrame
 from pages.shared.routes import asset_files
 from pages.shared.service import service
@@ -43,7 +44,9 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        grow_trainings.close()
+        # Only if somebody has grown a head: importing what that takes would hold up the start.
+        if grown := sys.modules.get("pages.shared.grow_trainings"):
+            grown.close()
 
 
 def _inline_scripts() -> str:
