@@ -13,11 +13,18 @@ export function createCard(app) {
   const words = h("span", null);
   const state = h("span", { class: "lab-state", role: "status" });
   const task = h("p", { class: "lab-task", "data-testid": "lab-task" }, tick, h("span", null, words, " ", state));
-  const element = h("section", { class: "lab-card", "aria-label": "What to notice", "data-testid": "lab-card" }, title, notice, task);
+  const clue = h("p", null);
+  const hint = h("details", { class: "lab-hint", hidden: true }, h("summary", null, "hint"), clue);
+  let known = "";
+  const element = h("section", { class: "lab-card", "aria-label": "What to notice", "data-testid": "lab-card" }, title, notice, task, hint);
   return {
     element,
     draw() {
       const { preset, real } = app.data;
+      hint.hidden = Boolean(real) || !preset?.hint || preset.done;
+      if (known !== preset?.name) hint.open = false;
+      known = preset?.name ?? "";
+      say(clue, preset?.hint ?? "");
       if (real) {
         say(title, real.says);
         say(notice, ["The same formula as in the Lab’s small examples, on the model’s own numbers.", ...real.notes].join(" "));
