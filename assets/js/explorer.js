@@ -1,8 +1,7 @@
 /**
  * The explorer: all heads of a model, and one head in three linked pictures.
  *
- * `render` works in any page; the default export is what a components-v2 mount calls. Both may be called again on the
- * same root whenever data or theme change.
+ * `render` works in any page; the default export is what a components-v2 mount calls.
  *
  * @typedef {object} Data
  * @property {string | null} key       names the numbers under the data routes; null: nothing yet
@@ -20,39 +19,10 @@
  * @property {Record<string, string>} [packs]    base64 packs of a standalone page, by route
  * @property {string} [css]                      the style sheet's text, for a standalone page
  *
- * @typedef {object} Callbacks
- * @property {(name: string, value: any) => void} [setState]
- * @property {(name: string, value: any) => void} [setTrigger]
+ * @typedef {import("./mounting.js").Callbacks} Callbacks
  */
 import { App } from "./app.js";
+import { mounting } from "./mounting.js";
 
-/** @type {WeakMap<ShadowRoot | HTMLElement, App>} */
-const apps = new WeakMap();
-
-/**
- * @param {ShadowRoot | HTMLElement} root
- * @param {Data} data
- * @param {Callbacks} [callbacks]
- * @returns {() => void} takes the view away again
- */
-export function render(root, data, callbacks = {}) {
-  let app = apps.get(root);
-  if (!app) {
-    app = new App(root, data);
-    apps.set(root, app);
-  }
-  const mine = app;
-  mine.update(data, callbacks);
-  return () => {
-    if (apps.get(root) === mine) apps.delete(root);
-    mine.destroy();
-  };
-}
-
-/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} component */
-export default function mount(component) {
-  return render(component.parentElement, component.data, {
-    setState: (name, value) => component.setStateValue(name, value),
-    setTrigger: (name, value) => component.setTriggerValue(name, value),
-  });
-}
+const { render, mount } = mounting(App);
+export { render, mount as default };

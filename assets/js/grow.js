@@ -23,15 +23,14 @@
  * @property {Place} echo      what the link stands for
  * @property {boolean} [large]
  *
- * @typedef {object} Callbacks
- * @property {(name: string, value: any) => void} [setState]
- * @property {(name: string, value: any) => void} [setTrigger]
+ * @typedef {import("./mounting.js").Callbacks} Callbacks
  */
 import { settle, typing } from "./dom.js";
 import { nearest } from "./grow-curves.js";
 import { createFrame } from "./grow-frame.js";
 import { follow } from "./grow-live.js";
 import { runOf, same } from "./grow-run.js";
+import { appRoot, mounting } from "./mounting.js";
 import { lookup, readTheme } from "./scale.js";
 import { HttpSource } from "./source.js";
 
@@ -44,10 +43,8 @@ const LINK_PATIENCE = 4000;
 /** A score from which a head is worth being shown large by itself. */
 const STANDS_OUT = 0.3;
 
-/** @type {WeakMap<ShadowRoot | HTMLElement, Grow>} */
-const views = new WeakMap();
 /** Recorded runs, for the whole visit. */
-const source = new HttpSource(new URL("../../../", import.meta.url));
+const source = new HttpSource(appRoot());
 
 export class Grow {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -116,7 +113,7 @@ export class Grow {
       this.wantsMine = Boolean(data.live && same(data.live.settings, this.place));
     }
     if (data.live && data.live.key !== this.live?.key) {
-      const live = follow(data.live.key, new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, rootOf()).href);
+      const live = follow(data.live.key, new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href);
       this.live = live;
       live.changed = () => this.onLive();
       if (this.waiting) this.wantsMine = true;
@@ -221,7 +218,7 @@ export class Grow {
   /** Where the numbers of the shown run can be had as a file. */
   fileAddress() {
     const path = this.shownId === MINE ? `sightline/grow/live/${encodeURIComponent(this.live?.key ?? "")}/file` : `${this.data.runs.find((run) => run.id === this.shownId)?.address}/file`;
-    return new URL(path, rootOf()).href;
+    return new URL(path, appRoot()).href;
   }
 
   // --- what is chosen
@@ -470,30 +467,5 @@ export class Grow {
   }
 }
 
-/** The app's root: pages other than the first one live below it. */
-function rootOf() {
-  return new URL("../../../", import.meta.url);
-}
-
-/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Callbacks} [callbacks] */
-export function render(root, data, callbacks = {}) {
-  let view = views.get(root);
-  if (!view) {
-    view = new Grow(root, data);
-    views.set(root, view);
-  }
-  const mine = view;
-  mine.update(data, callbacks);
-  return () => {
-    if (views.get(root) === mine) views.delete(root);
-    mine.destroy();
-  };
-}
-
-/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} component */
-export default function mount(component) {
-  return render(component.parentElement, component.data, {
-    setState: (name, value) => component.setStateValue(name, value),
-    setTrigger: (name, value) => component.setTriggerValue(name, value),
-  });
-}
+const { render, mount } = mounting(Grow);
+export { render, mount as default };

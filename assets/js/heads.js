@@ -18,9 +18,7 @@
  * @property {boolean} hidden       @property {boolean} renormalised   how the small picture is read
  * @property {boolean} [large]
  *
- * @typedef {object} Callbacks
- * @property {(name: string, value: any) => void} [setState]
- * @property {(name: string, value: any) => void} [setTrigger]
+ * @typedef {import("./mounting.js").Callbacks} Callbacks
  *
  * @typedef {import("./scale.js").Theme & {diverging: import("./scale.js").Rgb[]}} HeadsTheme
  */
@@ -35,6 +33,7 @@ import { createScatter } from "./heads-scatter.js";
 import { createTable } from "./heads-table.js";
 import { createTip } from "./heads-tip.js";
 import { createWrites } from "./heads-writes.js";
+import { appRoot, mounting } from "./mounting.js";
 import { Overview } from "./overview.js";
 import { readTheme } from "./scale.js";
 import { HttpSource, LostError } from "./source.js";
@@ -45,9 +44,6 @@ import { quoted } from "./words.js";
 const PATIENCE = 3000;
 /** How often the labels are asked for while they are made, ms. */
 const ASK_AGAIN = 1000;
-
-/** @type {WeakMap<ShadowRoot | HTMLElement, HeadsView>} */
-const views = new WeakMap();
 
 export class HeadsView {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -144,7 +140,7 @@ export class HeadsView {
     this.callbacks = callbacks;
     const another = data.key !== this.sourceKey;
     if (another) {
-      const base = new URL(`sightline/data/${encodeURIComponent(data.key)}/`, rootOf()).href;
+      const base = new URL(`sightline/data/${encodeURIComponent(data.key)}/`, appRoot()).href;
       this.source = new HttpSource(base, { onLost: () => this.callbacks.setTrigger?.("lost", data.key) });
       this.sourceKey = data.key;
       this.shownKey = "";
@@ -456,7 +452,7 @@ export class HeadsView {
     const params = new URLSearchParams(this.data.link ?? "");
     params.set("l", String(layer));
     params.set("h", String(head));
-    return new URL(`?${params}`, rootOf()).href;
+    return new URL(`?${params}`, appRoot()).href;
   }
 
   /** A head in one sentence, for those who do not see the page. @param {number} i */
@@ -516,30 +512,5 @@ function sameModel(heads, { meta }) {
   return heads.model === meta.model.id;
 }
 
-/** The app's root: pages other than the first one live below it. */
-function rootOf() {
-  return new URL("../../../", import.meta.url);
-}
-
-/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Callbacks} [callbacks] */
-export function render(root, data, callbacks = {}) {
-  let view = views.get(root);
-  if (!view) {
-    view = new HeadsView(root, data);
-    views.set(root, view);
-  }
-  const mine = view;
-  mine.update(data, callbacks);
-  return () => {
-    if (views.get(root) === mine) views.delete(root);
-    mine.destroy();
-  };
-}
-
-/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} component */
-export default function mount(component) {
-  return render(component.parentElement, component.data, {
-    setState: (name, value) => component.setStateValue(name, value),
-    setTrigger: (name, value) => component.setTriggerValue(name, value),
-  });
-}
+const { render, mount } = mounting(HeadsView);
+export { render, mount as default };

@@ -12,11 +12,10 @@
  * @property {string | null} link
  * @property {boolean} [large]
  *
- * @typedef {object} Callbacks
- * @property {(name: string, value: any) => void} [setState]
- * @property {(name: string, value: any) => void} [setTrigger]
+ * @typedef {import("./mounting.js").Callbacks} Callbacks
  */
 import { h, mark, say, settle, typing } from "./dom.js";
+import { appRoot, mounting } from "./mounting.js";
 import { HttpSource, LostError } from "./source.js";
 import { codePanel, formulaPanel } from "./steps-formula.js";
 import { createFrame } from "./steps-frame.js";
@@ -32,9 +31,6 @@ export const MODES = ["story", "numbers", "formula", "code"];
 const MOST_KEYS = 16;
 /** So few are shown at once. */
 const FEW_KEYS = 24;
-
-/** @type {WeakMap<ShadowRoot | HTMLElement, Steps>} */
-const views = new WeakMap();
 
 export class Steps {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -95,7 +91,7 @@ export class Steps {
     this.data = data;
     this.callbacks = callbacks;
     if (data.key !== this.sourceKey) {
-      const base = new URL(`sightline/data/${encodeURIComponent(data.key)}/`, rootOf()).href;
+      const base = new URL(`sightline/data/${encodeURIComponent(data.key)}/`, appRoot()).href;
       this.source = new HttpSource(base, { onLost: () => this.callbacks.setTrigger?.("lost", data.key) });
       this.sourceKey = data.key;
       this.shown = "";
@@ -476,30 +472,5 @@ export function short(x) {
   return x === 0 ? "0" : x.toExponential(1).replace("e+", "e").replace(".0e", "e");
 }
 
-/** The app's root: pages other than the first one live below it. */
-function rootOf() {
-  return new URL("../../../", import.meta.url);
-}
-
-/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Callbacks} [callbacks] */
-export function render(root, data, callbacks = {}) {
-  let view = views.get(root);
-  if (!view) {
-    view = new Steps(root, data);
-    views.set(root, view);
-  }
-  const mine = view;
-  mine.update(data, callbacks);
-  return () => {
-    if (views.get(root) === mine) views.delete(root);
-    mine.destroy();
-  };
-}
-
-/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} component */
-export default function mount(component) {
-  return render(component.parentElement, component.data, {
-    setState: (name, value) => component.setStateValue(name, value),
-    setTrigger: (name, value) => component.setTriggerValue(name, value),
-  });
-}
+const { render, mount } = mounting(Steps);
+export { render, mount as default };

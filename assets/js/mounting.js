@@ -1,0 +1,52 @@
+/**
+ * How a view comes into the page and leaves it.
+ *
+ * Streamlit calls a component again on the same element whenever its data or the theme change: the view is made at the
+ * first call, updated at every one, and goes with the element.
+ *
+ * @typedef {ShadowRoot | HTMLElement} Root
+ *
+ * @typedef {object} Callbacks
+ * @property {(name: string, value: any) => void} [setState]
+ * @property {(name: string, value: any) => void} [setTrigger]
+ *
+ * @typedef {{data: any, parentElement: Root, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} Component
+ */
+
+/** The app's root, under which its routes lie: pages other than the first one live below it. */
+export function appRoot() {
+  return new URL("../../../", import.meta.url);
+}
+
+/**
+ * `render` draws a view in any page and gives back what takes it away again; `mount` is what Streamlit calls.
+ *
+ * @template Data
+ * @template {{update(data: Data, callbacks: Callbacks): void, destroy(): void}} View
+ * @param {new (root: Root, data: Data) => View} Kind
+ */
+export function mounting(Kind) {
+  /** @type {WeakMap<Root, View>} */
+  const views = new WeakMap();
+
+  /** @param {Root} root @param {Data} data @param {Callbacks} [callbacks] @returns {() => void} */
+  function render(root, data, callbacks = {}) {
+    const view = views.get(root) ?? new Kind(root, data);
+    views.set(root, view);
+    view.update(data, callbacks);
+    return () => {
+      if (views.get(root) === view) views.delete(root);
+      view.destroy();
+    };
+  }
+
+  /** @param {Component} component */
+  function mount(component) {
+    return render(component.parentElement, component.data, {
+      setState: (name, value) => component.setStateValue(name, value),
+      setTrigger: (name, value) => component.setTriggerValue(name, value),
+    });
+  }
+
+  return { render, mount };
+}
