@@ -90,8 +90,8 @@ def _model_picker(view: View) -> Callable[[], None]:
             options.append(other)
     if st.session_state.get("frame_model") != view.model:
         st.session_state["frame_model"] = view.model
-    picker, more = st.columns([4, 1], gap="small", vertical_alignment="bottom")
-    picker.selectbox(
+    row = st.container(key="frame_picker", horizontal=True, gap="small", vertical_alignment="bottom")
+    row.selectbox(
         "Model",
         options,
         format_func=option_label,
@@ -102,7 +102,7 @@ def _model_picker(view: View) -> Callable[[], None]:
         + (" or a folder of this machine" if service().settings.folders else "")
         + ".",
     )
-    with more.popover("⋯", help="About this model; open a saved trace; large type", width="stretch"):
+    with row.popover("⋯", help="About this model; open a saved trace; large type", width="content"):
         _facts(view.model)
         _open_trace()
         st.toggle("Large type, for a projector", key="frame_large")
@@ -139,8 +139,10 @@ def _name(model: str) -> str:
 
 def option_label(model: str) -> str:
     """What the picker's list shows: the name, and the group it stands in (the list itself has no headings)."""
-    group = group_of(model)
-    return f"{_name(model)} · {_SHORT[group]}" if group else _name(model)
+    group, card = group_of(model), find_card(model)
+    # The bundled ones are read in the closed picker, which is narrow; the window beside it has their full names.
+    name = card.name.split(" (")[0] if card and card.bundled else _name(model)
+    return f"{name} · {_SHORT[group]}" if group else name
 
 
 _SHORT = dict(zip(GROUPS, ("small", "encoder", "decoder", "enc-dec"), strict=True))  # the list is narrow
