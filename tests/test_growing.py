@@ -184,6 +184,16 @@ def test_a_process_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.Mon
     made.close()
 
 
+def test_who_is_ended_by_his_own_clock_is_told_that_his_time_was_over(trainings: Trainings):
+    """The kernel's alarm ends a process that is too slow to look at the time, while it imports torch for example."""
+    key = trainings.start("a", LONG)
+    until(lambda: len(trainings.processes) == 1)
+    (pid,) = trainings.processes
+    os.kill(pid, signal.SIGALRM)
+    live = await_state(trainings, key, "stopped", "failed")
+    assert live.state == "stopped" and "the most that one training may take" in live.says
+
+
 def test_a_training_gets_no_more_memory_than_it_may_have():
     made = Trainings(limits(at_once=1, memory_mb=60, lease=60))  # torch alone takes more
     live = await_state(made, made.start("a", SHORT), "failed", "finished")
