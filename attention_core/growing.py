@@ -15,6 +15,7 @@ import atexit
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ State = Literal["queued", "running", "finished", "stopped", "failed"]
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_RECORD = 4_000_000  # bytes; a saved step has about 5,000
 GRACE = 20.0  # seconds over its time after which a process is killed that did not end by itself
+_ALARMED = {-signal.SIGALRM} if hasattr(signal, "SIGALRM") else set()  # how a process ends when its clock runs out
 PATIENCE = 600.0  # seconds for which an ended run is kept for a visitor who does not look
 
 
@@ -263,7 +265,8 @@ class Trainings:
                 except (ValueError, TypeError, KeyError):
                     break
         process.kill()
-        process.wait()
+        if process.wait() in _ALARMED and state == "failed":
+            state, says = "stopped", self._too_long()
         with self._changed:
             self._end(ticket, state, says)
 

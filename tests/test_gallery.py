@@ -94,3 +94,16 @@ def test_the_token_before_is_seen_in_the_storyteller(storyteller):
     assert float(weights.diagonal(-1).min()) >= 0.99
     assert (words[query], words[query - 1]) == ("·king", "·tree")
     assert torch.equal(weights, weights.tril())
+
+
+@pytest.fixture(scope="module")
+def models(storyteller):
+    return {"storyteller": storyteller, "minilm": load_model("minilm")}
+
+
+@pytest.mark.parametrize("entry", GALLERY, ids=lambda entry: entry["id"])
+def test_a_lesson_about_reading_only_back_opens_the_storyteller_and_no_other_does(entry, models):
+    """And that model may indeed look back only, while the other reads both ways."""
+    model = entry.get("model", "minilm")
+    reads_ahead = capture(models[model], entry["text"]).weights(entry["layer"], entry["head"]).triu(1).any()
+    assert (model == "storyteller") == (entry["topic"] == "reading only back") == (not reads_ahead)

@@ -115,7 +115,7 @@ function createRuns(app) {
     element,
     draw() {
       const known = app.known();
-      const key = JSON.stringify([app.place.task, known.map(({ id }) => id)]);
+      const key = JSON.stringify([app.place.task, known]);
       if (key !== drawn) {
         drawn = key;
         chips.replaceChildren(...known.map(({ id, title }) => h("button", { type: "button", "data-run": id, onclick: () => app.chooseRun(id) }, title)));
@@ -147,15 +147,17 @@ function createLiveLine(app) {
     focus: () => stop.focus(),
     draw() {
       const { live } = app;
-      const status = live?.status;
+      const status = app.waiting ? null : live?.status;
       const missing = app.missing();
       element.hidden = !live && !app.waiting && !app.problem && !missing;
       if (element.hidden) return;
       mark(element, "data-state", app.problem ? "failed" : missing ? "missing" : (status?.state ?? "starting"));
+      // Steps and seconds are not read out, what changes with them is (`Grow.sayLive`).
+      mark(text, "aria-live", status?.state === "running" && !app.problem && !missing ? "off" : "polite");
       say(text, app.problem || missing || (status ? statusWords(status) : "Asking for a place…"));
       const share = status?.n_steps ? status.step / status.n_steps : 0;
       /** @type {HTMLElement} */ (bar.firstChild).style.width = `${(100 * share).toFixed(1)}%`;
-      bar.hidden = !status || !going(status);
+      bar.hidden = status?.state !== "running";
       stop.hidden = Boolean(missing) || !(app.waiting || (status && going(status)));
       show.hidden = !live?.run || app.shownId === "mine";
     },

@@ -63,6 +63,7 @@ export class Live {
     if (this.ended) return;
     try {
       const answer = await this.get(`${this.base}?from=${this.run?.saved ?? 0}`, { cache: "no-store" });
+      if (this.ended) return;
       if (answer.status === 410) return this.lose();
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const pack = unpack(new Uint8Array(await answer.arrayBuffer()));
@@ -98,6 +99,12 @@ export class Live {
     clearTimeout(this.timer);
   }
 
+  /** Ask again, after `end`. */
+  resume() {
+    this.ended = false;
+    this.ask();
+  }
+
   /** End the training; what was saved stays. */
   async stop() {
     await this.get(`${this.base}stop`, { method: "POST" }).catch(() => {});
@@ -126,5 +133,9 @@ export function follow(key, base) {
 if (typeof window !== "undefined") {
   window.addEventListener("pagehide", () => {
     for (const live of lives.values()) live.leave();
+  });
+  // Back from the browser's memory of pages: the run was left when the page was.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) for (const live of lives.values()) live.lose();
   });
 }

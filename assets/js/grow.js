@@ -17,6 +17,7 @@
  * @property {Place} select
  * @property {{key: string, settings: Settings, title: string} | null} live  this visitor's own run
  * @property {string} problem  why it could not be started
+ * @property {number} asked    which press on Start these two answer; 0 for none
  * @property {string} limits   what a run of one's own may take, in a sentence
  * @property {{heads: number[], positions: {name: string, title: string}[], max_seed: number}} choices
  * @property {string} link
@@ -68,7 +69,9 @@ export class Grow {
     /** @type {import("./grow-live.js").Live | null} */
     this.live = null;
     this.problem = "";
-    /** True between the press on Start and the server's answer. */
+    /** What has formed in the growing run so far, in words. */
+    this.formed = "";
+    /** Which press on Start the server has not answered yet; 0 if none. */
     this.waiting = 0;
     this.formOpen = false;
     this.onHeadOfOther = false;
@@ -104,7 +107,12 @@ export class Grow {
   update(data, callbacks) {
     this.data = data;
     this.callbacks = callbacks;
-    this.problem = data.problem;
+    if (this.waiting && data.asked === this.waiting) {
+      this.waiting = 0;
+      if (data.problem) this.live?.resume();
+      else this.wantsMine = Boolean(data.live);
+    }
+    this.problem = this.waiting ? "" : data.problem;
     if (data.seed !== this.seed) {
       this.seed = data.seed;
       this.place = { ...data.select };
@@ -116,9 +124,7 @@ export class Grow {
       const live = follow(data.live.key, new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href);
       this.live = live;
       live.changed = () => this.onLive();
-      if (this.waiting) this.wantsMine = true;
     }
-    if (data.live || data.problem) this.waiting = 0;
     this.answered?.();
     this.frame.styled.then(() => {
       if (this.life.signal.aborted) return;
@@ -360,6 +366,7 @@ export class Grow {
   start(settings) {
     if (this.waiting) return;
     this.waiting = Date.now();
+    this.live?.end(); // the server forgets it for the new one
     this.problem = "";
     this.pause();
     this.place = { ...settings, at: null, vs: this.place.vs === MINE ? "" : this.place.vs, layer: null, head: null };
@@ -378,6 +385,7 @@ export class Grow {
   onLive() {
     if (this.life.signal.aborted) return;
     this.frame.drawChoice();
+    this.sayLive();
     if (this.wantsMine && this.shownId !== MINE) this.load();
     else this.drawSoon();
   }
@@ -424,6 +432,13 @@ export class Grow {
     });
     const loss = run.loss[index];
     this.frame.announce([`Step ${run.steps[index]}`, loss === loss ? `loss ${loss.toFixed(2)} nats` : "before the first step", ...parts].join("; "));
+  }
+
+  /** What has formed in the growing run, once for each thing. */
+  sayLive() {
+    const found = this.live?.run?.facts.moments.map(({ title }) => title).join("; ") ?? "";
+    if (found && found !== this.formed) this.frame.announce(`Step ${this.live?.status?.step}: ${found}`);
+    this.formed = found;
   }
 
   drawSoon() {

@@ -45,6 +45,7 @@ def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
         "echo": asdict(view),
         "live": grow_trainings.own(),
         "problem": grow_trainings.problem(),
+        "asked": grow_trainings.asked(),
         "limits": grow_trainings.limits(),
         "choices": {
             "heads": [1, 2, 4],

@@ -30,7 +30,10 @@ def close() -> None:
 
 def start(key: str = "grow") -> None:
     """The visitor asks for a run of his own, with the settings that the browser's view `key` reports."""
-    asked = from_report(st.session_state[key].get("start") or {}, GrowView())
+    report = st.session_state[key].get("start") or {}
+    asked = from_report(report, GrowView())
+    nonce = report.get("nonce")
+    st.session_state["grow_asked"] = nonce if isinstance(nonce, int) else 0
     st.session_state["grow_problem"] = ""
     try:
         settings = RunSettings(asked.task, asked.seed, asked.heads, cast(Positions, asked.positions))
@@ -49,6 +52,11 @@ def start(key: str = "grow") -> None:
 def own() -> dict[str, Any] | None:
     """This visitor's run, if he started one: its key, settings and title."""
     return st.session_state.get("grow_live")
+
+
+def asked() -> int:
+    """Which of the browser's requests `own` and `problem` answer, as it numbered them; 0 for none."""
+    return st.session_state.get("grow_asked", 0)
 
 
 def problem() -> str:

@@ -1,4 +1,5 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages` or `lab`: a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `lab` or
+`grow`: a part."""
 
 import os
 import sys
@@ -9,11 +10,11 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from pages.shared.settings import from_environment
-from tests.benchmarks import capture, lab, long_text, machine, pages, table
+from tests.benchmarks import capture, grow, lab, long_text, machine, pages, table
 from tests.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "long", "pages", "lab")
+PARTS = ("capture", "long", "pages", "lab", "grow")
 
 
 def main(parts: list[str]) -> int:
@@ -28,12 +29,13 @@ def main(parts: list[str]) -> int:
         rows += capture.rows(ROUNDS)
     if "long" in parts:
         rows += long_text.rows()
-    if {"pages", "lab"} & set(parts):
+    if {"pages", "lab", "grow"} & set(parts):
         with sync_playwright() as playwright:
             browser = launch_chromium(playwright)
             chromium = f"Chromium {browser.version}"
             for part, measure in (("pages", pages.rows), ("lab", lab.rows)):
                 rows += measure(browser, ROUNDS) if part in parts else []
+            rows += grow.rows(browser) if "grow" in parts else []
             browser.close()
     print(f"Sightline {machine.commit()}: medians of {ROUNDS} runs unless the line says otherwise\n")
     print(machine.describe(chromium, threads, load))
