@@ -177,6 +177,9 @@ def test_heads_that_look_from_it_to_animal_are_found(heads, trace):
     expect(page.get_by_test_id("sl-map-metric")).to_have_value("look")
     assert names(page)[0] == "3.1"
     wait_for_address(page, q="10", k="2", hm="look", hs="-look")
+    # What opens in a tab of its own is this view too.
+    link = re.compile("(?=.*[?&]l=5&)(?=.*&h=11(&|$))(?=.*&q=10(&|$))(?=.*&k=2(&|$))")
+    expect(row(page, "5.11").locator("a")).to_have_attribute("href", link)
 
 
 def test_a_look_is_found_with_the_keyboard(heads):
