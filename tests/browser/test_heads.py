@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
+import pandas
 import pytest
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
+from attention_core.metric_catalogue import METRICS
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -313,3 +315,24 @@ def test_another_text_keeps_the_choice_and_the_labels(heads):
     selected_everywhere(page, "0.2")
     expect(page.get_by_test_id("sl-map-metric")).to_have_value("reach")
     expect(page.get_by_test_id("sl-labels-status")).to_contain_text(re.compile(r"\d+ of 72 heads carr"))
+
+
+def test_a_survey_is_stopped_goes_on_and_gives_its_table(heads, tmp_path):
+    page = heads()
+    texts = {"one.txt": TEXT * 120, "two.txt": "The king sat on the hill and looked at the sea. " * 120}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([tmp_path / name for name in texts])
+    page.get_by_role("button", name="Start the survey").click()
+    page.get_by_role("button", name="Stop and keep what was read").click()
+    expect(page.get_by_text(re.compile("2 files, minilm: Stopped"))).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text(re.compile(r"2 files, minilm: \d+ windows of 256 tokens read"))).to_be_visible(
+        timeout=100_000
+    )
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    table = pandas.read_csv(download.value.path())
+    assert set(table["id"]) >= {metric.id for metric in METRICS}
+    card = table[(table.measure == "label") & (table.id == "previous") & (table.layer == 0) & (table["head"] == 2)]
+    assert bool(card["labelled"].item())
