@@ -1,12 +1,14 @@
 """Every metric of every head: cases by hand, an independent formulation for each, and the same numbers in blocks."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from attention_core import head_metrics
 from attention_core.capturing import capture
+from attention_core.contribution import contribution_vectors
 from attention_core.head_metrics import METRICS, Stopped, head_scores
 from attention_core.key_marks import is_punctuation, rarest
 from attention_core.metrics import adjusted_share, correlation, offset_sums
@@ -216,6 +218,35 @@ def test_blocks_of_one_row_give_the_same_numbers(name: str, monkeypatch: pytest.
     rows = head_scores(trace)
     torch.testing.assert_close(rows.values, whole.values, equal_nan=True)
     torch.testing.assert_close(rows.profiles, whole.profiles, equal_nan=True)
+
+
+def test_all_heads_of_minilm_need_at_most_four_layers_of_weights():
+    """512 tokens, from the text to the numbers: never all heads' n² at once, which would be six layers alone."""
+    model, text = load_model("minilm"), text_of(512)
+    layer = 12 * 512 * 512 * 4
+    assert peak_bytes(lambda: head_scores(capture(model, text))) <= 4 * layer
+    everything = peak_bytes(lambda: [one.all_weights() for one in capture(model, text).layers])
+    assert everything > 6 * layer  # the count would see it
+
+
+def as_shares(trace: Trace) -> Trace:
+    """The trace as if its weights were ‖a·v·W_O‖, each row divided by its sum: key by key, from the vectors."""
+    layers = []
+    for index, layer in enumerate(trace.layers):
+        lengths = [contribution_vectors(layer, query).norm(dim=-1) for query in range(layer.n_query)]
+        lengths = torch.stack(lengths, dim=1)
+        layers.append(WeightsOnly(layer.kind, index, lengths / lengths.sum(dim=-1, keepdim=True)))
+    return replace(trace, layers=tuple(layers))
+
+
+def test_norm_based_metrics_are_the_metrics_of_what_each_key_adds():
+    trace = capture(family("bert"), SENTENCE)
+    found, expected = head_scores(trace, by_norm=True), head_scores(as_shares(trace))
+    torch.testing.assert_close(found.values, expected.values, equal_nan=True, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.profiles, expected.profiles, equal_nan=True, atol=1e-5, rtol=1e-4)
+    assert (found.values - head_scores(trace).values).nan_to_num().abs().max() > 0.01
+    with pytest.raises(ValueError, match="no norm-based weights: this architecture hides its values"):
+        head_scores(capture(family("bloom"), SENTENCE), by_norm=True)
 
 
 def test_ranking_leaves_out_heads_without_the_metric_and_naming_a_missing_head_is_an_error():

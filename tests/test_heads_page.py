@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from attention_core import capture, load_model, wire
 from attention_core.across_packs import flow_pack, rollout_pack, writes_pack
+from attention_core.contribution import contributions
 from attention_core.head_metrics import METRICS, head_scores
 from attention_core.head_packs import between_pack, heads_pack, like_pack
 from attention_core.labels import LABELS, Evidence, LabelCard
@@ -179,6 +180,22 @@ def test_every_route_answers_with_a_pack(client, path):
     answer = client.get(f"/sightline/data/{key()}/{path}")
     assert answer.status_code == 200
     wire.unpack(answer.content)
+
+
+def test_the_norm_based_switch_holds_for_every_number_of_the_page(client, trace):
+    source = Source("minilm", TEXT)
+    service().trace(source)
+    by_norm = service().key(Picture(source, by_norm=True))
+    meta, arrays = wire.unpack(client.get(f"/sightline/data/{by_norm}/heads").content)
+    assert {metric["unit"] for metric in meta["metrics"]} >= {"share of ‖a·v·W_O‖", "bits", "tokens"}
+    np.testing.assert_allclose(arrays["values"], head_scores(trace, by_norm=True).values.T, rtol=1e-4, atol=1e-5)
+    plain = wire.unpack(client.get(f"/sightline/data/{key()}/heads").content)[1]
+    assert np.nanmax(abs(arrays["values"] - plain["values"])) > 0.1
+    looks = wire.unpack(client.get(f"/sightline/data/{by_norm}/heads/between/all:encoder:self/10/2").content)[1]
+    shares = contributions(trace.layers[3], 1, slice(10, 11))[0]
+    assert looks["weights"][37] == pytest.approx(float(shares[2] / shares.sum()), abs=1e-6)
+    alike = [wire.unpack(client.get(f"/sightline/data/{k}/heads/like/0/2").content)[0] for k in (by_norm, key())]
+    assert alike[0] != alike[1]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from urllib.parse import quote_plus
 
 import pandas
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
+from attention_core.contribution import contributions
 from attention_core.metric_catalogue import METRICS
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
@@ -155,6 +157,25 @@ def test_from_any_row_to_explore_and_back_keeps_everything(heads):
         expect(page.get_by_test_id("sl-map-metric")).to_have_value("reach")
         expect(page.get_by_test_id("sl-metric-x")).to_have_value("rare")
         expect(page.get_by_test_id("sl-metric-y")).to_have_value("first")
+
+
+def test_the_norm_based_switch_changes_every_number_and_goes_along_to_explore(heads, trace):
+    page = heads(q=10, k=2, hm="look", hs="-look")
+    first = page.get_by_test_id("sl-find-ranked").locator("li").first
+    expect(first).to_contain_text(f"{float(trace.weights(3, 1)[10, 2]):.4f}")
+    page.get_by_test_id("sl-heads-norm").click()
+    shares = torch.stack([contributions(layer, head, slice(10, 11))[0] for layer in trace.layers for head in range(12)])
+    best = float((shares[:, 2] / shares.sum(dim=1)).max())
+    expect(first).to_contain_text(f"{best:.4f}")
+    expect(page.get_by_test_id("sl-heads-reading")).to_contain_text("as a share of its row, not of the weights")
+    wait_for_address(page, c="1", q="10", k="2", hm="look")
+    page.get_by_test_id("sl-heads-open").click()
+    expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("norm-based: ‖a·v·W_O‖")).to_be_checked()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Heads").click()
+    expect(page.get_by_test_id("sl-heads-norm")).to_have_attribute("aria-pressed", "true")
+    page.get_by_test_id("sl-heads-weights").click()
+    expect(first).to_contain_text(f"{float(trace.weights(3, 1)[10, 2]):.4f}")
 
 
 def test_a_second_click_on_a_cell_opens_the_head(heads):
