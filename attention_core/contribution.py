@@ -55,6 +55,15 @@ def contribution_shares(
     return lengths / lengths.sum(dim=-1, keepdim=True)
 
 
+def all_attention(layer: AttentionLayer, rows: slice = slice(None), *, by_norm: bool) -> Float[Tensor, "head row key"]:
+    """Rows of all heads on the processor: the weights, or as contributions their shares.
+
+    Raises ValueError as `value_norms`, if contributions are asked for.
+    """
+    weights = layer.all_weights(rows).cpu()
+    return contribution_shares(layer, weights) if by_norm else weights
+
+
 def contribution_vectors(layer: AttentionLayer, query: int) -> Float[Tensor, "head key d_model"]:
     """a · v · W_O of every head and key for one query. With the bias of W_O they sum to what the layer wrote.
 

@@ -13,11 +13,13 @@ special tokens and all. What a head may be *called* is another question, answere
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.contribution import all_attention
 from attention_core.key_marks import KeyMarks, after_earlier, key_marks, same_token, token_ids
 from attention_core.metric_catalogue import METRIC, METRICS, MetricId
 from attention_core.metrics import adjusted_share, correlation, entropy, offset_sums
@@ -74,11 +76,12 @@ def never() -> bool:
     return False
 
 
-def head_scores(trace: Trace, stop: Callable[[], bool] = never) -> HeadScores:
+def head_scores(trace: Trace, stop: Callable[[], bool] = never, *, by_norm: bool = False) -> HeadScores:
     """Every metric of every head. `stop` is asked before each layer.
 
+    With `by_norm` the same metrics of what each key adds, ‖a·v·W_O‖ as a share of its row, in place of the weights.
     Memory: a few blocks of CELLS_PER_BLOCK weights, and numbers that grow with heads and tokens alone.
-    Raises Stopped if `stop` said so.
+    Raises Stopped if `stop` said so, ValueError for a layer without contributions if those are asked for.
     """
     values, evens, profiles = [], [], []
     known: dict[object, tuple[Tensor, Tensor]] = {}  # even attention of layers that read alike is measured once
@@ -86,7 +89,7 @@ def head_scores(trace: Trace, stop: Callable[[], bool] = never) -> HeadScores:
         if stop():
             raise Stopped
         asked = _Asked.of(trace, index)
-        measured, profile = _measure(layer, asked, layer.all_weights, layer.n_heads)
+        measured, profile = _measure(layer, asked, partial(all_attention, layer, by_norm=by_norm), layer.n_heads)
         alike = (layer.kind, getattr(layer, "mask", layer.causal))  # a mask that is a tensor is equal to itself alone
         if alike not in known:
             known[alike] = _measure(layer, asked, lambda rows, layer=layer: even_weights(layer, rows)[None], 1)
@@ -166,7 +169,7 @@ def _measure(
     step = max(1, CELLS_PER_BLOCK // (n_heads * n_key))
     for start in range(0, n_query, step):
         rows = slice(start, min(n_query, start + step))
-        weights = weights_of(rows).cpu()
+        weights = weights_of(rows)
         allowed = layer.allowed(None, rows)
         allowed = None if allowed is None else allowed.cpu()
         read = weights @ columns

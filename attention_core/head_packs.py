@@ -15,18 +15,20 @@ from attention_core.tokens import Token, join_texts
 from attention_core.trace import Trace
 
 N_ALIKE = 6
+SHARE = "‖a·v·W_O‖"
 ALIKE_SAYS = (
     "Nearest by behaviour on this text. The number is the mean distance of their rows (Jensen–Shannon, in bits): "
     "0 = they look at the same keys, 1 = never at the same key."
 )
 
 
-def heads_pack(trace: Trace, scores: HeadScores) -> bytes:
+def heads_pack(trace: Trace, scores: HeadScores, *, by_norm: bool = False) -> bytes:
     """Every head in numbers.
 
     Buffers: `values`, f4 [metric, head], NaN where a metric has no meaning; `even`, f4 [metric, layer], what even
     attention would score; `profiles`, f4 [head, distance], mean weight at key − query from −32 to 32. Header: metrics
-    with their definitions, layers, and the tokens of both sides with the word that each belongs to.
+    with their definitions, layers, and the tokens of both sides with the word that each belongs to. `by_norm` says what
+    `scores` are of.
     """
     encoder_decoder = bool(trace.target_tokens)
     header = {
@@ -41,7 +43,7 @@ def heads_pack(trace: Trace, scores: HeadScores) -> bytes:
                 "more": metric.more,
                 "low": metric.low,
                 "high": metric.high,
-                "unit": metric.unit,
+                "unit": metric.unit.replace("attention", SHARE) if by_norm else metric.unit,
                 "source": metric.source,
             }
             for metric in METRICS
@@ -57,7 +59,7 @@ def heads_pack(trace: Trace, scores: HeadScores) -> bytes:
     )
 
 
-def between_pack(trace: Trace, group: str, query: int, key: int) -> bytes:
+def between_pack(trace: Trace, group: str, query: int, key: int, *, by_norm: bool = False) -> bytes:
     """How much the word of token `query` looks at the word of token `key`, in the heads of a group.
 
     Buffers over all heads of the trace: `weights`, f4, NaN where a head is of another group or may not look; `rank`,
@@ -73,7 +75,7 @@ def between_pack(trace: Trace, group: str, query: int, key: int) -> bytes:
     heads = [(index, head) for index, layer in enumerate(trace.layers) for head in range(layer.n_heads)]
     place = {head: row for row, head in enumerate(heads)}
     weights, ranks = np.full(len(heads), np.nan, np.float32), np.zeros(len(heads), np.int32)
-    looks = find_heads(trace, queries, keys, trace.layers[first].kind)
+    looks = find_heads(trace, queries, keys, trace.layers[first].kind, by_norm=by_norm)
     for look in looks:
         weights[place[look.layer, look.head]] = look.weight
         ranks[place[look.layer, look.head]] = look.rank
@@ -87,9 +89,9 @@ def between_pack(trace: Trace, group: str, query: int, key: int) -> bytes:
     return wire.pack(header, weights=weights, rank=ranks)
 
 
-def like_pack(trace: Trace, layer: int, head: int) -> bytes:
+def like_pack(trace: Trace, layer: int, head: int, *, by_norm: bool = False) -> bytes:
     """The heads that behave most like one, in the header: [{"layer", "head", "distance"}], nearest first."""
-    nearest = similar_heads(trace, layer, head)[:N_ALIKE]
+    nearest = similar_heads(trace, layer, head, by_norm=by_norm)[:N_ALIKE]
     found = [
         {"layer": one.layer, "head": one.head, "distance": one.distance}
         for one in nearest

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.contribution import all_attention
 from attention_core.head_metrics import CELLS_PER_BLOCK, Stopped, never
 from attention_core.tokens import Token, join_texts
 from attention_core.trace import AttentionLayer, Kind, Trace
@@ -34,15 +35,16 @@ class Found:
 
 
 def find_heads(
-    trace: Trace, queries: Sequence[int], keys: Sequence[int], kind: Kind | None = None
+    trace: Trace, queries: Sequence[int], keys: Sequence[int], kind: Kind | None = None, *, by_norm: bool = False
 ) -> tuple[Found, ...]:
     """Every head that can look from the tokens `queries` to the tokens `keys`, the largest weight first.
 
     Both are token indices, several where a word has several pieces: weights are summed over the keys and averaged over
     the queries, as everywhere. `kind` picks the layers (None: every layer whose tokens reach so far and whose mask lets
-    one of the queries read one of the keys): in an encoder-decoder indices mean other tokens on each side.
+    one of the queries read one of the keys): in an encoder-decoder indices mean other tokens on each side. `by_norm`
+    takes what the keys add, ‖a·v·W_O‖ as a share of its row, in place of their weights.
 
-    Raises ValueError for an empty choice or an index that no such layer has.
+    Raises ValueError for an empty choice, an index that no such layer has, or a layer without contributions.
     """
     queries, keys = sorted(set(queries)), sorted(set(keys))
     if not queries or not keys:
@@ -54,7 +56,7 @@ def find_heads(
     ]
     if not fits or queries[0] < 0 or keys[0] < 0:
         raise ValueError(f"no layer{f' ({kind})' if kind else ''} has query {queries} and key {keys}")
-    found = [one for index, layer in fits for one in _found(index, layer, queries, keys)]
+    found = [one for index, layer in fits for one in _found(index, layer, queries, keys, by_norm)]
     return tuple(sorted(found, key=lambda one: (-one.weight, one.layer, one.head)))
 
 
@@ -79,13 +81,16 @@ class Similar:
     distance: float  # bits; 0 = the same attention in every row, 1 = never a key in common
 
 
-def similar_heads(trace: Trace, layer: int, head: int, stop: Callable[[], bool] = never) -> tuple[Similar, ...]:
+def similar_heads(
+    trace: Trace, layer: int, head: int, stop: Callable[[], bool] = never, *, by_norm: bool = False
+) -> tuple[Similar, ...]:
     """All other heads of the same kind of attention, the most alike in behaviour first.
 
     The distance is the Jensen–Shannon divergence between the two heads' attention, row by row, in bits, averaged over
     the queries: it compares where they look on this text, not their parameters. Rows are divided by their sums first.
+    `by_norm` compares what each key adds, ‖a·v·W_O‖, in place of the weights.
 
-    Raises ValueError for a head that does not exist, Stopped if `stop` said so.
+    Raises ValueError for a head that does not exist or a layer without contributions, Stopped if `stop` said so.
     Source: Clark et al. 2019, section 6 (there summed over words, in nats); Lin 1991, equation 4.1.
     """
     trace._require(layer, head)
@@ -96,11 +101,15 @@ def similar_heads(trace: Trace, layer: int, head: int, stop: Callable[[], bool] 
     step = max(1, CELLS_PER_BLOCK // (n_heads * own.n_key))
     for start in range(0, own.n_query, step):
         rows = slice(start, min(own.n_query, start + step))
-        one = _divided(trace.weights(layer, head, rows).cpu())
+        one = _divided(all_attention(own, rows, by_norm=by_norm)[head])
         for index in kin:
             if stop():
                 raise Stopped
-            sums[index] += divergence(one, _divided(trace.layers[index].all_weights(rows).cpu())).double().sum(dim=-1)
+            sums[index] += (
+                divergence(one, _divided(all_attention(trace.layers[index], rows, by_norm=by_norm)))
+                .double()
+                .sum(dim=-1)
+            )
     found = [
         Similar(index, other, float(total) / own.n_query)
         for index in kin
@@ -125,9 +134,11 @@ def _divided(weights: Tensor) -> Tensor:
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
-def _found(index: int, layer: AttentionLayer, queries: list[int], keys: list[int]) -> list[Found]:
+def _found(index: int, layer: AttentionLayer, queries: list[int], keys: list[int], by_norm: bool) -> list[Found]:
     """One row per query and head: heads · queries · keys memory."""
-    rows = torch.stack([layer.all_weights(slice(query, query + 1))[:, 0].cpu() for query in queries], dim=1)
+    rows = torch.stack(
+        [all_attention(layer, slice(query, query + 1), by_norm=by_norm)[:, 0] for query in queries], dim=1
+    )
     masks = [layer.allowed(None, slice(query, query + 1)) for query in queries]
     allowed = torch.stack([torch.ones(layer.n_key, dtype=torch.bool) if m is None else m[0].cpu() for m in masks])
     chosen = torch.zeros(layer.n_key, dtype=torch.bool)

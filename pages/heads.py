@@ -13,6 +13,7 @@ components.heads(
     view,
     key="heads",
     data_key=service().key(picture),
+    can_by_norm=all(layer.exact for layer in trace.layers),
     seed=state.seed(),
     link=state.write_address(view),
     large=bool(st.session_state.get("frame_large")),

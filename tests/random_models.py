@@ -28,16 +28,19 @@ def tokenizer_of_probes(*, specials: bool) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=128, **names)
 
 
-def random_model(architecture: str, seed: int, std: float, *, n_layers: int = 6, n_heads: int = 12) -> LoadedModel:
+def random_model(
+    architecture: str, seed: int, std: float, *, n_layers: int = 6, n_heads: int = 12, context_length: int = 128
+) -> LoadedModel:
     """A "bert", "gpt2" or "llama" with d_head = 4, every matrix drawn with this standard deviation."""
     import transformers
 
     tokenizer = tokenizer_of_probes(specials=architecture == "bert")
+    tokenizer.model_max_length = context_length
     d_model, d_vocab = 4 * n_heads, len(tokenizer)
     torch.manual_seed(seed)
     if architecture == "gpt2":
         config = transformers.GPT2Config(
-            vocab_size=d_vocab, n_embd=d_model, n_head=n_heads, n_layer=n_layers, n_positions=128
+            vocab_size=d_vocab, n_embd=d_model, n_head=n_heads, n_layer=n_layers, n_positions=context_length
         )
         model = transformers.GPT2Model(config)
     else:
@@ -52,7 +55,7 @@ def random_model(architecture: str, seed: int, std: float, *, n_layers: int = 6,
                 num_attention_heads=n_heads,
                 num_hidden_layers=n_layers,
                 intermediate_size=17,
-                max_position_embeddings=128,
+                max_position_embeddings=context_length,
             )
         )
     with torch.no_grad():

@@ -7,7 +7,7 @@ import torch
 
 from attention_core.capturing import capture
 from attention_core.head_search import divergence, find_heads, occurrences, similar_heads
-from tests.test_head_metrics import hand_trace
+from tests.test_head_metrics import as_shares, hand_trace
 from tests.tiny import SENTENCE, family
 
 
@@ -28,6 +28,25 @@ def test_the_largest_weight_comes_first_and_agrees_with_the_matrices():
     assert [one.weight for one in found] == pytest.approx(expected)
     assert find_heads(trace, [2], list(range(12)))[0].weight == pytest.approx(1)
     assert math.isnan(find_heads(trace, [2], list(range(12)))[0].null)
+
+
+def test_norm_based_heads_are_found_by_what_the_keys_add():
+    trace = capture(family("bert"), SENTENCE)
+    shares = as_shares(trace)
+    for found, expected in zip(
+        find_heads(trace, [3, 4], [1], by_norm=True), find_heads(shares, [3, 4], [1]), strict=True
+    ):
+        assert (found.layer, found.head, found.rank, found.of) == (
+            expected.layer,
+            expected.head,
+            expected.rank,
+            expected.of,
+        )
+        assert (found.weight, found.null) == pytest.approx((expected.weight, expected.null), abs=1e-5)
+    pairs = zip(similar_heads(trace, 0, 1, by_norm=True), similar_heads(shares, 0, 1), strict=True)
+    for found, expected in pairs:
+        assert found.distance == pytest.approx(expected.distance, abs=1e-5)
+    assert similar_heads(trace, 0, 1, by_norm=True)[0].distance != similar_heads(trace, 0, 1)[0].distance
 
 
 def test_causal_heads_are_not_found_looking_ahead():

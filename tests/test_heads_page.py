@@ -3,7 +3,10 @@
 import gzip
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -14,9 +17,12 @@ from streamlit.testing.v1 import AppTest
 
 from attention_core import capture, load_model, wire
 from attention_core.across_packs import flow_pack, rollout_pack, writes_pack
+from attention_core.contribution import contributions
 from attention_core.head_metrics import METRICS, head_scores
 from attention_core.head_packs import between_pack, heads_pack, like_pack
 from attention_core.labels import LABELS, Evidence, LabelCard
+from attention_core.survey import Survey
+from attention_core.survey_texts import Text
 from pages.shared import heads_service, heads_survey, routes
 from pages.shared.heads_words import card_in_words
 from pages.shared.service import Picture, Source, service
@@ -176,6 +182,22 @@ def test_every_route_answers_with_a_pack(client, path):
     wire.unpack(answer.content)
 
 
+def test_the_norm_based_switch_holds_for_every_number_of_the_page(client, trace):
+    source = Source("minilm", TEXT)
+    service().trace(source)
+    by_norm = service().key(Picture(source, by_norm=True))
+    meta, arrays = wire.unpack(client.get(f"/sightline/data/{by_norm}/heads").content)
+    assert {metric["unit"] for metric in meta["metrics"]} >= {"share of ‖a·v·W_O‖", "bits", "tokens"}
+    np.testing.assert_allclose(arrays["values"], head_scores(trace, by_norm=True).values.T, rtol=1e-4, atol=1e-5)
+    plain = wire.unpack(client.get(f"/sightline/data/{key()}/heads").content)[1]
+    assert np.nanmax(abs(arrays["values"] - plain["values"])) > 0.1
+    looks = wire.unpack(client.get(f"/sightline/data/{by_norm}/heads/between/all:encoder:self/10/2").content)[1]
+    shares = contributions(trace.layers[3], 1, slice(10, 11))[0]
+    assert looks["weights"][37] == pytest.approx(float(shares[2] / shares.sum()), abs=1e-6)
+    alike = [wire.unpack(client.get(f"/sightline/data/{k}/heads/like/0/2").content)[0] for k in (by_norm, key())]
+    assert alike[0] != alike[1]
+
+
 @pytest.mark.parametrize(
     ("path", "part"),
     [
@@ -261,11 +283,15 @@ def test_a_pack_is_compressed_once(client):
     assert gzip.decompress(body) != b"never made again"
 
 
+KING = b"The king sat on the hill and looked at the sea. "
+
+
 def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
-    job = heads_survey.Job("minilm", "tale.txt", ("The king sat on the hill and looked at the sea. " * 40).encode())
+    job = heads_survey.Job("minilm", [("tale.txt", KING * 40)])
     job.wait(100)
     assert job.failed == ""
     assert job.done == job.total
+    assert not job.stopped
     assert "of 256 tokens read" in job.said
     lines = job.csv.decode().splitlines()
     assert len(lines) > 72
@@ -275,19 +301,71 @@ def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
     assert len(pandas.read_parquet(tmp_path / "table.parquet")) == len(lines) - 1
 
 
-def test_a_survey_that_is_stopped_keeps_what_was_read():
-    job = heads_survey.Job("minilm", "tale.txt", ("The king sat on the hill and looked at the sea. " * 40_000).encode())
-    deadline = time.monotonic() + 100
-    while job.done < 5_000 and job.running and time.monotonic() < deadline:
-        time.sleep(0.05)
-    job.stop.set()
-    job.wait(20)
-    assert not job.running
+@contextmanager
+def busy_worker() -> Iterator[None]:
+    """Nothing is computed until the block ends."""
+    held, gate = Event(), Event()
+    waiting = Thread(target=service().work, args=(lambda: (held.set(), gate.wait()),))
+    waiting.start()
+    held.wait()
+    try:
+        yield
+    finally:
+        gate.set()
+        waiting.join()
+
+
+class AfterTheFirstWindow(Event):
+    """A visitor who presses Stop as soon as something was read; once."""
+
+    def __init__(self, job: heads_survey.Job) -> None:
+        super().__init__()
+        self.job = job
+
+    def is_set(self) -> bool:
+        return self.job is not None and self.job.done > 0
+
+    def clear(self) -> None:
+        self.job = None
+
+
+def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
+    """Read as the command line reads a folder: by name, whatever the order in which they were chosen."""
+    files = [("b.txt", KING * 60), ("a.txt", TEXT.encode() * 60)]
+    with busy_worker():
+        job = heads_survey.Job("minilm", files)
+        job.stop = AfterTheFirstWindow(job)
+    job.wait(100)
+    assert job.stopped
+    assert 0 < job.done < job.total
     assert job.said.startswith("Stopped early:")
+    early = job.csv
+    job.go_on()
+    job.wait(100)
+    assert not job.stopped
+    assert job.done == job.total
+    texts = [Text(name, data=data) for name, data in sorted(files)]
+    whole = service().work(Survey, service().model("minilm"), texts)
+    for _ in range(100):
+        if service().work(next, whole, None) is None:
+            break
+    assert job.csv == whole.table().to_csv() != early
+
+
+def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on():
+    with busy_worker():
+        job = heads_survey.Job("minilm", [("tale.txt", KING * 40)])
+        job.stop.set()
+    job.wait(100)
+    assert (job.failed, job.csv) == ("", b"")
+    assert job.said == "Stopped before the first window was read."
+    job.go_on()
+    job.wait(100)
     assert job.csv
 
 
 def test_a_survey_of_nothing_says_so():
-    job = heads_survey.Job("minilm", "empty.txt", b"")
+    job = heads_survey.Job("minilm", [("empty.txt", b"")])
     job.wait(60)
     assert "nothing to tell" in job.failed
+    assert not job.stopped

@@ -83,15 +83,15 @@ export class Heads {
     return this.profiles.data.subarray(i * width, (i + 1) * width);
   }
 
-  /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("./wire.js").Pack | null} pack @param {string} [title] @param {string} [definition] */
-  setLook(pack, title = "", definition = "") {
+  /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("./wire.js").Pack | null} pack @param {string} [title] @param {string} [definition] @param {string} [what]  the row’s what */
+  setLook(pack, title = "", definition = "", what = "attention") {
     if (!pack) {
       this.look = undefined;
       this.looked = null;
       this.columns.delete(LOOK);
       return;
     }
-    this.look = { name: LOOK, title, short: title, definition, unit: "share of the row’s attention", low: 0, high: 1, source: "" };
+    this.look = { name: LOOK, title, short: title, definition, unit: `share of the row’s ${what}`, low: 0, high: 1, source: "" };
     this.looked = { ranks: pack.arrays.rank.data, of: pack.meta.of, null: pack.meta.null };
     this.columns.set(LOOK, pack.arrays.weights.data);
   }

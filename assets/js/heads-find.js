@@ -145,7 +145,7 @@ export function createFind(app) {
     }));
     const all = heads.places.filter(({ i }) => heads.value(LOOK, i) === heads.value(LOOK, i));
     if (!all.length) say(rest, "No head may look from this token to that one: it is masked.");
-    else say(rest, `Weight, 0 to 1, bars on the same scale; the ${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among all ${count(of)} that the row reads.${chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`}`);
+    else say(rest, `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"}, 0 to 1, bars on the same scale; the ${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among all ${count(of)} that the row reads.${chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`}`);
   }
 
   /** Only which head is chosen has changed. */

@@ -73,7 +73,7 @@ export function createPanel(app) {
     thumbnail(ctx, /** @type {any} */ (app), found, 0, 0, side, lookup(theme), scratch);
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
-    say(looks, `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${coarse ? " Each cell is the largest weight of its block." : ""}`);
+    say(looks, `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`);
   }
 
   function drawLike() {

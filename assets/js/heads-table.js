@@ -22,6 +22,8 @@ export function createTable(app) {
   /** @type {Map<number, HTMLTableRowElement>} */
   const rows = new Map();
   let made = "";
+  /** The view that the names lead to. @type {string | null} */
+  let linked = null;
 
   body.onclick = (event) => {
     const i = rowOf(event);
@@ -65,6 +67,7 @@ export function createTable(app) {
     }
     drawTitles(app, titles, columns);
     for (const [i, row] of rows) drawLabel(app, i, row);
+    drawLinks();
     body.replaceChildren(...shown.map((i) => /** @type {HTMLTableRowElement} */ (rows.get(i))));
     say(caption, `Every head in numbers, ${wordsOf(app)}.`);
     say(says, shown.length === heads.n ? `${count(heads.n)} heads` : `${count(shown.length)} of ${count(heads.n)} heads`);
@@ -72,6 +75,13 @@ export function createTable(app) {
     empty.hidden = Boolean(shown.length);
     for (const [name, cells] of columnsOf(columns)) for (const row of rows.values()) mark(row.cells[cells], "data-sorted", sort.by === name);
     marks();
+  }
+
+  /** Where the names lead, for those who open one in a window of its own: this view as it is now. */
+  function drawLinks() {
+    if (linked === app.data.link) return;
+    linked = app.data.link;
+    for (const [i, row] of rows) /** @type {HTMLAnchorElement} */ (row.querySelector("a")).href = app.address(i);
   }
 
   /** The chosen row, and the one under the pointer. @param {string} [from]  where the choice was made */

@@ -16,6 +16,7 @@
  * @property {Select} select
  * @property {string | null} link   of this view
  * @property {boolean} hidden       @property {boolean} renormalised   how the small picture is read
+ * @property {boolean} by_norm      every number is of ‖a·v·W_O‖, not of the weights   @property {boolean} can_by_norm
  * @property {boolean} [large]
  *
  * @typedef {import("./mounting.js").Callbacks} Callbacks
@@ -29,6 +30,7 @@ import { createFilter, createStatus } from "./heads-filter.js";
 import { createFind } from "./heads-find.js";
 import { createMap } from "./heads-map.js";
 import { createPanel } from "./heads-panel.js";
+import { createReading } from "./heads-reading.js";
 import { createScatter } from "./heads-scatter.js";
 import { createTable } from "./heads-table.js";
 import { createTip } from "./heads-tip.js";
@@ -65,6 +67,7 @@ export class HeadsView {
     this.metric_y = "";
     this.sort = { by: "head", down: false };
     this.only = { ...ALL };
+    this.byNorm = false;
     /** The heads that the filter leaves, in the order of the table. @type {number[]} */
     this.shown = [];
     /** @type {{query: number | null, key: number | null}} */
@@ -104,6 +107,7 @@ export class HeadsView {
     this.tip = createTip(this.host);
     this.state = createState(() => this.again());
     this.status = createStatus(this);
+    this.reading = createReading(this);
     this.map = createMap(this);
     this.scatter = createScatter(this);
     this.find = createFind(this);
@@ -115,7 +119,7 @@ export class HeadsView {
     const hint = h("p", { class: "sl-second sl-heads-hint" }, "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.");
     const plots = h("div", { class: "sl-heads-plots" }, this.map.element, this.scatter.element);
     const numbers = h("div", { class: "sl-heads-numbers" }, this.filter.element, this.table.element);
-    const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, this.status.element, hint), plots, this.find.element, numbers, this.across.element, this.writes.element, this.panel.element);
+    const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, this.status.element, this.reading.element, hint), plots, this.find.element, numbers, this.across.element, this.writes.element, this.panel.element);
     this.view.append(this.state.element, body);
     this.root.append(...sheets, this.host);
     this.sheets = sheets;
@@ -222,6 +226,7 @@ export class HeadsView {
     this.metric_y = metric(select.metric_y, "previous");
     this.sort = parseSort(select.sort, known);
     this.only = parseOnly(select.only, known);
+    this.byNorm = data.by_norm;
     this.selected = heads.indexOf(select.layer, select.head);
     this.group = heads.groupOf(this.selected);
     const { queries, keys } = heads.layers[heads.groups[this.group].layers[0]];
@@ -274,6 +279,14 @@ export class HeadsView {
     this[which] = name;
     this.report();
     this.draw();
+  }
+
+  /** Python answers with other numbers. @param {boolean} byNorm */
+  setByNorm(byNorm) {
+    this.byNorm = byNorm;
+    this.reading.draw();
+    this.report.cancel();
+    this.send();
   }
 
   /** @param {{by: string, down: boolean}} sort */
@@ -366,7 +379,7 @@ export class HeadsView {
       const pack = await source.pack(`heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`);
       if (this.heads !== heads || this.pair !== pair) return;
       const { query, key } = this.pairTokens();
-      heads.setLook(pack, `${query} → ${key}`, `Weight with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`);
+      heads.setLook(pack, `${query} → ${key}`, `${this.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`, this.data.by_norm ? "‖a·v·W_O‖" : "attention");
     } catch (error) {
       if (!(error instanceof LostError)) this.announce(/** @type {Error} */ (error).message);
     }
@@ -423,7 +436,7 @@ export class HeadsView {
   // --- telling Python
 
   choice() {
-    const { heads, selected, pair, metric, metric_x, metric_y, sort, only } = this;
+    const { heads, selected, pair, metric, metric_x, metric_y, sort, only, byNorm } = this;
     const place = selected === null ? null : heads.places[selected];
     const own = place === null || heads.groupOf(selected) === this.group; // a pair of other tokens would mean something else
     return {
@@ -435,6 +448,7 @@ export class HeadsView {
       metric_y,
       sort: writeSort(sort),
       only: writeOnly(only),
+      by_norm: byNorm,
     };
   }
 
@@ -473,7 +487,7 @@ export class HeadsView {
   draw() {
     if (!this.heads || !this.theme || !this.shownKey || !this.host?.isConnected) return;
     this.shown = order(this);
-    for (const part of [this.status, this.map, this.scatter, this.find, this.filter, this.table, this.panel, this.across, this.writes]) part.draw();
+    for (const part of [this.status, this.reading, this.map, this.scatter, this.find, this.filter, this.table, this.panel, this.across, this.writes]) part.draw();
     this.host.dataset.ready = `${this.shownKey}:${this.heads.cards ? "labels" : this.told.state}`;
   }
 

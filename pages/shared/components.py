@@ -128,6 +128,7 @@ def heads(
     *,
     key: str,
     data_key: str,
+    can_by_norm: bool,
     seed: int,
     link: str | None,
     large: bool,
@@ -145,6 +146,8 @@ def heads(
         "select": {name: getattr(view, name) for name in (*_CHOICE, *_ORDER)},
         "hidden": view.hide_special or view.hide_first,
         "renormalised": view.renormalise,
+        "by_norm": view.by_norm,
+        "can_by_norm": can_by_norm,
         "link": link,
         "large": large,
     }

@@ -29,14 +29,20 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
 
         of = request.path_params
         pair = of["group"], of["query"], of["of"]
-        return packed(request, ("between", *pair), lambda trace, _: between_pack(trace, *pair))
+        return packed(
+            request, ("between", *pair), lambda trace, reading: between_pack(trace, *pair, by_norm=reading.by_norm)
+        )
 
     def like(request: Request) -> Response:
         from attention_core.head_packs import like_pack
 
         of = request.path_params
         place = of["layer"], of["head"]
-        return packed(request, ("like", *place), lambda trace, _: service().work(like_pack, trace, *place))
+        return packed(
+            request,
+            ("like", *place),
+            lambda trace, reading: service().work(lambda: like_pack(trace, *place, by_norm=reading.by_norm)),
+        )
 
     def across(request: Request) -> Response:
         from attention_core.across_packs import flow_pack, rollout_pack

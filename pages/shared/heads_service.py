@@ -32,21 +32,25 @@ def _scores_bytes(scores: "HeadScores") -> int:
     return sum(tensor.nbytes for tensor in (scores.values, scores.even, scores.profiles)) + 200 * len(scores.heads)
 
 
-def scores_of(source: Source) -> "HeadScores":
+def scores_of(source: Source, *, by_norm: bool = False) -> "HeadScores":
     """Every metric of every head on a source's text: computed by the worker once, and kept.
 
-    Raises what `Service.trace` raises.
+    Raises what `Service.trace` and `head_scores` raise.
     """
     from attention_core.head_metrics import head_scores
 
-    return _scores().get(source, lambda: service().work(head_scores, service().trace(source)))
+    def computed() -> "HeadScores":
+        trace = service().trace(source)
+        return service().work(lambda: head_scores(trace, by_norm=by_norm))
+
+    return _scores().get((source, by_norm), computed)
 
 
 def heads_of(trace: "Trace", picture: Picture) -> bytes:
-    """The pack of a text's heads. It does not depend on how the picture's weights are read."""
+    """The pack of a text's heads: of its weights, or of what each key adds. No other way of reading changes it."""
     from attention_core.head_packs import heads_pack
 
-    return heads_pack(trace, scores_of(picture.source))
+    return heads_pack(trace, scores_of(picture.source, by_norm=picture.by_norm), by_norm=picture.by_norm)
 
 
 @dataclass(slots=True)

@@ -1,10 +1,11 @@
-"""The survey on the Heads page: the same metrics and labels over a visitor's own text file.
+"""The survey on the Heads page: the same metrics and labels over a visitor's own text files.
 
 It runs in the background, one window at a time through the one worker, so that visitors' texts come in between. Its
 visitor may look at something else meanwhile; nobody looking for a while ends it.
 """
 
 import time
+from collections.abc import Sequence
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -24,34 +25,58 @@ COMMAND = "python -m attention_core.survey"
 
 
 class Job:
-    """One survey on its way, or its result."""
+    """One survey on its way, or its result; one that was stopped can go on from where it was."""
 
-    def __init__(self, model: str, name: str, data: bytes) -> None:
-        self.model, self.name = model, name
-        self.done, self.total = 0, len(data)
+    def __init__(self, model: str, files: Sequence[tuple[str, bytes]]) -> None:
+        self.model = model
+        self._files = sorted(files)  # as the command line reads a folder
+        self.name = self._files[0][0] if len(files) == 1 else f"{len(files)} files"
+        self.done, self.total = 0, sum(len(data) for _, data in files)
         self.said = "Waiting for the model …"
         self.csv = self.parquet = b""
         self.failed = ""
         self.stop = Event()
         self.seen = time.monotonic()
-        self._thread = Thread(target=self._run, args=(data,), name="survey", daemon=True)
-        self._thread.start()
+        self._survey: Survey | None = None
+        self._begin()
 
     @property
     def running(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def stopped(self) -> bool:
+        """Did it end before its texts did, for no fault of theirs?"""
+        return not self.running and not self.failed and not (self._survey and self._survey.done)
+
+    def go_on(self) -> None:
+        """Read the rest of what was stopped."""
+        if self.stopped:
+            self._begin()
+
     def wait(self, seconds: float) -> None:
         self._thread.join(seconds)
 
-    def _run(self, data: bytes) -> None:
+    def _begin(self) -> None:
+        self.stop.clear()
+        self.seen = time.monotonic()
+        self._thread = Thread(target=self._run, name="survey", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
         from attention_core.survey import Survey
         from attention_core.survey_texts import Text
 
         try:
-            survey = service().work(Survey, service().model(self.model), (Text(self.name, data=data),))
+            if self._survey is None:
+                texts = [Text(name, data=data) for name, data in self._files]
+                self._survey = service().work(Survey, service().model(self.model), texts)
+            survey = self._survey
             while not self._abandoned() and (progress := service().work(_next, survey)):
                 self.done, self.total, self.said = progress.done, progress.total, progress.doing
+            if not survey.done and not survey.n_windows:
+                self.said = "Stopped before the first window was read."
+                return
             table = survey.table()
             self.csv, self.parquet = table.to_csv(), table.to_parquet()
             early = "" if survey.done else "Stopped early: "
@@ -69,25 +94,28 @@ def _next(survey: "Survey") -> "Progress | None":
 
 
 def section(view: View) -> None:
-    """Choose a file, watch it being read, take the table away."""
+    """Choose files, watch them being read, take the table away."""
     with st.container(key="heads_survey"):
         st.html(
             "<h2 class='sl-h'>Survey a corpus</h2>"
-            "<p class='sl-factline'>The same metrics and the same tests for labels over a text of yours, so that a name"
-            f" rests on many texts. The command line does the same, and goes on after a stop: <code>{COMMAND} MODEL"
-            " FILE_OR_FOLDER --out table.csv</code></p>"
+            "<p class='sl-factline'>The same metrics and the same tests for labels over texts of yours, so that a name"
+            " rests on many texts. The command line does the same with a folder of any size, and goes on even after a"
+            f" crash: <code>{COMMAND} MODEL FILE_OR_FOLDER --out table.csv</code></p>"
         )
-        upload = st.file_uploader(
-            f"A text file, at most {MOST_BYTES // 1_000_000} MB",
+        uploads = st.file_uploader(
+            f"Text files, at most {MOST_BYTES // 1_000_000} MB together",
             type=["txt", "md", "text"],
+            accept_multiple_files=True,
             max_upload_size=MOST_BYTES // 1_000_000,
             key="heads_survey_file",
         )
+        size = sum(upload.size for upload in uploads)
         job: Job | None = st.session_state.get("heads_survey_job")
-        if upload is not None and upload.size > MOST_BYTES:
-            st.error(theme.literal(f"This file has {upload.size:,} bytes; a survey here reads {MOST_BYTES:,}."))
-        elif upload is not None and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
-            st.session_state["heads_survey_job"] = Job(view.model, upload.name, upload.getvalue())
+        if size > MOST_BYTES:
+            st.error(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.")
+        elif uploads and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
+            files = [(upload.name, upload.getvalue()) for upload in uploads]
+            st.session_state["heads_survey_job"] = Job(view.model, files)
             st.rerun()
         if job is not None:
             _progress(job)
@@ -112,16 +140,26 @@ def _look(job: Job) -> None:
         st.error(theme.literal(job.failed))
         return
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(f'{job.name}, {job.model}: {job.said}')}</p>")
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
-        "CSV", job.csv, "sightline-survey.csv", "text/csv", key="heads_survey_csv", on_click="ignore", width="stretch"
-    )
-    right.download_button(
-        "Parquet",
-        job.parquet,
-        "sightline-survey.parquet",
-        "application/vnd.apache.parquet",
-        key="heads_survey_parquet",
-        on_click="ignore",
-        width="stretch",
-    )
+    left, right, more, _ = st.columns([1, 1, 1, 2])
+    if job.csv:
+        left.download_button(
+            "CSV",
+            job.csv,
+            "sightline-survey.csv",
+            "text/csv",
+            key="heads_survey_csv",
+            on_click="ignore",
+            width="stretch",
+        )
+        right.download_button(
+            "Parquet",
+            job.parquet,
+            "sightline-survey.parquet",
+            "application/vnd.apache.parquet",
+            key="heads_survey_parquet",
+            on_click="ignore",
+            width="stretch",
+        )
+    if job.stopped and more.button("Go on", key="heads_survey_go_on", width="stretch"):
+        job.go_on()
+        st.rerun()

@@ -51,7 +51,7 @@ def _minilm(rounds: int) -> list[Row]:
             "attentions": lambda text=text: _forward(eager, model.tokenizer, text, output_attentions=True),
         }
         times = _times(runs, rounds)
-        peak = {name: _peak_bytes(run) for name, run in runs.items()}
+        peak = {name: peak_bytes(run) for name, run in runs.items()}
         found.append(
             _row(f"capture ÷ plain SDPA forward, MiniLM, {n} tokens", times, peak, MOST_RATIO if n == 512 else None)
         )
@@ -63,8 +63,8 @@ def _head_metrics(rounds: int) -> list[Row]:
     model, text = load_model("minilm"), text_of(512)
     trace = capture(model, text)
     seconds = median(_times({"metrics": lambda: head_scores(trace)}, rounds)["metrics"]) / 1000
-    alone = _peak_bytes(lambda: head_scores(trace))
-    both = _peak_bytes(lambda: head_scores(capture(model, text)))
+    alone = peak_bytes(lambda: head_scores(trace))
+    both = peak_bytes(lambda: head_scores(capture(model, text)))
     layer = trace.layers[0].n_heads * 512 * 512 * 4
     what = f"{sum(one.n_heads for one in trace.layers)} heads, {len(METRICS)} metrics, MiniLM, 512 tokens"
     note = f"1 = weights of one layer, {layer / 1e6:,.1f} MB"
@@ -90,7 +90,7 @@ def _long_context() -> list[Row]:
             "attentions": lambda text=text: _forward(eager, tokenizer, text, output_attentions=True),
         }
         times = _times(runs, 3)
-        peak = {name: _peak_bytes(run) for name, run in runs.items()}
+        peak = {name: peak_bytes(run) for name, run in runs.items()}
         per_token.append(peak["capture"] / n)
         found.append(_row(f"capture ÷ plain SDPA forward, random 2 × 4 heads, {n:,} tokens", times, peak))
     growth = per_token[-1] / per_token[0]
@@ -144,7 +144,7 @@ def _times(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
     return times
 
 
-def _peak_bytes(run: Run) -> float:
+def peak_bytes(run: Run) -> float:
     """Most bytes of tensors alive at once during `run`, its result included, as torch's allocator saw them."""
     gc.collect()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:

@@ -4,10 +4,14 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote_plus
 
+import pandas
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
+from attention_core.contribution import contributions
+from attention_core.metric_catalogue import METRICS
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -155,6 +159,25 @@ def test_from_any_row_to_explore_and_back_keeps_everything(heads):
         expect(page.get_by_test_id("sl-metric-y")).to_have_value("first")
 
 
+def test_the_norm_based_switch_changes_every_number_and_goes_along_to_explore(heads, trace):
+    page = heads(q=10, k=2, hm="look", hs="-look")
+    first = page.get_by_test_id("sl-find-ranked").locator("li").first
+    expect(first).to_contain_text(f"{float(trace.weights(3, 1)[10, 2]):.4f}")
+    page.get_by_test_id("sl-heads-norm").click()
+    shares = torch.stack([contributions(layer, head, slice(10, 11))[0] for layer in trace.layers for head in range(12)])
+    best = float((shares[:, 2] / shares.sum(dim=1)).max())
+    expect(first).to_contain_text(f"{best:.4f}")
+    expect(page.get_by_test_id("sl-heads-reading")).to_contain_text("as a share of its row, not of the weights")
+    wait_for_address(page, c="1", q="10", k="2", hm="look")
+    page.get_by_test_id("sl-heads-open").click()
+    expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("norm-based: ‖a·v·W_O‖")).to_be_checked()
+    page.get_by_test_id("stTopNavLink").filter(has_text="Heads").click()
+    expect(page.get_by_test_id("sl-heads-norm")).to_have_attribute("aria-pressed", "true")
+    page.get_by_test_id("sl-heads-weights").click()
+    expect(first).to_contain_text(f"{float(trace.weights(3, 1)[10, 2]):.4f}")
+
+
 def test_a_second_click_on_a_cell_opens_the_head(heads):
     page = heads()
     cell(page, "1.3").click()
@@ -177,6 +200,9 @@ def test_heads_that_look_from_it_to_animal_are_found(heads, trace):
     expect(page.get_by_test_id("sl-map-metric")).to_have_value("look")
     assert names(page)[0] == "3.1"
     wait_for_address(page, q="10", k="2", hm="look", hs="-look")
+    # What opens in a tab of its own is this view too.
+    link = re.compile("(?=.*[?&]l=5&)(?=.*&h=11(&|$))(?=.*&q=10(&|$))(?=.*&k=2(&|$))")
+    expect(row(page, "5.11").locator("a")).to_have_attribute("href", link)
 
 
 def test_a_look_is_found_with_the_keyboard(heads):
@@ -310,3 +336,24 @@ def test_another_text_keeps_the_choice_and_the_labels(heads):
     selected_everywhere(page, "0.2")
     expect(page.get_by_test_id("sl-map-metric")).to_have_value("reach")
     expect(page.get_by_test_id("sl-labels-status")).to_contain_text(re.compile(r"\d+ of 72 heads carr"))
+
+
+def test_a_survey_is_stopped_goes_on_and_gives_its_table(heads, tmp_path):
+    page = heads()
+    texts = {"one.txt": TEXT * 120, "two.txt": "The king sat on the hill and looked at the sea. " * 120}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([tmp_path / name for name in texts])
+    page.get_by_role("button", name="Start the survey").click()
+    page.get_by_role("button", name="Stop and keep what was read").click()
+    expect(page.get_by_text(re.compile("2 files, minilm: Stopped"))).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text(re.compile(r"2 files, minilm: \d+ windows of 256 tokens read"))).to_be_visible(
+        timeout=100_000
+    )
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    table = pandas.read_csv(download.value.path())
+    assert set(table["id"]) >= {metric.id for metric in METRICS}
+    card = table[(table.measure == "label") & (table.id == "previous") & (table.layer == 0) & (table["head"] == 2)]
+    assert bool(card["labelled"].item())
