@@ -158,7 +158,9 @@ def test_fifty_edits_are_undone_exactly_and_redone():
     [
         ("nan", "not a number"),
         ("inf", "infinite"),
-        ("-∞", "not a number"),
+        ("-∞", "infinite"),
+        ("−∞", "infinite"),
+        ("∞∞", "not a number"),
         ("1e300", "too large"),
         ("", "empty"),
         ("   ", "empty"),

@@ -258,6 +258,7 @@ def test_fifty_quick_edits_are_undone_exactly(lab):
     [
         ("nan", "is not a number"),
         ("inf", "is infinite"),
+        ("∞", "is infinite"),
         ("1e300", "is too large"),
         ("", "The cell is empty"),
         ("two", "“two” is not a number"),
