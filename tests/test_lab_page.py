@@ -142,6 +142,15 @@ def test_a_preview_is_shown_and_not_done():
     assert at.history.past == (ANIMAL,)
 
 
+def test_a_switch_that_a_slider_passes_over_is_shown_and_not_done():
+    at = after({"do": "preview", "values": {"temperature": 3.0}})
+    assert at.shown.switches.temperature == 3.0
+    assert at.history.now == ANIMAL
+    at = lab.done(at, [{"n": 9, "do": "switch", "values": {"temperature": 5.0}}], no_trace)
+    assert at.shown.switches.temperature == 5.0
+    assert at.history.past == (ANIMAL,)
+
+
 def test_fifty_edits_are_undone_exactly_and_redone():
     edits = [cell(i % 4, i % 2, f"{0.37 * i - 3:.2f}") for i in range(50)]
     at = after(*edits)
