@@ -302,6 +302,14 @@ def test_a_switch_is_shown_beside_the_standard_with_numbers():
     assert data["standard"][0]["values"] != []
 
 
+def test_what_a_shuffle_does_is_told_with_its_number():
+    state = PRESETS["order"].state
+    assert 0 <= lab_data(state, "")["shuffled"] <= 1e-6
+    assert lab_data(with_switch(state, positions="rotary"), "")["shuffled"] >= 0.05
+    # In another order the causal mask would leave the padding word in front nothing but itself.
+    assert lab_data(with_switch(state, causal=True, padding=(2,)), "")["shuffled"] is None
+
+
 def test_several_heads_are_compared_with_one_of_the_same_size():
     data = lab_data(with_switch(PRESETS["copying"].state, n_heads=2), "")["compare"]
     assert data["switched"]

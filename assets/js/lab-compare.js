@@ -12,7 +12,7 @@ import { createGrid } from "./lab-grid.js";
 export function figure(x, unit) {
   if (x === null) return "none";
   const size = Math.abs(x);
-  const text = size !== 0 && size < 0.001 ? x.toExponential(1).replace("e-", "e−") : x.toFixed(size < 0.1 ? 4 : 3);
+  const text = size !== 0 && size < 0.001 ? x.toExponential(1).replace("e-", "e−") : x.toFixed(size !== 0 && size < 0.1 ? 4 : 3);
   return `${text.replace(/^-/, "−")}${unit ? ` ${unit}` : ""}`;
 }
 
