@@ -5,7 +5,8 @@
  * @typedef {{switched: boolean, sentences: string[], standard: import("./lab-numbers.js").Matrix[], facts: Fact[][]}} Comparison  by head
  * @typedef {import("./lab.js").Lab} Lab
  */
-import { h, say } from "./dom.js";
+import { h, mark, say } from "./dom.js";
+import { labelOf } from "./lab-flow.js";
 import { createGrid } from "./lab-grid.js";
 
 /** A figure with its unit; small ones keep two figures. @param {number | null} x @param {string} unit */
@@ -36,6 +37,8 @@ export function createCompare(app) {
       const usual = compare.standard[Math.min(app.head, compare.standard.length - 1)];
       if (!weights || !usual) return;
       const { switched } = compare;
+      mark(element, "data-switched", switched);
+      maps.style.setProperty("--label", `${labelOf([...app.data.words])}`);
       say(title, switched ? "Beside the standard" : "The weights in numbers");
       const texts = switched ? compare.sentences : ["Every switch is standard. Flip one above: its consequence appears here, beside these."];
       if (sentences.textContent !== texts.join("")) sentences.replaceChildren(...texts.map((text) => h("p", null, text)));

@@ -144,7 +144,11 @@ test("the maps stand side by side while there is room for them", () => {
   assert.equal(layoutOf(side, 860, 14), "cross");
   assert.equal(layoutOf(side, 366, 14), "rows");
   assert.equal(labelOf(["a", "abcdefghijklmn"]), 9);
-  assert.equal(tightly(["the", "cat", "sat"], [false, false, false, false], 1230, 14), false);
+  const maps = (chars) => [false, false, true, false].map((folded) => ({ folded, chars }));
+  assert.equal(tightly(["the", "cat", "sat"], maps(4), 1230, 14), false); // room for all
+  const seven = ["the", "animal", "was", "tired", "so", "it", "slept"];
+  assert.equal(tightly(seven, maps(4), 1230, 14), true); // 0.40: one line without the words between
+  assert.equal(tightly(seven, maps(6), 1230, 14), false); // −10.40: no line of all anyway
 });
 
 test("the picture in the plane: the longest arrow fits, the foot is the projection", () => {
