@@ -63,7 +63,7 @@ def parse_cell(text: str) -> float:
     shown = text.strip()
     if not shown:
         raise ValueError("The cell is empty; type a number, for example 0 or -0.5.")
-    plain = shown.replace("−", "-").replace(",", ".", 1)
+    plain = shown.replace("−", "-").replace(",", ".", 1).replace("∞", "inf")
     try:
         value = float(plain) if len(plain) <= 64 and "_" not in plain else None
     except ValueError:

@@ -191,9 +191,9 @@ def _says(switch: str, state: LabState, yours: LabRun) -> str:
     plain = run(before)
     return {
         "scale": _says_scale,
-        "causal": _says_mask,
+        "causal": _says_causal,
         "padding": _says_padding,
-        "window": _says_mask,
+        "window": _says_window,
         "softmax": _says_softmax,
         "temperature": _says_temperature,
         "positions": _says_positions,
@@ -211,7 +211,7 @@ def _says_temperature(state: LabState, yours: LabRun, plain: LabRun) -> str:
     if state.switches.softmax == "hard max":
         return f"A temperature of {t:g} changes nothing here: the largest score stays the largest."
     does = "draws scores together: attention spreads" if t > 1 else "drives scores apart: attention sharpens"
-    return f"Dividing by {t:g} {does}; {_spread(yours, plain)}."
+    return f"A temperature of {t:g} {does}; {_spread(yours, plain)}."
 
 
 def _spread(yours: LabRun, plain: LabRun) -> str:
@@ -229,15 +229,25 @@ def _spread(yours: LabRun, plain: LabRun) -> str:
     )
 
 
-def _says_mask(state: LabState, yours: LabRun, plain: LabRun) -> str:
+def _says_causal(state: LabState, yours: LabRun, plain: LabRun) -> str:
+    return _says_mask("The causal mask", state, yours, plain)
+
+
+def _says_window(state: LabState, yours: LabRun, plain: LabRun) -> str:
+    sides = state.switches.window
+    return _says_mask(f"The window of ± {sides}" if sides else "The window of the word itself", state, yours, plain)
+
+
+def _says_mask(named: str, state: LabState, yours: LabRun, plain: LabRun) -> str:
+    """What this mask hides that no other one does."""
     hidden = (yours.of("weights", 0).masked, plain.of("weights", 0).masked)
     now, before = (torch.zeros(state.n_words, state.n_words, dtype=torch.bool) if m is None else m for m in hidden)
     new = now & ~before
     if state.switches.softmax == "none":
-        return f"Cells that it alone masks: {int(new.sum())} of {state.n_words**2}."
+        return f"{named} alone hides {int(new.sum())} of {state.n_words**2} cells."
     share = float((plain.weights * new).sum(dim=-1).mean())
     return (
-        f"Cells that it alone masks: {int(new.sum())} of {state.n_words**2}; "
+        f"{named} alone hides {int(new.sum())} of {state.n_words**2} cells; "
         f"without it they would get {share:.0%} of all attention."
     )
 
@@ -253,20 +263,23 @@ def _says_padding(state: LabState, yours: LabRun, plain: LabRun) -> str:
 
 def _says_softmax(state: LabState, yours: LabRun, plain: LabRun) -> str:
     if state.switches.softmax == "none":
-        (numbers, *_), low = head_numbers(yours), int((yours.weights < 0).sum())
+        (numbers, *_), n_negative = head_numbers(yours), int((yours.weights < 0).sum())
         sums = numbers.row_sums
+        negative = {0: "no weight is", 1: "1 weight is"}.get(n_negative, f"{n_negative} weights are")
         return (
-            f"The scores themselves are the weights: rows of the first head sum to {sums[0]:.3g} … {sums[1]:.3g} "
-            f"instead of 1, and {low} weights are negative."
+            f"Without softmax the scores themselves are the weights: rows of the first head sum to {sums[0]:.3g} … "
+            f"{sums[1]:.3g} instead of 1, and {negative} negative."
         )
     return (
-        f"The largest score takes all: the largest weight is {yours.weights.max():.2f} instead of "
+        f"With hard max the largest score takes all: the largest weight is {yours.weights.max():.2f} instead of "
         f"{plain.weights.max():.2f}, and the gradient is 0: nothing could be learnt through it."
     )
 
 
 def _says_positions(state: LabState, yours: LabRun, plain: LabRun) -> str:
-    moves = f"Weights move by up to {float((yours.weights - plain.weights).abs().max()):.2g}."
+    kind = {"alibi": "ALiBi’s bias moves", "sinusoidal": "Sinusoidal positions move", "rotary": "Rotary positions move"}
+    apart = float((yours.weights - plain.weights).abs().max())
+    moves = f"{kind[state.switches.positions]} weights by up to {apart:.2g}."
     order = shuffle_order(state.n_words, 0)
     try:
         mine, theirs = (shuffle_difference(found.state, order) for found in (yours, plain))

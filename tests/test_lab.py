@@ -26,7 +26,7 @@ def test_a_cell_reads_what_people_type(text: str, value: float):
         ("   ", "The cell is empty"),
         ("nan", "“nan” is not a number"),
         ("inf", "“inf” is infinite: a cell holds numbers from -10,000 to 10,000"),
-        ("-∞", "“-∞” is not a number; type one such as 0.5"),
+        ("-∞", "“-∞” is infinite"),
         ("1e300", "“1e300” is too large: a cell holds"),
         ("1e999", "“1e999” is infinite"),
         ("-10000.1", "too large"),

@@ -169,6 +169,32 @@ def test_a_comparison_has_a_sentence_for_each_switch_that_is_not_standard(switch
         assert found.yours.state == state
 
 
+def test_each_sentence_names_its_switch():
+    """Several may stand below one another: "it" would be nobody knows which."""
+    many = Switches(
+        scale=False, causal=True, padding=(4,), window=2, softmax="none", temperature=2.0, positions="rotary"
+    )
+    said = {one.switch: one.says for one in compare(random_state(many, n_heads=1)).sentences}
+    assert list(said) == [name for name in SWITCHES if name != "n_heads"]
+    named = {
+        "scale": "Without the division",
+        "causal": "The causal mask",
+        "padding": "Nobody looks at",
+        "window": "The window of ± 2",
+        "softmax": "Without softmax",
+        "temperature": "A temperature of 2",
+        "positions": "Rotary positions",
+    }
+    assert {name: says[: len(named[name])] for name, says in said.items()} == named
+
+
+def test_a_mask_is_credited_with_the_cells_that_it_alone_hides():
+    """5 words: above the diagonal 10 cells; farther than ± 2 there are 3 above and 3 below."""
+    said = {one.switch: one.says for one in compare(random_state(Switches(causal=True, window=2))).sentences}
+    assert "The causal mask alone hides 7 of 25 cells" in said["causal"]
+    assert "The window of ± 2 alone hides 3 of 25 cells" in said["window"]
+
+
 def test_a_standard_state_has_nothing_to_compare():
     state = random_state(n_heads=1)
     assert changed_switches(state) == () == compare(state).sentences

@@ -142,6 +142,15 @@ def test_a_preview_is_shown_and_not_done():
     assert at.history.past == (ANIMAL,)
 
 
+def test_a_switch_that_a_slider_passes_over_is_shown_and_not_done():
+    at = after({"do": "preview", "values": {"temperature": 3.0}})
+    assert at.shown.switches.temperature == 3.0
+    assert at.history.now == ANIMAL
+    at = lab.done(at, [{"n": 9, "do": "switch", "values": {"temperature": 5.0}}], no_trace)
+    assert at.shown.switches.temperature == 5.0
+    assert at.history.past == (ANIMAL,)
+
+
 def test_fifty_edits_are_undone_exactly_and_redone():
     edits = [cell(i % 4, i % 2, f"{0.37 * i - 3:.2f}") for i in range(50)]
     at = after(*edits)
@@ -158,7 +167,9 @@ def test_fifty_edits_are_undone_exactly_and_redone():
     [
         ("nan", "not a number"),
         ("inf", "infinite"),
-        ("-∞", "not a number"),
+        ("-∞", "infinite"),
+        ("−∞", "infinite"),
+        ("∞∞", "not a number"),
         ("1e300", "too large"),
         ("", "empty"),
         ("   ", "empty"),
@@ -289,6 +300,14 @@ def test_a_switch_is_shown_beside_the_standard_with_numbers():
     facts = {fact["label"]: fact for fact in data["facts"][0]}
     assert facts["mean entropy of a row"]["yours"] < facts["mean entropy of a row"]["standard"]
     assert data["standard"][0]["values"] != []
+
+
+def test_what_a_shuffle_does_is_told_with_its_number():
+    state = PRESETS["order"].state
+    assert 0 <= lab_data(state, "")["shuffled"] <= 1e-6
+    assert lab_data(with_switch(state, positions="rotary"), "")["shuffled"] >= 0.05
+    # In another order the causal mask would leave the padding word in front nothing but itself.
+    assert lab_data(with_switch(state, causal=True, padding=(2,)), "")["shuffled"] is None
 
 
 def test_several_heads_are_compared_with_one_of_the_same_size():

@@ -35,10 +35,10 @@ export function createArrows(app) {
   return {
     element,
     draw() {
-      const { plane, words, d_head: dHead } = app.data;
+      const { plane, words, d_head: dHead, direct } = app.data;
       absent.hidden = plane !== null;
       picture.hidden = plane === null;
-      if (!plane) return say(absent, `Queries and keys have ${dHead} component${dHead === 1 ? "" : "s"} here. With d_k = 2 (Words & sizes) they are drawn as arrows.`);
+      if (!plane) return say(absent, `Queries and keys have ${dHead} component${dHead === 1 ? "" : "s"} here. ${direct ? "Arrows can be drawn where d_k is 2: the first presets have it." : "With d_k = 2 (Words & sizes) they are drawn as arrows."}`);
       const list = words.map((word, i) => [String(i), word]);
       query.fill(list);
       key.fill(list);
@@ -94,7 +94,7 @@ export function createArrows(app) {
       ["q · k", shown(dot)],
     ].flatMap(([name, text]) => [h("dt", null, name), h("dd", null, text)]));
     say(why, angle === null ? "A vector of length 0 scores 0 with everything."
-      : `q · k = |q| · |k| · cos ${angle.toFixed(0)}°: the shadow of k on the line of q (thick), times the length of q. ${angle > 90.05 ? "They point away from each other: negative." : angle < 89.95 ? "They point the same way: positive." : "A right angle: 0."}`);
+      : `q · k = |q| · |k| · cos ${angle.toFixed(0)}°: the shadow of k on the line of q (thick), times the length of q. ${angle > 90.05 ? "More than a right angle apart: negative." : angle < 89.95 ? "Less than a right angle apart: positive." : "A right angle: 0."}`);
   }
 }
 

@@ -5,14 +5,15 @@
  * @typedef {{switched: boolean, sentences: string[], standard: import("./lab-numbers.js").Matrix[], facts: Fact[][]}} Comparison  by head
  * @typedef {import("./lab.js").Lab} Lab
  */
-import { h, say } from "./dom.js";
+import { h, mark, say } from "./dom.js";
+import { labelOf } from "./lab-flow.js";
 import { createGrid } from "./lab-grid.js";
 
 /** A figure with its unit; small ones keep two figures. @param {number | null} x @param {string} unit */
 export function figure(x, unit) {
   if (x === null) return "none";
   const size = Math.abs(x);
-  const text = size !== 0 && size < 0.001 ? x.toExponential(1).replace("e-", "e−") : x.toFixed(size < 0.1 ? 4 : 3);
+  const text = size !== 0 && size < 0.001 ? x.toExponential(1).replace("e-", "e−") : x.toFixed(size !== 0 && size < 0.1 ? 4 : 3);
   return `${text.replace(/^-/, "−")}${unit ? ` ${unit}` : ""}`;
 }
 
@@ -36,6 +37,8 @@ export function createCompare(app) {
       const usual = compare.standard[Math.min(app.head, compare.standard.length - 1)];
       if (!weights || !usual) return;
       const { switched } = compare;
+      mark(element, "data-switched", switched);
+      maps.style.setProperty("--label", `${labelOf([...app.data.words])}`);
       say(title, switched ? "Beside the standard" : "The weights in numbers");
       const texts = switched ? compare.sentences : ["Every switch is standard. Flip one above: its consequence appears here, beside these."];
       if (sentences.textContent !== texts.join("")) sentences.replaceChildren(...texts.map((text) => h("p", null, text)));

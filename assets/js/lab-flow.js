@@ -5,7 +5,7 @@
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "./dom.js";
-import { look } from "./lab-grid.js";
+import { charsOf, look } from "./lab-grid.js";
 
 const BANDS = [
   ["maps", "1", "Every word makes a query, a key and a value: three linear maps"],
@@ -36,14 +36,15 @@ export function layoutOf(side, width, size) {
 /**
  * True if the maps of the second band fit on one line only when those between the first and the last do without the words.
  *
- * @param {string[]} words @param {boolean[]} folded  which of the maps are folded @param {number} width @param {number} size
+ * @param {string[]} words @param {{folded: boolean, chars: number}[]} all  the maps, and the characters of their longest number
+ * @param {number} width @param {number} size
  */
-export function tightly(words, folded, width, size) {
-  const map = (words.length * 2.86 + 2) * size;
+export function tightly(words, all, width, size) {
   const label = (labelOf(words) * LETTER + 0.7) * size;
   const fold = 8.5 * size;
-  const between = folded.slice(1, -1).filter((one) => !one).length;
-  const rest = folded.reduce((sum, one) => sum + (one ? fold : map), 0) + 2 * label + (folded.length - 1) * size;
+  const between = all.slice(1, -1).filter((one) => !one.folded).length;
+  const maps = all.map(({ folded, chars }) => (folded ? fold : (words.length * (chars * LETTER + 0.42) + 2) * size));
+  const rest = maps.reduce((sum, one) => sum + one, 0) + 2 * label + (all.length - 1) * size;
   return rest + between * label > width && rest <= width;
 }
 
@@ -96,7 +97,7 @@ export function createFlow(app, card) {
     const side = direct ? ["q", "k", "v"] : [left, "w_q", "w_k", "w_v"];
     const layout = layoutOf(side.map((name) => /** @type {any} */ (app.shown(name))), width, size);
     const names = [...app.found.values()].filter((one) => one.head === null || one.head === app.head).map((one) => one.id);
-    const tight = tightly([...app.data.words], ["scores", "bias", "scaled", "masked", "weights"].flatMap((name) => app.shown(name) ?? []).map((one) => app.repeats(one) && !app.unfolded.has(one.name)), width, size);
+    const tight = tightly([...app.data.words], ["scores", "bias", "scaled", "masked", "weights"].flatMap((name) => app.shown(name) ?? []).map((one) => ({ folded: app.repeats(one) && !app.unfolded.has(one.name), chars: charsOf(one) })), width, size);
     mark(weights.body, "data-tight", tight);
     const key = `${layout}|${direct}|${names}`;
     if (key === drawn) return;
@@ -120,7 +121,10 @@ export function createFlow(app, card) {
     element,
     draw() {
       const { words, matrices } = app.data;
-      app.frame.host.style.setProperty("--label", `${labelOf([...words, ...matrices.filter((one) => one.name === "w_q").flatMap((one) => one.rows)])}`);
+      const rows = (/** @type {string} */ name) => matrices.find((one) => one.name === name)?.rows ?? [];
+      maps.element.style.setProperty("--label", `${labelOf([...words, ...rows("w_q")])}`); // maps stand above what they make
+      for (const band of [weights, output]) band.element.style.setProperty("--label", `${labelOf([...words])}`);
+      if (app.found.has("w_o")) app.grid("w_o").element.style.setProperty("--label", `${labelOf(rows("w_o"))}`);
       arrange();
       const [, , title] = BANDS[0];
       say(/** @type {Node} */ (maps.heading.lastChild), app.data.direct ? "Queries, keys and values of a real head, copied; every cell can be changed" : title);

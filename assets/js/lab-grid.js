@@ -15,6 +15,10 @@ import { signedPlace, topOf } from "./steps-strip.js";
 const SOFT = 0.62;
 /** A matrix with more columns shows its colours first, its numbers when somebody points or asks. */
 export const MOST = 16;
+/** A matrix with more rows scrolls in its own frame, or it would push all that follows out of sight. */
+const TALL = 16;
+/** Characters of 0.00. */
+const LEAST = 4;
 /** Labels with more characters lean. */
 const UPRIGHT = 5;
 
@@ -33,6 +37,14 @@ export function look(value, kind, top, colours) {
 /** The magnitude that gets the strongest colour: pale numbers stay pale. @param {Matrix} matrix */
 export function topFor(matrix) {
   return Math.max(topOf(/** @type {number[]} */ (matrix.values.filter((x) => x !== null))), 1);
+}
+
+/** Characters that the columns of a matrix are made for: those of its longest number, at least 0.00. @param {Matrix} matrix */
+export function charsOf(matrix) {
+  const [rows, columns] = matrix.shape;
+  let most = LEAST;
+  for (let i = 0; i < rows * columns; i++) most = Math.max(most, cellText(matrix, Math.floor(i / columns), i % columns).length);
+  return Math.min(most, 9);
 }
 
 /** How far leaning labels reach beyond the last column, in units of the type size. @param {number[]} lengths  characters */
@@ -105,6 +117,7 @@ export function createGrid(app, id) {
     const large = now.shape[1] > MOST;
     const open = app.unfolded.has(now.name);
     mark(table, "data-small", large && !open);
+    mark(scroll, "data-tall", now.shape[0] > TALL);
     unfold.hidden = !same && !large;
     const does = same ? ["show", "fold"] : ["numbers", "small"];
     say(unfold, does[Number(open)]);
@@ -142,7 +155,7 @@ export function createGrid(app, id) {
     const top = topFor(matrix);
     const [rows, columns] = matrix.shape;
     const changed = new Set(matrix.changed ?? []);
-    let wide = 4;
+    let wide = LEAST;
     const ground = `${built}|${top}|${matrix.kind}|${matrix.name}`;
     const fresh = painted.ground !== ground || painted.colours !== app.colours;
     if (fresh) painted = { ground, colours: app.colours, values: [], lengths: [] };

@@ -33,6 +33,7 @@ export function createInspector(app) {
     sliding = false;
     app.edit(place.id, place.row, place.column, slider.value);
   };
+  slider.onpointerup = slider.onpointercancel = slider.onblur = () => (sliding = false); // back where it was, it tells no change
   slider.onkeydown = (event) => {
     if (event.key !== "Escape" && !(event.altKey && event.key === "ArrowUp")) return;
     event.preventDefault();

@@ -54,7 +54,7 @@ export function createQueue(send, { now = () => performance.now(), later = (run,
       waiting = waiting.filter((one) => one.do !== "preview");
       push(action);
     },
-    /** What a slider is passing over: shown, not yet done. @param {Record<string, any>} action */
+    /** What a slider is passing over, a cell's text or a switch's values: shown, not yet done. @param {Record<string, any>} action */
     pass(action) {
       preview = { ...action, do: "preview" };
       if (timed) return;

@@ -31,12 +31,23 @@ export function createSwitches(app) {
   const padding = createPadding(app, (indices) => set({ padding: indices }));
   const degrees = h("output", { class: "lab-degrees" });
   const heat = h("input", { type: "range", min: 0, max: TEMPERATURES.length - 1, step: 1, class: "lab-heat", "aria-label": "Temperature", "data-testid": "lab-temperature" });
-  heat.oninput = () => say(degrees, String(TEMPERATURES[Number(heat.value)]));
-  heat.onchange = () => set({ temperature: TEMPERATURES[Number(heat.value)] });
+  let sliding = false;
+  heat.oninput = () => {
+    sliding = true;
+    const temperature = TEMPERATURES[Number(heat.value)];
+    say(degrees, String(temperature));
+    app.queue.pass({ values: { temperature } });
+  };
+  heat.onpointerup = heat.onpointercancel = heat.onblur = () => (sliding = false); // back where it was, it tells no change
+  heat.onchange = () => {
+    sliding = false;
+    set({ temperature: TEMPERATURES[Number(heat.value)] });
+  };
   const temperature = h("label", { class: "lab-choice" }, "temperature ", heat, degrees);
   const reset = h("button", { type: "button", class: "sl-plain", onclick: () => app.act({ do: "standard" }) }, "all standard");
+  const see = h("button", { type: "button", class: "sl-plain", "data-testid": "lab-see", onclick: () => app.goTo("compare") }, "see the difference");
   const element = h("div", { class: "lab-switches", role: "group", "aria-label": "Switches", "data-testid": "lab-switches" },
-    positions.element, scale.element, causal.element, window_.element, padding.element, softmax.element, temperature, heads.element, reset);
+    positions.element, scale.element, causal.element, window_.element, padding.element, softmax.element, temperature, heads.element, see, reset);
 
   return {
     element,
@@ -54,10 +65,12 @@ export function createSwitches(app) {
       heads.set(String(n), false);
       heads.element.hidden = direct || counts.length < 2;
       padding.draw();
-      heat.value = String(placeOf(switches.temperature));
-      say(degrees, String(switches.temperature));
+      if (!sliding) {
+        heat.value = String(placeOf(switches.temperature));
+        say(degrees, String(switches.temperature));
+      }
       mark(temperature, "data-off", switches.temperature !== 1);
-      reset.hidden = !app.data.compare.switched;
+      reset.hidden = see.hidden = !app.data.compare.switched;
     },
   };
 }

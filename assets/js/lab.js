@@ -26,6 +26,7 @@
  * @property {import("./lab-compare.js").Comparison} compare
  * @property {import("./lab-arrows.js").Plane | null} plane
  * @property {{word: number, difference: number}} alone
+ * @property {number | null} shuffled   how much a result differs after a shuffle; null if the words cannot be shuffled
  * @property {import("./lab-real.js").Model | null} model
  * @property {Record<string, number>} limits
  * @property {string} files          address of the downloads
@@ -161,6 +162,7 @@ export class Lab {
   /** @param {Record<string, any>} action */
   act(action) {
     this.forgive();
+    this.tell(""); // what was said about the action before
     this.queue.tell(action);
     mark(this.frame.host, "data-sent", String(this.queue.waiting.at(-1)?.n ?? 0));
   }

@@ -131,7 +131,7 @@ def _problem(action: Action, says: str) -> Problem:
 def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
     do: str = action["do"]
     if do == "preview":
-        return replace(at, preview=_edits["cell"](at.history.now, action))
+        return replace(at, preview=_edits["switch" if "values" in action else "cell"](at.history.now, action))
     if do == "large":  # the frame's, see take_actions
         return at
     if do == "look":

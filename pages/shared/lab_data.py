@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from attention_core.lab import MAX_WORDS, MIN_WORDS, LabState
-from attention_core.lab_edits import changed_from_real
-from attention_core.lab_facts import Comparison, HeadNumbers, changed_switches, compare, plane
+from attention_core.lab_edits import changed_from_real, shuffle_order
+from attention_core.lab_facts import Comparison, HeadNumbers, changed_switches, compare, plane, shuffle_difference
 from attention_core.lab_link import to_link
 from attention_core.lab_presets import PRESETS
 from attention_core.lab_run import LabMatrix, LabRun, row_alone
@@ -54,6 +54,7 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
         },
         "plane": _plane(found),
         "alone": {"word": word, "difference": row_alone(state, word).difference},
+        "shuffled": _shuffled(state),
         "limits": {"min_words": MIN_WORDS, "max_words": MAX_WORDS},
     }
 
@@ -92,6 +93,14 @@ def _telling(trace: "Trace", layer: int, head: int, query: int | None, most: int
 def _compared(state: LabState) -> Comparison:
     """Beside every switch at its standard; if only the number of heads is not, beside one head of the same size."""
     return compare(state, "n_heads") if changed_switches(state) == ("n_heads",) else compare(state)
+
+
+def _shuffled(state: LabState) -> float | None:
+    """How much a result differs after a shuffle of the words; None if the masks then leave some word nothing to see."""
+    try:
+        return shuffle_difference(state, shuffle_order(state.n_words, 0))
+    except ValueError:
+        return None
 
 
 def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ...] | None) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from attention_core.lab_edits import with_cell, with_switch
+from attention_core.lab_edits import randomised, with_cell, with_switch
 from attention_core.lab_link import to_link
 from attention_core.lab_presets import PRESETS
 from attention_core.lab_run import run
@@ -44,7 +45,8 @@ def lab(visit: Callable[..., Visit]) -> Callable[..., Page]:
         visitor = visit(**options)
         visitor.allow("/lab/_stcore")  # Streamlit looks for its server below the page's address first
         visitor.page.goto(f"lab{address}")
-        visitor.page.locator("[data-testid=lab][data-ready]").wait_for(state="attached")
+        # The first visitor of a server waits for the engine, which takes its time on a slow machine.
+        visitor.page.locator("[data-testid=lab][data-ready]").wait_for(state="attached", timeout=90_000)
         return visitor.page
 
     return open_lab
@@ -232,6 +234,7 @@ def test_dragging_and_the_slider_change_a_cell_and_make_one_step_to_undo(lab):
 
 def test_fifty_quick_edits_are_undone_exactly(lab):
     page = lab()
+    page.wait_for_url("**/lab?lab=*")  # every number of the state, to the last digit
     address = page.url
     cell(page, "w_q", 0, 0).focus()
     for i in range(50):  # as fast as Playwright types: none may get lost
@@ -249,8 +252,15 @@ def test_fifty_quick_edits_are_undone_exactly(lab):
     settled(page)
     assert_shows(page, ANIMAL)
     expect(page.get_by_test_id("lab-undo")).to_be_disabled()
-    if "lab=" in address:
-        page.wait_for_url(address)
+    page.wait_for_url(address)
+    for _ in range(50):
+        page.keyboard.press("Control+Shift+z")
+    settled(page)
+    last = ANIMAL
+    for i in range(50):
+        row, column = divmod(i % 8, 2)
+        last = with_cell(last, "w_q", row, column, i + 1)
+    page.wait_for_url(re.compile(f"lab=animal.{to_link(last)}$"))
 
 
 @pytest.mark.parametrize(
@@ -258,6 +268,7 @@ def test_fifty_quick_edits_are_undone_exactly(lab):
     [
         ("nan", "is not a number"),
         ("inf", "is infinite"),
+        ("∞", "is infinite"),
         ("1e300", "is too large"),
         ("", "The cell is empty"),
         ("two", "“two” is not a number"),
@@ -293,6 +304,8 @@ def test_a_word_with_nothing_to_look_at_is_explained(lab):
     settled(page)
     expect(page.get_by_test_id("lab-padding")).to_have_text("padding: none")
     assert_shows(page, with_switch(ANIMAL, causal=True))
+    page.get_by_test_id("lab-causal").uncheck()  # what was said is about the step before
+    expect(page.get_by_role("status").filter(has_text="nothing to look at")).to_be_hidden()
 
 
 def test_masked_is_hatched_and_not_the_colour_of_zero(lab):
@@ -318,6 +331,92 @@ def test_a_switch_shows_its_consequence_beside_the_standard(lab):
         expect(shown).to_have_text(f"{float(weight):.2f}")
     page.get_by_role("button", name="all standard").click()
     expect(panel).to_contain_text("Every switch is standard")
+
+
+@pytest.mark.parametrize(("preset", "longest"), [("animal", 7), ("previous", 6), ("scaling", 8)])
+def test_here_and_standard_stand_side_by_side(lab, preset, longest):
+    page = lab(f"?lab={preset}.{to_link(with_switch(PRESETS[preset].state, causal=True))}")
+    panel = page.get_by_test_id("lab-compare")
+    here, there = (panel.locator(f'[data-matrix="{name}"] tbody').bounding_box() for name in ("yours", "standard"))
+    assert here
+    assert there
+    assert here["y"] == pytest.approx(there["y"], abs=2)
+    assert here["x"] + here["width"] < there["x"]
+    assert panel.locator('[data-matrix="standard"] tbody tr').count() == longest
+
+
+def test_the_difference_is_reached_from_the_switches_by_keyboard(lab):
+    page = lab()
+    expect(page.get_by_test_id("lab-see")).to_be_hidden()
+    page.get_by_test_id("lab-softmax").select_option("hard max")
+    expect(page.get_by_test_id("lab-see")).to_be_visible()
+    page.get_by_test_id("lab-see").press("Enter")
+    panel = page.get_by_test_id("lab-compare")
+    expect(panel).to_be_focused()
+    expect(panel.locator('[data-matrix="standard"]')).to_be_in_viewport(ratio=0.9)
+
+
+def test_the_temperature_is_seen_while_its_slider_moves_and_is_one_step_to_undo(lab):
+    page = lab()
+    heat = page.get_by_test_id("lab-temperature")
+    for place in ("9", "12", "14"):  # 1.5, 5, 10
+        heat.evaluate("(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", place)
+    hot = with_switch(ANIMAL, temperature=10.0)
+    expect(cell(page, "weights:0", 5, 3)).to_have_text(f"{float(run(hot).weights[0, 5, 3]):.2f}")
+    expect(page.get_by_test_id("lab-undo")).to_be_disabled()
+    heat.evaluate("one => one.dispatchEvent(new Event('change'))")
+    settled(page)
+    assert_shows(page, hot)
+    page.get_by_test_id("lab-undo").click()
+    settled(page)
+    assert_shows(page, ANIMAL)
+    expect(heat).to_have_value("8")
+    expect(page.get_by_test_id("lab-undo")).to_be_disabled()
+
+
+@pytest.mark.parametrize(("preset", "lines"), [("animal", 1), ("previous", 2)])
+def test_maps_go_without_their_words_only_where_that_makes_one_line(lab, preset, lines):
+    """Numbers such as −7.93 are wider than 0.40: six words of those take a second line, with all words there."""
+    page = lab(f"?lab={preset}.{to_link(PRESETS[preset].state)}")
+    maps = page.locator('[data-band="weights"] .lab-matrix:not([data-folded]) tbody')
+    tops = sorted(maps.nth(i).bounding_box()["y"] for i in range(maps.count()))  # type: ignore[index]
+    assert 1 + sum(after - before > 20 for before, after in pairwise(tops)) == lines
+    word = page.locator('[data-band="weights"] [data-matrix="scaled:0"] tbody th').first.bounding_box()
+    assert word
+    assert (word["width"] > 20) == (lines > 1)
+
+
+def test_a_tall_map_scrolls_in_its_own_frame(lab):
+    """W_O of 64 rows; the result beside it must not be pages away."""
+    page = lab(f"?lab=scaling.{to_link(PRESETS['scaling'].state)}")
+    figure = page.locator('[data-band] [data-matrix="w_o"]')
+    box = figure.bounding_box()
+    assert box
+    assert box["height"] < 420
+    cell(page, "w_o", 0, 0).focus()
+    page.keyboard.press("PageDown")
+    assert focused(page) == "w_o 63 0"
+    expect(cell(page, "w_o", 63, 0)).to_be_in_viewport()
+    last, frame = cell(page, "w_o", 63, 0).bounding_box(), figure.bounding_box()
+    assert last
+    assert frame
+    assert frame["y"] < last["y"] < frame["y"] + frame["height"]
+    edit(page, cell(page, "w_o", 63, 0), "2.5")
+    settled(page)
+    assert_shows(page, with_cell(PRESETS["scaling"].state, "w_o", 63, 0, 2.5))
+
+
+def test_a_slider_brought_back_to_where_it_was_lets_the_next_cell_go(lab):
+    """The browser tells no change then."""
+    page = lab()
+    cell(page, "w_q", 1, 1).focus()
+    slider = page.get_by_test_id("lab-slider")
+    for value in ("2.4", "2"):
+        slider.evaluate("(one, value) => { one.value = value; one.dispatchEvent(new Event('input')); }", value)
+    slider.evaluate("one => one.dispatchEvent(new Event('pointerup'))")
+    cell(page, "w_k", 0, 1).focus()
+    expect(slider).to_have_value("0")
+    expect(page.get_by_test_id("lab-inspector").locator("output")).to_have_text("0")
 
 
 def test_the_plane_follows_the_chosen_words(lab):
@@ -385,6 +484,10 @@ def test_words_sizes_shuffle_random_and_reset(lab):
         page.get_by_test_id(name).click()
         settled(page)
     assert_shows(page, ANIMAL)
+    page.get_by_test_id("lab-seed").fill("7")
+    page.get_by_test_id("lab-random").click()
+    settled(page)
+    assert_shows(page, randomised(ANIMAL, 7))
 
 
 def test_the_files_are_what_is_shown(lab, tmp_path: Path):
@@ -424,6 +527,15 @@ def test_a_real_head_is_copied_edited_and_taken_back(lab):
     page.get_by_test_id("lab-to-real").click()
     expect(cell(page, "q", 0, 0)).to_have_text(real)
     expect(page.get_by_test_id("lab-card")).to_contain_text("Nothing is changed yet")
+    for row in (0, 1):
+        edit(page, cell(page, "q", row, 2), "7")
+    expect(page.get_by_test_id("lab-card")).to_contain_text("2 cells changed")
+    page.get_by_test_id("lab-real").click()
+    page.get_by_test_id("lab-all-real").click()
+    expect(page.get_by_test_id("lab-card")).to_contain_text("Nothing is changed yet")
+    expect(page.get_by_test_id("lab-plane")).not_to_contain_text(
+        "Words & sizes"
+    )  # a real head has the size that it has
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { wordsOf } from "../../assets/js/lab-bar.js";
 import { figure } from "../../assets/js/lab-compare.js";
+import { IDEAS } from "../../assets/js/lab-ideas.js";
 import { labelOf, layoutOf, tightly } from "../../assets/js/lab-flow.js";
 import { look, overhang, topFor } from "../../assets/js/lab-grid.js";
 import { at, cellText, dragged, exact, foremost, makers, next, repeats, shown, sliderRange, terms, typed, walk } from "../../assets/js/lab-numbers.js";
@@ -143,7 +144,11 @@ test("the maps stand side by side while there is room for them", () => {
   assert.equal(layoutOf(side, 860, 14), "cross");
   assert.equal(layoutOf(side, 366, 14), "rows");
   assert.equal(labelOf(["a", "abcdefghijklmn"]), 9);
-  assert.equal(tightly(["the", "cat", "sat"], [false, false, false, false], 1230, 14), false);
+  const maps = (chars) => [false, false, true, false].map((folded) => ({ folded, chars }));
+  assert.equal(tightly(["the", "cat", "sat"], maps(4), 1230, 14), false); // room for all
+  const seven = ["the", "animal", "was", "tired", "so", "it", "slept"];
+  assert.equal(tightly(seven, maps(4), 1230, 14), true); // 0.40: one line without the words between
+  assert.equal(tightly(seven, maps(6), 1230, 14), false); // −10.40: no line of all anyway
 });
 
 test("the picture in the plane: the longest arrow fits, the foot is the projection", () => {
@@ -168,5 +173,24 @@ test("words, temperatures, tokens and figures", () => {
   assert.deepEqual(proposed([{ special: true }, { special: false }, { special: false }, { special: false }, { special: true }]), [1, 2, 3]);
   assert.equal(figure(-0.5, "bits"), "−0.500 bits");
   assert.equal(figure(0.00001234, ""), "1.2e−5");
+  assert.equal(figure(0.0456, ""), "0.0456");
+  assert.equal(figure(0, ""), "0.000");
   assert.equal(figure(null, "bits"), "none");
+});
+
+test("an idea says what is so in the state that is shown, and offers the way that is open", () => {
+  const idea = (title, switches = {}, more = {}) => {
+    const { says, tries } = IDEAS.find((one) => one.title === title);
+    const app = { head: 0, found: new Map(), data: { switches: { softmax: "softmax", positions: "none", causal: false, window: null, ...switches }, shuffled: 0, ...more } };
+    return { says: says(app), tries: typeof tries?.[0] === "function" ? tries[0](app) : tries?.[0] };
+  };
+  assert.match(idea("Softmax makes probabilities").says, /positive and sums to 1/);
+  assert.deepEqual(["none", "hard max"].map((softmax) => /need not sum to 1/.test(idea("Softmax makes probabilities", { softmax }).says)), [true, false]);
+  assert.equal(idea("Softmax makes probabilities", { softmax: "none" }).tries, "with softmax");
+  assert.match(idea("Distance costs nothing").says, /unchanged, until positions, a causal mask or a window/);
+  for (const switched of [{ causal: true }, { window: 0 }, { positions: "alibi" }]) assert.match(idea("Distance costs nothing", switched).says, /change with its place/);
+  assert.match(idea("Order is invisible without positions", {}, { shuffled: 2.2e-16 }).says, /same rows, shuffled \(largest difference 2.2e−16\)/);
+  assert.match(idea("Order is invisible without positions", { positions: "rotary" }, { shuffled: 0.75 }).says, /up to 0.750. Order counts/);
+  assert.match(idea("Order is invisible without positions", { causal: true }, { shuffled: null }).says, /cannot be shuffled/);
+  assert.equal(idea("Order is invisible without positions", { positions: "rotary" }).tries, "switch positions off");
 });
