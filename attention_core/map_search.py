@@ -7,11 +7,13 @@ from x and the weights.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import TypeCheckError
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_core.map_numbers import (
     CLOSE,
@@ -77,22 +79,62 @@ class _Origin:
     steps: tuple[Norm | Turn, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Remembered:
+    """One linear map that made q, k or v in an earlier run of a module: the first to be tried in the next one."""
+
+    part: Part  # its x, which was the earlier run's, is left empty
+    factor: float
+    latent: bool
+
+
+_remembered: WeakKeyDictionary[nn.Module, dict[str, _Remembered]] = WeakKeyDictionary()
+_remembering = Lock()
+
+
 class _Search:
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
         self.close = CLOSE.get(seen.q.dtype, 2e-5)
         self.names = {part: name for name, part in seen.module.named_modules()}
+        self._taken: list[FedMap] = []  # maps that explained q or k already: the least likely to explain another
+        self._made: dict[int, bool] = {}  # by where x is in memory: q, k and v often read the same one
 
     def projection(self, name: Any, captured: Tensor) -> Projection | None:
         n_tokens = captured.shape[1]
         target = captured[:, probe_rows(n_tokens)].float()
         maps = [fed for fed in self.seen.maps if fed.x.shape[0] == n_tokens]
+        if (known := self._as_before(name, maps)) is not None and self._holds(known, target):
+            return known
+        maps.sort(key=lambda fed: any(fed is taken for taken in self._taken))
         norms = [fed for fed in self.seen.norms if fed.after.shape[0] == target.shape[1]]
         for origin in self._origins(target, maps, norms):
             for projection in self._completed(name, captured, origin):
                 if self._holds(projection, target):
+                    self._taken += [fed for fed, _ in origin.pieces]
+                    self._remember(projection)
                     return projection
         return None
+
+    def _as_before(self, name: Any, maps: list[FedMap]) -> Projection | None:
+        """What was found when this module ran before, on what it was fed now. It has to hold like any other."""
+        with _remembering:
+            before = _remembered.get(self.seen.module, {}).get(name)
+        if before is None:
+            return None
+        fed = next((fed for fed in maps if fed.module is before.part.module), None)
+        if fed is None:
+            return None
+        return Projection(name, (replace(before.part, x=fed.x),), before.factor, (), before.latent)
+
+    def _remember(self, found: Projection) -> None:
+        """Of the plain kind, one map and no step after it: the others have numbers of the text in them."""
+        part = found.parts[0]
+        if len(found.parts) > 1 or found.steps or part.module in (None, self.seen.module):
+            return
+        part = replace(part, x=part.x.new_empty(0, part.x.shape[1]))
+        with _remembering:
+            _remembered.setdefault(self.seen.module, {})[found.name] = _Remembered(part, found.factor, found.latent)
 
     def _origins(self, target: Tensor, maps: list[FedMap], norms: list[FedNorm]) -> Iterator[_Origin]:
         """Explanations of target [head, probe, channel], the simplest first."""
@@ -222,7 +264,7 @@ class _Search:
     def _holds(self, projection: Projection, target: Tensor) -> bool:
         """Does it give the captured numbers from x and the weights, in every head on the probe rows?"""
         rows = torch.tensor(probe_rows(projection.x.shape[0]), device=target.device)
-        made = torch.stack([projection.of(head, rows) for head in range(projection.n_heads)])
+        made = projection.of_all(rows)
         return made.shape == target.shape and alike(made, target, 2 * self.close)
 
     def _part(self, fed: FedMap, columns: Tensor) -> Part:
@@ -231,8 +273,14 @@ class _Search:
         return Part(name, fed.x, weight, bias, transposed, columns, fed.module)
 
     def _made_from_other_maps(self, fed: FedMap) -> bool:
-        x = fed.x[probe_rows(fed.x.shape[0])].float()[None]
-        sources = [other.probe for other in self.seen.maps if other is not fed]
+        place = fed.x.data_ptr()
+        if place not in self._made:
+            self._made[place] = self._is_made(fed.x)
+        return self._made[place]
+
+    def _is_made(self, whole: Tensor) -> bool:
+        x = whole[probe_rows(whole.shape[0])].float()[None]
+        sources = [other.probe for other in self.seen.maps if other.x.data_ptr() != whole.data_ptr()]
         sources += [norm.after.flatten(1) for norm in self.seen.norms]
         return any(source.shape[0] == x.shape[1] and windows(x, source, self.close) is not None for source in sources)
 

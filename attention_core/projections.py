@@ -152,6 +152,16 @@ class Projection:
         """A head's q, k or v as it enters attention, from x."""
         return self.stages(head, rows)[-1][1]
 
+    def of_all(self, rows: Rows = EVERY_ROW) -> Float[Tensor, "head row d_head"]:
+        """Every head's q, k or v as it enters attention, from x."""
+        if any(isinstance(step, Norm) for step in self.steps):
+            return torch.stack([self.of(head, rows) for head in range(self.n_heads)])
+        pieces = [part.of(part.columns.flatten(), rows).unflatten(1, part.columns.shape) for part in self.parts]
+        made = torch.cat(pieces, dim=-1).transpose(0, 1) * self.factor
+        for step in self.steps:
+            made = step.turn(made, rows) if isinstance(step, Rotary) else made
+        return made
+
     def _normed(self, step: Norm, made: Tensor, head: int, rows: Rows) -> Tensor:
         whole = made if step.over is None else self.parts[0].of(step.over, rows) * self.factor
         return normalise(

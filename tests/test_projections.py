@@ -134,6 +134,38 @@ def test_q_k_v_and_the_layers_output_follow_from_x_and_the_weights(name):
         torch.testing.assert_close(found.o.of(layer.output), found.o.written, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in tiny.FAMILIES if name != "bloom"])
+def test_all_heads_at_once_are_what_each_gives_alone(name):
+    rows = torch.tensor([0, 2])
+    for layer in captured(name).layers:
+        found = layer.projections
+        for projection in filter(None, (found.q, found.k, found.v)):
+            alone = torch.stack([projection.of(head, rows) for head in range(projection.n_heads)])
+            torch.testing.assert_close(projection.of_all(rows), alone, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_text_is_explained_by_the_maps_of_the_first_without_a_search(monkeypatch):
+    model = wrap_model(tiny.bare("bert"), tiny.tokenizer())
+    first = captured_from(model).layers[1].projections
+    monkeypatch.setattr(map_search._Search, "_origins", lambda *given: pytest.fail("searched again"))
+    trace = capture(model, "then it ran")
+    for name in ("q", "k", "v"):
+        before, now = getattr(first, name), getattr(trace.layers[1].projections, name)
+        assert now.parts[0].module is before.parts[0].module
+        assert now.x.shape[0] == len(trace.source_tokens) != before.x.shape[0]
+    assert red(trace, 1, 2) == []
+
+
+def test_what_is_remembered_of_a_module_has_to_hold_again():
+    """Other weights in the same module: the old ones explain nothing, and are found out."""
+    model = wrap_model(tiny.bare("bert"), tiny.tokenizer())
+    old = captured_from(model).layers[0].projections.q.parts[0]
+    old.module.weight = nn.Parameter(torch.randn_like(old.weight))
+    trace = captured_from(model)
+    assert trace.layers[0].projections.q.parts[0].weight.data_ptr() == old.module.weight.data_ptr()
+    assert red(trace, 0, 0) == []
+
+
 def test_x_is_what_the_projection_module_was_fed():
     model = tiny.family("llama")
     fed = {}

@@ -2,7 +2,7 @@ import gzip
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier, Event
+from threading import Barrier, Event, current_thread
 
 import pytest
 
@@ -144,11 +144,21 @@ def test_a_long_text_holds_up_nobody_elses_sentence(served, monkeypatch):
             assert served.trace(short).text == tiny.SENTENCE
             assert not novel.done()
             key = served.key(Picture(short))
-            with served._packing[True]:  # a long text's picture is being made too
-                assert served.packed(key, ("part",), lambda trace, reading: b"drawn")
+            assert served.packed(key, ("part",), lambda trace, reading: b"drawn")
         finally:
             go.set()
         assert len(novel.result(60).tokens) > 30
+
+
+def test_pictures_are_made_where_texts_are_read_long_ones_beside_short_ones(served, monkeypatch):
+    monkeypatch.setattr(module, "LONG_TOKENS", 30)
+    made_in = {}
+    for name, text in (("short", tiny.SENTENCE), ("long", " ".join([tiny.SENTENCE] * 5))):
+        key = served.key(Picture(Source(served.settings.model, text)))
+        body = served.packed(key, ("part",), lambda trace, reading: current_thread().name.encode())
+        made_in[name] = gzip.decompress(body).decode()
+    assert made_in["short"].startswith("forward")
+    assert made_in["long"].startswith("long forward")
 
 
 def test_a_visitor_who_asks_before_the_start_does_not_block_it(served):

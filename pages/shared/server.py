@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
+from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
@@ -24,6 +25,7 @@ from pages.shared.static_files import HashedFiles, streamlit_files
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
 # model itself, as soon as it has its frame.
 HEAD_START_SECONDS = 2.0
+REQUEST_THREADS = 200
 
 
 @asynccontextmanager
@@ -31,6 +33,8 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
     logs.begin(service().settings.log)
+    # Requests that wait for their turn at the worker: with the usual 40 threads others, which would not, wait for them.
+    to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 
     async def warm() -> None:
         await asyncio.sleep(HEAD_START_SECONDS)

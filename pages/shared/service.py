@@ -5,16 +5,16 @@ everybody, and not at all if nobody waits for it any more. Models, traces and fi
 in bytes.
 """
 
-import gzip
 import hashlib
 import hmac
 import secrets
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock, Semaphore
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attention_core.view import View
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 NOBODY = Asker()  # who does not say when an answer is no longer wanted
 LONG_TOKENS = 1_024  # a longer text takes a second or more
 LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
-PACKING = 2  # pictures made at a time
+WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: threads that do nothing but wait
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
 KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
@@ -86,8 +86,7 @@ class Service:
         self.settings = settings
         self._worker = Turns("forward")
         self._long_worker = Turns("long forward")  # so that a novel does not stand before everybody's sentence
-        self._packer = ThreadPoolExecutor(2, thread_name_prefix="pack")
-        self._packing = {False: Semaphore(PACKING), True: Semaphore(1)}  # by whether the text is long
+        self._packer = ThreadPoolExecutor(WAITING_PACKS, thread_name_prefix="pack")
         self._traces: BoundedCache[Trace] = BoundedCache(settings.trace_bytes, _trace_bytes)
         # A trace keeps its model alive (the proof asks it), so a model that makes room takes its traces along.
         self._models: BoundedCache[LoadedModel] = BoundedCache(
@@ -268,12 +267,13 @@ class Service:
             return any(asker.waits for asker in self._askers.get(source, ()))
 
     def _pack(self, key: str, picture: Picture, make: "Callable[[Trace, Reading], bytes]") -> bytes:
-        # Level 1: attention compresses to a third in 10 ms a megabyte; higher levels take ten times as long for a
-        # tenth.
         trace = self.trace(picture.source, Asker(key))
-        # Not more at once than the cores can do; a long text's pictures, seconds each, do not stand before the others.
-        with self._packing[max(len(trace.source_tokens), len(trace.target_tokens)) > LONG_TOKENS]:
-            return gzip.compress(make(trace, picture.reading()), compresslevel=1, mtime=0)
+        # In the worker's turn, not beside it: hundreds of small steps in two threads hand Python's lock to each other
+        # at every step, and both take several times as long. A long text's pictures, seconds each, do not stand before
+        # the others.
+        n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
+        lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
+        return _compressed(lane.submit(lambda: make(trace, picture.reading()), key).result())
 
     def _capture(self, source: Source, visitor: str) -> "Trace":
         if source.file:
@@ -361,6 +361,15 @@ def _is_long(source: Source, model: "LoadedModel") -> bool:
     limit = model.facts.context_length
     n_characters = len(source.text) + len(source.pair) + len(source.target)
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
+
+
+def _compressed(data: bytes) -> bytes:
+    """`data` as a gzip file; the lock is free meanwhile.
+
+    Weights are noise to a search for repeated strings: without one (RLE) they come out smaller, in half the time.
+    """
+    packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return packer.compress(data) + packer.flush()
 
 
 def _picture_bytes(picture: Picture) -> int:
