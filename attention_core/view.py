@@ -25,6 +25,7 @@ class View:
 
     model: str = "minilm"
     text: str = DEFAULT_TEXT
+    start: int = 0  # character from which the text is read: a later window of one that is longer than the model reads
     pair: str = ""  # second sentence
     target: str = ""  # decoder text of an encoder-decoder
     layer: int | str = 3  # or "all:<stack>:<kind>": all layers of one kind, for the mean or maximum over their heads
@@ -47,11 +48,17 @@ class View:
     sort: str = "head"  # of the table of heads: a column, with "-" before it for largest first
     only: str = ""  # heads that the table shows: "label:induction;layer:3;entropy:2.5", the last one a smallest value
 
+    @property
+    def text_read(self) -> str:
+        """What the model is given of the text, as far as it reads: all from `start` on."""
+        return self.text[self.start :]
+
 
 _DEFAULT = View()
 PARAMETERS = {  # field → parameter; the order is the order in the link
     "model": "m",
     "text": "t",
+    "start": "from",
     "pair": "p",
     "target": "d",
     "layer": "l",
@@ -76,6 +83,7 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
 }
 _ALWAYS = ("model", "text", "layer", "head")
 _WORDS = {  # how a sentence calls the field
+    "start": "place from which the text is read",
     "pair": "second sentence",
     "target": "decoder text",
     "hide_special": "“hide special tokens”",
@@ -127,7 +135,13 @@ def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[
             sentences.append(
                 f"The {_WORDS.get(field, field)} in this link must be {wanted}, not {_quoted(text)}; {_used(field)}."
             )
-    return View(**values), tuple(sentences)
+    view = View(**values)
+    if view.start and not view.text_read.strip():
+        sentences.append(
+            f"The text in this link ends before character {view.start + 1:,}: it is read from its beginning."
+        )
+        view = replace(view, start=0)
+    return view, tuple(sentences)
 
 
 def link(view: View) -> str | None:
@@ -263,6 +277,7 @@ _SWITCH = ("0 or 1", _switch)
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "model": ("the name of a model", _model),
     "text": ("a text", str),
+    "start": ("the number of a character, from 0", _whole),
     "pair": ("a text", str),
     "target": ("a text", str),
     "layer": ("a whole number from 0 or “all:” with the kind of layers", _layer),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from attention_core.view import DEFAULT_TEXT
+from attention_core.view import DEFAULT_TEXT, View
 from pages.shared import controls, readouts
 from pages.shared.menu import MENU
 from pages.shared.service import service
@@ -137,6 +137,26 @@ def test_a_text_over_the_limit_says_what_was_cut(app):
     app.run()
     commit(app, "word " * 2_000)
     assert "The model reads at most 512 tokens: 1,490 of 2,002 were cut" in app.caption[0].value.replace("\\", "")
+
+
+def test_a_later_window_of_a_long_text_is_read_and_said(app):
+    app.run()
+    text = "word " * 600 + "the animal was too tired"
+    change(app, text=text, start=3_000, query=None)
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    assert said[0] == "Read from character 3,001 of 3,024 on: “the animal was too tired…”."
+    assert service().picture(explorer(app)["key"]).source.text == "the animal was too tired"
+    composer = component(app, "composer")
+    assert (composer["text"], composer["start"]) == (text, 3_000)
+
+
+def test_a_token_put_into_a_window_leaves_what_stands_before_it(monkeypatch):
+    changed = {}
+    monkeypatch.setattr(readouts.state, "change", lambda **values: changed.update(values))
+    model = service().model("storyteller")
+    (time,) = model.tokenizer(" time")["input_ids"]
+    readouts.put_token(View(model="storyteller", text="Long ago. Once upon a", start=10), time, 0)
+    assert changed == {"text": "Long ago. Once upon a time"}
 
 
 def test_a_text_too_long_for_a_link_says_how_to_share_it(app):

@@ -54,6 +54,29 @@ def test_a_link_is_short():
     assert link(view) == "?v=1&m=minilm&t=a+%26+b%3F&l=3&h=1&q=5&s=1&th=0.1"
 
 
+def test_a_window_of_a_text_is_read_from_its_character_on():
+    view, sentences = read("t=one+two+three&from=4")
+    assert (view.text, view.text_read, sentences) == ("one two three", "two three", ())
+    assert read(link(view)) == (view, ())
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("t=one+two&from=7", "The text in this link ends before character 8: it is read from its beginning."),
+        ("t=one++&from=3", "The text in this link ends before character 4: it is read from its beginning."),
+        (
+            "t=one&from=-1",
+            "The place from which the text is read in this link must be the number of a character, from 0, "
+            "not “-1”; 0 was used.",
+        ),
+    ],
+)
+def test_a_window_where_there_is_no_text_is_the_whole_text(query, said):
+    view, sentences = read(query)
+    assert (view.start, sentences) == (0, (said,))
+
+
 def test_an_empty_text_is_kept_and_a_missing_one_is_the_default():
     assert read("t=")[0].text == ""
     assert read("")[0] == View()

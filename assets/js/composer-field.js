@@ -50,14 +50,25 @@ export function createField(name, label, { removable, placeholder }) {
     unread.scrollTop = area.scrollTop;
   }
 
-  /** Mark what the model does not read; a huge text is described in words only. @param {number|null} cut */
-  function markCut(cut) {
+  /**
+   * Mark what the model does not read: what stands before `start` and from `cut` on. A huge text is described in words
+   * only.
+   * @param {number} start @param {number} cut
+   */
+  function markUnread(start, cut) {
     const { value } = area;
-    if (cut === null || value.length > 5 * SURELY_FULL) return unread.replaceChildren();
-    unread.replaceChildren(value.slice(0, cut), h("span", { class: "sl-unread" }, value.slice(cut)));
+    if ((start === 0 && cut >= value.length) || value.length > 5 * SURELY_FULL) return unread.replaceChildren();
+    const mark = (/** @type {string} */ text) => text && h("span", { class: "sl-unread" }, text);
+    unread.replaceChildren(mark(value.slice(0, start)), value.slice(start, cut), mark(value.slice(cut)));
+    unread.scrollTop = area.scrollTop;
+  }
+
+  /** Scroll to the line of a character, as well as its share of the text tells. @param {number} index */
+  function scrollTo(index) {
+    area.scrollTop = area.scrollHeight * (index / Math.max(1, area.value.length));
     unread.scrollTop = area.scrollTop;
   }
 
   area.onscroll = () => (unread.scrollTop = area.scrollTop);
-  return { name, area, row, caption, remove, fit, markCut };
+  return { name, area, row, caption, remove, fit, markUnread, scrollTo };
 }

@@ -62,16 +62,17 @@ export function isCountable(body) {
 /**
  * What the line under the box says.
  * @param {Count|null} count null: not known
+ * @param {boolean} [later] counted from a later place than the text's beginning
  * @returns {{words: string, over: boolean}}
  */
-export function countWords(count) {
+export function countWords(count, later = false) {
   if (!count) return { words: "", over: false };
   const { n, limit } = count;
   const tokens = n === 1 ? "token" : "tokens";
   if (limit === null || limit === undefined) return { words: `${number.format(n)} ${tokens}`, over: false };
   const over = n > limit;
   const words = over
-    ? `${number.format(limit)} of ${number.format(n)} tokens fit; the rest is not read`
+    ? `${number.format(limit)} of ${number.format(n)} tokens${later ? " from there on" : ""} fit; the rest is not read`
     : `${number.format(n)} of ${number.format(limit)} tokens`;
   return { words, over };
 }
@@ -79,13 +80,62 @@ export function countWords(count) {
 /**
  * The words on both sides of the cut, so that it can be found in a long text.
  * @param {string} text
- * @param {number} cut character from which nothing is read
+ * @param {number} cut index from which nothing is read; the text's length: it is read to its end
+ * @param {number} [start] index from which it is read
  */
-export function cutWords(text, cut, around = 24) {
+export function cutWords(text, cut, start = 0, around = 24) {
+  const ahead = (/** @type {number} */ from) => {
+    const words = text.slice(from, from + around).trim();
+    return `“${words}${from + around < text.length ? "…" : ""}”`;
+  };
+  const begins = start > 0 ? `Read from ${ahead(start)}` : "Read";
+  if (cut >= text.length) return `${begins} to the end.`;
   const before = text.slice(Math.max(0, cut - around), cut).trimStart();
-  const after = text.slice(cut, cut + around).trim();
-  const more = { before: cut > around ? "…" : "", after: cut + around < text.length ? "…" : "" };
-  return `Read up to “${more.before}${before}”, not from “${after}${more.after}”.`;
+  return `${begins} up to “${cut > around ? "…" : ""}${before}”, not from ${ahead(cut)}.`;
+}
+
+/** Each window begins this share of its length before the last one ends, so that no sentence is read in halves only. */
+const OVERLAP = 1 / 8;
+
+/**
+ * Where the window after this one begins: before its end, at the beginning of a word.
+ * @param {string} text
+ * @param {number} start index from which the model reads now
+ * @param {number} cut index from which it does not read
+ */
+export function nextStart(text, start, cut) {
+  const at = wordStart(text, Math.ceil(cut - OVERLAP * (cut - start)));
+  return at > start ? at : cut; // one word as long as the window
+}
+
+/**
+ * Where the window before this one begins; near the text's beginning, there.
+ * @param {string} text
+ * @param {number} start index from which the model reads now
+ * @param {number} length of a window
+ */
+export function previousStart(text, start, length) {
+  const at = Math.floor(start - (1 - OVERLAP) * length);
+  return at < OVERLAP * length ? 0 : wordStart(text, at);
+}
+
+/** The beginning of the word at `index`. @param {string} text @param {number} index */
+function wordStart(text, index) {
+  while (index > 0 && !/\s/.test(text[index - 1])) index--;
+  return index;
+}
+
+/** How Python counts: characters, not UTF-16 units. @param {string} text @param {number} index */
+export const charactersBefore = (text, index) => [...text.slice(0, index)].length;
+
+/** Index of the character that Python calls `n`. @param {string} text @param {number} n */
+export function indexOf(text, n) {
+  let index = 0;
+  for (const character of text) {
+    if (n-- <= 0) break;
+    index += character.length;
+  }
+  return index;
 }
 
 /**

@@ -3,7 +3,20 @@
  * model's limit, and a gallery of examples. What is typed stays typed until the person commits it (Enter or Show).
  */
 
-import { clip, clipSentence, countWords, cutWords, isBlank, isCountable, lookFor, wellFormed } from "./composer-text.js";
+import {
+  charactersBefore,
+  clip,
+  clipSentence,
+  countWords,
+  cutWords,
+  indexOf,
+  isBlank,
+  isCountable,
+  lookFor,
+  nextStart,
+  previousStart,
+  wellFormed,
+} from "./composer-text.js";
 import { RETRY_MS, askServer, createCounter } from "./composer-count.js";
 import { createField, quietButton } from "./composer-field.js";
 import { createGallery } from "./composer-gallery.js";
@@ -13,6 +26,7 @@ import { watchServer } from "./reconnect.js";
 /**
  * @typedef {object} ComposerData
  * @property {string} text the committed text
+ * @property {number} [start] character from which it is read
  * @property {string} pair the committed second sentence, "" for none
  * @property {string} [target] the committed decoder text, "" for none
  * @property {number} seed when it changes, the box takes the texts from here; otherwise what is typed stands
@@ -27,7 +41,7 @@ import { watchServer } from "./reconnect.js";
  * @property {boolean} busy the committed text is being read by the model
  */
 
-/** @typedef {{text: string, pair: string, target: string}} Texts */
+/** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
 
 const STYLES = new URL("../css/composer.css", import.meta.url);
@@ -41,11 +55,16 @@ let lastNonce = 0;
 let newest = null;
 
 /** What is committed. @param {ComposerData} data @returns {Texts} */
-const textsIn = ({ text, pair, target }) => ({ text, pair, target: target ?? "" });
+const textsIn = ({ text, start, pair, target }) => ({ text, start: start ?? 0, pair, target: target ?? "" });
 /** What may be sent. @param {Texts} texts @returns {Texts} */
-const clean = ({ text, pair, target }) => ({ text: wellFormed(text), pair: wellFormed(pair), target: wellFormed(target) });
+const clean = ({ text, start, pair, target }) => ({
+  text: wellFormed(text),
+  start,
+  pair: wellFormed(pair),
+  target: wellFormed(target),
+});
 /** @param {Texts} a @param {Texts} b */
-const same = (a, b) => a.text === b.text && a.pair === b.pair && a.target === b.target;
+const same = (a, b) => a.text === b.text && a.start === b.start && a.pair === b.pair && a.target === b.target;
 
 /** Build the box in `root`, once. */
 function mount(root) {
@@ -89,7 +108,9 @@ function mount(root) {
 
   /** @type {ComposerData} */ let data;
   /** @type {Callbacks} */ let callbacks;
-  /** @type {Texts} */ let committed = { text: "", pair: "", target: "" };
+  /** @type {Texts} */ let committed = { text: "", start: 0, pair: "", target: "" };
+  /** Index from which the text is read, and what stands before it. */ let start = 0;
+  let skipped = "";
   /** @type {Texts|null} what was handed over and has not come back yet */ let sent = null;
   let seed;
   let draftKey = "";
@@ -108,7 +129,14 @@ function mount(root) {
   /** @returns {Texts} what is in the box now; a field that is not shown counts as empty */
   function typed() {
     const value = (field) => (field.row.hidden ? "" : field.area.value);
-    return { text: value(textField), pair: value(pairField), target: value(targetField) };
+    const text = value(textField);
+    return { text, start: charactersBefore(text, start), pair: value(pairField), target: value(targetField) };
+  }
+
+  /** Read the text from here on. @param {number} index */
+  function startAt(index) {
+    start = index;
+    skipped = textField.area.value.slice(0, index);
   }
 
   /** @param {Texts} texts */
@@ -118,23 +146,52 @@ function mount(root) {
       field.area.value = allowed[field.name] ? texts[field.name] : "";
       if (field !== textField) field.row.hidden = field.area.value === "";
     }
+    startAt(indexOf(texts.text, texts.start));
   }
 
   function drawCount(instead = "") {
-    const { words, over } = countWords(counted);
+    const { words, over } = countWords(counted, start > 0);
     count.textContent = instead || words;
     count.title = !instead && counted?.specials ? `${counted.specials} of them are added by the tokenizer` : "";
     count.classList.toggle("sl-over", over && !instead);
-    const cut = over && !instead ? (counted?.cut_from ?? null) : null;
-    textField.markCut(cut);
-    cutLine.hidden = cut === null;
-    if (cut === null) return;
-    const select = quietButton("Select what is not read");
-    select.onclick = () => {
-      textField.area.focus();
-      textField.area.setSelectionRange(cut, textField.area.value.length);
+    const { value } = textField.area;
+    const cutFrom = over && !instead ? (counted?.cut_from ?? null) : null;
+    const cut = cutFrom === null ? value.length : start + indexOf(value.slice(start), cutFrom);
+    textField.markUnread(start, cut);
+    cutLine.hidden = start === 0 && cut === value.length;
+    if (cutLine.hidden) return;
+    const buttons = [];
+    const button = (/** @type {string} */ words, /** @type {() => void} */ act) => {
+      const made = quietButton(words);
+      made.onclick = act;
+      buttons.push(" ", made);
     };
-    cutLine.replaceChildren(cutWords(textField.area.value, cut), " ", select);
+    if (start > 0) button("‹ Read what comes before", () => move(previousStart(value, start, windowLength(cut))));
+    if (cut < value.length) {
+      button("Read on ›", () => move(nextStart(value, start, cut)));
+      button("Select what is not read", () => {
+        textField.area.focus();
+        textField.area.setSelectionRange(cut, value.length);
+      });
+    }
+    cutLine.replaceChildren(cutWords(value, cut, start), ...buttons);
+  }
+
+  /** Characters that the model reads at once; of a window at the text's end, what its tokens come to. @param {number} cut */
+  function windowLength(cut) {
+    const { value } = textField.area;
+    const left = value.length - start;
+    if (cut < value.length || !counted?.n || !data.limit) return cut - start;
+    return Math.max(left, Math.floor((left * data.limit) / counted.n));
+  }
+
+  /** Another window of the text. @param {number} index */
+  function move(index) {
+    startAt(index);
+    recount();
+    commit();
+    textField.scrollTo(index);
+    textField.area.focus({ preventScroll: true });
   }
 
   /** Everything that follows from what is typed, except the count. */
@@ -162,7 +219,7 @@ function mount(root) {
       return drawCount();
     }
     const { limit } = data;
-    const body = clean(now);
+    const { start: _, ...body } = clean({ ...now, text: now.text.slice(start) });
     if (!isCountable(body)) {
       counted = null;
       return drawCount(`too long to count while typing${limit ? `; ${data.model_name} reads ${limit} tokens` : ""}`);
@@ -190,7 +247,7 @@ function mount(root) {
   /** @param {import("./composer-text.js").Example} example */
   function choose(example) {
     say(notes, "");
-    fill({ text: example.text, pair: example.pair ?? "", target: "" });
+    fill({ text: example.text, start: 0, pair: example.pair ?? "", target: "" });
     draw();
     recount();
     commit();
@@ -202,6 +259,7 @@ function mount(root) {
     const { text, dropped } = clip(area.value);
     say(notes, dropped ? clipSentence(text.length, dropped) : "");
     if (dropped) area.value = text;
+    if (!textField.area.value.startsWith(skipped)) startAt(0); // what came before the window was changed
     draw();
     recount();
   }
@@ -215,6 +273,7 @@ function mount(root) {
     event.preventDefault();
     area.setRangeText(room.text, area.selectionStart, area.selectionEnd, "end");
     area.value = clip(area.value).text;
+    if (!textField.area.value.startsWith(skipped)) startAt(0);
     draw();
     recount();
     say(notes, clipSentence(room.text.length, room.dropped));
@@ -279,6 +338,7 @@ function mount(root) {
       pairField.row.hidden = true;
     }
     draw();
+    if (start > 0 && before?.start !== data.start) textField.scrollTo(start);
     recount();
   }
 

@@ -40,6 +40,7 @@ def _composer(view: View) -> None:
     components.composer(
         {
             "text": view.text,
+            "start": view.start,
             "pair": view.pair,
             "target": view.target,
             "seed": state.seed(),
@@ -60,6 +61,9 @@ def _composer(view: View) -> None:
 def _commit() -> None:
     committed = st.session_state["composer"].get("text") or {}
     text, pair = str(committed.get("text") or ""), str(committed.get("pair") or "")
+    start = committed.get("start")
+    if not isinstance(start, int) or not 0 < start < len(text) or not text[start:].strip():
+        start = 0
     if not text.strip():
         return
     # An example of the gallery opens at the head and the token that it speaks of, in the model that it speaks of.
@@ -72,6 +76,7 @@ def _commit() -> None:
     state.change(
         model=model,
         text=text,
+        start=start,
         pair=pair,
         target=str(committed.get("target") or ""),
         query=example.get("query") if place else None,

@@ -37,9 +37,16 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
         if trace is None:
             st.stop()
     view, clamped = state.fit(view, trace)
-    for sentence in (*clamped, *trace.notes):
+    for sentence in (*clamped, *_window(view), *trace.notes):
         notes.caption(theme.literal(sentence))
     return view, trace
+
+
+def _window(view: View) -> tuple[str, ...]:
+    if not view.start or state.opened_file():
+        return ()
+    begins = " ".join(view.text_read[:60].split())[:24].rstrip()
+    return (f"Read from character {view.start + 1:,} of {len(view.text):,} on: “{begins}…”.",)
 
 
 def one_head(view: View, trace: "Trace") -> tuple[View, str]:

@@ -139,7 +139,7 @@ def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_d
     finally:
         abandoned.set()  # a visitor who does something else does not keep the worker busy
     st.session_state["readout_said"] = _sentences(made)
-    state.change(**{"target" if of_decoder else "text": made.text, "query": None, "key": None})
+    _put(view, made.text, of_decoder=of_decoder, query=None, key=None)
     st.rerun()
 
 
@@ -174,18 +174,24 @@ def put_token(view: View, token: int, which: int) -> None:
         return
     try:
         if model.head.predicts == "masked token":
-            n_first = view.text.count(str(model.tokenizer.mask_token))
-            field = "text" if which < n_first else "pair"
-            text = fill_mask(model, getattr(view, field), which - (0 if field == "text" else n_first), token)
-            state.change(**{field: text})
+            n_first = view.text_read.count(str(model.tokenizer.mask_token))
+            if which < n_first:
+                _put(view, fill_mask(model, view.text_read, which, token))
+            else:
+                state.change(pair=fill_mask(model, view.pair, which - n_first, token))
             return
-        made = append_token(model, view.text, token, target=view.target)
+        made = append_token(model, view.text_read, token, target=view.target)
     except GenerationError as error:
         st.session_state["readout_said"] = [str(error)]
         return
     if not made.same_tokens:
         st.session_state["readout_said"] = _sentences(made)[1:]
-    state.change(**{"target" if model.facts.encoder_decoder else "text": made.text})
+    _put(view, made.text, of_decoder=model.facts.encoder_decoder)
+
+
+def _put(view: View, text: str, *, of_decoder: bool = False, **values: None) -> None:
+    """Make `text` the decoder's, or what is read of the view's text: what stands before its window stays."""
+    state.change(**({"target": text} if of_decoder else {"text": view.text[: view.start] + text}), **values)
 
 
 def _mask_word(trace: "Trace", mask: str) -> None:
@@ -203,7 +209,7 @@ def _mask_word(trace: "Trace", mask: str) -> None:
     start, end = min(span[0] for span in spans), max(span[1] for span in spans)
     while trace.text[start : start + 1].isspace():  # byte-level pieces hold the blank before them
         start += 1
-    state.change(text=f"{trace.text[:start]}{mask}{trace.text[end:]}")
+    _put(view, f"{trace.text[:start]}{mask}{trace.text[end:]}")
 
 
 def _add_pair() -> None:

@@ -71,7 +71,7 @@ class Picture:
 
 def picture_of(view: View, file: str = "") -> Picture:
     """The picture that a view shows."""
-    source = Source("", "", file=file) if file else Source(view.model, view.text, view.pair, view.target)
+    source = Source("", "", file=file) if file else Source(view.model, view.text_read, view.pair, view.target)
     return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
 
 

@@ -132,7 +132,7 @@ def fall_back() -> View:
     st.session_state["file"] = source.file
     before = st.session_state["view"]
     if not source.file:
-        before = replace(before, model=source.model, text=source.text, pair=source.pair, target=source.target)
+        before = replace(before, model=source.model, text=source.text, start=0, pair=source.pair, target=source.target)
     st.session_state["view"] = before
     return before
 

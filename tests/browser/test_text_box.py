@@ -37,6 +37,31 @@ def test_a_text_over_the_limit_is_marked_where_the_model_stops_reading(opened):
     wait_until_drawn(opened, other_than=before)
 
 
+def test_a_text_over_the_limit_is_read_window_by_window_and_the_link_opens_the_same_one(opened, visit):
+    """600 words: 510 are read, then from the 447th on (an eighth of the window is read again), then the first again."""
+    box, words = opened.get_by_test_id("sl-text"), [f"{letter}at" for letter in "bcfhmprs"] * 75
+    box.fill(" ".join(words))
+    before = wait_until_drawn(opened)
+    box.press("Enter")
+    first = wait_until_drawn(opened, other_than=before)
+    opened.get_by_role("button", name="Read on ›").click()
+    second = wait_until_drawn(opened, other_than=first)
+    expect(opened.get_by_text(re.compile("^Read from character 1,785 of 2,399 on"))).to_be_visible()
+    expect(opened.get_by_test_id("sl-count")).to_have_text("156 of 512 tokens")  # 154 words, [CLS] and [SEP]
+    expect(opened.get_by_text(re.compile("^Read from “.*” to the end"))).to_be_visible()
+    expect(opened).to_have_url(re.compile("from=1784"))
+    other = visit().page
+    other.goto(opened.url)
+    wait_until_drawn(other)
+    expect(other.get_by_test_id("sl-count")).to_have_text("156 of 512 tokens")
+    opened.get_by_role("button", name="‹ Read what comes before").click()
+    wait_until_drawn(opened, other_than=second)
+    expect(opened.get_by_test_id("sl-count")).to_have_text("512 of 602 tokens fit; the rest is not read")
+    box.fill("another text")
+    box.press("Enter")
+    expect(opened).not_to_have_url(re.compile("from="))
+
+
 def test_an_example_chosen_by_keyboard_is_shown_and_says_what_to_look_for(opened):
     before = wait_until_drawn(opened)
     opened.get_by_test_id("sl-examples").focus()

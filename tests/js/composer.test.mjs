@@ -4,14 +4,18 @@ import { test } from "node:test";
 import { createCounter } from "../../assets/js/composer-count.js";
 import {
   byTopic,
+  charactersBefore,
   clip,
   clipSentence,
   countWords,
   cutWords,
+  indexOf,
   isBlank,
   isCountable,
   lookFor,
   moveActive,
+  nextStart,
+  previousStart,
   wellFormed,
 } from "../../assets/js/composer-text.js";
 
@@ -66,7 +70,38 @@ test("the count names the limit, and over it says how much is read", () => {
 
 test("the words around the cut are quoted, with dots where there is more", () => {
   assert.equal(cutWords("one two three", 7), "Read up to “one two”, not from “three”.");
-  assert.equal(cutWords("one two three four", 7, 4), "Read up to “…two”, not from “thr…”.");
+  assert.equal(cutWords("one two three four", 7, 0, 4), "Read up to “…two”, not from “thr…”.");
+});
+
+test("a later window says where it begins, and that it reaches the end", () => {
+  assert.equal(cutWords("one two three four", 13, 4), "Read from “two three four” up to “one two three”, not from “four”.");
+  assert.equal(cutWords("one two three", 13, 8), "Read from “three” to the end.");
+});
+
+test("the next window begins an eighth before the end of this one, with a whole word, and always later", () => {
+  const text = "word ".repeat(40); // 200 characters
+  assert.equal(nextStart(text, 0, 80), 70);
+  assert.equal(nextStart(text, 70, 150), 140);
+  assert.equal(nextStart("x".repeat(100), 0, 40), 40); // one word without an end
+  for (let start = 0, cut = 80; cut < text.length; cut = start + 80) {
+    const next = nextStart(text, start, cut);
+    assert.ok(next > start && next <= cut, `${start} → ${next}`);
+    start = next;
+  }
+});
+
+test("the window before is as long, overlaps by an eighth, and never begins before the text", () => {
+  const text = "word ".repeat(40);
+  assert.equal(previousStart(text, 140, 80), 70);
+  assert.equal(previousStart(text, 30, 80), 0);
+});
+
+test("characters are counted as Python counts them", () => {
+  const text = "a😀b😀c";
+  assert.equal(charactersBefore(text, text.indexOf("b")), 2);
+  assert.equal(indexOf(text, 2), text.indexOf("b"));
+  assert.equal(indexOf(text, 99), text.length);
+  for (let n = 0; n <= 5; n++) assert.equal(charactersBefore(text, indexOf(text, n)), n);
 });
 
 const GALLERY = [
