@@ -20,6 +20,13 @@ def held():
     go.set()
 
 
+def test_a_job_that_asks_for_another_one_is_told_instead_of_waiting_for_itself():
+    turns = Turns("test")
+    with pytest.raises(RuntimeError, match="must not ask for another one"):
+        turns.submit(lambda: turns.submit(lambda: 1).result(20)).result(20)
+    assert turns.submit(lambda: 2).result(20) == 2
+
+
 def test_each_visitor_gets_a_turn_before_anybody_gets_a_second_one(held):
     turns, go = held
     done = []

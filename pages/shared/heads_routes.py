@@ -21,8 +21,12 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
     from pages.shared import heads_service
 
     def heads(request: Request) -> Response:
+        from attention_core.head_packs import heads_pack
+
         picture = service().picture(request.path_params["key"])
-        return packed(request, ("heads",), lambda trace, _: heads_service.heads_of(trace, picture))
+        # Before the pack's turn at the worker: the metrics have one of their own, and are kept for all visitors.
+        scores = heads_service.scores_of(picture.source, by_norm=picture.by_norm)
+        return packed(request, ("heads",), lambda trace, _: heads_pack(trace, scores, by_norm=picture.by_norm))
 
     def between(request: Request) -> Response:
         from attention_core.head_packs import between_pack
@@ -39,27 +43,25 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         of = request.path_params
         place = of["layer"], of["head"]
         return packed(
-            request,
-            ("like", *place),
-            lambda trace, reading: service().work(lambda: like_pack(trace, *place, by_norm=reading.by_norm)),
+            request, ("like", *place), lambda trace, reading: like_pack(trace, *place, by_norm=reading.by_norm)
         )
 
     def across(request: Request) -> Response:
         from attention_core.across_packs import flow_pack, rollout_pack
 
         of = request.path_params
-        way, how = of["way"], of["how"]
-        if way not in ("rollout", "flow") or how not in ("mean", "max"):
+        way, group, query = of["way"], of["group"], of["query"]
+        if way not in ("rollout", "flow") or of["how"] not in ("mean", "max"):
             raise ValueError("attention is followed by rollout or flow, over the mean or the max of heads")
-        make, of_what = (rollout_pack if way == "rollout" else flow_pack), (of["group"], of["query"], how)
-        return packed(request, (way, *of_what), lambda trace, _: service().work(make, trace, *of_what))
+        make, how = rollout_pack if way == "rollout" else flow_pack, "mean" if of["how"] == "mean" else "max"
+        return packed(request, (way, group, query, how), lambda trace, _: make(trace, group, query, how))
 
     def writes(request: Request) -> Response:
         from attention_core.across_packs import writes_pack
 
         of = request.path_params
         place = of["layer"], of["head"], of["query"]
-        return packed(request, ("writes", *place), lambda trace, _: service().work(writes_pack, trace, *place))
+        return packed(request, ("writes", *place), lambda trace, _: writes_pack(trace, *place))
 
     def labels(request: Request) -> Response:
         source = service().picture(request.path_params["key"]).source

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pages.shared.bounded import BoundedCache
 from pages.shared.heads_words import card_in_words, labels_in_words
-from pages.shared.service import Picture, Source, service
+from pages.shared.service import Source, service
 
 if TYPE_CHECKING:
     from attention_core.head_metrics import HeadScores
     from attention_core.labels import Progress
-    from attention_core.trace import Trace
 
 SCORES_BYTES = 32 * 1_000_000  # about 2,000 texts in a model of 72 heads
 LABEL_BYTES = 16 * 1_000_000  # dozens of models
@@ -44,13 +43,6 @@ def scores_of(source: Source, *, by_norm: bool = False) -> "HeadScores":
         return service().work(lambda: head_scores(trace, by_norm=by_norm))
 
     return _scores().get((source, by_norm), computed)
-
-
-def heads_of(trace: "Trace", picture: Picture) -> bytes:
-    """The pack of a text's heads: of its weights, or of what each key adds. No other way of reading changes it."""
-    from attention_core.head_packs import heads_pack
-
-    return heads_pack(trace, scores_of(picture.source, by_norm=picture.by_norm), by_norm=picture.by_norm)
 
 
 @dataclass(slots=True)

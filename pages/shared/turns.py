@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event, Lock
+from threading import Event, Lock, get_ident
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -44,12 +44,18 @@ class Turns:
         self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
         self._queues: OrderedDict[str, deque[_Job]] = OrderedDict()  # by visitor; the first one is next
         self._running = 0
+        self._threads: set[int] = set()  # that run jobs now
         self._lock = Lock()
 
     def submit(
         self, job: Callable[[], Result], visitor: str = "", wanted: Callable[[], bool] = lambda: True
     ) -> "Future[Result]":
-        """Run `job` when it is this visitor's turn; NoLongerWanted if by then `wanted` says so."""
+        """Run `job` when it is this visitor's turn; NoLongerWanted if by then `wanted` says so.
+
+        Raises RuntimeError if it is a job here that asks: waiting for an answer it would wait for itself.
+        """
+        if get_ident() in self._threads:
+            raise RuntimeError("a job that has its turn must not ask for another one")
         answer: Future[Result] = Future()
         with self._lock:
             self._queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer))
@@ -75,6 +81,7 @@ class Turns:
             if jobs:
                 self._queues[visitor] = jobs  # to the end of the round
             self._running += 1
+            self._threads.add(get_ident())
         try:
             if not job.wanted():
                 raise NoLongerWanted("nobody waits for this any more")
@@ -89,3 +96,4 @@ class Turns:
     def _done(self) -> None:
         with self._lock:
             self._running -= 1
+            self._threads.discard(get_ident())
