@@ -271,7 +271,9 @@ def write_growth_address(view: GrowView) -> str:
 
 
 def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:
-    """Wait for `job` in another thread; after 0.3 s call `while_waiting` four times a second.
+    """Wait for `job` in another thread; after 0.3 s call `while_waiting`, soon four times a second, later once.
+
+    More seldom with time: in a crowd that waits, telling it so would be what it waits for.
 
     Streamlit stops this thread inside `while_waiting` if the visitor asks for something else or leaves.
     """
@@ -280,12 +282,13 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
         return future.result(timeout=0.3)
     except NotYet:
         pass
+    pause = 0.25
     while True:
         while_waiting()
         try:
-            return future.result(timeout=0.25)
+            return future.result(timeout=pause)
         except NotYet:
-            continue
+            pause = min(1.5 * pause, 1.0)
 
 
 def _set(view: View) -> None:
