@@ -1,8 +1,8 @@
 """The one place where models run. Visitors' threads and HTTP routes share it; it knows nothing of Streamlit.
 
-One worker thread runs loads and forward passes, each visitor in turn; the same text and model is computed once for
-everybody, and not at all if nobody waits for it any more. Models, traces and finished pictures stay in caches bounded
-in bytes.
+One worker thread runs loads and forward passes and makes the pictures, each visitor in turn; the same text and model
+is computed once for everybody, and not at all if nobody waits for it any more. Models, traces and finished pictures
+stay in caches bounded in bytes.
 """
 
 import hashlib
