@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention_core.attention_functions import collector, eager_function
+from attention_core.attention_functions import AttentionFunction, collector, eager_function
 from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.masks import Band
 from attention_core.memory import said_as
@@ -427,11 +427,24 @@ def _witness(call: _Call, mask: PassedMask) -> Witness | None:
     # Some eager functions read a sink from the module: not from one whose weights are on the disk.
     if eager is None or any(parameter.is_meta for parameter in call.module.parameters(recurse=False)):
         return None
-    module, q, k, v = call.module, call.q, call.k, call.v
-    group = q.shape[1] // k.shape[1]
-    keywords = dict(call.keywords)
+    return _Eager(eager, call.module, call.q, call.k, call.v, mask, dict(call.keywords))
 
-    def weights(head: int, rows: slice) -> Tensor | None:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Eager:
+    """A record and not a closure: it can be taken apart and put together again with its trace (`resting`)."""
+
+    function: AttentionFunction
+    module: nn.Module
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: PassedMask
+    keywords: dict[str, Any]
+
+    def __call__(self, head: int, rows: slice) -> Tensor | None:
+        q, k, v, keywords = self.q, self.k, self.v, self.keywords
+        group = q.shape[1] // k.shape[1]
         # Only the heads that share this head's keys. A learned sink logit is read from the module for all heads at
         # once.
         all_heads = keywords.get("s_aux") is not None or keywords.get("sinks") is not None
@@ -447,9 +460,9 @@ def _witness(call: _Call, mask: PassedMask) -> Witness | None:
         # In float32, whatever the model computes in: half precision would round large scores, and so the weights, by
         # more than a fault in mask, scale or bias may come to.
         q_block, k_block, v_block = q[:, heads, rows].float(), k[:, kv_heads].float(), v[:, kv_heads].float()
-        added = mask.additive(q, k, heads, rows)
+        added = self.mask.additive(q, k, heads, rows)
         with torch.inference_mode():
-            output, weights = eager(module, q_block, k_block, v_block, added, **block)
+            output, weights = self.function(self.module, q_block, k_block, v_block, added, **block)
             if weights is None:
                 return None
             weights, output = weights[0, own], output[0, :, own]
@@ -458,7 +471,5 @@ def _witness(call: _Call, mask: PassedMask) -> Witness | None:
             # Some functions weigh the output after the softmax (a sink as a factor): then what they return is not what
             # multiplies v. With the identity for v, the output is.
             eye = torch.eye(k.shape[-2], device=v.device).expand(*v_block.shape[:2], -1, -1)
-            output, _ = eager(module, q_block, k_block, eye, added, **block)
+            output, _ = self.function(self.module, q_block, k_block, eye, added, **block)
         return output[0, :, own]
-
-    return weights

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -195,6 +196,13 @@ def probe_rows(n_rows: int) -> list[int]:
     return [i * (n_rows - 1) // (N_PROBES - 1) for i in range(N_PROBES)]
 
 
+@lru_cache(maxsize=64)
+def _probe_index(n_rows: int, device: torch.device) -> Tensor:
+    """`probe_rows` as a tensor: a hundred copies are made in a run, and making it would take longer than they."""
+    with torch.inference_mode(False):
+        return torch.tensor(probe_rows(n_rows), device=device)
+
+
 def is_norm(module: nn.Module) -> bool:
     return "norm" in type(module).__name__.lower()
 
@@ -293,7 +301,7 @@ def _as_groups(x: Tensor, n_tokens: int) -> Tensor | None:
     # As many heads as tokens: the tokens' axis is the one with the larger step in memory.
     if x.shape[0] != n_tokens or (x.shape[1] == n_tokens and x.stride(1) > x.stride(0)):
         x = x.transpose(0, 1)
-    return x[probe_rows(n_tokens)]
+    return x.index_select(0, _probe_index(n_tokens, x.device))
 
 
 def _flat(x: Tensor) -> Tensor:
@@ -303,7 +311,7 @@ def _flat(x: Tensor) -> Tensor:
 def _rows_of(x: Tensor) -> Tensor:
     """A copy of the probe rows: a view would keep the whole output alive."""
     flat = _flat(x)
-    return flat[probe_rows(flat.shape[0])]
+    return flat.index_select(0, _probe_index(flat.shape[0], flat.device))
 
 
 def _parts(module: nn.Module) -> WeakSet[nn.Module]:

@@ -22,9 +22,10 @@ from attention_core.pictures import (
     positions_of,
     rows_and_columns,
     rows_per_block,
+    shown_of,
     spans,
 )
-from attention_core.reading import Item, Reading, describe, items, read_allowed, read_weights
+from attention_core.reading import Item, Reading, describe, read_allowed, read_weights
 from attention_core.trace import AttentionLayer, Trace
 
 WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
@@ -69,8 +70,8 @@ def overview(trace: Trace, reading: Reading) -> bytes:
         "model": {"id": trace.facts.id, "name": trace.facts.name},
         "note": [*trace.notes, *_hidden_inputs(trace), *describe(reading)],
         "tokens": {
-            "source": _shown(items(trace.source_tokens, reading)),
-            "target": _shown(items(trace.target_tokens, reading)) if trace.target_tokens else [],
+            "source": _shown(shown_of(trace, trace.source_tokens, reading)),
+            "target": _shown(shown_of(trace, trace.target_tokens, reading)) if trace.target_tokens else [],
         },
         "layers": layers,
         "full": whole,
@@ -162,7 +163,7 @@ class _LayerBlock:
     layer: AttentionLayer
     rows: slice  # of tokens
     n_keys: int
-    here: list[Item]  # the rows' items, counted from the block's first token
+    here: Sequence[Item]  # the rows' items, counted from the block's first token
     seen: tuple[Item, ...]  # the columns
     passed: Bool[Tensor, "query key"] | None
     allowed: Bool[Tensor, "row column"] | None
@@ -193,10 +194,14 @@ def _of_layer(layer: AttentionLayer, queries: Sequence[Item], keys: Sequence[Ite
         n_keys, seen = layer.n_key, tuple(keys)  # a word that the edge would cut in two, or nothing but hidden keys
     passed = layer.allowed(None, rows)
     passed = None if passed is None else passed[:, :n_keys]
-    here = [Item(item.text, tuple(piece - first for piece in item.pieces), item.special) for item in queries]
+    here = queries if first == 0 else [_counted_from(first, item) for item in queries]
     shown = None if passed is None else read_allowed(passed.cpu(), here, seen)
     n_free = 0 if passed is None else free_columns(passed)
     return _LayerBlock(layer, rows, n_keys, here, seen, passed, shown, reading, n_free)
+
+
+def _counted_from(first: int, item: Item) -> Item:
+    return Item(item.text, tuple(piece - first for piece in item.pieces), item.special)
 
 
 class _Together:

@@ -18,6 +18,7 @@ from attention_core.atlas import block_max, block_side
 from attention_core.contribution import contribution_shares
 from attention_core.metrics import Link, entropy, reach, strongest
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
+from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
@@ -64,7 +65,16 @@ def groups(trace: Trace) -> tuple[Group, ...]:
 
 def rows_and_columns(trace: Trace, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """The queries and the keys that a picture of this layer shows."""
-    return items(trace.query_tokens(layer), reading), items(trace.key_tokens(layer), reading)
+    queries, keys = trace.query_tokens(layer), trace.key_tokens(layer)
+    return shown_of(trace, queries, reading), shown_of(trace, keys, reading)
+
+
+def shown_of(trace: Trace, tokens: tuple[Token, ...], reading: Reading) -> tuple[Item, ...]:
+    """`items` of one side of the trace; made once, since every layer and head asks for the same."""
+    key = (tokens is trace.target_tokens, reading.hide_special, reading.hide_first, reading.words)
+    if key not in trace.read:
+        trace.read[key] = items(tokens, reading)
+    return trace.read[key]
 
 
 def weights_of(

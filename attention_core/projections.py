@@ -300,6 +300,13 @@ class Found:
                 self._seen = None  # what was not needed is let go
             return self._found
 
+    def __reduce__(self) -> "tuple[type[Found], tuple[Seen | Projections]]":
+        """A trace that rests while it is not looked at (`resting`) is written without the lock."""
+        with self._lock:
+            known = self._seen if self._found is None else self._found
+        assert known is not None
+        return Found, (known,)
+
     def tensors(self) -> dict[str, Tensor]:
         with self._lock:
             if self._found is not None:

@@ -7,7 +7,7 @@ O(layers · heads · tokens²). The weights of a head are computed when somebody
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
     from attention_core.ledger import Ledger
     from attention_core.proof import Check
+    from attention_core.reading import Item
     from attention_core.readout import Ending, Readout
 
 Kind = Literal["encoder self", "decoder self", "cross"]
@@ -340,6 +341,8 @@ class Trace:
     ending: "Ending | None" = field(
         default=None, repr=False
     )  # what the model can say more; None in a trace from a file
+    # What `pictures` reads off the tokens, once for all layers and heads.
+    read: "dict[tuple[Any, ...], tuple[Item, ...]]" = field(default_factory=dict, init=False, repr=False)
 
     @property
     def tokens(self) -> tuple[Token, ...]:
@@ -348,6 +351,11 @@ class Trace:
     @cached_property
     def nbytes(self) -> int:
         """Memory that the captured tensors hold; storage that several of them share is counted once."""
+        storages = {storage.data_ptr(): storage.nbytes() for storage in map(Tensor.untyped_storage, self.captured())}
+        return sum(storages.values())
+
+    def captured(self) -> list[Tensor]:
+        """Every tensor of the run that takes memory for each token; several may be views of one storage."""
         tensors = [
             tensor for layer in self.layers for tensor in (*layer.tensors().values(), *layer.observed().values())
         ]
@@ -355,8 +363,7 @@ class Trace:
             tensors.append(self.ending.hidden)
             if self.ending.last_norm is not None:
                 tensors.append(self.ending.last_norm.before)
-        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-        return sum(storages.values())
+        return tensors
 
     def query_tokens(self, layer: int) -> tuple[Token, ...]:
         """The tokens that look, in this layer."""

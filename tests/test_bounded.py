@@ -10,12 +10,12 @@ from pages.shared.bounded import BoundedCache
 
 def test_the_least_recently_used_goes_first():
     gone = []
-    cache = BoundedCache(10, len, when_gone=gone.append)
+    cache = BoundedCache(10, len, when_gone=lambda key, value: gone.append((key, value)))
     for name in "abc":
         cache.get(name, lambda: "xxx")
     cache.peek("a")
     cache.get("d", lambda: "xxx")
-    assert gone == ["b"]
+    assert gone == [("b", "xxx")]
     assert cache.peek("b") is None
     assert (len(cache), cache.nbytes) == (3, 9)
 
@@ -24,6 +24,24 @@ def test_a_value_larger_than_the_bound_is_handed_out_and_not_kept():
     cache = BoundedCache(10, len)
     assert cache.get("a", lambda: "x" * 11) == "x" * 11
     assert (len(cache), cache.nbytes) == (0, 0)
+
+
+def test_the_newest_may_stay_whatever_its_size():
+    gone = []
+    cache = BoundedCache(10, len, when_gone=lambda key, value: gone.append(key), keep_newest=True)
+    cache.put("a", "xxx")
+    assert cache.get("b", lambda: "x" * 11) == cache.peek("b")
+    cache.put("c", "xxx")
+    assert gone == ["a", "b"]
+    assert (len(cache), cache.nbytes) == (1, 3)
+
+
+def test_whoever_is_told_what_goes_may_ask_the_cache():
+    cache = BoundedCache(10, len, when_gone=lambda key, value: seen.append(cache.peek("c")))
+    seen = []
+    for name in "abc":
+        cache.put(name, "x" * 5)
+    assert seen == ["x" * 5]
 
 
 def test_however_many_ask_at_once_it_is_made_once():

@@ -1,4 +1,5 @@
 import gzip
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,6 +8,7 @@ from threading import Barrier, Event, current_thread
 import pytest
 
 from attention_core import ModelError, load_model
+from attention_core.pictures import head_pack
 from attention_core.saved import TraceFileError, trace_bytes
 from pages.shared import service as module
 from pages.shared.service import Gone, Picture, Service, Source
@@ -173,10 +175,54 @@ def test_a_model_that_makes_room_takes_its_traces_along(tiny_models):
     served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, model_bytes=max(sizes)))
     first = Source(str(tiny_models / "bert"), tiny.SENTENCE)
     served.trace(first)
-    assert served._traces.peek(first) is not None
+    served._put_away(first, served._traces.peek(first))
+    assert first in served._shelf
     served.trace(Source(str(tiny_models / "gpt2"), tiny.SENTENCE))
     assert served.loaded(str(tiny_models / "bert")) is None
     assert served._traces.peek(first) is None
+    assert first not in served._shelf
+
+
+@pytest.mark.parametrize(("shelf_bytes", "n_passes"), [(10_000_000, 2), (0, 3)], ids=["a disk", "no disk"])
+def test_a_trace_that_made_room_is_not_computed_again(tiny_models, shelf_bytes, n_passes):
+    """Its pictures are the same bytes as before, from the disk; without a disk it is read once more."""
+    served = Service(
+        replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, trace_bytes=1, shelf_bytes=shelf_bytes)
+    )
+    served.start().result()
+    passes = []
+    counting = served.loaded(served.settings.model).model.register_forward_pre_hook(lambda *_: passes.append(1))
+    first, second = (Source(served.settings.model, text) for text in ("the cat sat", tiny.SENTENCE))
+    key = served.key(Picture(first))
+
+    def picture() -> bytes:
+        served._packs.drop(lambda key: True)
+        return gzip.decompress(served.packed(key, ("head", 1, 2), lambda trace, how: head_pack(trace, how, 1, 2)))
+
+    before = picture()
+    served.trace(second)
+    assert served._traces.peek(first) is None
+    assert (served.known_trace(first) is not None) == bool(shelf_bytes)
+    assert picture() == before
+    assert len(passes) == n_passes
+    assert served.condition()["disk_bytes"] <= shelf_bytes
+    counting.remove()
+
+
+def test_the_newest_trace_stays_in_memory_whatever_its_size(tiny_models):
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, trace_bytes=1))
+    source = Source(served.settings.model, tiny.SENTENCE)
+    assert served.trace(source) is served.trace(source)
+
+
+def test_a_disk_that_fails_costs_the_time_to_compute_it_again(tiny_models):
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, trace_bytes=1))
+    first, second = (Source(served.settings.model, text) for text in ("the cat sat", tiny.SENTENCE))
+    served.trace(first)
+    served.trace(second)
+    os.truncate(served._shelf._file.fileno(), 10)
+    assert served.known_trace(first) is None
+    assert served.trace(first).text == "the cat sat"
 
 
 def test_folders_are_for_the_operator_alone_unless_opened(tiny_models):

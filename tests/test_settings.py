@@ -67,3 +67,9 @@ def test_a_long_second_sentence_counts_in_the_memory_of_keys():
     for name in ("model", "text", "pair", "target"):
         source = replace(Source("minilm", "a"), **{name: "x" * 100_000})
         assert _picture_bytes(Picture(source)) > short + 300_000
+
+
+def test_without_a_disk_nothing_is_put_away(monkeypatch):
+    assert of(monkeypatch, SIGHTLINE_DISK_MB="0").shelf_bytes == 0
+    with pytest.raises(ValueError, match="SIGHTLINE_DISK_MB must be a whole number from 0; got '-1'"):
+        of(monkeypatch, SIGHTLINE_DISK_MB="-1")

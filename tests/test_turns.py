@@ -49,6 +49,18 @@ def test_a_visitor_with_a_hundred_texts_delays_another_by_one(held):
     assert done.index("modest") == 1
 
 
+def test_short_jobs_come_before_long_ones_and_are_no_place_in_the_queue(held):
+    turns, go = held
+    done = []
+    answers = [turns.submit(lambda who=who: done.append(who), who) for who in "abc"]
+    answers += [turns.submit(lambda i=i: done.append(i), "d", short=True) for i in range(2)]
+    assert [turns.ahead(who) for who in "abcd"] == [1, 2, 3, 0]
+    assert turns.waiting == 6
+    go.set()
+    wait(answers, 20)
+    assert done == [0, 1, "a", "b", "c"]
+
+
 def test_the_place_in_the_queue_counts_down_to_nothing(held):
     turns, go = held
     answers = [turns.submit(lambda: None, who) for who in "abcde"]

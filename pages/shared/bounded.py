@@ -12,18 +12,22 @@ Value = TypeVar("Value")
 class BoundedCache(Generic[Value]):
     """Least recently used goes first. A value larger than the whole bound is handed out but not kept.
 
-    `when_gone` is told the key of each value that made room for others; it must not ask this cache for anything.
+    With `keep_newest` the newest value stays whatever its size: what somebody looks at now would otherwise be made anew
+    for everything he asks of it. `when_gone` is given each value that made room for others, and its key.
     """
 
     def __init__(
         self,
         max_bytes: int,
         size: Callable[[Value], int],
-        when_gone: Callable[[Hashable], None] = lambda key: None,
+        when_gone: Callable[[Hashable, Value], None] = lambda key, value: None,
+        *,
+        keep_newest: bool = False,
     ) -> None:
         self._max_bytes = max_bytes
         self._size = size
         self._when_gone = when_gone
+        self._keep_newest = keep_newest
         self._lock = Lock()
         self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self._coming: dict[Hashable, Future[Value]] = {}
@@ -31,7 +35,7 @@ class BoundedCache(Generic[Value]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the kept values take, by their own account; never above the bound."""
+        """Bytes that the kept values take, by their own account; above the bound only if the newest alone is."""
         return self._nbytes
 
     def __len__(self) -> int:
@@ -67,12 +71,13 @@ class BoundedCache(Generic[Value]):
             raise
         with self._lock:
             del self._coming[key]
-            self._keep(key, value)
+            gone = self._keep(key, value)
         future.set_result(value)
+        self._tell(gone)
         return value
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
-        """Let go of every value whose key is unwanted."""
+        """Let go of every value whose key is unwanted; nobody is told."""
         with self._lock:
             for key in [key for key in self._kept if unwanted(key)]:
                 self._drop(key)
@@ -80,19 +85,30 @@ class BoundedCache(Generic[Value]):
     def put(self, key: Hashable, value: Value) -> None:
         """Keep a value that was made elsewhere."""
         with self._lock:
-            self._keep(key, value)
+            gone = self._keep(key, value)
+        self._tell(gone)
 
-    def _keep(self, key: Hashable, value: Value) -> None:
+    def _keep(self, key: Hashable, value: Value) -> list[tuple[Hashable, Value]]:
+        """Keep a value; what made room for it."""
         if key in self._kept:
-            self._nbytes -= self._kept.pop(key)[1]
+            self._drop(key)
         nbytes = self._size(value)
-        if nbytes > self._max_bytes:
-            return
+        if nbytes > self._max_bytes and not self._keep_newest:
+            return []
         self._kept[key] = (value, nbytes)
         self._nbytes += nbytes
-        while self._nbytes > self._max_bytes:
-            self._drop(next(iter(self._kept)))
+        gone = []
+        while self._nbytes > self._max_bytes and len(self._kept) > self._keep_newest:
+            oldest = next(iter(self._kept))
+            gone.append((oldest, self._drop(oldest)))
+        return gone
 
-    def _drop(self, key: Hashable) -> None:
-        self._nbytes -= self._kept.pop(key)[1]
-        self._when_gone(key)
+    def _drop(self, key: Hashable) -> Value:
+        value, nbytes = self._kept.pop(key)
+        self._nbytes -= nbytes
+        return value
+
+    def _tell(self, gone: list[tuple[Hashable, Value]]) -> None:
+        # Without the lock: what is done with a value that goes may take a while, or ask this cache for something.
+        for key, value in gone:
+            self._when_gone(key, value)

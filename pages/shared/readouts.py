@@ -35,10 +35,10 @@ def panel(view: View, trace: "Trace", *, after: "Future[None]") -> None:
         place = st.empty()
         readout = service().known_readout(source)
         if readout is None:
-            visitor = state.visitor()
+            visitor, say = state.visitor(), state.only_news(place.caption)
             readout = state.wait(
                 lambda: (after.result(), service().readout(source, visitor))[1],
-                lambda: place.caption("The model is asked …"),
+                lambda: say("The model is asked …"),
             )
         place.empty()
         _draw(view, trace, source, readout)

@@ -10,8 +10,9 @@ import hmac
 import secrets
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,7 @@ from attention_core.view import View
 from pages.shared import logs
 from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings, from_environment
+from pages.shared.shelf import Shelf
 from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -79,6 +81,10 @@ class Gone(LookupError):
     """The data behind a key is no longer here: the page has to be asked for it again."""
 
 
+class _NotOnTheShelf(LookupError):
+    """A trace that was on the disk a moment ago is there no longer."""
+
+
 class Service:
     """Loads, captures and packs, for all visitors of this process."""
 
@@ -87,12 +93,12 @@ class Service:
         self._worker = Turns("forward")
         self._long_worker = Turns("long forward")  # so that a novel does not stand before everybody's sentence
         self._packer = ThreadPoolExecutor(WAITING_PACKS, thread_name_prefix="pack")
-        self._traces: BoundedCache[Trace] = BoundedCache(settings.trace_bytes, _trace_bytes)
-        # A trace keeps its model alive (the proof asks it), so a model that makes room takes its traces along.
+        self._traces: BoundedCache[Trace] = BoundedCache(
+            settings.trace_bytes, _trace_bytes, when_gone=self._put_away, keep_newest=True
+        )
+        self._shelf = Shelf(settings.shelf_bytes)
         self._models: BoundedCache[LoadedModel] = BoundedCache(
-            settings.model_bytes,
-            lambda model: model.nbytes,
-            when_gone=lambda name: self._traces.drop(lambda key: isinstance(key, Source) and key.model == name),
+            settings.model_bytes, lambda model: model.nbytes, when_gone=lambda name, _: self._forget_traces_of(name)
         )
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
@@ -131,6 +137,7 @@ class Service:
             "waiting": self.waiting,
             "models": len(self._models),
             "cache_bytes": {name: cache.nbytes for name, cache in caches.items()},
+            "disk_bytes": self._shelf.nbytes,
         }
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
@@ -158,7 +165,7 @@ class Service:
         return self._progress.get(name, "")
 
     def trace(self, source: Source, asker: Asker = NOBODY) -> "Trace":
-        """The trace of a source: cached, or computed by the worker when the asker's turn comes.
+        """The trace of a source: cached, on the disk, or computed by the worker when the asker's turn comes.
 
         Raises ModelError or CaptureError with a plain sentence, Gone for an opened file that was evicted, or
         NoLongerWanted once the asker and everybody else who waited for it has gone.
@@ -168,11 +175,13 @@ class Service:
         try:
             while True:
                 try:
-                    return self._traces.get(source, lambda: self._capture(source, asker.name))
+                    return self._traces.get(source, lambda: self._taken(source) or self._capture(source, asker.name))
                 except NoLongerWanted:
                     if not asker.waits:
                         raise
                     # Who had asked first left just as this one came: ask again, now as the first.
+                except _NotOnTheShelf:
+                    continue  # somebody who only wanted to know whether it is there asked first
         finally:
             with self._lock:
                 self._askers[source].remove(asker)
@@ -180,15 +189,21 @@ class Service:
                     del self._askers[source]
 
     def known_trace(self, source: Source) -> "Trace | None":
-        """The trace if it is in memory."""
-        return self._traces.peek(source)
+        """The trace if it need not be computed: it is in memory, or on the disk."""
+        trace = self._traces.peek(source)
+        if trace is None and source in self._shelf:
+            from attention_core.capturing import CaptureError  # of a process that has traces
+
+            with suppress(_NotOnTheShelf, CaptureError):
+                return self._traces.get(source, lambda: self._surely_taken(source))
+        return trace
 
     def readout(self, source: Source, visitor: str = "") -> "Readout":
         """What the model says about a source's text: computed by the worker once, and kept."""
         from attention_core.readout import read_out
 
         trace = self.trace(source)
-        return self._readouts.get(source, lambda: self._in_turn(lambda: read_out(trace), visitor))
+        return self._readouts.get(source, lambda: self._in_turn(lambda: read_out(trace), visitor, short=True))
 
     def known_readout(self, source: Source) -> "Readout | None":
         """What the model says about it, if that is known already."""
@@ -259,8 +274,8 @@ class Service:
         """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
         return self._in_turn(lambda: job(*arguments))
 
-    def _in_turn(self, job: Callable[[], Result], visitor: str = "") -> Result:
-        return self._worker.submit(job, visitor).result()
+    def _in_turn(self, job: Callable[[], Result], visitor: str = "", *, short: bool = False) -> Result:
+        return self._worker.submit(job, visitor, short=short).result()
 
     def _wanted(self, source: Source) -> bool:
         with self._lock:
@@ -273,7 +288,32 @@ class Service:
         # the others.
         n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
         lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
-        return _compressed(lane.submit(lambda: make(trace, picture.reading()), key).result())
+        job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
+        return _compressed(job.result())
+
+    def _taken(self, source: Source) -> "Trace | None":
+        from attention_core.capturing import CaptureError
+        from attention_core.memory import said_as
+
+        return said_as(CaptureError)(self._shelf.take)(source) if source in self._shelf else None
+
+    def _surely_taken(self, source: Source) -> "Trace":
+        trace = self._taken(source)
+        if trace is None:
+            raise _NotOnTheShelf
+        return trace
+
+    def _put_away(self, source: Hashable, trace: "Trace") -> None:
+        """A trace that made room in memory waits on the disk: reading it back takes a tenth of computing it."""
+        assert isinstance(source, Source)
+        model = None if source.file else self._models.peek(source.model)
+        if source.file or model is not None:
+            self._shelf.put(source, trace, model)
+
+    def _forget_traces_of(self, name: Hashable) -> None:
+        """A trace keeps its model alive (the proof asks it), so a model that makes room takes its traces along."""
+        for place in (self._traces, self._shelf):
+            place.drop(lambda key: isinstance(key, Source) and key.model == name)
 
     def _capture(self, source: Source, visitor: str) -> "Trace":
         if source.file:

@@ -11,7 +11,8 @@ class Settings:
     model: str  # opened first: a card's name, a hub id or a folder
     folders: bool  # may visitors open folders of this machine?
     hub: bool  # may visitors load models from the hub?
-    trace_bytes: int
+    trace_bytes: int  # of traces in memory
+    shelf_bytes: int  # of traces on the disk, where those wait that made room in memory; 0: none do
     model_bytes: int
     picture_bytes: int
     threads: int  # torch threads of the one worker
@@ -39,9 +40,10 @@ def from_environment() -> Settings:
         model=os.environ.get("SIGHTLINE_MODEL") or "minilm",
         folders=os.environ.get("SIGHTLINE_FOLDERS", "0") == "1",
         hub=os.environ.get("SIGHTLINE_HUB", "1") == "1",
-        trace_bytes=_number("SIGHTLINE_TRACE_MB", 512) * MEGABYTE,
+        trace_bytes=_number("SIGHTLINE_TRACE_MB", 128) * MEGABYTE,
+        shelf_bytes=_number("SIGHTLINE_DISK_MB", 2_000, least=0) * MEGABYTE,
         model_bytes=_number("SIGHTLINE_MODEL_MB", 4_000) * MEGABYTE,
-        picture_bytes=_number("SIGHTLINE_PICTURE_MB", 256) * MEGABYTE,
+        picture_bytes=_number("SIGHTLINE_PICTURE_MB", 96) * MEGABYTE,
         # One core stays free for the pages: with all of them, visitors who only click wait for those who type.
         threads=_number("SIGHTLINE_THREADS", max(1, cores - 1)),
         dtype=_one_of("SIGHTLINE_DTYPE", ("float32", "bfloat16", "float16", "stored")),
@@ -55,12 +57,12 @@ def from_environment() -> Settings:
     )
 
 
-def _number(name: str, default: int) -> int:
+def _number(name: str, default: int, *, least: int = 1) -> int:
     text = os.environ.get(name, "")
     if not text:
         return default
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{name} must be a whole number from 1; got {text!r}")
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(f"{name} must be a whole number from {least}; got {text!r}")
     return int(text)
 
 

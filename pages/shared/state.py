@@ -140,8 +140,9 @@ def fall_back() -> View:
 def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str]":
     """The trace that a view shows, or None and a plain sentence why there is none.
 
-    While it is waited for, `say` is given a sentence about what for.
+    While it is waited for, `say` is given a sentence about what for, whenever that is another one.
     """
+    say = only_news(say)
     source = picture_of(view, opened_file()).source
     if (known := service().known_trace(source)) is not None:
         st.session_state["shown"] = source
@@ -175,6 +176,7 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
 
 def wait_for_engine(say: Callable[[str], None]) -> None:
     """Wait until the worker has imported torch, so that a page may import what needs it."""
+    say = only_news(say)
     started = service().start(pause=FRAME_FIRST_SECONDS)
     wait(started.result, lambda: say("Starting the computing engine …"))
 
@@ -275,7 +277,8 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
 
     More seldom with time: in a crowd that waits, telling it so would be what it waits for.
 
-    Streamlit stops this thread inside `while_waiting` if the visitor asks for something else or leaves.
+    Streamlit stops this thread inside `while_waiting`, which must touch it, if the visitor asks for something else or
+    leaves.
     """
     future = _waiters.submit(job)
     try:
@@ -289,6 +292,21 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
             return future.result(timeout=pause)
         except NotYet:
             pause = min(1.5 * pause, 1.0)
+
+
+def only_news(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, without what was said last: in a crowd that waits, every message is one more that it waits for."""
+    said = ""
+
+    def news(sentence: str) -> None:
+        nonlocal said
+        if sentence == said:
+            st.session_state.get("view")  # any touch of Streamlit is a place where it can stop this run
+        else:
+            said = sentence
+            say(sentence)
+
+    return news
 
 
 def _set(view: View) -> None:

@@ -1,6 +1,7 @@
 """Whose turn it is: the jobs of many visitors on few threads, in rounds, so that nobody waits for another's whole list.
 
 Each round takes one job of every visitor who has any: a visitor with a hundred texts delays another by one of them.
+Short jobs come before long ones: a click is answered while a hundred sentences wait, which hardly delays them.
 What nobody wants any more when its turn comes (its visitor typed something else, or left) is dropped before it costs.
 """
 
@@ -42,15 +43,24 @@ class Turns:
 
     def __init__(self, name: str, n_threads: int = 1) -> None:
         self._pool = ThreadPoolExecutor(n_threads, thread_name_prefix=name)
-        self._queues: OrderedDict[str, deque[_Job]] = OrderedDict()  # by visitor; the first one is next
+        # By visitor; the first one is next. Short jobs, then long ones.
+        self._short: OrderedDict[str, deque[_Job]] = OrderedDict()
+        self._long: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._running = 0
         self._threads: set[int] = set()  # that run jobs now
         self._lock = Lock()
 
     def submit(
-        self, job: Callable[[], Result], visitor: str = "", wanted: Callable[[], bool] = lambda: True
+        self,
+        job: Callable[[], Result],
+        visitor: str = "",
+        wanted: Callable[[], bool] = lambda: True,
+        *,
+        short: bool = False,
     ) -> "Future[Result]":
         """Run `job` when it is this visitor's turn; NoLongerWanted if by then `wanted` says so.
+
+        `short` is for jobs of milliseconds that end what somebody waits for.
 
         Raises RuntimeError if it is a job here that asks: waiting for an answer it would wait for itself.
         """
@@ -58,28 +68,30 @@ class Turns:
             raise RuntimeError("a job that has its turn must not ask for another one")
         answer: Future[Result] = Future()
         with self._lock:
-            self._queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer))
+            queues = self._short if short else self._long
+            queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer))
         self._pool.submit(self._next)  # one call for each job, whichever job its turn then is
         return answer
 
     @property
     def waiting(self) -> int:
         """Jobs that run or wait."""
-        return self._running + sum(map(len, list(self._queues.values())))
+        return self._running + sum(len(jobs) for queues in (self._short, self._long) for jobs in list(queues.values()))
 
     def ahead(self, visitor: str) -> int:
-        """Jobs of others that will begin before this visitor's next one, those that run included; 0 if it has none."""
+        """Long jobs of others that begin before this visitor's next one, all that run included; 0 if it has none."""
         with self._lock:
-            if visitor not in self._queues:
+            if visitor not in self._long:
                 return 0
-            return self._running + list(self._queues).index(visitor)
+            return self._running + list(self._long).index(visitor)
 
     def _next(self) -> None:
         with self._lock:
-            visitor, jobs = self._queues.popitem(last=False)
+            queues = self._short or self._long
+            visitor, jobs = queues.popitem(last=False)
             job = jobs.popleft()
             if jobs:
-                self._queues[visitor] = jobs  # to the end of the round
+                queues[visitor] = jobs  # to the end of the round
             self._running += 1
             self._threads.add(get_ident())
         try:
