@@ -42,13 +42,13 @@ export function createCompare(app) {
       say(title, switched ? "Beside the standard" : "The weights in numbers");
       const texts = switched ? compare.sentences : ["Every switch is standard. Flip one above: its consequence appears here, beside these."];
       if (sentences.textContent !== texts.join("")) sentences.replaceChildren(...texts.map((text) => h("p", null, text)));
-      for (const [grid, from, symbol, name] of /** @type {const} */ ([[yours, weights, "here", "weights with the switches as they are"], [standard, usual, "standard", "weights with every switch standard"]])) {
+      yours.element.hidden = standard.element.hidden = second.hidden = !switched;
+      if (switched) for (const [grid, from, symbol, name] of /** @type {const} */ ([[yours, weights, "here", "weights with the switches as they are"], [standard, usual, "standard", "weights with every switch standard"]])) {
         const matrix = { ...from, id: grid === yours ? "yours" : "standard", symbol, title: name, formula: "", made: undefined };
         app.found.set(matrix.id, matrix);
         app.grids.set(matrix.id, grid);
         grid.update(matrix);
       }
-      yours.element.hidden = standard.element.hidden = second.hidden = !switched;
       const facts = compare.facts[app.head] ?? [];
       body.replaceChildren(...facts.map(({ label, unit, yours: here, standard: there }) =>
         h("tr", null, h("th", { scope: "row" }, label), h("td", null, figure(here, unit)), switched ? h("td", null, figure(there, unit)) : null)));

@@ -165,7 +165,7 @@ export function miniature(element, matrix, app) {
   const top = Math.max(1, ...matrix.values.map((x) => Math.abs(x ?? 0)));
   matrix.values.forEach((value, i) => {
     const cell = /** @type {HTMLElement} */ (element.children[i]);
-    cell.style.background = look(value, matrix.kind, top, app.colours)?.background ?? "";
+    cell.style.backgroundColor = look(value, matrix.kind, top, app.colours)?.background ?? "";
     mark(cell, "data-masked", value === null);
   });
 }

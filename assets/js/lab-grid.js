@@ -31,7 +31,13 @@ const UPRIGHT = 5;
 export function look(value, kind, top, colours) {
   if (value === null) return null;
   const rgb = kind === "weights" ? rampAt(colours.weights, value) : rampAt(colours.signed, signedPlace(value * SOFT, top));
-  return { background: css(rgb), ink: css(textOn(rgb)) };
+  return {
+    background: css(rgb),
+    /** Worked out where a number is written: most cells of a wide matrix show only their colour. */
+    get ink() {
+      return css(textOn(rgb));
+    },
+  };
 }
 
 /** The magnitude that gets the strongest colour: pale numbers stay pale. @param {Matrix} matrix */
@@ -71,6 +77,8 @@ export function createGrid(app, id) {
   /** @type {HTMLTableCellElement[]} */
   let sides = [];
   let built = "";
+  /** A result whose numbers are too small to be read, so that they are said and not written. */
+  let bare = false;
   /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: any, values: (number | null | undefined)[], lengths: number[]}} */
   let painted = { ground: "", colours: null, values: [], lengths: [] };
   /** @type {[number, number]} the cell that Tab goes to */
@@ -117,12 +125,13 @@ export function createGrid(app, id) {
     const large = now.shape[1] > MOST;
     const open = app.unfolded.has(now.name);
     mark(table, "data-small", large && !open);
+    bare = large && !open && !now.editable;
     mark(scroll, "data-tall", now.shape[0] > TALL);
     unfold.hidden = !same && !large;
     const does = same ? ["show", "fold"] : ["numbers", "small"];
     say(unfold, does[Number(open)]);
     mark(unfold, "aria-label", `${does[Number(open)]}: ${now.symbol}, ${now.title}`);
-    paint();
+    if (!folded) paint();
   }
 
   /** @param {string} key */
@@ -156,7 +165,7 @@ export function createGrid(app, id) {
     const [rows, columns] = matrix.shape;
     const changed = new Set(matrix.changed ?? []);
     let wide = LEAST;
-    const ground = `${built}|${top}|${matrix.kind}|${matrix.name}`;
+    const ground = `${built}|${top}|${matrix.kind}|${matrix.name}|${bare}`;
     const fresh = painted.ground !== ground || painted.colours !== app.colours;
     if (fresh) painted = { ground, colours: app.colours, values: [], lengths: [] };
     for (let r = 0; r < rows; r++) {
@@ -172,18 +181,19 @@ export function createGrid(app, id) {
         painted.values[i] = waits === undefined && !editor.isOpen(r, c) ? value : undefined;
         if (!editor.isOpen(r, c)) {
           const text = waits ?? cellText(matrix, r, c);
-          say(cell, text);
+          say(cell, bare ? "" : text); // laying out hundreds of texts that nobody sees takes longer than all the rest
+          mark(cell, "aria-label", bare ? text : null);
           painted.lengths[i] = Math.min(text.length, 9);
           wide = Math.max(wide, painted.lengths[i]);
         }
         const seen = look(value, matrix.kind, top, app.colours);
         const style = cell.style;
-        const background = seen?.background ?? "";
-        if (style.backgroundColor !== background) style.backgroundColor = background;
-        const zero = value !== null && Math.abs(value) < 0.005;
-        mark(cell, "data-zero", zero);
-        const ink = zero ? "" : seen?.ink ?? "";
-        if (style.color !== ink) style.color = ink;
+        style.backgroundColor = seen?.background ?? "";
+        if (!bare) {
+          const zero = value !== null && Math.abs(value) < 0.005;
+          mark(cell, "data-zero", zero);
+          style.color = zero ? "" : seen?.ink ?? "";
+        }
         mark(cell, "data-masked", value === null);
         mark(cell, "data-waits", waits !== undefined);
         if (matrix.changed) mark(cell, "data-changed", changed.has(r * columns + c));

@@ -37,6 +37,7 @@ export function createSwitches(app) {
     const temperature = TEMPERATURES[Number(heat.value)];
     say(degrees, String(temperature));
     app.queue.pass({ values: { temperature } });
+    app.expect();
   };
   heat.onpointerup = heat.onpointercancel = heat.onblur = () => (sliding = false); // back where it was, it tells no change
   heat.onchange = () => {

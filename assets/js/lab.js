@@ -60,6 +60,8 @@ const kept = {
 
 /** A view that is put back sooner than this had only been exchanged: the focus returns to its cell, ms. */
 const EXCHANGED = 2000;
+/** An answer that takes longer is waited for: the matrices then fade, ms. */
+const PATIENCE = 500;
 /** How long after its end a mount is looked at again, ms. */
 const GONE = 100;
 
@@ -89,6 +91,8 @@ export class Lab {
     /** @type {{id: string, row: number, column: number, says: string} | null} what was wrong with an edit */
     this.fault = null;
     this.faultSeen = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} runs while something that was told is not answered */
+    this.late = undefined;
     /** The words that the picture in the plane is about. */
     this.pair = { query: 0, key: 0 };
     this.lesson = "";
@@ -108,6 +112,8 @@ export class Lab {
     this.callbacks = callbacks;
     this.data = data;
     this.queue.done(data.ack);
+    this.answered();
+    if (this.queue.waiting.length) this.expect();
     if (!this.begun) {
       this.begun = true;
       this.queue.again();
@@ -165,6 +171,19 @@ export class Lab {
     this.tell(""); // what was said about the action before
     this.queue.tell(action);
     mark(this.frame.host, "data-sent", String(this.queue.waiting.at(-1)?.n ?? 0));
+    this.expect();
+  }
+
+  /** What is shown is older than what was told: say so if it lasts. */
+  expect() {
+    this.late ??= setTimeout(() => mark(this.frame.host, "aria-busy", true), PATIENCE);
+  }
+
+  /** Everything that was told is answered. */
+  answered() {
+    clearTimeout(this.late);
+    this.late = undefined;
+    mark(this.frame.host, "aria-busy", null);
   }
 
   /** A committed edit. @param {string} id @param {number} row @param {number} column @param {string} text */
@@ -178,11 +197,12 @@ export class Lab {
   pass(id, row, column, value) {
     const matrix = /** @type {Matrix} */ (this.found.get(id));
     this.queue.pass({ matrix: matrix.name, row, column, text: exact(value) });
+    this.expect();
   }
 
   /** What was typed into a cell and is not back yet. @param {string} id @param {number} row @param {number} column */
   waits(id, row, column) {
-    return this.typed.get(`${id}/${row}/${column}`)?.text;
+    return this.typed.size === 0 ? undefined : this.typed.get(`${id}/${row}/${column}`)?.text; // every cell asks
   }
 
   /** @param {string} id */
@@ -328,6 +348,7 @@ export class Lab {
 
   destroy() {
     this.life.abort();
+    this.answered();
     kept.left = performance.now();
     if (kept.lab === this) kept.lab = null;
     this.frame.remove();

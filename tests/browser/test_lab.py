@@ -28,6 +28,13 @@ lab => new Promise((resolve) => {
   look()
 })
 """
+# What the page tells its server arrives so many milliseconds later.
+LATE = """
+late => {
+  const send = WebSocket.prototype.send
+  WebSocket.prototype.send = function (data) { setTimeout(() => send.call(this, data), late) }
+}
+"""
 # Text that is smaller than 14 pixels.
 SMALL = """
 lab => [...lab.querySelectorAll('*')]
@@ -404,6 +411,45 @@ def test_a_tall_map_scrolls_in_its_own_frame(lab):
     edit(page, cell(page, "w_o", 63, 0), "2.5")
     settled(page)
     assert_shows(page, with_cell(PRESETS["scaling"].state, "w_o", 63, 0, 2.5))
+
+
+def test_a_result_of_many_columns_says_its_numbers_and_shows_them_when_asked(lab):
+    """Its cells are too small for numbers: a screen reader hears them, an eye sees colours."""
+    page = lab(f"?lab=scaling.{to_link(PRESETS['scaling'].state)}")
+    edit(page, cell(page, "w_q", 1, 0), "2.5")
+    settled(page)
+    wanted = float(run(with_cell(PRESETS["scaling"].state, "w_q", 1, 0, 2.5)).of("output", 0).values[5, 63])
+    said = f"{wanted:.2f}".replace("-", "−")
+    place = cell(page, "output:0", 5, 63)
+    expect(place).to_have_accessible_name(said)
+    expect(place).to_have_text("")
+    page.locator('[data-matrix="output:0"]').get_by_role("button").click()
+    expect(place).to_have_text(said)
+    expect(place).to_have_accessible_name(said)
+    page.locator('[data-matrix="output:0"]').get_by_role("button").click()
+    expect(place).to_have_text("")
+    assert accessibility_faults(page) == []
+
+
+def test_a_folded_matrix_shows_the_numbers_of_now_when_it_is_opened(lab):
+    page = lab()
+    edit(page, cell(page, "w_q", 1, 0), "2.5")
+    settled(page)
+    page.locator('[data-band] [data-matrix="masked:0"]').get_by_role("button").click()
+    assert numbers(page, "masked:0") == numbers(page, "scaled:0")
+
+
+def test_the_matrices_fade_only_when_an_answer_is_late(lab):
+    """Streamlit's own fade, which paints them twice more for every edit, is off."""
+    page = lab()
+    view = page.get_by_test_id("lab")
+    page.evaluate(LATE, 1500)
+    edit(page, cell(page, "w_q", 1, 0), "2.5")
+    expect(view).not_to_have_attribute("aria-busy", "true", timeout=100)
+    expect(view).to_have_attribute("aria-busy", "true")
+    assert page.locator(".st-key-lab").evaluate("one => getComputedStyle(one).transitionProperty") == "none"
+    settled(page)
+    expect(view).not_to_have_attribute("aria-busy", "true")
 
 
 def test_a_slider_brought_back_to_where_it_was_lets_the_next_cell_go(lab):

@@ -1,5 +1,6 @@
 """What a page may load, whom it may ask and who may frame it, tried in a real Chromium."""
 
+import json
 import urllib.request
 from collections.abc import Callable
 
@@ -77,3 +78,9 @@ def test_another_site_may_frame_one_picture_and_nothing_else(server: Server, pat
     with urllib.request.urlopen(server.url.rstrip("/") + path) as answer:
         assert answer.headers["Content-Security-Policy"].endswith(f"frame-ancestors {ancestors}")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_page_around_this_one_steers_it(server: Server):
+    """Streamlit's own list names its makers' cloud; the browser looks every message up in it."""
+    with urllib.request.urlopen(f"{server.url}_stcore/host-config") as answer:
+        assert json.load(answer)["allowedOrigins"] == []
