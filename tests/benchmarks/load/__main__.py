@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections import Counter
@@ -30,9 +29,9 @@ from tests.benchmarks.load.proxy import nginx
 from tests.benchmarks.load.recording import record
 from tests.benchmarks.load.report import Seen
 from tests.benchmarks.load.watching import Watch
-from tests.serving import ROOT, Server, launch_chromium, serve, wait_until_drawn
+from tests.serving import ROOT, Server, launch_chromium, serve
 
-PAINTED = "performance.getEntriesByName('sightline:painted')[0].startTime"
+START_SECONDS = 8.0  # in which the real Chromium starts, before anybody comes
 MOST_VISITORS, MOST_SECONDS = 1_000, 600
 
 
@@ -75,7 +74,8 @@ def _ours(browser: Browser, told: argparse.Namespace) -> Seen:
             _wait_until_warm(server)
         recording = record(browser, url, "/" + pages.address(64))
         watched = [server.process.pid for server in servers]
-        with _real_visit(browser, url, "/" + pages.address(64), told.arrive / 2) as visit:
+        with _real_visit(url, "/" + pages.address(64), START_SECONDS + told.arrive / 2) as visit:
+            time.sleep(START_SECONDS)
             seen = _crowd(recording, url, told, watched)
         return replace(seen, browser=visit.get("seconds"), caches=_caches(servers))
 
@@ -101,29 +101,16 @@ def _crowd(recording, url: str, told: argparse.Namespace, pids: list[int]) -> Se
 
 
 @contextmanager
-def _real_visit(browser: Browser, url: str, page: str, after: float) -> Iterator[dict[str, float]]:
+def _real_visit(url: str, page: str, after: float) -> Iterator[dict[str, float]]:
     """One real Chromium among the arriving: the same link, an empty cache, its own drawing included."""
     found: dict[str, float] = {}
-
-    # Playwright belongs to the thread that started it, and that one waits for the crowd: so a browser of its own.
-    def visit() -> None:
-        time.sleep(after)
-        with sync_playwright() as playwright:
-            own = launch_chromium(playwright)
-            with pages.visitor(own, url) as one:
-                one.page.goto(page)
-                wait_until_drawn(one.page, timeout_s=60)
-                found["seconds"] = (
-                    one.page.evaluate("performance.getEntriesByName('sightline:painted')[0].startTime") / 1000
-                )
-            own.close()
-
-    thread = threading.Thread(target=visit)
-    thread.start()
-    try:
+    command = [sys.executable, "-m", "tests.benchmarks.load.browser", url, page, str(after)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         yield found
-    finally:
-        thread.join()
+        told_us, _ = process.communicate(timeout=120)
+        if process.returncode:
+            raise RuntimeError("the real Chromium failed; its reason stands above")
+        found |= json.loads(told_us)
 
 
 def _wait_until_warm(server: Server) -> None:

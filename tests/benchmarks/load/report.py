@@ -69,7 +69,8 @@ def lines(ours: Seen, floor: Seen | None) -> tuple[list[str], bool]:
     told.append(f"network   {ours.megabytes:.2f} MB a visitor by HTTP")
     if ours.browser is not None:
         told.append(
-            f"browser   a real Chromium that came with the crowd had its first picture after {ours.browser:.2f} s"
+            f"browser   a real Chromium that came with the crowd, here at low priority, had its first picture after "
+            f"{ours.browser:.2f} s"
         )
     if floor:
         told.append(_cost("floor", floor))
