@@ -1,10 +1,11 @@
 """Run a text through a model once, at the price of a plain forward pass, and keep what attention saw."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,9 @@ _HARMLESS = {
     "sliding_window",
     "use_cache",
 }
+
+
+_keywords_of: WeakKeyDictionary[nn.Module, Set[str]] = WeakKeyDictionary()  # reading them takes a millisecond
 
 
 class CaptureError(ValueError):
@@ -108,7 +112,7 @@ def _captured(
 ) -> Trace:
     """Run the model on what was encoded."""
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
-    accepted = inspect.signature(model.model.forward).parameters
+    accepted = _accepted(model.model)
     if source.types is not None and "token_type_ids" in accepted:
         inputs["token_type_ids"] = torch.tensor([source.types])
     target_tokens: tuple[Token, ...] = ()
@@ -310,10 +314,17 @@ def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> 
     return calls.calls, calls.watcher
 
 
+def _accepted(model: nn.Module) -> Set[str]:
+    """Names of the keywords that a model takes."""
+    if model not in _keywords_of:
+        _keywords_of[model] = frozenset(inspect.signature(model.forward).parameters)
+    return _keywords_of[model]
+
+
 def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor], **options: bool) -> Any:
     """Run the model; its last vectors, where it returns any, go to `ended`."""
     device = model.device
-    accepted = inspect.signature(model.model.forward).parameters
+    accepted = _accepted(model.model)
     if "use_cache" in accepted or "kwargs" in accepted:
         options["use_cache"] = False
     try:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
 
@@ -58,6 +58,7 @@ def other_layers(model: nn.Module, ran: set[nn.Module], called: Iterable[nn.Modu
 
 _running: ContextVar[set[nn.Module] | None] = ContextVar("running", default=None)
 _installed: WeakSet[nn.Module] = WeakSet()
+_sizes: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # asked again for every text
 _lock = Lock()
 
 
@@ -86,4 +87,6 @@ def _outermost_lists(module: nn.Module, prefix: str = "") -> Iterable[tuple[str,
 
 
 def _n_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    if module not in _sizes:
+        _sizes[module] = sum(parameter.numel() for parameter in module.parameters())
+    return _sizes[module]

@@ -6,7 +6,9 @@ from threading import Event
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.runtime.state import SafeSessionState, SessionState, session_state_proxy
 
+from pages.shared import state
 from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 
@@ -123,3 +125,16 @@ def test_several_threads_share_the_turns():
         found = list(visitors.map(lambda i: turns.submit(lambda: i * i, str(i % 7)).result(20), range(300)))
     assert found == [i * i for i in range(300)]
     assert turns.waiting == 0
+
+
+def test_a_wait_says_only_news_and_can_be_stopped_at_every_look(monkeypatch):
+    """What was said already is not sent again; Streamlit still gets its chance to stop the run."""
+    looked = []
+    held = SafeSessionState(SessionState(), lambda: looked.append(1))
+    monkeypatch.setattr(session_state_proxy, "get_session_state", lambda: held)
+    said = []
+    say = state.only_news(said.append)
+    for sentence in ("2 other texts first …", "2 other texts first …", "1 other text first …", "1 other text first …"):
+        say(sentence)
+    assert said == ["2 other texts first …", "1 other text first …"]
+    assert len(looked) == 2

@@ -17,7 +17,8 @@ async def health(request: Request) -> JSONResponse:
     """200 while the server lives; with ?ready=1 503 until the first model has been loaded.
 
     {"ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running", "models",
-    "cache_bytes": {"traces", "pictures", "models", …}, "rss_bytes", "uptime_s", "boot": another one after a restart}.
+    "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",
+    "uptime_s", "boot": another one after a restart}.
     """
     state = service().condition()
     answer = {

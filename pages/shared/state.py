@@ -294,7 +294,7 @@ def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Resu
             pause = min(1.5 * pause, 1.0)
 
 
-def only_news(say: Callable[[str], None]) -> Callable[[str], None]:
+def only_news(say: Callable[[str], object]) -> Callable[[str], None]:
     """`say`, without what was said last: in a crowd that waits, every message is one more that it waits for."""
     said = ""
 
