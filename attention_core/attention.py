@@ -73,8 +73,8 @@ def attention_weights(
     `n_free` says that `allowed` is True for every query in the first so many keys, which then need not be looked at.
     Equal to them up to rounding (float32: a few 1e-7). Raises ValueError as `attend` does.
     """
-    scores = q @ k.transpose(-2, -1)
-    scores *= q.shape[-1] ** -0.5 if scale is None else scale
+    # q is scaled and not the scores: a row of d_head numbers instead of one of n_keys.
+    scores = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-2, -1)
     if softcap is not None:
         scores = scores.div_(softcap).tanh_().mul_(softcap)
     if bias is not None:

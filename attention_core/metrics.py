@@ -22,12 +22,14 @@ class Link:
     weight: float
 
 
-def entropy(weights: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch query"]:
+def entropy(
+    weights: Float[Tensor, "*batch query key"], total: Float[Tensor, "*batch query"] | None = None
+) -> Float[Tensor, "*batch query"]:
     """Spread of each query's attention in bits: 0 = one key, log2(n_keys) = uniform.
 
-    Source: Shannon 1948, theorem 2, with p = weight ÷ row sum.
+    `total` saves summing the rows again. Source: Shannon 1948, theorem 2, with p = weight ÷ row sum.
     """
-    total = weights.sum(dim=-1)
+    total = weights.sum(dim=-1) if total is None else total
     # With p = w / s: -Σ p log p = (-Σ w log w) / s + log s, and 0 log 0 = 0: a weight under 1e-38 adds nothing.
     # (`torch.special.entr` is that too, at four times the price.)
     nats = -(weights * weights.clamp_min(1e-38).log_()).sum(dim=-1) / total + total.log()
@@ -54,10 +56,15 @@ def reach(
 
 
 def mean_distance(
-    weights: Float[Tensor, "*batch query key"], distance: Float[Tensor, "query key"]
+    weights: Float[Tensor, "*batch query key"],
+    distance: Float[Tensor, "query key"],
+    total: Float[Tensor, "*batch query"] | None = None,
 ) -> Float[Tensor, "*batch query"]:
-    """Mean of `distance` under each query's attention: what `reach` is, with the distances made once for many heads."""
-    return (weights * distance).sum(dim=-1) / weights.sum(dim=-1)
+    """Mean of `distance` under each query's attention: what `reach` is, with the distances made once for many heads.
+
+    `total` saves summing the rows again.
+    """
+    return (weights * distance).sum(dim=-1) / (weights.sum(dim=-1) if total is None else total)
 
 
 def strongest(

@@ -135,8 +135,9 @@ def _draw(
             for weights in block.weights():
                 codes.append(picture.of(weights))
                 of_layer.add(weights)
-                spreads.append(entropy(weights))
-                reaches.append(mean_distance(weights, distance))
+                row_sums = weights.sum(dim=-1)
+                spreads.append(entropy(weights, row_sums))
+                reaches.append(mean_distance(weights, distance, row_sums))
                 peaks.append(weights.amax(dim=-1).nan_to_num(0.0).amax(dim=-1))
             layer.codes.append(np.concatenate(codes))
             coarse = _Blocks(wire.encode_u1, small, block.allowed, len(keys))

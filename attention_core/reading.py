@@ -153,13 +153,14 @@ def over_heads(
 
 
 def _gather(values: Tensor, groups: Sequence[Item], dim: int) -> Tensor:
-    """The sum of `values` over each group of pieces along `dim` (-1 or -2)."""
+    """The sum of `values` over each group of pieces, in order, along `dim` (-1 or -2)."""
+    # Items stand in order and share no piece, so where they span as many pieces as there are items, each is one piece.
+    # Then it is a view, which costs nothing: the usual case, only an end is hidden.
+    first, last = groups[0].pieces[0], groups[-1].pieces[-1]
+    if last - first + 1 == len(groups):
+        return values.narrow(dim, first, len(groups))
     pieces = [piece for item in groups for piece in item.pieces]
-    first, last = pieces[0], pieces[-1]
-    if pieces == list(range(first, last + 1)):
-        chosen = values.narrow(dim, first, len(pieces))  # a view: the usual case, only an end is hidden, costs nothing
-    else:
-        chosen = values.index_select(dim, torch.tensor(pieces, device=values.device))
+    chosen = values.index_select(dim, torch.tensor(pieces, device=values.device))
     if len(pieces) == len(groups):
         return chosen
     group = torch.tensor([g for g, item in enumerate(groups) for _ in item.pieces], device=values.device)

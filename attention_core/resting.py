@@ -31,7 +31,7 @@ class Apart:
     """What stays of a trace while its tensors are elsewhere."""
 
     frame: Trace  # tokens, facts, notes; no layers
-    outline: bytes  # the layers, with numbers in place of tensors and of what stays
+    outline: bytes  # the layers, pickled, with numbers for tensors and for what stays; never leaves this memory
     staying: tuple[object, ...]
     starts: tuple[int, ...]  # of the blocks, in bytes from the first
     nbytes: int  # of all blocks

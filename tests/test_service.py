@@ -163,6 +163,23 @@ def test_pictures_are_made_where_texts_are_read_long_ones_beside_short_ones(serv
     assert made_in["long"].startswith("long forward")
 
 
+def test_each_worker_computes_with_its_own_number_of_threads(tiny_models):
+    """Long texts on all cores, sentences on all but one, whichever was told last; whoever else asks torch, as these."""
+    import torch
+
+    before = torch.get_num_threads()
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, threads=1, long_threads=2))
+    try:
+        served.start().result()
+        for _ in range(2):
+            assert served._long_worker.submit(torch.get_num_threads).result(60) == 2
+            assert served._worker.submit(torch.get_num_threads).result(60) == 1
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result(60) == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_visitor_who_asks_before_the_start_does_not_block_it(served):
     """The worker must not wait for a job that stands behind it in its own queue."""
     with ThreadPoolExecutor(2) as visitors:

@@ -373,12 +373,12 @@ class Service:
         time.sleep(pause)
         import gc
 
-        import torch
         from transformers.utils import logging
 
         from attention_core import ModelError, capture
 
-        torch.set_num_threads(self.settings.threads)
+        self._long_worker.submit(lambda: _use_threads(self.settings.long_threads)).result()
+        _use_threads(self.settings.threads)  # the last word: every thread that has not asked torch yet takes it over
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         name = self.settings.model
@@ -396,6 +396,14 @@ class Service:
         # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
         gc.collect()
         gc.freeze()
+
+
+def _use_threads(n: int) -> None:
+    """Let torch compute with n threads when this thread asks it."""
+    import torch
+
+    torch.get_num_threads()  # the first question makes torch forget what this thread was told before
+    torch.set_num_threads(n)
 
 
 def _is_long(source: Source, model: "LoadedModel") -> bool:

@@ -16,6 +16,7 @@ class Settings:
     model_bytes: int
     picture_bytes: int
     threads: int  # torch threads of the one worker
+    long_threads: int  # of the one that reads texts of thousands of tokens
     dtype: str = "float32"  # of every model: float32, bfloat16, float16, or "stored" as its files have it
     device: str = ""  # "cpu", "cuda" …; "" takes a GPU if there is one
     trainings: int = 1  # that run at a time on Grow a head; the others wait
@@ -46,6 +47,8 @@ def from_environment() -> Settings:
         picture_bytes=_number("SIGHTLINE_PICTURE_MB", 96) * MEGABYTE,
         # One core stays free for the pages: with all of them, visitors who only click wait for those who type.
         threads=_number("SIGHTLINE_THREADS", max(1, cores - 1)),
+        # All of them: seconds of work, shared by the system with whoever needs a core for a moment.
+        long_threads=_number("SIGHTLINE_LONG_THREADS", cores),
         dtype=_one_of("SIGHTLINE_DTYPE", ("float32", "bfloat16", "float16", "stored")),
         device=os.environ.get("SIGHTLINE_DEVICE", ""),
         trainings=_number("SIGHTLINE_TRAININGS", 1),

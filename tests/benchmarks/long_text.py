@@ -28,7 +28,7 @@ def rows() -> list[Row]:
             found["capture"] + found["overview"],
             "s",
             ATLAS_SECONDS,
-            f"reading {found['capture']:.2f} s, drawing {found['overview']:.2f} s; {found['threads']} thread",
+            f"reading {found['capture']:.2f} s, drawing {found['overview']:.2f} s; torch threads: {found['threads']}",
         ),
         Row("  one head in full, with its proof", found["head"], "s", HEAD_SECONDS, f"a tile {found['tile']:.3f} s"),
         Row(
@@ -60,7 +60,7 @@ def _measure() -> dict[str, float]:
     from tests.benchmarks.capture import FOLDER
     from tests.benchmarks.texts import text_of
 
-    threads = from_environment().threads
+    threads = from_environment().long_threads
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(FOLDER, model_max_length=N_TOKENS)  # only the length matters
