@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Style = Literal["byte-level", "sentencepiece", "wordpiece", "plain"]
@@ -30,6 +31,7 @@ class Token:
     word: int | None  # index of the word that it belongs to; None for special tokens
 
 
+@lru_cache(maxsize=20_000)  # most texts are made of the same few thousand pieces
 def display(piece: str, *, style: Style) -> str:
     """A vocabulary's string as it is shown: `Ġthe` and `▁the` → `·the`, `##ing` → `‿ing`, `<0xE2>` → `⟨E2⟩`."""
     if style == "byte-level":
