@@ -7,11 +7,12 @@ from pages.shared.service import picture_of, service
 
 view, trace = opening.trace_of_page(state.open_view())
 picture = picture_of(view, state.opened_file())
+data_key = service().key(picture)
 components.explorer(
     view,
     trace,
     key="explorer",
-    data_key=service().key(picture),
+    data_key=data_key,
     seed=state.seed(),
     link=state.write_address(view),
     from_file=bool(state.opened_file()),
@@ -20,7 +21,9 @@ components.explorer(
     on_view=state.take_report,
     on_lost=state.renew,
 )
-drawn = service().prepare(picture, view.layer, view.head)
+# What the browser is about to fetch. Of a picture that it has it fetches other heads by itself, before this run.
+drawn = None if st.session_state.get("fetched") == data_key else service().prepare(picture, view.layer, view.head)
+st.session_state["fetched"] = data_key
 if not st.context.is_embedded:
     readouts.panel(view, trace, after=drawn)
     numbers.all_heads(view, picture)

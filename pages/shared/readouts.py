@@ -25,7 +25,7 @@ EXAMPLE_PAIR = "The creature was too exhausted to get to the other side of the r
 _GREEDY, _SAMPLED = "the likeliest", "drawn at random"
 
 
-def panel(view: View, trace: "Trace", *, after: "Future[None]") -> None:
+def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
     """Draw the panel under the explorer; `after` is done when the picture's numbers are there."""
     if state.opened_file():
         return  # a trace from a file comes without its model
@@ -37,7 +37,7 @@ def panel(view: View, trace: "Trace", *, after: "Future[None]") -> None:
         if readout is None:
             visitor, say = state.visitor(), state.only_news(place.caption)
             readout = state.wait(
-                lambda: (after.result(), service().readout(source, visitor))[1],
+                lambda: (after and after.result(), service().readout(source, visitor))[1],
                 lambda: say("The model is asked …"),
             )
         place.empty()

@@ -44,7 +44,7 @@ def from_environment() -> Settings:
         trace_bytes=_number("SIGHTLINE_TRACE_MB", 128) * MEGABYTE,
         shelf_bytes=_number("SIGHTLINE_DISK_MB", 2_000, least=0) * MEGABYTE,
         model_bytes=_number("SIGHTLINE_MODEL_MB", 4_000) * MEGABYTE,
-        picture_bytes=_number("SIGHTLINE_PICTURE_MB", 96) * MEGABYTE,
+        picture_bytes=_number("SIGHTLINE_PICTURE_MB", 64) * MEGABYTE,
         # One core stays free for the pages: with all of them, visitors who only click wait for those who type.
         threads=_number("SIGHTLINE_THREADS", max(1, cores - 1)),
         # All of them: seconds of work, shared by the system with whoever needs a core for a moment.

@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from tests.benchmarks import pages
 from tests.serving import launch_chromium, wait_until_drawn
 
-NICENESS = 10
+NICENESS = 19
 PAINTED = "performance.getEntriesByName('sightline:painted')[0].startTime"
 
 
