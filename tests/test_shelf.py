@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +15,7 @@ from attention_core.resting import take_apart
 from pages.shared import shelf as module
 from pages.shared.shelf import Shelf
 from tests import tiny
+from tests.serving import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +120,9 @@ def test_many_threads_put_and_take(model):
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(visit, range(200)))
+
+
+def test_asking_an_empty_shelf_imports_no_torch():
+    """The first visitor's page asks before torch is there, and its frame must not wait for two seconds of imports."""
+    script = "import sys; from pages.shared.shelf import Shelf; Shelf(10).take('a'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=120).returncode == 0

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -80,10 +79,6 @@ def picture_of(view: View, file: str = "") -> Picture:
 
 class Gone(LookupError):
     """The data behind a key is no longer here: the page has to be asked for it again."""
-
-
-class _NotOnTheShelf(LookupError):
-    """A trace that was on the disk a moment ago is there no longer."""
 
 
 class Service:
@@ -176,13 +171,13 @@ class Service:
         try:
             while True:
                 try:
-                    return self._traces.get(source, lambda: self._taken(source) or self._capture(source, asker.name))
+                    return self._traces.get(
+                        source, lambda: self._shelf.take(source) or self._capture(source, asker.name)
+                    )
                 except NoLongerWanted:
                     if not asker.waits:
                         raise
                     # Who had asked first left just as this one came: ask again, now as the first.
-                except _NotOnTheShelf:
-                    continue  # somebody who only wanted to know whether it is there asked first
         finally:
             with self._lock:
                 self._askers[source].remove(asker)
@@ -192,11 +187,8 @@ class Service:
     def known_trace(self, source: Source) -> "Trace | None":
         """The trace if it need not be computed: it is in memory, or on the disk."""
         trace = self._traces.peek(source)
-        if trace is None and source in self._shelf:
-            from attention_core.capturing import CaptureError  # of a process that has traces
-
-            with suppress(_NotOnTheShelf, CaptureError):
-                return self._traces.get(source, lambda: self._surely_taken(source))
+        if trace is None and (trace := self._shelf.take(source)) is not None:
+            self._traces.put(source, trace)
         return trace
 
     def readout(self, source: Source, visitor: str = "") -> "Readout":
@@ -291,18 +283,6 @@ class Service:
         lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
         job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
         return _compressed(job.result())
-
-    def _taken(self, source: Source) -> "Trace | None":
-        from attention_core.capturing import CaptureError
-        from attention_core.memory import said_as
-
-        return said_as(CaptureError)(self._shelf.take)(source) if source in self._shelf else None
-
-    def _surely_taken(self, source: Source) -> "Trace":
-        trace = self._taken(source)
-        if trace is None:
-            raise _NotOnTheShelf
-        return trace
 
     def _put_away(self, source: Hashable, trace: "Trace") -> None:
         """A trace that made room in memory waits on the disk: reading it back takes a tenth of computing it."""

@@ -27,8 +27,8 @@ FOLDERS = ("/var/tmp",)
 class Shelf:
     """Put traces away and take them back; what was put away longest ago makes room.
 
-    The file is written round and round. Whatever goes wrong with the disk, a trace that cannot be put away or taken
-    back is only forgotten: it can be computed again.
+    The file is written round and round. Whatever goes wrong, a trace that cannot be put away or taken back is only
+    forgotten: it can be computed again.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -73,20 +73,29 @@ class Shelf:
 
     def take(self, key: Hashable) -> "Trace | None":
         """The trace, whole again, or None; it also stays here, so that it need not be put away once more."""
+        if key not in self._kept:
+            return (
+                None  # before anybody has put a trace away, torch may not be here: a page's frame does not wait for it
+            )
         import torch
 
+        from attention_core.memory import is_out_of_memory
         from attention_core.resting import put_together
 
         with self._lock:
             if key not in self._kept:
                 return None
             start, apart = self._kept[key]
-            data = torch.empty(apart.nbytes, dtype=torch.uint8)
             try:
+                data = torch.empty(apart.nbytes, dtype=torch.uint8)
                 _read(self._opened(), data.numpy().data, start)
             except OSError as error:
                 logs.event("disk", errno=error.errno or 0)
                 del self._kept[key]
+                return None
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 return None
         return put_together(apart, data)
 

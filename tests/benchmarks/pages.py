@@ -52,6 +52,7 @@ window.probe = {
   },
 }
 """
+PAINTED = "performance.getEntriesByName('sightline:painted')[0].startTime"  # ms after the navigation
 VIEW = "probe.find('[data-ready]')"
 READY = f"{VIEW}.dataset.ready"
 
@@ -137,8 +138,7 @@ def _warm_visitor(browser: Browser, url: str, rounds: int) -> Row:
         with visitor(browser, url) as visit:
             visit.page.goto("")
             wait_until_drawn(visit.page)
-            marks = "performance.getEntriesByName('sightline:painted')[0].startTime"
-            times.append(visit.page.evaluate(marks) / 1000)
+            times.append(visit.page.evaluate(PAINTED) / 1000)
     return Row("a visitor after warm-up: navigation → first picture", median(times), "s", 1.5, "empty browser cache")
 
 

@@ -15,7 +15,6 @@ from tests.benchmarks import pages
 from tests.serving import launch_chromium, wait_until_drawn
 
 NICENESS = 19
-PAINTED = "performance.getEntriesByName('sightline:painted')[0].startTime"
 
 
 def main(url: str, page: str, after: float) -> None:
@@ -27,7 +26,7 @@ def main(url: str, page: str, after: float) -> None:
             time.sleep(max(0.0, begun + after - time.monotonic()))
             visit.page.goto(page, timeout=120_000)
             wait_until_drawn(visit.page, timeout_s=120)
-            print(json.dumps({"seconds": visit.page.evaluate(PAINTED) / 1000}))
+            print(json.dumps({"seconds": visit.page.evaluate(pages.PAINTED) / 1000}))
         browser.close()
 
 
