@@ -74,9 +74,7 @@ class Shelf:
     def take(self, key: Hashable) -> "Trace | None":
         """The trace, whole again, or None; it also stays here, so that it need not be put away once more."""
         if key not in self._kept:
-            return (
-                None  # before anybody has put a trace away, torch may not be here: a page's frame does not wait for it
-            )
+            return None  # torch may not be here yet, and a page's frame does not wait for it
         import torch
 
         from attention_core.memory import is_out_of_memory
