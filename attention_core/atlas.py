@@ -21,33 +21,48 @@ class Blocks:
     block: tuple[int, int]  # queries × keys in a block; those at the lower and right edge may have fewer
 
 
+class BlockMask:
+    """Which cells count in pictures of blocks: prepared once for matrices of one shape, since most heads share it.
+
+    What a masked cell holds counts for nothing; a block is masked only if all its cells are.
+    """
+
+    def __init__(self, allowed: Bool[Tensor, "query key"], block: tuple[int, int]) -> None:
+        self.block = block
+        rows, columns = block
+        # Blocks of columns that everybody may read, usually most of them, are pooled as they are.
+        self._n_free = free_columns(allowed) // columns * columns
+        tail = allowed[:, self._n_free :]
+        self._hidden = ~tail
+        self._masked = ~_pool(tail.to(torch.float32), rows, columns).bool()
+        self.masked: Bool[Tensor, "row column"] = torch.nn.functional.pad(self._masked, (self._n_free // columns, 0))
+
+    def maxima(self, weights: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch row column"]:
+        """The maximum of each block's allowed cells; NaN if one is NaN or all are masked."""
+        behind = weights[..., self._n_free :].masked_fill(self._hidden, -math.inf)
+        values = _pool(behind, *self.block).masked_fill_(self._masked, math.nan)
+        if not self._n_free:
+            return values
+        return torch.cat((_pool(weights[..., : self._n_free], *self.block), values), dim=-1)
+
+
 def block_max(
     weights: Float[Tensor, "*batch query key"],
     block: int | tuple[int, int],
     allowed: Bool[Tensor, "query key"] | None = None,
-    n_free: int | None = None,
 ) -> Blocks:
     """The maximum of each block of `block` queries × keys; (1, 1) leaves the matrix as it is.
 
     The maximum and not the mean: a single weight of 0.9 among 4,096 tokens would vanish in a mean. A block is masked
-    only if all its cells are, and what a masked cell holds counts for nothing. `n_free` saves looking how many of the
-    first keys every query may read. Raises ValueError for a block under 1.
+    only if all its cells are, and what a masked cell holds counts for nothing. Raises ValueError for a block under 1.
     """
     rows, columns = (block, block) if isinstance(block, int) else block
     if rows < 1 or columns < 1:
         raise ValueError(f"a block must have at least 1 × 1 cells; got {rows} × {columns}")
     if allowed is None:
         return Blocks(_pool(weights, rows, columns), None, (rows, columns))
-    # Blocks of columns that everybody may read, usually most of them, are pooled as they are.
-    n_free = (free_columns(allowed) if n_free is None else n_free) // columns * columns
-    tail, behind = allowed[:, n_free:], weights[..., n_free:]
-    values = _pool(behind.masked_fill(~tail, -math.inf), rows, columns)
-    masked = ~_pool(tail.to(torch.float32), rows, columns).bool()
-    values = values.masked_fill(masked, math.nan)
-    if n_free:
-        values = torch.cat((_pool(weights[..., :n_free], rows, columns), values), dim=-1)
-        masked = torch.nn.functional.pad(masked, (n_free // columns, 0))
-    return Blocks(values, masked, (rows, columns))
+    mask = BlockMask(allowed, (rows, columns))
+    return Blocks(mask.maxima(weights), mask.masked, (rows, columns))
 
 
 def free_columns(allowed: Bool[Tensor, "query key"]) -> int:

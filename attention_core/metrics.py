@@ -30,9 +30,10 @@ def entropy(
     `total` saves summing the rows again. Source: Shannon 1948, theorem 2, with p = weight ÷ row sum.
     """
     total = weights.sum(dim=-1) if total is None else total
-    # With p = w / s: -Σ p log p = (-Σ w log w) / s + log s, and 0 log 0 = 0: a weight under 1e-38 adds nothing.
-    # (`torch.special.entr` is that too, at four times the price.)
-    nats = -(weights * weights.clamp_min(1e-38).log_()).sum(dim=-1) / total + total.log()
+    # With p = w / s: -Σ p log p = (-Σ w log w) / s + log s. Where w is 0, 0 · -∞ is NaN and is left out, as 0 log 0 = 0
+    # asks; a NaN among the weights comes back by the row's sum. (`torch.special.entr` is that too, at four times the
+    # price.)
+    nats = -weights.log().mul_(weights).nansum(dim=-1) / total + total.log()
     return (nats / math.log(2)).clamp_min(0)  # rounding leaves a row of one key a few 1e-8 below 0
 
 
@@ -40,31 +41,43 @@ def reach(
     weights: Float[Tensor, "*batch query key"],
     query_positions: Float[Tensor, " query"] | None = None,
     key_positions: Float[Tensor, " key"] | None = None,
+    total: Float[Tensor, "*batch query"] | None = None,
 ) -> Float[Tensor, "*batch query"]:
     """Mean distance |query − key| of each query's attention, in tokens.
 
     Positions count from 0 in the order of rows and columns unless given (hidden tokens leave gaps; a word of several
-    pieces stands at their mean). Source: Vig & Belinkov 2019, equation 2, per query.
+    pieces stands at their mean). `total` saves summing the rows again.
+    Source: Vig & Belinkov 2019, equation 2, per query.
     """
     like = {"dtype": weights.dtype, "device": weights.device}
     if query_positions is None:
         query_positions = torch.arange(weights.shape[-2], **like)
     if key_positions is None:
         key_positions = torch.arange(weights.shape[-1], **like)
-    distance = (query_positions.to(**like)[:, None] - key_positions.to(**like)[None, :]).abs()
-    return mean_distance(weights, distance)
+    q, k = query_positions.to(**like), key_positions.to(**like)
+    total = weights.sum(dim=-1) if total is None else total
+    # In a few rows of a long text most keys stand before or after all of the queries. There the distance is a sum,
+    # |q − k| = (q − first) + (first − k), and costs a product of matrix and vector instead of a matrix of distances.
+    # Every term is ≥ 0, so nothing is lost to cancellation.
+    n_before, n_after = _keys_around(q, k)
+    if n_before + n_after < len(k) / 2:
+        return (weights * (q[:, None] - k[None, :]).abs()).sum(dim=-1) / total
+    first, last = q.min(), q.max()
+    before, among, after = weights.tensor_split((n_before, len(k) - n_after), dim=-1)
+    k_before, k_among, k_after = k.tensor_split((n_before, len(k) - n_after))
+    sums = before @ (first - k_before) + (q - first) * before.sum(dim=-1)
+    sums += after @ (k_after - last) + (last - q) * after.sum(dim=-1)
+    sums += (among * (q[:, None] - k_among[None, :]).abs()).sum(dim=-1)
+    return sums / total
 
 
-def mean_distance(
-    weights: Float[Tensor, "*batch query key"],
-    distance: Float[Tensor, "query key"],
-    total: Float[Tensor, "*batch query"] | None = None,
-) -> Float[Tensor, "*batch query"]:
-    """Mean of `distance` under each query's attention: what `reach` is, with the distances made once for many heads.
-
-    `total` saves summing the rows again.
-    """
-    return (weights * distance).sum(dim=-1) / (weights.sum(dim=-1) if total is None else total)
+def _keys_around(queries: Float[Tensor, " query"], keys: Float[Tensor, " key"]) -> tuple[int, int]:
+    """How many keys at the beginning stand before all queries, and how many at the end after all of them."""
+    if not len(queries) or not len(keys):
+        return 0, 0
+    n_before = int((keys <= queries.min()).cumprod(0).sum())
+    n_after = int((keys >= queries.max()).flip(0).cumprod(0).sum())
+    return n_before, min(n_after, len(keys) - n_before)
 
 
 def strongest(

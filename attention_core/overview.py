@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core import wire
-from attention_core.atlas import block_max, block_side, free_columns, thumbnail_side
+from attention_core.atlas import BlockMask, block_max, block_side, free_columns, thumbnail_side
 from attention_core.contribution import contribution_shares
-from attention_core.metrics import entropy, mean_distance
+from attention_core.metrics import entropy, reach
 from attention_core.pictures import (
     Group,
     LayerName,
@@ -125,23 +125,28 @@ def _draw(
     means, tops = [], []
     for start, stop in spans(len(queries), rows):
         together: _Together | None = None
+        masked: list[tuple[_LayerBlock, _Blocks, _Blocks]] = []  # one of each mask, which most layers share
         for index, layer in drawn.items():
-            block = _of_layer(trace.layers[index], queries[start:stop], keys, reading)
-            columns = slice(block.n_columns)
-            picture = _Blocks(encode, factor, block.allowed, len(keys))
+            attention = trace.layers[index]
+            found = next((known for known in masked if attention.same_mask(known[0].layer)), None)
+            if found is None:
+                block = _of_layer(attention, queries[start:stop], keys, reading)
+                shown = block.allowed, len(keys)
+                found = block, _Blocks(encode, factor, *shown), _Blocks(wire.encode_u1, small, *shown)
+                masked.append(found)
+            block, picture, coarse = found
             of_layer = _Together(block.allowed)
+            positions = query_positions[start:stop], key_positions[: block.n_columns]
             codes, spreads, reaches, peaks = [], [], [], []
-            distance = (query_positions[start:stop, None] - key_positions[None, columns]).abs()
-            for weights in block.weights():
+            for weights in block.weights(attention):
                 codes.append(picture.of(weights))
                 of_layer.add(weights)
                 row_sums = weights.sum(dim=-1)
                 spreads.append(entropy(weights, row_sums))
-                reaches.append(mean_distance(weights, distance, row_sums))
+                reaches.append(reach(weights, *positions, row_sums))
                 peaks.append(weights.amax(dim=-1).nan_to_num(0.0).amax(dim=-1))
             layer.codes.append(np.concatenate(codes))
-            coarse = _Blocks(wire.encode_u1, small, block.allowed, len(keys))
-            layer.mean.append(coarse.of(of_layer.total / trace.layers[index].n_heads))
+            layer.mean.append(coarse.of(of_layer.total / attention.n_heads))
             layer.top.append(coarse.of(of_layer.top))
             layer.spreads.append(torch.cat(spreads))
             layer.reaches.append(torch.cat(reaches))
@@ -175,14 +180,14 @@ class _LayerBlock:
     def n_columns(self) -> int:
         return len(self.seen)
 
-    def weights(self) -> Iterator[Float[Tensor, "head row column"]]:
-        """The rows of a few heads at a time."""
+    def weights(self, layer: AttentionLayer) -> Iterator[Float[Tensor, "head row column"]]:
+        """The rows of a few heads at a time, of this layer or of another that has the same mask."""
         cells = (self.rows.stop - self.rows.start) * self.n_keys
-        for first, last in spans(self.layer.n_heads, max(1, CELLS_AT_ONCE // cells)):
-            weights = self.layer.block_weights(slice(first, last), self.rows, self.n_keys, self.passed, self.n_free)
+        for first, last in spans(layer.n_heads, max(1, CELLS_AT_ONCE // cells)):
+            weights = layer.block_weights(slice(first, last), self.rows, self.n_keys, self.passed, self.n_free)
             weights = weights.cpu()
             if self.reading.by_norm:
-                weights = contribution_shares(self.layer, weights, slice(first, last))
+                weights = contribution_shares(layer, weights, slice(first, last))
             yield read_weights(weights, self.here, self.seen, renormalise=self.reading.renormalise)
 
 
@@ -232,9 +237,11 @@ class _Together:
     def joined(self, other: "_Together") -> "_Together":
         """With the heads of another layer, which may see more columns (a sliding window beside full attention)."""
         wide = max(self.total.shape[-1], other.total.shape[-1])
-        allowed = None
-        if self.allowed is not None and other.allowed is not None:
-            allowed = _widened(self.allowed, wide, False) | _widened(other.allowed, wide, False)
+        allowed = self.allowed
+        if other.allowed is None:
+            allowed = None
+        elif allowed is not None and allowed is not other.allowed:
+            allowed = _widened(allowed, wide, False) | _widened(other.allowed, wide, False)
         both = _Together(allowed)
         both._total = _widened(self.total, wide, 0.0) + _widened(other.total, wide, 0.0)
         both._top = torch.maximum(_widened(self.top, wide, 0.0), _widened(other.top, wide, 0.0))
@@ -252,20 +259,13 @@ class _Blocks:
     def __init__(self, encode: Any, factor: int, allowed: Bool[Tensor, "row column"] | None, n_columns: int) -> None:
         self.encode = encode
         self.factor = factor
-        self.allowed = allowed
-        self.n_columns = n_columns  # of the whole picture
-        self.n_free = None if allowed is None else free_columns(allowed)
+        self.n_columns = -(-n_columns // factor)  # of the whole picture
+        self.mask = None if allowed is None else BlockMask(allowed, (factor, factor))
+        self._masked = None if self.mask is None else _widened(self.mask.masked, self.n_columns, True).numpy()
 
     def of(self, weights: Float[Tensor, "*head row column"]) -> NDArray[Any]:
-        small = block_max(weights, self.factor, self.allowed, self.n_free)
-        n_columns = -(-self.n_columns // self.factor)
-        masked = small.masked
-        if small.values.shape[-1] < n_columns:
-            if masked is None:
-                masked = torch.zeros(small.values.shape[-2:], dtype=torch.bool)
-            masked = _widened(masked, n_columns, True)
-        values = _widened(small.values, n_columns, float("nan"))
-        return self.encode(values.numpy(), None if masked is None else masked.numpy())
+        values = block_max(weights, self.factor).values if self.mask is None else self.mask.maxima(weights)
+        return self.encode(_widened(values, self.n_columns, float("nan")).numpy(), self._masked)
 
 
 class _Aggregates:

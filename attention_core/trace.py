@@ -73,6 +73,10 @@ class AttentionLayer:
         """
         raise NotImplementedError
 
+    def same_mask(self, other: "AttentionLayer") -> bool:
+        """Whether `allowed` is known to be the same for both, so that it need not be made twice."""
+        return False
+
     def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         """The weights of one head for a block of query rows, in float32."""
         raise NotImplementedError
@@ -191,6 +195,11 @@ class LayerTrace(AttentionLayer):
         if self.mask.dim() == 2:
             return self.mask[rows]
         return self.mask[:, rows].any(dim=0) if head is None else self.mask[head, rows]
+
+    def same_mask(self, other: AttentionLayer) -> bool:
+        if not isinstance(other, LayerTrace) or (self.n_query, self.n_key) != (other.n_query, other.n_key):
+            return False
+        return self.mask is other.mask or (isinstance(self.mask, Band) and self.mask == other.mask)
 
     def weights(self, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         return self.steps(head, rows).weights

@@ -66,6 +66,24 @@ def test_reach_agrees_with_an_explicit_sum():
     torch.testing.assert_close(reach(weights), torch.tensor(expected))
 
 
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(40, 44), slice(97, 100), slice(50, 51)])
+def test_reach_of_a_few_rows_is_theirs_in_the_whole_matrix(rows):
+    """Keys before or after all of the rows are summed another way; a word's position may lie between two tokens."""
+    weights, positions = random_weights(2, 100, 100), torch.arange(100) * 1.5
+    weights[1, 42, 7], weights[1, 98] = NAN, 0
+    distance = (positions[:, None] - positions[None, :]).abs()
+    expected = (weights.double() * distance).sum(dim=-1) / weights.double().sum(dim=-1)
+    of_rows = reach(weights[:, rows], positions[rows], positions)
+    torch.testing.assert_close(of_rows, expected[:, rows].float(), equal_nan=True)
+
+
+def test_reach_keeps_small_distances_far_into_a_long_text():
+    """The previous token at position 4,000 is one token away, to the last digit."""
+    weights = torch.zeros(4, 4096)
+    weights[range(4), range(3999, 4003)] = 1
+    assert reach(weights, torch.arange(4000.0, 4004.0), torch.arange(4096.0)).tolist() == [1.0] * 4
+
+
 def test_strongest_links_come_largest_first_and_equal_ones_in_reading_order():
     weights = torch.tensor([[0.25, 0.5, 0.25], [0.75, 0.0, 0.25]])
     assert strongest(weights, 4) == (Link(1, 0, 0.75), Link(0, 1, 0.5), Link(0, 0, 0.25), Link(0, 2, 0.25))
