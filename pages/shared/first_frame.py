@@ -65,13 +65,13 @@ def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
     folder = Path(file_util.get_static_dir())
     page = (folder / "index.html").read_text(encoding="utf-8")
     head = [
-        f'<link rel="modulepreload" crossorigin href="./static/js/{name}">'
+        f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
         for name in _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
         if name not in page
     ]
     views = (f"{name}.js" for name in entry.views)
     head += [
-        f'<link rel="modulepreload" crossorigin href="./{ASSETS_URL}js/{name}">'
+        f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./{ASSETS_URL}js/{name}">'
         for name in _closure(ASSETS / "js", views)
     ]
     page = page.replace("<title>Streamlit</title>", "<title>Sightline</title>")

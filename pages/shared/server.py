@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.shared import logs
+from pages.shared import logs, process
 from pages.shared.first_frame import FirstFrame
 from pages.shared.routes import asset_files
 from pages.shared.service import service
@@ -33,6 +33,8 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
     logs.begin(service().settings.log)
+    process.collect_no_garbage()
+    process.keep_freed_memory()
     # Requests that wait for their turn at the worker: with the usual 40 threads others, which would not, wait for them.
     to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 

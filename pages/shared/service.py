@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from isal import isal_zlib
 
 from attention_core.view import View
-from pages.shared import logs
+from pages.shared import logs, process
 from pages.shared.bounded import BoundedCache
+from pages.shared.lean_imports import import_transformers
 from pages.shared.settings import Settings, from_environment
 from pages.shared.shelf import Shelf
 from pages.shared.turns import Asker, NoLongerWanted, Turns
@@ -351,8 +352,13 @@ class Service:
 
     def _warm(self, pause: float) -> None:
         time.sleep(pause)
-        import gc
+        try:
+            self._load_first()
+        finally:
+            process.started()
 
+    def _load_first(self) -> None:
+        import_transformers()
         from transformers.utils import logging
 
         from attention_core import ModelError, capture
@@ -373,9 +379,6 @@ class Service:
         self._models.put(name, model)
         capture(model, "warm up")
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
-        # What is loaded now stays: Python's collector need not walk it again and again (80 to 280 ms each time).
-        gc.collect()
-        gc.freeze()
 
 
 def _use_threads(n: int) -> None:

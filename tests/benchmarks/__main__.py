@@ -9,6 +9,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which count
 import torch
 from playwright.sync_api import sync_playwright
 
+from pages.shared.process import keep_freed_memory
 from pages.shared.settings import from_environment
 from tests.benchmarks import capture, grow, lab, long_text, machine, pages, table
 from tests.serving import launch_chromium
@@ -23,6 +24,7 @@ def main(parts: list[str]) -> int:
         return 2
     threads = from_environment().threads
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as the app does
     rows: list[table.Row] = []
     chromium, load = None, os.getloadavg()[0]
     if "capture" in parts:

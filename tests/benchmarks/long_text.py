@@ -56,12 +56,14 @@ def _measure() -> dict[str, float]:
     from attention_core.models import wrap_model
     from attention_core.overview import overview
     from attention_core.reading import Reading
+    from pages.shared.process import keep_freed_memory
     from pages.shared.settings import from_environment
     from tests.benchmarks.capture import FOLDER
     from tests.benchmarks.texts import text_of
 
     threads = from_environment().long_threads
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as the app does
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(FOLDER, model_max_length=N_TOKENS)  # only the length matters
     config = LlamaConfig(
