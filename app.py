@@ -9,9 +9,10 @@ from streamlit import runtime
 if not runtime.exists():
     from pages.shared import mishaps
     from pages.shared.routes import routes
-    from pages.shared.server import lifespan, middleware
+    from pages.shared.server import lifespan, look_for_no_components, middleware
 
     mishaps.keep_streamlit_quiet()
+    look_for_no_components()
     app = st.App(
         __file__,
         routes=routes(),

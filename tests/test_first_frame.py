@@ -39,6 +39,14 @@ def test_our_script_comes_before_streamlits_and_its_style_sheet_after_our_frame(
     assert page.index("id='sl-first'") < page.index('rel="stylesheet"') < page.index('id="root"')
 
 
+def test_only_our_script_is_asked_for_before_the_frame_is_painted(client):
+    page = client.get("/").text
+    at_once, later = re.sub(r"<template.*?</template>", "", page, flags=re.DOTALL), page
+    asked = re.compile(r'<(?:script|link)\b[^>]*(?:src|rel="(?:stylesheet|modulepreload|preload)")[^>]*>')
+    assert [f"{ASSETS_URL}js/first-frame.js" in tag for tag in asked.findall(at_once)] == [True]
+    assert len(asked.findall(later)) > 50
+
+
 def test_every_module_named_in_advance_exists_and_is_named_once(client):
     page = client.get("/").text
     named = re.findall(r'rel="modulepreload"[^>]* href="\./([^"]+)"', page)

@@ -23,18 +23,50 @@ print(json.dumps({
     "row": float(weights[0].sum()),
     "same names": known == utils.define_import_structure(str(folder / "__init__.py")),
     "optimizers of scipy": "scipy.optimize" in sys.modules,
+    "compiler": "torch._dynamo" in sys.modules,
 }))
 """
 
+COMPILES = """
+from pages.shared import lean_imports
+lean_imports.import_transformers()
+import torch
+compiled = torch.compile(lambda x: torch.nn.functional.gelu(x) + 1, backend="eager", fullgraph=True)
+print(float(compiled(torch.zeros(2))[0]))
+"""
+
+NO_MARKS = """
+import sys
+from pages.shared import lean_imports
+lean_imports._MARKS = ()
+lean_imports.import_transformers()
+from attention_core import capture, load_model
+weights = capture(load_model("minilm"), "The cat sat.").layers[0].weights(0)
+print(float(weights[0].sum()), "torch._dynamo" in sys.modules)
+"""
+
+
+def said_by(script: str) -> str:
+    """The last line that a Python of its own prints: in this one transformers may be here already."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
 
 def test_lean_transformers_reads_a_text_and_knows_every_model():
-    """In a process of its own: in this one transformers may be here already."""
-    done = subprocess.run(
-        [sys.executable, "-c", LEAN], cwd=ROOT, capture_output=True, text=True, check=True, timeout=300
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = json.loads(said_by(LEAN))
     assert abs(found.pop("row") - 1) < 1e-5
-    assert found == {"same names": True, "optimizers of scipy": False}
+    assert found == {"same names": True, "optimizers of scipy": False, "compiler": False}
+
+
+def test_torch_still_compiles_after_a_lean_import():
+    assert said_by(COMPILES) == "1.0"
+
+
+def test_transformers_that_wants_more_of_the_compiler_gets_it():
+    row, compiler = said_by(NO_MARKS).split()
+    assert abs(float(row) - 1) < 1e-5
+    assert compiler == "True"
 
 
 def test_garbage_is_collected_again_once_the_server_has_started():

@@ -2,8 +2,9 @@
 
 Streamlit's own first answer is an empty page. Ours is the same page with the navigation and the place of the text box
 already in it, as plain HTML whose links work, and with the modules named that the first view will ask for, so that the
-browser fetches them at once and not one after another. A small script takes the frame away when Streamlit has drawn
-its own.
+browser fetches them together and not one after another. A hundred requests hold up the first paint, so all of them
+stand in a template until a small script has seen the frame painted. It also takes the frame away when Streamlit has
+drawn its own.
 """
 
 import hashlib
@@ -27,6 +28,8 @@ _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']\./([\w.-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
 _STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
+_MODULES = re.compile(r"""<script\b[^>]*\btype="module"[^>]*></script>|<link\b[^>]*\brel="modulepreload"[^>]*>""")
+_FONT = re.compile(r"""<link\b[^>]*\bas="font"[^>]*>""")
 
 
 class FirstFrame:
@@ -64,29 +67,30 @@ def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
     entry = next(entry for entry in MENU if entry.url_path == url_path)
     folder = Path(file_util.get_static_dir())
     page = (folder / "index.html").read_text(encoding="utf-8")
-    head = [
-        f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./static/js/{name}">'
-        for name in _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
-        if name not in page
-    ]
+    modules = _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
+    preloads = [_preload(f"./static/js/{name}") for name in modules if name not in page]
     views = (f"{name}.js" for name in entry.views)
-    head += [
-        f'<link rel="modulepreload" fetchpriority="low" crossorigin href="./{ASSETS_URL}js/{name}">'
-        for name in _closure(ASSETS / "js", views)
-    ]
+    preloads += [_preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", views)]
     page = page.replace("<title>Streamlit</title>", "<title>Sightline</title>")
-    # Modules run in the order of the page: ours says where the server is before Streamlit's looks for it.
+    page = _FONT.sub("", page)  # Streamlit's own, which no page of ours shows
     ours = f'<script type="module" crossorigin src="./{ASSETS_URL}js/first-frame.js"></script>'
-    page = page.replace('<script type="module"', f'{ours}\n    <script type="module"', 1)
-    if not embedded:
+    if embedded:
+        # Modules run in the order of the page: ours says where the server is before Streamlit's looks for it.
+        page = page.replace('<script type="module"', f'{ours}\n    <script type="module"', 1)
+        head = preloads
+    else:
         style = (ASSETS / "css" / "first-frame.css").read_text(encoding="utf-8")
-        head.append(f"<style>{style}</style>")
-        # A style sheet holds back what comes after it. The frame has its own, and need not wait for Streamlit's.
-        sheets = _STYLE_SHEET.findall(page)
-        page = _STYLE_SHEET.sub("", page)
-        page = page.replace('<div id="root">', "\n    ".join([_frame(entry), *sheets, '<div id="root">']))
+        head = [f"<style>{style}</style>", ours]
+        later = [*_STYLE_SHEET.findall(page), *_MODULES.findall(page), *preloads]
+        page = _MODULES.sub("", _STYLE_SHEET.sub("", page))
+        waiting = ["<template id='sl-later'>", *later, "</template>"]
+        page = page.replace('<div id="root">', "\n    ".join([_frame(entry), *waiting, '<div id="root">']))
     body = page.replace("</head>", "\n    ".join([*head, "</head>"])).encode()
     return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def _preload(address: str) -> str:
+    return f'<link rel="modulepreload" fetchpriority="low" crossorigin href="{address}">'
 
 
 def _frame(entry: Entry) -> str:
