@@ -1,5 +1,6 @@
 """The first answer to a browser: Streamlit's page with our frame in it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from streamlit import file_util
 
+from attention_core.view import View, to_params
+from pages.shared import first_picture
 from pages.shared.first_frame import FirstFrame
 from pages.shared.menu import MENU
 from pages.shared.routes import ASSETS, ASSETS_URL
+from pages.shared.service import Source, service
 
 
 @pytest.fixture
@@ -57,6 +61,58 @@ def test_every_module_named_in_advance_exists_and_is_named_once(client):
     from_streamlit = [name for name in named if name.startswith("static/js/")]
     assert any("BidiComponent" in name for name in from_streamlit)
     assert all((Path(file_util.get_static_dir()) / name).is_file() for name in from_streamlit)
+
+
+DATA = re.compile(r"<script type='application/json' id='sl-first-data'>(.*?)</script>", re.DOTALL)
+
+
+def picture_in(page: str) -> dict | None:
+    found = DATA.search(page)
+    return json.loads(found[1]) if found else None
+
+
+def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
+    text = "A first picture comes before the page."
+    params = to_params(View(text=text, layer=2, head=40, query=3))
+    service().start().result()
+    assert (
+        picture_in(client.get("/", params=params).text) is None
+    )  # nobody has asked for it, and nobody computes it now
+    assert service().trace_in_memory(Source("minilm", text)) is None
+    trace = service().trace(Source("minilm", text))
+
+    answer = client.get("/", params=params)
+    shown = picture_in(answer.text)
+    assert shown is not None
+    assert service().picture(shown["key"]).source == Source("minilm", text)
+    assert shown["text"] == text
+    # As on the page: a head that is not there gives way to the last one.
+    assert shown["select"] == {"layer": 2, "head": trace.layers[2].n_heads - 1, "query": 3, "key": None}
+    assert "explorer.js" in answer.text[answer.text.index("sl-first-modules") :]
+    assert picture_in(client.get("/steps", params=params).text) is None
+    assert picture_in(client.get("/", params={**params, "embed": "true"}).text) is None
+    again = client.get("/", params=params, headers={"if-none-match": answer.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_text_is_data_in_the_first_answer(client):
+    text = "</script><script>alert(1)</script><!-- & \u2028"
+    service().trace(Source("minilm", text))
+    page = client.get("/", params=to_params(View(text=text))).text
+    shown = picture_in(page)
+    assert shown is not None
+    assert shown["text"] == text
+    assert "alert(1)</script>" not in page
+    assert page.count("<script") == client.get("/").text.count("<script") + (picture_in(client.get("/").text) is None)
+
+
+def test_a_long_text_has_no_picture_in_the_first_answer(client, monkeypatch):
+    text = "A text of some length."
+    n_tokens = len(service().trace(Source("minilm", text)).source_tokens)
+    params = to_params(View(text=text))
+    assert picture_in(client.get("/", params=params).text) is not None
+    monkeypatch.setattr(first_picture, "LONGEST_TOKENS", n_tokens - 1)
+    assert picture_in(client.get("/", params=params).text) is None
 
 
 def test_an_embedded_picture_has_no_frame(client):

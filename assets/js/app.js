@@ -128,7 +128,7 @@ export class App {
     }
     this.adopt(layer, head);
     this.frame.state.show("ready");
-    if (data.mode !== "embed" && !this.inline && !read.shown) this.frame.tour.offer();
+    if (data.mode !== "embed" && !data.first && !this.inline && !read.shown) this.frame.tour.offer();
   }
 
   /** Take a choice from outside, with the pin that was asked for. @param {any} layer @param {any} head */
@@ -246,9 +246,12 @@ export class App {
     this.paintedAt = performance.now();
     const ready = `${overview.key}:${selection.layer}:${selection.head}`;
     mark(frame.host, "data-exact", matrix.meta ? matrix.quality : null);
-    if (frame.host.dataset.ready !== ready) {
+    if (this.data.first) {
+      mark(frame.host, "data-first", ready);
+      announce("sightline:first");
+    } else if (frame.host.dataset.ready !== ready) {
       frame.host.dataset.ready = ready;
-      performance.mark("sightline:painted");
+      announce("sightline:painted");
     }
     this.showBusy();
   }
@@ -281,7 +284,7 @@ export class App {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const { frame, overview, selection } = this;
-    if (!frame.host.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.data.first || !frame.host.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (typing(event) || !overview || frame.help.element.open) return;
     if (event.key === "Escape") this.dispatch({ type: "release" });
     else if (event.key === "?") this.openHelp();
@@ -301,6 +304,12 @@ export class App {
     cancelAnimationFrame(this.animation);
     this.frame.remove();
   }
+}
+
+/** Say that a picture is there: to whoever measures, and to the first frame. @param {string} what */
+function announce(what) {
+  performance.mark(what);
+  document.dispatchEvent(new Event(what));
 }
 
 /** Where a token stands in the text, in tokens; a word stands at the mean of its pieces. @param {import("./overview.js").Token} token */

@@ -1,5 +1,6 @@
 // Runs before Streamlit's front end: says where the server is, lets the front end come once the first frame has been
-// painted, and takes the frame away when Streamlit has drawn its own or has something to say that the frame would hide.
+// painted, draws the picture meanwhile if the server has it, and takes the frame away when Streamlit has drawn its own or
+// has something to say that the frame would hide.
 
 // Without this Streamlit looks for its server below the page's own address first, and finds it after two answers of 404.
 window.__streamlit = { BACKEND_BASE_URL: new URL('.', document.baseURI).href }
@@ -8,36 +9,74 @@ const OWN = [
   '[data-testid="stTopNavLink"]',
   '[data-testid="stExpandSidebarButton"]',
   '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]',
-  '[role="dialog"]',
 ].join(',')
+const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"]'
+const PAINTED_WITHIN_MS = 250 // a page in the background is not painted at all
+const PICTURE_WITHIN_MS = 600
+const PICTURE_FOR_MS = 5000 // longer than Streamlit's page ever takes to draw the same
 const AT_MOST_MS = 20_000 // whatever went wrong is then at least seen
 
-const PAINTED_WITHIN_MS = 250 // a page in the background is not painted at all
-
+const frame = document.getElementById('sl-first')
+const root = document.getElementById('root')
 const later = document.getElementById('sl-later')
+const data = document.getElementById('sl-first-data')
+/** @type {(() => void) | null} what takes the picture away again */
+let picture = null
 
 if (later) {
+  const come = () => document.head.append(later.content)
   let begun = false
   const begin = () => {
     if (begun) return
     begun = true
-    document.head.append(later.content)
+    if (frame && data) draw(JSON.parse(data.textContent)).catch(() => {}).finally(come) // the page draws it as well
+    else come()
   }
   requestAnimationFrame(() => setTimeout(begin))
   setTimeout(begin, PAINTED_WITHIN_MS)
 }
 
-const frame = document.getElementById('sl-first')
-const root = document.getElementById('root')
-
 if (frame && root) {
+  let drawn = false
+  let patience
   const leave = () => {
     observer.disconnect()
+    clearTimeout(patience)
     frame.remove()
+    picture?.()
   }
-  const observer = new MutationObserver(() => {
-    if (document.querySelector(OWN)) leave()
-  })
+  const look = () => {
+    if (document.querySelector(SAID)) return leave()
+    if (!document.querySelector(OWN)) return
+    // The page's own explorer draws the same a moment later: until then the picture stays.
+    if (!drawn) leave()
+    else patience ??= setTimeout(leave, PICTURE_FOR_MS)
+  }
+  const observer = new MutationObserver(look)
   observer.observe(document.body, { childList: true, subtree: true })
+  const stay = () => {
+    drawn = true
+    frame.querySelector('[role="status"]').classList.add('sl-first-unseen')
+  }
+  document.addEventListener('sightline:first', stay, { once: true })
+  document.addEventListener('sightline:painted', leave, { once: true })
   setTimeout(leave, AT_MOST_MS)
+}
+
+/**
+ * The explorer as the page will show it, to look at only: what would be chosen in it now would be lost. Done when it is
+ * there, or has taken too long: a hundred modules that come at the same time would hold it up.
+ */
+async function draw(shown) {
+  const place = document.createElement('div')
+  place.className = 'sl-first-picture'
+  place.inert = true
+  frame.querySelector('.sl-first-box').textContent = shown.text
+  frame.append(place)
+  document.head.append(document.getElementById('sl-first-modules').content)
+  const { render } = await import('./explorer.js')
+  if (!frame.isConnected) return
+  const here = new Promise((resolve) => document.addEventListener('sightline:first', resolve, { once: true }))
+  picture = render(place.attachShadow({ mode: 'open' }), shown)
+  await Promise.race([here, new Promise((resolve) => setTimeout(resolve, PICTURE_WITHIN_MS))])
 }

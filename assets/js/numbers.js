@@ -9,7 +9,7 @@ import { settle } from "./dom.js";
 import { fromHead, fromOverview } from "./matrix.js";
 import { Overview } from "./overview.js";
 import { active } from "./selection.js";
-import { HttpSource, InlineSource, LostError } from "./source.js";
+import { InlineSource, LostError, sourceAt } from "./source.js";
 
 /** Heads whose numbers are kept ready. */
 const KEPT = 24;
@@ -26,7 +26,7 @@ export function createNumbers(app) {
   let wanted = null;
   /** True if the server has forgotten what is on screen: the next data from Python make it fetch again. */
   let lost = false;
-  /** @type {HttpSource | InlineSource | null} */
+  /** @type {import("./source.js").HttpSource | InlineSource | null} */
   let source = null;
   /** @type {Map<string, Matrix>} */
   const matrices = new Map();
@@ -46,7 +46,7 @@ export function createNumbers(app) {
     lost = false;
     if (!app.overview) app.frame.state.show("loading");
     const base = data.base ?? new URL(`sightline/data/${encodeURIComponent(name)}/`, document.baseURI).href;
-    const from = data.packs ? new InlineSource(data.packs) : new HttpSource(base, { onLost: () => app.callbacks.setTrigger?.("lost", name) });
+    const from = data.packs ? new InlineSource(data.packs) : sourceAt(base, () => app.callbacks.setTrigger?.("lost", name));
     const here = () => wanted === name && !app.life.signal.aborted;
     try {
       const overview = new Overview(name, await from.overview());

@@ -109,6 +109,21 @@ export class HttpSource {
   }
 }
 
+/** @type {HttpSource | null} */
+let latest = null;
+
+/**
+ * The source of these numbers; the one that was asked for last, if it is of the same: the first frame's explorer and the
+ * page's own fetch once.
+ *
+ * @param {string} base @param {() => void} onLost
+ */
+export function sourceAt(base, onLost) {
+  if (latest?.base !== base || latest.lost) latest = new HttpSource(base);
+  latest.onLost = onLost;
+  return latest;
+}
+
 /** Packs carried by the page, as base64 by path: {"overview": "…", "head/2/3": "…"}. What is not carried is null. */
 export class InlineSource {
   /** @param {Record<string, string>} packs */

@@ -64,31 +64,37 @@ def explorer(
     The numbers do not travel here: the browser fetches them under `data_key`. `seed` changes when Python changed the
     view.
     """
-    shown = {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)}
     data = {
+        **explorer_data(view, trace, data_key),
         "assets": ASSETS_URL,
-        "key": data_key,
         "mode": "embed" if embedded else "full",
         "seed": seed,
-        "select": {name: shown[name] for name in _CHOICE},
-        "options": {name: shown[name] for name in _OPTIONS},
-        "can": {
-            "hide_special": any(token.special for token in (*trace.source_tokens, *trace.target_tokens)),
-            "by_norm": all(layer.exact for layer in trace.layers),
-            "words": _has_words_of_several_pieces(trace),
-        },
         "link": link,
         "link_note": ""
         if link
         else "A view of a trace file has no link. Send the file instead."
         if from_file
         else "The text is too long for a link. Save the trace file and send that instead.",
-        "echo": shown,
-        "loading": False,
+        "echo": {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)},
         "large": large,  # the browser reads the size from the style sheet; this makes it look again
-        "exports": {"svg": True},
     }
     _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_steps_change=_to_steps)
+
+
+def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
+    """What the explorer draws, whoever looks: the numbers' key, what is chosen of them, and what this trace allows."""
+    return {
+        "key": data_key,
+        "select": {name: getattr(view, name) for name in _CHOICE},
+        "options": {name: getattr(view, name) for name in _OPTIONS},
+        "can": {
+            "hide_special": any(token.special for token in (*trace.source_tokens, *trace.target_tokens)),
+            "by_norm": all(layer.exact for layer in trace.layers),
+            "words": _has_words_of_several_pieces(trace),
+        },
+        "loading": False,
+        "exports": {"svg": True},
+    }
 
 
 def steps(

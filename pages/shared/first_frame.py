@@ -22,6 +22,7 @@ from streamlit import file_util
 
 from pages.shared.menu import MENU, Entry
 from pages.shared.routes import ASSETS, ASSETS_URL
+from pages.shared.service import service
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
 _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
@@ -29,6 +30,7 @@ _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']\./([\w.-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
 _STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
 _MODULES = re.compile(r"""<script\b[^>]*\btype="module"[^>]*></script>|<link\b[^>]*\brel="modulepreload"[^>]*>""")
+_PICTURE = b"<!-- picture -->"
 _FONT = re.compile(r"""<link\b[^>]*\bas="font"[^>]*>""")
 
 
@@ -43,8 +45,12 @@ class FirstFrame:
         if entry is None:
             await self.app(scope, receive, send)
             return
-        embedded = QueryParams(scope.get("query_string", b"")).get("embed") == "true"
-        body, tag = _document(entry.url_path, embedded)
+        asked = QueryParams(scope.get("query_string", b""))
+        embedded = asked.get("embed") == "true"
+        body = _document(entry.url_path, embedded)
+        if not entry.url_path and not embedded:
+            body = body.replace(_PICTURE, _picture(asked))
+        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = {"Cache-Control": "no-cache", "ETag": tag}
         if Headers(scope=scope).get("if-none-match") == tag:
             answer = Response(status_code=304, headers=headers)
@@ -62,8 +68,8 @@ def _entry_of(scope: Scope) -> Entry | None:
 
 
 @cache
-def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
-    """The page at one address as bytes, and the tag by which a browser knows that it has it already."""
+def _document(url_path: str, embedded: bool) -> bytes:
+    """The page at one address, with a place for the picture."""
     entry = next(entry for entry in MENU if entry.url_path == url_path)
     folder = Path(file_util.get_static_dir())
     page = (folder / "index.html").read_text(encoding="utf-8")
@@ -83,10 +89,21 @@ def _document(url_path: str, embedded: bool) -> tuple[bytes, str]:
         head = [f"<style>{style}</style>", ours]
         later = [*_STYLE_SHEET.findall(page), *_MODULES.findall(page), *preloads]
         page = _MODULES.sub("", _STYLE_SHEET.sub("", page))
-        waiting = ["<template id='sl-later'>", *later, "</template>"]
+        waiting = [_PICTURE.decode(), "<template id='sl-later'>", *later, "</template>"]
         page = page.replace('<div id="root">', "\n    ".join([_frame(entry), *waiting, '<div id="root">']))
-    body = page.replace("</head>", "\n    ".join([*head, "</head>"])).encode()
-    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    return page.replace("</head>", "\n    ".join([*head, "</head>"])).encode()
+
+
+def _picture(asked: QueryParams) -> bytes:
+    if service().loaded(service().settings.model) is None:
+        return b""  # and nothing is imported before the first answer
+    from pages.shared import first_picture
+
+    data = first_picture.data_of(asked)
+    if data is None:
+        return b""
+    preloads = "".join(_preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", ["explorer.js"]))
+    return f"{first_picture.as_script(data)}<template id='sl-first-modules'>{preloads}</template>".encode()
 
 
 def _preload(address: str) -> str:

@@ -185,6 +185,10 @@ class Service:
                 if not self._askers[source]:
                     del self._askers[source]
 
+    def trace_in_memory(self, source: Source) -> "Trace | None":
+        """The trace if nothing has to be done for it, not even to read a file."""
+        return self._traces.peek(source)
+
     def known_trace(self, source: Source) -> "Trace | None":
         """The trace if it need not be computed: it is in memory, or on the disk."""
         trace = self._traces.peek(source)

@@ -35,15 +35,21 @@ def open_view() -> View:
     """The view of this visitor; from the address when it is new there (first run, a link, the Back button)."""
     ours = address.read(address.VIEW)
     if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
-        view, problems = from_params(ours)
-        if not ours:
-            first = service().settings.model  # the operator's choice
-            view = replace(view, query=FIRST_QUERY) if first == view.model else View(model=first, layer=0, head=0)
+        view, problems = view_at(ours)
         _set(view)
         st.session_state["problems"] = problems
         st.session_state["written"] = ours
         st.session_state["file"] = ""
     return st.session_state["view"]
+
+
+def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
+    """The view that an address gives to somebody new, and a sentence for each thing in it that cannot be read."""
+    view, problems = from_params(params)
+    if not params:
+        first = service().settings.model  # the operator's choice
+        view = replace(view, query=FIRST_QUERY) if first == view.model else View(model=first, layer=0, head=0)
+    return view, problems
 
 
 def change(**values: Any) -> None:
@@ -190,6 +196,14 @@ def trace_now() -> "Trace":
 
 
 def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
+    """The session's view, as `fitted` makes it, and a sentence for each change."""
+    becomes, sentences = fitted(view, trace)
+    if becomes != view:
+        _set(becomes)
+    return becomes, sentences
+
+
+def fitted(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     """The view with a layer, head and tokens that this trace has, and a sentence for each change."""
     from attention_core.contribution import why_not
     from attention_core.pictures import groups
@@ -197,19 +211,17 @@ def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
 
     layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]
     sizes = {group.name: layers[group.layers[0]][1:] for group in groups(trace)}
-    fitted, sentences = clamp(view, layers, sizes)
+    becomes, sentences = clamp(view, layers, sizes)
     try:
         for tokens in filter(None, (trace.source_tokens, trace.target_tokens)):
-            items(tokens, Reading(fitted.hide_special, fitted.hide_first))
+            items(tokens, Reading(becomes.hide_special, becomes.hide_first))
     except ValueError as error:
-        fitted = replace(fitted, hide_special=False, hide_first=False)
+        becomes = replace(becomes, hide_special=False, hide_first=False)
         sentences = (*sentences, str(error))
-    if fitted.by_norm and (reason := next(filter(None, map(why_not, trace.layers)), "")):
-        fitted = replace(fitted, by_norm=False)
+    if becomes.by_norm and (reason := next(filter(None, map(why_not, trace.layers)), "")):
+        becomes = replace(becomes, by_norm=False)
         sentences = (*sentences, f"The weights are shown, not what they move: {reason}.")
-    if fitted != view:
-        _set(fitted)
-    return fitted, sentences
+    return becomes, sentences
 
 
 def write_address(view: View) -> str | None:

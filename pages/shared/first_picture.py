@@ -1,0 +1,37 @@
+"""The first page's picture before Streamlit's front end: what the explorer needs to draw a text that is in memory.
+
+Of a class that opens one link only the first visitor waits for the model. To all others the very first answer says
+where the numbers lie, and the browser draws them while it still reads Streamlit's own files.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pages.shared import address, components, state
+from pages.shared.service import picture_of, service
+
+LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
+LONGEST_SHOWN = 1_000  # characters in the place of the text box
+
+
+def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
+    """The explorer's data for the view at this address, with its text; None if there is anything to wait for.
+
+    Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
+    """
+    view, _ = state.view_at({name: value for name, value in params.items() if name in address.VIEW})
+    picture = picture_of(view)
+    trace = service().trace_in_memory(picture.source)
+    if trace is None or len(trace.source_tokens) + len(trace.target_tokens) > LONGEST_TOKENS:
+        return None
+    view, _ = state.fitted(view, trace)
+    data = components.explorer_data(view, trace, service().key(picture_of(view)))
+    seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
+    return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
+
+
+def as_script(data: Mapping[str, Any]) -> str:
+    """The data as an element of the page. What a link says is in it, so that nothing in it can end the element."""
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return f"<script type='application/json' id='sl-first-data'>{text}</script>"
