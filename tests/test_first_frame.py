@@ -15,7 +15,7 @@ from pages.shared import first_picture
 from pages.shared.first_frame import FirstFrame
 from pages.shared.menu import MENU
 from pages.shared.routes import ASSETS, ASSETS_URL
-from pages.shared.service import Source, service
+from pages.shared.service import Service, Source, service
 
 
 @pytest.fixture
@@ -93,6 +93,12 @@ def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
     assert picture_in(client.get("/", params={**params, "embed": "true"}).text) is None
     again = client.get("/", params=params, headers={"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_the_first_visitor_after_the_start_gets_the_default_text_so():
+    warmed = Service(service().settings)
+    warmed.start().result()
+    assert warmed.trace_in_memory(Source("minilm", View().text)) is not None
 
 
 def test_a_text_is_data_in_the_first_answer(client):

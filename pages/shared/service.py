@@ -365,7 +365,8 @@ class Service:
         import_transformers()
         from transformers.utils import logging
 
-        from attention_core import ModelError, capture
+        from attention_core import ModelError
+        from attention_core.view import View
 
         self._long_worker.submit(lambda: _use_threads(self.settings.long_threads)).result()
         _use_threads(self.settings.threads)  # the last word: every thread that has not asked torch yet takes it over
@@ -381,7 +382,8 @@ class Service:
         finally:
             self._progress.pop(name, None)
         self._models.put(name, model)
-        capture(model, "warm up")
+        first = Source(name, View().text)  # what whoever comes without a link of his own will see
+        self._traces.put(first, self._run(model, first))
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
 
 
