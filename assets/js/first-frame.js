@@ -12,7 +12,7 @@ const OWN = [
 ].join(',')
 const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"]'
 const PAINTED_WITHIN_MS = 250 // a page in the background is not painted at all
-const PICTURE_WITHIN_MS = 600
+const PICTURE_WITHIN_MS = 1000 // for so long a hundred other modules do not hold it up
 const PICTURE_FOR_MS = 5000 // longer than Streamlit's page ever takes to draw the same
 const AT_MOST_MS = 20_000 // whatever went wrong is then at least seen
 
@@ -29,8 +29,10 @@ if (later) {
   const begin = () => {
     if (begun) return
     begun = true
-    if (frame && data) draw(JSON.parse(data.textContent)).catch(() => {}).finally(come) // the page draws it as well
-    else come()
+    if (!frame || !data) return come()
+    const patience = new Promise((resolve) => setTimeout(resolve, PICTURE_WITHIN_MS))
+    // If it cannot be drawn, the page will say so when it tries.
+    Promise.race([draw(JSON.parse(data.textContent)), patience]).catch(() => {}).then(come)
   }
   requestAnimationFrame(() => setTimeout(begin))
   setTimeout(begin, PAINTED_WITHIN_MS)
@@ -63,10 +65,7 @@ if (frame && root) {
   setTimeout(leave, AT_MOST_MS)
 }
 
-/**
- * The explorer as the page will show it, to look at only: what would be chosen in it now would be lost. Done when it is
- * there, or has taken too long: a hundred modules that come at the same time would hold it up.
- */
+/** The explorer as the page will show it, to look at only: what would be chosen in it now would be lost. */
 async function draw(shown) {
   const place = document.createElement('div')
   place.className = 'sl-first-picture'
@@ -78,5 +77,5 @@ async function draw(shown) {
   if (!frame.isConnected) return
   const here = new Promise((resolve) => document.addEventListener('sightline:first', resolve, { once: true }))
   picture = render(place.attachShadow({ mode: 'open' }), shown)
-  await Promise.race([here, new Promise((resolve) => setTimeout(resolve, PICTURE_WITHIN_MS))])
+  await here
 }

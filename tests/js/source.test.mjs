@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpSource, InlineSource, LostError } from "../../assets/js/source.js";
+import { HttpSource, InlineSource, LostError, sourceAt } from "../../assets/js/source.js";
 import { pack } from "./packs.mjs";
 
 const answer = (bytes, status = 200) => new Response(bytes, { status });
@@ -70,4 +70,16 @@ test("a standalone page answers from itself, with null for what it does not carr
   assert.equal(await source.head(0, 0), null);
   assert.equal(await source.line(0, 0, "query", 0), null);
   await assert.rejects(new InlineSource({}).overview(), /no picture/);
+});
+
+test("two views of the same numbers have one source, until its numbers are lost", () => {
+  const told = [];
+  const first = sourceAt("http://server/data/a/", () => told.push("first"));
+  const second = sourceAt("http://server/data/a/", () => told.push("second"));
+  assert.equal(second, first);
+  second.onLost();
+  assert.deepEqual(told, ["second"]); // who came last is there to hear it
+  second.lost = true;
+  assert.notEqual(sourceAt("http://server/data/a/", () => {}), second);
+  assert.notEqual(sourceAt("http://server/data/b/", () => {}), second);
 });
