@@ -246,12 +246,10 @@ export class App {
     this.paintedAt = performance.now();
     const ready = `${overview.key}:${selection.layer}:${selection.head}`;
     mark(frame.host, "data-exact", matrix.meta ? matrix.quality : null);
-    if (this.data.first) {
-      mark(frame.host, "data-first", ready);
-      announce("sightline:first");
-    } else if (frame.host.dataset.ready !== ready) {
-      frame.host.dataset.ready = ready;
-      announce("sightline:painted");
+    const [name, what] = this.data.first ? ["first", "sightline:first"] : ["ready", "sightline:painted"];
+    if (frame.host.dataset[name] !== ready) {
+      frame.host.dataset[name] = ready;
+      announce(what);
     }
     this.showBusy();
   }

@@ -102,8 +102,13 @@ def _picture(asked: QueryParams) -> bytes:
     data = first_picture.data_of(asked)
     if data is None:
         return b""
+    return f"{first_picture.as_script(data)}{_picture_modules()}".encode()
+
+
+@cache
+def _picture_modules() -> str:
     preloads = "".join(_preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", ["explorer.js"]))
-    return f"{first_picture.as_script(data)}<template id='sl-first-modules'>{preloads}</template>".encode()
+    return f"<template id='sl-first-modules'>{preloads}</template>"
 
 
 def _preload(address: str) -> str:
