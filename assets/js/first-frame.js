@@ -70,6 +70,7 @@ async function draw(shown) {
   const place = document.createElement('div')
   place.className = 'sl-first-picture'
   place.inert = true
+  place.style.visibility = 'hidden' // on its way, or without its numbers, it has nothing to say that the frame does not
   frame.querySelector('.sl-first-box').textContent = shown.text
   frame.append(place)
   document.head.append(document.getElementById('sl-first-modules').content)
@@ -78,4 +79,5 @@ async function draw(shown) {
   const here = new Promise((resolve) => document.addEventListener('sightline:first', resolve, { once: true }))
   picture = render(place.attachShadow({ mode: 'open' }), shown)
   await here
+  place.style.visibility = ''
 }

@@ -7,6 +7,7 @@ from attention_core.view import View, to_params
 from tests.serving import Visit, wait_until_drawn
 
 FRAME = "#sl-first"
+SAID = f"{FRAME} > [role=status]"
 STREAMLIT = "**/static/js/index.*.js"
 
 
@@ -18,7 +19,7 @@ def test_the_navigation_is_there_and_works_before_streamlit_has_started(visit: C
     page.goto("", wait_until="commit")
     frame = page.locator(FRAME)
     frame.get_by_role("link", name="Explore").wait_for()
-    assert frame.get_by_role("status").inner_text() == "Opening …"
+    assert page.locator(SAID).inner_text() == "Opening …"
     page.unroute(STREAMLIT)
     frame.get_by_role("link", name="Step by step").click()
     page.get_by_test_id("stTopNavLink").get_by_text("Step by step").wait_for()
@@ -77,6 +78,31 @@ def test_a_text_that_was_read_before_is_drawn_before_streamlit_and_fetched_once(
     assert early is not None
     assert own is not None
     assert abs(own["width"] - early["width"]) <= 2
+
+
+def test_the_early_picture_says_nothing_while_its_numbers_are_on_their_way(visit: Callable[..., Visit]):
+    link = "?" + urlencode(to_params(View(text="Numbers may take a while.")))
+    first = visit()
+    first.page.goto(link)
+    wait_until_drawn(first.page)
+
+    seen = visit()
+    seen.allow("ERR_FAILED")
+    page, held = seen.page, []
+    page.route(STREAMLIT, lambda route: route.abort())
+    page.route("**/sightline/data/**", lambda route: held.append(route))
+    page.goto(link, wait_until="commit")
+    picture = page.locator(".sl-first-picture")
+    on_its_way = picture.locator("[data-name=loading]")
+    on_its_way.wait_for(state="attached")
+    page.wait_for_timeout(1500)  # longer than the picture holds up Streamlit's modules
+    assert held
+    assert page.locator(SAID).inner_text() == "Opening …"
+    assert not on_its_way.is_visible()
+    page.unroute("**/sightline/data/**")
+    for route in held:
+        route.continue_()
+    picture.get_by_test_id("sl-atlas").wait_for()
 
 
 def test_what_the_page_has_to_say_is_not_hidden_by_the_picture(visit: Callable[..., Visit]):
