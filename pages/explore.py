@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.shared import components, numbers, opening, readouts, state
-from pages.shared.service import picture_of, service
+from pages.shared.service import service
+from pages.shared.sources import picture_of
 
 view, trace = opening.trace_of_page(state.open_view())
 picture = picture_of(view, state.opened_file())

@@ -5,7 +5,8 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import components, opening, state, theme
-from pages.shared.service import picture_of, service
+from pages.shared.service import service
+from pages.shared.sources import picture_of
 
 view, trace = opening.trace_of_page(state.open_view())
 followed, said = opening.one_head(view, trace)

@@ -15,7 +15,8 @@ from pages.shared import first_picture
 from pages.shared.first_frame import FirstFrame
 from pages.shared.menu import MENU
 from pages.shared.routes import ASSETS, ASSETS_URL
-from pages.shared.service import Service, Source, service
+from pages.shared.service import Service, service
+from pages.shared.sources import Source
 
 
 @pytest.fixture

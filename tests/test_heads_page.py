@@ -25,7 +25,8 @@ from attention_core.survey import Survey
 from attention_core.survey_texts import Text
 from pages.shared import heads_service, heads_survey, routes
 from pages.shared.heads_words import card_in_words
-from pages.shared.service import Picture, Source, service
+from pages.shared.service import service
+from pages.shared.sources import Picture, Source
 
 APP = str(Path(__file__).parents[1] / "app.py")
 TEXT = "The animal didn't cross the street because it was too tired."

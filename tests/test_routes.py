@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from attention_core import load_trace, wire
 from pages.shared.routes import ASSETS_URL, routes
-from pages.shared.service import Picture, Source, service
+from pages.shared.service import service
+from pages.shared.sources import Picture, Source
 
 TEXT = "The cat sat on the mat."
 

@@ -11,8 +11,9 @@ from attention_core import ModelError, load_model
 from attention_core.pictures import head_pack
 from attention_core.saved import TraceFileError, trace_bytes
 from pages.shared import service as module
-from pages.shared.service import Gone, Picture, Service, Source
+from pages.shared.service import Gone, Service
 from pages.shared.settings import from_environment
+from pages.shared.sources import Picture, Source
 from pages.shared.turns import Asker, NoLongerWanted
 from tests import tiny
 

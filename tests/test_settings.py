@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from attention_core.models import ModelError
-from pages.shared.service import Picture, Service, Source, _picture_bytes
+from pages.shared.service import Service
 from pages.shared.settings import from_environment
+from pages.shared.sources import Picture, Source, picture_bytes
 
 
 def of(monkeypatch, **variables: str):
@@ -63,10 +64,10 @@ def test_a_folder_that_reads_like_a_hub_id_is_asked_of_the_hub(name):
 
 def test_a_long_second_sentence_counts_in_the_memory_of_keys():
     """A hundred thousand pairs of one short and one long sentence must not fit where short ones do."""
-    short = _picture_bytes(Picture(Source("minilm", "a")))
+    short = picture_bytes(Picture(Source("minilm", "a")))
     for name in ("model", "text", "pair", "target"):
         source = replace(Source("minilm", "a"), **{name: "x" * 100_000})
-        assert _picture_bytes(Picture(source)) > short + 300_000
+        assert picture_bytes(Picture(source)) > short + 300_000
 
 
 def test_without_a_disk_nothing_is_put_away(monkeypatch):

@@ -13,7 +13,8 @@ from attention_core.catalogue import CATALOGUE, DEFAULT, GROUPS, find_card, grou
 from attention_core.view import View
 from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
-from pages.shared.service import Source, service
+from pages.shared.service import service
+from pages.shared.sources import Source
 
 
 def model_and_text(view: View) -> Callable[[], None]:

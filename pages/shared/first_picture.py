@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pages.shared import address, components, state
-from pages.shared.service import picture_of, service
+from pages.shared.service import service
+from pages.shared.sources import picture_of
 
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
 LONGEST_SHOWN = 1_000  # characters in the place of the text box

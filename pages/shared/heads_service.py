@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pages.shared.bounded import BoundedCache
 from pages.shared.heads_words import card_in_words, labels_in_words
-from pages.shared.service import Source, service
+from pages.shared.service import service
+from pages.shared.sources import Source
 
 if TYPE_CHECKING:
     from attention_core.head_metrics import HeadScores

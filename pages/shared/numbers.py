@@ -8,7 +8,8 @@ import streamlit as st
 from attention_core import wire
 from attention_core.view import View
 from pages.shared import state
-from pages.shared.service import Picture, service
+from pages.shared.service import service
+from pages.shared.sources import Picture
 
 
 def all_heads(view: View, picture: Picture) -> None:

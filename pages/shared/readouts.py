@@ -13,7 +13,8 @@ import streamlit as st
 
 from attention_core.view import View
 from pages.shared import components, state, theme
-from pages.shared.service import Source, picture_of, service
+from pages.shared.service import service
+from pages.shared.sources import Source, picture_of
 
 if TYPE_CHECKING:
     from attention_core.generation import Continuation

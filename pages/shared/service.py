@@ -11,10 +11,9 @@ import secrets
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from isal import isal_zlib
 
@@ -22,13 +21,15 @@ from attention_core.view import View
 from pages.shared import logs, process
 from pages.shared.bounded import BoundedCache
 from pages.shared.lean_imports import import_transformers
+from pages.shared.loading import Models
 from pages.shared.settings import Settings, from_environment
 from pages.shared.shelf import Shelf
+from pages.shared.sources import Picture, Source, picture_bytes
 from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
     from attention_core.generation import Continuation, How
-    from attention_core.models import LoadedModel, Located, Placement, Precision
+    from attention_core.models import LoadedModel
     from attention_core.reading import Reading
     from attention_core.readout import Readout
     from attention_core.trace import Trace
@@ -42,40 +43,6 @@ WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: th
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
 KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a trace is made from: a text in a model, or a trace file that a visitor opened."""
-
-    model: str
-    text: str
-    pair: str = ""
-    target: str = ""
-    file: str = ""  # sha256 of an opened trace file; the other fields are then empty
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A source and how its weights are read."""
-
-    source: Source
-    hide_special: bool = False
-    hide_first: bool = False
-    renormalise: bool = False
-    words: bool = False
-    by_norm: bool = False
-
-    def reading(self) -> "Reading":
-        from attention_core.reading import Reading
-
-        return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)
-
-
-def picture_of(view: View, file: str = "") -> Picture:
-    """The picture that a view shows."""
-    source = Source("", "", file=file) if file else Source(view.model, view.text_read, view.pair, view.target)
-    return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
 
 
 class Gone(LookupError):
@@ -94,14 +61,11 @@ class Service:
             settings.trace_bytes, _trace_bytes, when_gone=self._put_away, keep_newest=True
         )
         self._shelf = Shelf(settings.shelf_bytes)
-        self._models: BoundedCache[LoadedModel] = BoundedCache(
-            settings.model_bytes, lambda model: model.nbytes, when_gone=lambda name, _: self._forget_traces_of(name)
-        )
+        self._models = Models(lambda: self.settings, self._in_turn, self._forget_traces_of)
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
-        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, _picture_bytes)
+        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, picture_bytes)
         self._secret = secrets.token_bytes(32)
-        self._progress: dict[str, str] = {}
         self._started: Future[None] | None = None
         self._lock = Lock()
         self._askers: dict[Source, list[Asker]] = {}  # who waits for a source that is not here yet
@@ -151,7 +115,7 @@ class Service:
     def model(self, name: str) -> "LoadedModel":
         """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
         self.start().result()
-        return self._models.get(name, lambda: self._fetch_and_build(name))
+        return self._models.get(name)
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -159,7 +123,7 @@ class Service:
 
     def progress(self, name: str) -> str:
         """What loading this model is doing, as a sentence; empty when it is not being loaded."""
-        return self._progress.get(name, "")
+        return self._models.progress(name)
 
     def trace(self, source: Source, asker: Asker = NOBODY) -> "Trace":
         """The trace of a source: cached, on the disk, or computed by the worker when the asker's turn comes.
@@ -317,43 +281,6 @@ class Service:
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
 
-    def _fetch_and_build(self, name: str) -> "LoadedModel":
-        """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
-        try:
-            located = self._locate(name)
-            return self._in_turn(lambda: self._build(name, located))
-        finally:
-            self._progress.pop(name, None)
-
-    def _locate(self, name: str, *, hub: bool = True) -> "Located":
-        from attention_core.catalogue import find_card
-        from attention_core.models import locate
-
-        card = find_card(name.strip())
-        mine = name == self.settings.model  # the operator's own choice of a first model is always allowed
-        return locate(
-            name,
-            self._placement(),
-            allow_folders=mine or self.settings.folders,
-            allow_hub=hub and (mine or self.settings.fetches(card.reference if card else name.strip())),
-            progress=lambda sentence: self._say(name, sentence),
-        )
-
-    def _build(self, name: str, located: "Located") -> "LoadedModel":
-        from attention_core.models import build
-
-        return build(located, self._placement(), progress=lambda sentence: self._say(name, sentence))
-
-    def _placement(self) -> "Placement":
-        from attention_core.models import Placement
-
-        settings = self.settings
-        offload = Path(settings.offload) if settings.offload else None
-        return Placement(cast("Precision", settings.dtype), settings.device or None, offload)
-
-    def _say(self, name: str, sentence: str) -> None:
-        self._progress[name] = sentence
-
     def _warm(self, pause: float) -> None:
         time.sleep(pause)
         try:
@@ -365,24 +292,14 @@ class Service:
         import_transformers()
         from transformers.utils import logging
 
-        from attention_core import ModelError
-        from attention_core.view import View
-
         self._long_worker.submit(lambda: _use_threads(self.settings.long_threads)).result()
         _use_threads(self.settings.threads)  # the last word: every thread that has not asked torch yet takes it over
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        name = self.settings.model
-        # Not through `_models.get`: this is the worker, and a visitor who asked first would wait for it to take his
-        # job.
-        try:
-            model = self._build(name, self._locate(name, hub=False))
-        except ModelError:
-            return  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
-        finally:
-            self._progress.pop(name, None)
-        self._models.put(name, model)
-        first = Source(name, View().text)  # what whoever comes without a link of his own will see
+        model = self._models.load_first()
+        if model is None:
+            return
+        first = Source(self.settings.model, View().text)  # what whoever comes without a link of his own will see
         self._traces.put(first, self._run(model, first))
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
 
@@ -408,11 +325,6 @@ def _compressed(data: bytes) -> bytes:
     """
     packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
-
-
-def _picture_bytes(picture: Picture) -> int:
-    source = picture.source
-    return 500 + 4 * sum(map(len, (source.model, source.text, source.pair, source.target)))
 
 
 def _trace_bytes(trace: "Trace") -> int:

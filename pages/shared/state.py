@@ -17,7 +17,8 @@ import streamlit as st
 from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
 from pages.shared import address, grow_view
 from pages.shared.grow_view import GrowView
-from pages.shared.service import FRAME_FIRST_SECONDS, Gone, Source, picture_of, service
+from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
+from pages.shared.sources import Source, picture_of
 from pages.shared.turns import Asker
 
 if TYPE_CHECKING:

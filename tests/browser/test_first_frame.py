@@ -17,11 +17,11 @@ def test_the_navigation_is_there_and_works_before_streamlit_has_started(visit: C
     page = seen.page
     page.route(STREAMLIT, lambda route: route.abort())
     page.goto("", wait_until="commit")
-    frame = page.locator(FRAME)
-    frame.get_by_role("link", name="Explore").wait_for()
+    menu = page.locator(FRAME).get_by_role("navigation")  # a picture that is there already has links as well
+    menu.get_by_role("link", name="Explore").wait_for()
     assert page.locator(SAID).inner_text() == "Opening …"
     page.unroute(STREAMLIT)
-    frame.get_by_role("link", name="Step by step").click()
+    menu.get_by_role("link", name="Step by step").click()
     page.get_by_test_id("stTopNavLink").get_by_text("Step by step").wait_for()
     page.locator(FRAME).wait_for(state="detached")
 

@@ -1,0 +1,105 @@
+"""The models that are in memory, and how one gets there: found or fetched, then built."""
+
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pages.shared.bounded import BoundedCache
+from pages.shared.settings import Settings
+
+if TYPE_CHECKING:
+    from attention_core.models import LoadedModel, Located, Placement, Precision
+
+
+class Models:
+    """Loaded models by the name that was asked for, in a cache bounded in bytes.
+
+    `settings` is asked at every load. `in_turn` runs a job in the worker and waits for it; `when_gone` is told the name
+    of a model that made room.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        in_turn: "Callable[[Callable[[], LoadedModel]], LoadedModel]",
+        when_gone: Callable[[Hashable], None],
+    ) -> None:
+        self._settings = settings
+        self._in_turn = in_turn
+        self._cache: BoundedCache[LoadedModel] = BoundedCache(
+            settings().model_bytes, lambda model: model.nbytes, when_gone=lambda name, _: when_gone(name)
+        )
+        self._progress: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    @property
+    def nbytes(self) -> int:
+        return self._cache.nbytes
+
+    def get(self, name: str) -> "LoadedModel":
+        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
+        return self._cache.get(name, lambda: self._fetch_and_build(name))
+
+    def peek(self, name: str) -> "LoadedModel | None":
+        """The model if it is in memory."""
+        return self._cache.peek(name)
+
+    def progress(self, name: str) -> str:
+        """What loading this model is doing, as a sentence; empty when it is not being loaded."""
+        return self._progress.get(name, "")
+
+    def load_first(self) -> "LoadedModel | None":
+        """Build the operator's first model, in the thread that asks; None if it cannot be had without the hub.
+
+        For the worker itself: a visitor who asked `get` for it first would wait for the worker to take his job.
+        """
+        from attention_core import ModelError
+
+        name = self._settings().model
+        try:
+            model = self._build(name, self._locate(name, hub=False))
+        except ModelError:
+            return None  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
+        finally:
+            self._progress.pop(name, None)
+        self._cache.put(name, model)
+        return model
+
+    def _fetch_and_build(self, name: str) -> "LoadedModel":
+        """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
+        try:
+            located = self._locate(name)
+            return self._in_turn(lambda: self._build(name, located))
+        finally:
+            self._progress.pop(name, None)
+
+    def _locate(self, name: str, *, hub: bool = True) -> "Located":
+        from attention_core.catalogue import find_card
+        from attention_core.models import locate
+
+        card = find_card(name.strip())
+        mine = name == self._settings().model  # the operator's own choice of a first model is always allowed
+        return locate(
+            name,
+            self._placement(),
+            allow_folders=mine or self._settings().folders,
+            allow_hub=hub and (mine or self._settings().fetches(card.reference if card else name.strip())),
+            progress=lambda sentence: self._say(name, sentence),
+        )
+
+    def _build(self, name: str, located: "Located") -> "LoadedModel":
+        from attention_core.models import build
+
+        return build(located, self._placement(), progress=lambda sentence: self._say(name, sentence))
+
+    def _placement(self) -> "Placement":
+        from attention_core.models import Placement
+
+        settings = self._settings()
+        offload = Path(settings.offload) if settings.offload else None
+        return Placement(cast("Precision", settings.dtype), settings.device or None, offload)
+
+    def _say(self, name: str, sentence: str) -> None:
+        self._progress[name] = sentence

@@ -1,0 +1,49 @@
+"""What visitors ask for: a source of numbers, and a picture of it. Both are names, equal when they mean the same."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attention_core.view import View
+
+if TYPE_CHECKING:
+    from attention_core.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a trace is made from: a text in a model, or a trace file that a visitor opened."""
+
+    model: str
+    text: str
+    pair: str = ""
+    target: str = ""
+    file: str = ""  # sha256 of an opened trace file; the other fields are then empty
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A source and how its weights are read."""
+
+    source: Source
+    hide_special: bool = False
+    hide_first: bool = False
+    renormalise: bool = False
+    words: bool = False
+    by_norm: bool = False
+
+    def reading(self) -> "Reading":
+        from attention_core.reading import Reading
+
+        return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)
+
+
+def picture_of(view: View, file: str = "") -> Picture:
+    """The picture that a view shows."""
+    source = Source("", "", file=file) if file else Source(view.model, view.text_read, view.pair, view.target)
+    return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
+
+
+def picture_bytes(picture: Picture) -> int:
+    """About what a picture takes in memory."""
+    source = picture.source
+    return 500 + 4 * sum(map(len, (source.model, source.text, source.pair, source.target)))
