@@ -56,6 +56,7 @@ def _measure() -> dict[str, float]:
     from attention_core.models import wrap_model
     from attention_core.overview import overview
     from attention_core.reading import Reading
+    from attention_core.trace import LayerTrace
     from pages.shared.process import keep_freed_memory
     from pages.shared.settings import from_environment
     from tests.benchmarks.capture import FOLDER
@@ -93,9 +94,9 @@ def _measure() -> dict[str, float]:
     timed("tile", lambda: pictures.tile_pack(trace, Reading(), 2, 3, 1024, 512))
     peak = max(peak, _memory("VmHWM") - before)
     # x is N_TOKENS × d_model in each layer; what is kept beside these five is not counted in their favour.
-    kept = sum(
-        tensor.nbytes for layer in trace.layers for tensor in (layer.x_query, *(layer.tensors()[n] for n in _NAMES))
-    )
+    layers = [layer for layer in trace.layers if isinstance(layer, LayerTrace)]
+    tensors = [tensor for layer in layers for tensor in (layer.x_query, *(layer.tensors()[n] for n in _NAMES))]
+    kept = sum(tensor.nbytes for tensor in tensors if tensor is not None)
     return {**times, "peak": peak, "kept": kept, "threads": threads}
 
 

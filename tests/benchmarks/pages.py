@@ -12,7 +12,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Response
 
 from attention_core.view import View, to_params
 from tests.benchmarks import reruns
@@ -155,12 +155,13 @@ def _first_view_bytes(browser: Browser, url: str) -> list[Row]:
     found = []
     for n, most in ((64, 700_000), (128, 2_500_000), (512, 1_000_000)):
         with visitor(browser, url) as visit:
-            bodies = []
-            visit.page.on("response", lambda r, bodies=bodies: "/sightline/data/" in r.url and bodies.append(r))
+            answers: list[Response] = []
+            visit.page.on("response", lambda answer, answers=answers: answers.append(answer))
             visit.page.goto(address(n))
             wait_until_drawn(visit.page)
             visit.page.wait_for_timeout(1500)
-            http, socket = sum(len(r.body()) for r in bodies), sum(visit.received)
+            bodies = [answer.body() for answer in answers if "/sightline/data/" in answer.url]
+            http, socket = sum(map(len, bodies)), sum(visit.received)
         note = f"HTTP {http / 1000:.0f} kB in {len(bodies)} answers, websocket {socket / 1000:.0f} kB in all"
         found.append(Row(f"bytes for the first view of 72 heads, {n} tokens", http + socket, "B", most, note))
     return found

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.typing import Subprotocol
 
 from tests.benchmarks.table import Row
 
@@ -24,7 +25,8 @@ async def _rerun(netloc: str, rounds: int) -> list[float]:
     address = f"ws://{netloc}/_stcore/stream"
     times: list[float] = []
     # "streamlit" and a placeholder for the XSRF token, as the browser sends them.
-    async with websockets.connect(address, subprotocols=["streamlit", "x"], max_size=None, compression=None) as socket:
+    offered = [Subprotocol("streamlit"), Subprotocol("x")]
+    async with websockets.connect(address, subprotocols=offered, max_size=None, compression=None) as socket:
         page, hashes = await _run(socket, "", [])
         page, hashes = await _run(socket, page, hashes)  # the first one draws, the second one settles
         for _ in range(rounds):

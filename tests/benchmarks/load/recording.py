@@ -32,9 +32,8 @@ class Recording:
     @classmethod
     def from_json(cls, text: str) -> "Recording":
         held = json.loads(text)
-        return cls(
-            **{name: base64.b64decode(held[name]) if name in ("first", "text", "head") else held[name] for name in held}
-        )
+        frames = (base64.b64decode(held[name]) for name in ("first", "text", "head"))
+        return cls(held["page"], held["before"], held["after"], *frames)
 
 
 def record(browser: Browser, url: str, page: str, *, explorer: bool = True) -> Recording:
@@ -52,7 +51,7 @@ def record(browser: Browser, url: str, page: str, *, explorer: bool = True) -> R
             (after if sent else before).append(path)
 
     visit.page.on("request", on_request)
-    visit.page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(bytes(data))))
+    visit.page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(_bytes(data))))
     visit.page.goto(page)
     if not explorer:
         visit.page.get_by_text("nothing else").wait_for()
@@ -81,3 +80,8 @@ def _with_widget(sent: list[bytes], key: str) -> bytes:
         if any(widget.id.endswith(key) for widget in message.rerun_script.widget_states.widgets):
             return data
     raise RuntimeError(f"the browser sent no message with the state of {key.removeprefix('-')}")
+
+
+def _bytes(frame: bytes | str) -> bytes:
+    assert isinstance(frame, bytes), "Streamlit's frames are binary"
+    return frame

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.typing import Subprotocol
 
 from attention_core.view import View, to_params
 from tests.benchmarks.load.http import Http
@@ -87,7 +88,7 @@ class Visitor:
             host, port = self.http.address
             self._socket = await websockets.connect(
                 f"ws://{host}:{port}/_stcore/stream",
-                subprotocols=["streamlit", self.http.cookies.get("_streamlit_xsrf", "x")],
+                subprotocols=[Subprotocol("streamlit"), Subprotocol(self.http.cookies.get("_streamlit_xsrf", "x"))],
                 additional_headers={"Cookie": self.http.cookie} if self.http.cookies else None,
                 max_size=None,
                 compression=None,
@@ -191,6 +192,7 @@ class Visitor:
 
     async def _read(self, socket: websockets.ClientConnection) -> None:
         async for data in socket:
+            assert isinstance(data, bytes)
             forward = ForwardMsg()
             forward.ParseFromString(data)
             kind = forward.WhichOneof("type")
