@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attention_core.models import ModelError
-from pages.shared.service import Service
+from pages.shared.loading import Models
 from pages.shared.settings import from_environment
 from pages.shared.sources import Picture, Source, picture_bytes
 
@@ -14,6 +14,10 @@ def of(monkeypatch, **variables: str):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return from_environment()
+
+
+def locate(settings, name: str):
+    return Models(lambda: settings, lambda job: job(), lambda gone: None).locate(name)
 
 
 def test_by_default_folders_are_closed_and_the_hub_is_open(monkeypatch):
@@ -36,7 +40,7 @@ def test_the_hub_can_be_narrowed_to_a_list(monkeypatch):
 def test_a_model_that_is_not_in_the_list_is_never_asked_for(monkeypatch, name):
     settings = of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a,openai-community/gpt2")
     with pytest.raises(ModelError, match="does not fetch that model|does not open folders"):
-        Service(settings)._locate(name)
+        locate(settings, name)
 
 
 @pytest.mark.parametrize("name", ["org/a", "gpt2", "openai-community/gpt2", " org/a "])
@@ -44,7 +48,7 @@ def test_a_model_of_the_list_is_asked_for(monkeypatch, name):
     """The tests run without a network, so the hub does not answer: it was asked."""
     settings = of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a,openai-community/gpt2")
     with pytest.raises(ModelError, match="hub does not answer"):
-        Service(settings)._locate(name)
+        locate(settings, name)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +57,13 @@ def test_a_model_of_the_list_is_asked_for(monkeypatch, name):
 )
 def test_folders_are_closed_to_every_way_of_writing_one(name):
     with pytest.raises(ModelError, match="does not open folders"):
-        Service(replace(from_environment(), folders=False))._locate(name)
+        locate(replace(from_environment(), folders=False), name)
 
 
 @pytest.mark.parametrize("name", ["attention_core", "assets/models", "tests"])
 def test_a_folder_that_reads_like_a_hub_id_is_asked_of_the_hub(name):
     with pytest.raises(ModelError, match="hub"):
-        Service(replace(from_environment(), folders=False))._locate(name)
+        locate(replace(from_environment(), folders=False), name)
 
 
 def test_a_long_second_sentence_counts_in_the_memory_of_keys():

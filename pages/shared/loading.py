@@ -50,32 +50,11 @@ class Models:
         """What loading this model is doing, as a sentence; empty when it is not being loaded."""
         return self._progress.get(name, "")
 
-    def load_first(self) -> "LoadedModel | None":
-        """Build the operator's first model, in the thread that asks; None if it cannot be had without the hub.
+    def locate(self, name: str, *, hub: bool = True) -> "Located":
+        """Where the model's files are, fetched if the settings allow it.
 
-        For the worker itself: a visitor who asked `get` for it first would wait for the worker to take his job.
+        Raises attention_core.ModelError with a plain sentence.
         """
-        from attention_core import ModelError
-
-        name = self._settings().model
-        try:
-            model = self._build(name, self._locate(name, hub=False))
-        except ModelError:
-            return None  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
-        finally:
-            self._progress.pop(name, None)
-        self._cache.put(name, model)
-        return model
-
-    def _fetch_and_build(self, name: str) -> "LoadedModel":
-        """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
-        try:
-            located = self._locate(name)
-            return self._in_turn(lambda: self._build(name, located))
-        finally:
-            self._progress.pop(name, None)
-
-    def _locate(self, name: str, *, hub: bool = True) -> "Located":
         from attention_core.catalogue import find_card
         from attention_core.models import locate
 
@@ -88,6 +67,31 @@ class Models:
             allow_hub=hub and (mine or self._settings().fetches(card.reference if card else name.strip())),
             progress=lambda sentence: self._say(name, sentence),
         )
+
+    def load_first(self) -> "LoadedModel | None":
+        """Build the operator's first model, in the thread that asks; None if it cannot be had without the hub.
+
+        For the worker itself: a visitor who asked `get` for it first would wait for the worker to take his job.
+        """
+        from attention_core import ModelError
+
+        name = self._settings().model
+        try:
+            model = self._build(name, self.locate(name, hub=False))
+        except ModelError:
+            return None  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
+        finally:
+            self._progress.pop(name, None)
+        self._cache.put(name, model)
+        return model
+
+    def _fetch_and_build(self, name: str) -> "LoadedModel":
+        """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
+        try:
+            located = self.locate(name)
+            return self._in_turn(lambda: self._build(name, located))
+        finally:
+            self._progress.pop(name, None)
 
     def _build(self, name: str, located: "Located") -> "LoadedModel":
         from attention_core.models import build
