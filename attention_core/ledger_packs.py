@@ -34,7 +34,7 @@ def ledger_pack(trace: "Trace", layer: int, head: int, query: int) -> bytes:
     """
     found = ledger(trace, layer, head, query)
     one = trace.layers[layer]
-    weights = found.step("softmax").tensors["weights"]
+    weights = found.step("softmax").tensors["weights"].cpu()
     order = weights.nan_to_num(0.0).argsort(descending=True, stable=True)
     ranked = weights.double()[order]
     rest = torch.cat([ranked.flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=torch.float64)])
@@ -99,7 +99,8 @@ def products_pack(trace: "Trace", layer: int, head: int, query: int, name: str, 
     first n of `order` (computed in 64 bits). Header: what left and right are, the total, bias and factor.
     """
     found = products_of(trace, layer, head, query, name, row, component)
-    products = found.left.double() * found.right.double()
+    left, right = found.left.cpu(), found.right.cpu()
+    products = left.double() * right.double()
     order = products.abs().argsort(descending=True, stable=True)
     rest = torch.cat([products[order].flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=torch.float64)])
     header = {
@@ -115,8 +116,8 @@ def products_pack(trace: "Trace", layer: int, head: int, query: int, name: str, 
     }
     return wire.pack(
         header,
-        left=found.left.float().numpy(),
-        right=found.right.float().numpy(),
+        left=left.float().numpy(),
+        right=right.float().numpy(),
         products=products.float().numpy(),
         order=order.int().numpy(),
         rest=rest.float().numpy(),
@@ -132,7 +133,7 @@ def matrix_pack(trace: "Trace", layer: int, head: int, query: int, step: str, wh
     matrices = matrices_of(trace, layer, head, step, which)
     return wire.pack(
         {"step": step, "which": which, "matrices": [matrix.header for matrix in matrices]},
-        **{f"m{i}": matrix.values.numpy() for i, matrix in enumerate(matrices)},
+        **{f"m{i}": matrix.values.cpu().numpy() for i, matrix in enumerate(matrices)},
     )
 
 
@@ -190,6 +191,7 @@ def _tensor(found: Ledger, name: str) -> Tensor:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
+    tensor = tensor.cpu()
     if tensor.dtype == torch.bool:
         return tensor.to(torch.uint8).numpy()
     if not tensor.dtype.is_floating_point:

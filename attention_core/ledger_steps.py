@@ -79,7 +79,7 @@ class Here:
     @cached_property
     def allowed(self) -> Tensor:
         allowed = self.one.allowed(self.head, self.rows)
-        return torch.ones(self.one.n_key, dtype=torch.bool) if allowed is None else allowed[0]
+        return torch.ones(self.one.n_key, dtype=torch.bool, device=self.q.device) if allowed is None else allowed[0]
 
     @cached_property
     def bias(self) -> Tensor | None:
@@ -388,7 +388,7 @@ def _precise(name: str, ours: Tensor, exact: Tensor) -> Check:
 
 def _sums_to_one(weights: Tensor, sink: Tensor | None) -> Check:
     total = weights.sum() + (0.0 if sink is None else sink)
-    check = compare("row sum", total[None], torch.ones(1))
+    check = compare("row sum", total[None], torch.ones_like(total[None]))
     return replace(check, reason="no eager function of the model is here to witness the weights; they sum to 1")
 
 
