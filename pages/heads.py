@@ -8,7 +8,7 @@ from pages.shared import components, heads_survey, opening, state
 from pages.shared.service import service
 from pages.shared.sources import picture_of
 
-view, trace = opening.trace_of_page(state.open_view())
+view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())
 components.heads(
     view,

@@ -21,7 +21,7 @@ from pages.shared import lab, lab_data  # noqa: E402
 at = lab.session()
 model = None
 if at.real_asked:
-    view = state.open_view()
+    view = state.view()
     model = lab_data.model_data(view, *state.trace_of(view, lambda _: None))
 components.lab(
     lab_data.lab_data(at.shown, at.preset),

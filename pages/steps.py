@@ -8,7 +8,7 @@ from pages.shared import components, opening, state, theme
 from pages.shared.service import service
 from pages.shared.sources import picture_of
 
-view, trace = opening.trace_of_page(state.open_view())
+view, trace = opening.trace_of_page(state.view())
 followed, said = opening.one_head(view, trace)
 if said:
     st.caption(theme.literal(said))

@@ -71,6 +71,38 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     assert not app.warning
 
 
+def at(app, params) -> None:
+    """Let the browser's address bar hold this."""
+    app.query_params.clear()
+    app.query_params.update(params)
+
+
+def test_a_choice_is_not_undone_by_an_address_that_the_browser_has_not_taken_over_yet(app):
+    app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "3", "h": "1"})
+    app.run()
+    opened = dict(app.query_params)
+    change(app, hide_special=True)
+    at(app, opened)
+    app.button(key="readout_pair").click().run()
+    view = app.session_state["view"]
+    assert view.hide_special
+    assert view.pair == readouts.EXAMPLE_PAIR
+    assert dict(app.query_params) == {**opened, "p": view.pair, "s": "1"}
+
+
+def test_the_back_button_and_a_link_bring_their_view(app):
+    app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "3", "h": "1"})
+    app.run()
+    opened = dict(app.query_params)
+    change(app, layer=4)
+    at(app, opened)
+    app.run()
+    assert app.session_state["view"].layer == 3
+    at(app, {**opened, "l": "5"})
+    app.button(key="readout_pair").click().run()  # whatever was done: it is no address of ours
+    assert app.session_state["view"].layer == 5
+
+
 def test_a_link_to_the_mean_over_all_layers(app):
     app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "all:encoder:self", "h": "mean"})
     app.run()

@@ -70,7 +70,7 @@ def _commit() -> None:
     # An example of the gallery opens at the head and the token that it speaks of, in the model that it speaks of.
     example = next((one for one in gallery() if (one["text"], one.get("pair") or "") == (text, pair)), {})
     # One that names a model opens that model; the others stay in the one that is open.
-    model = example.get("model") or state.open_view().model
+    model = example.get("model") or state.view().model
     place = {name: example[name] for name in ("layer", "head") if name in example}
     if model != _model_of(example):
         place = {}
@@ -118,7 +118,7 @@ def _model_picker(view: View) -> Callable[[], None]:
         place.html(f"<p class='sl-factline'>{theme.escape(line)}</p>")
 
     def renew() -> None:
-        now = _fact_line(state.open_view().model)
+        now = _fact_line(state.view().model)
         if now != before:
             write(now)
 

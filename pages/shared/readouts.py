@@ -159,7 +159,7 @@ def _sentences(made: "Continuation") -> list[str]:
 def _take_token() -> None:
     """A token was clicked: put it at the end of the text, or in place of a mask."""
     chosen = st.session_state["readout_view"].get("chosen") or {}
-    view: View = state.open_view()
+    view: View = state.view()
     model = service().loaded(view.model)
     if model is None or not isinstance(chosen.get("id"), int):
         return
@@ -197,7 +197,7 @@ def _put(view: View, text: str, *, of_decoder: bool = False, **values: None) -> 
 
 def _mask_word(trace: "Trace", mask: str) -> None:
     """Put a mask in place of the chosen word, or of the last one."""
-    view = state.open_view()
+    view = state.view()
     tokens = [token for token in trace.source_tokens if token.word is not None and token.span[1] > token.span[0]]
     chosen = (
         [token for token in trace.source_tokens[view.query : view.query + 1] if token in tokens] if view.query else []

@@ -5,6 +5,7 @@ address.
 """
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -27,19 +28,25 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
+ADDRESSES = 8  # of those written: a browser is a few quick choices behind, never more
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
 
 
+def view() -> View:
+    """The view of this visitor."""
+    return st.session_state["view"] if "view" in st.session_state else open_view()
+
+
 def open_view() -> View:
-    """The view of this visitor; from the address when it is new there (first run, a link, the Back button)."""
+    """The view of this visitor, once a run; from the address when it is new there (first run, a link, Back)."""
     ours = address.read(address.VIEW)
-    if "view" not in st.session_state or (ours and ours != st.session_state["written"]):
-        view, problems = view_at(ours)
-        _set(view)
+    if _brings_news(ours, "view") or "view" not in st.session_state:
+        opened, problems = view_at(ours)
+        _set(opened)
         st.session_state["problems"] = problems
-        st.session_state["written"] = ours
+        _know(ours, "view")
         st.session_state["file"] = ""
     return st.session_state["view"]
 
@@ -55,16 +62,19 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
 
 def change(**values: Any) -> None:
     """Change the view from Python; the browser's views take it over."""
+    _visitor_acted("view")
     _set(replace(st.session_state["view"], **values))
 
 
 def renew() -> None:
     """The browser's numbers are gone: the rerun makes them again, and the browser must fetch them again."""
+    _visitor_acted("view")
     _set(st.session_state["view"])
 
 
 def take_report(key: str = "explorer") -> None:
     """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
+    _visitor_acted("view")
     chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
     names = {field.name for field in fields(View)} - {"model", "text", "pair", "target"}
     params = to_params(st.session_state["view"])
@@ -190,7 +200,7 @@ def wait_for_engine(say: Callable[[str], None]) -> None:
 
 def trace_now() -> "Trace":
     """The trace of the visitor's view, waited for in silence. Raises ValueError with a sentence if there is none."""
-    trace, problem = trace_of(open_view(), lambda _: None)
+    trace, problem = trace_of(view(), lambda _: None)
     if trace is None:
         raise ValueError(problem)
     return trace
@@ -230,7 +240,7 @@ def write_address(view: View) -> str | None:
     made = None if opened_file() else link(view)
     params = to_params(view) if made else {}
     address.put(params)
-    st.session_state["written"] = params
+    _know(params, "view")
     return made
 
 
@@ -259,10 +269,10 @@ def write_lab_address(text: str) -> str | None:
 def open_growth() -> tuple[GrowView, tuple[str, ...]]:
     """What Grow a head shows to this visitor, and sentences about the link that was opened."""
     ours = address.read(address.GROWTH)
-    if "growth" not in st.session_state or (ours and ours != st.session_state["growth_written"]):
+    if _brings_news(ours, "growth") or "growth" not in st.session_state:
         st.session_state["growth"], st.session_state["growth_problems"] = grow_view.from_params(ours)
         st.session_state["growth_seed"] = st.session_state.get("growth_seed", 0) + 1
-        st.session_state["growth_written"] = ours
+        _know(ours, "growth")
     return st.session_state["growth"], st.session_state["growth_problems"]
 
 
@@ -273,6 +283,7 @@ def growth_seed() -> int:
 
 def take_growth(key: str = "grow") -> None:
     """Take over what the browser's view reports and already shows."""
+    _visitor_acted("growth")
     report: Mapping[str, Any] = st.session_state[key].get("view") or {}
     st.session_state["growth"] = grow_view.from_report(report, st.session_state["growth"])
 
@@ -281,7 +292,7 @@ def write_growth_address(view: GrowView) -> str:
     """Put the run's settings and the step into the address; the link."""
     params = grow_view.to_params(view)
     address.put(params)
-    st.session_state["growth_written"] = params
+    _know(params, "growth")
     return grow_view.link(view)
 
 
@@ -320,6 +331,30 @@ def only_news(say: Callable[[str], object]) -> Callable[[str], None]:
             say(sentence)
 
     return news
+
+
+def _visitor_acted(on: str) -> None:
+    st.session_state[f"{on}_acted"] = True
+
+
+def _brings_news(params: dict[str, str], to: str) -> bool:
+    """Whether an address is a link that was opened, or the Back button's, and not only where the visitor is.
+
+    What he does comes with the address that his browser shows. That may still be one of ours from before the newest:
+    it must not undo what he has just done.
+    """
+    acted = st.session_state.pop(f"{to}_acted", False)
+    known = st.session_state.get(f"{to}_written", ())
+    if not params or (known and params == known[-1]):
+        return False
+    return not (acted and params in known)
+
+
+def _know(params: dict[str, str], of: str) -> None:
+    """An address that has been opened or written is no news any more."""
+    known = st.session_state.setdefault(f"{of}_written", deque(maxlen=ADDRESSES))
+    if not known or known[-1] != params:
+        known.append(params)
 
 
 def _set(view: View) -> None:
