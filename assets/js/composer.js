@@ -333,9 +333,14 @@ function mount(root) {
     }
     if (seed !== data.seed) sent = null;
     seed = data.seed;
-    if (!data.can_pair && !pairField.row.hidden) {
-      say(notes, `${data.model_name} reads one text: the second sentence is not sent.`);
-      pairField.row.hidden = true;
+    const unread = [
+      [pairField, data.can_pair, `${data.model_name} reads one text: the second sentence is not sent.`],
+      [targetField, data.can_target, `${data.model_name} has no decoder: the decoder text is not sent.`],
+    ];
+    for (const [field, can, words] of unread) {
+      if (can || field.row.hidden) continue;
+      say(notes, words);
+      field.row.hidden = true;
     }
     draw();
     if (start > 0 && before?.start !== data.start) textField.scrollTo(start);

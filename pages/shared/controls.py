@@ -38,6 +38,7 @@ def model_and_text(view: View) -> Callable[[], None]:
 def _composer(view: View) -> None:
     model = service().loaded(view.model)
     facts = model.facts if model else None
+    has_decoder = facts.encoder_decoder if facts else bool(view.target)  # a link's model may still have to be loaded
     components.composer(
         {
             "text": view.text,
@@ -50,8 +51,8 @@ def _composer(view: View) -> None:
             "limit": facts.context_length if facts else None,
             "model_name": facts.name if facts else _name(view.model),
             "examples": _gallery_in(view.model),
-            "can_pair": not (facts and facts.encoder_decoder),
-            "can_target": bool(facts and facts.encoder_decoder),
+            "can_pair": not has_decoder,
+            "can_target": has_decoder,
             "busy": False,
         },
         key="composer",

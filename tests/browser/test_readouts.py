@@ -1,5 +1,7 @@
 """What the model says, in a real browser: click a token, let the model write, and everything above follows."""
 
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
@@ -19,7 +21,8 @@ def folders(tmp_path_factory) -> dict[str, str]:
     for name, architecture in HEADS.items():
         tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)
         tiny.tokenizer(specials=name != "gpt2").save_pretrained(root / name)
-    return {name: str(root / name) for name in HEADS}
+    shutil.copytree(root / "bart", root / "bart-unseen")  # one that no other test has loaded
+    return {name: str(root / name) for name in (*HEADS, "bart-unseen")}
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +39,11 @@ def open_model(with_folders: Server, browser: Browser, folders) -> Iterator[Open
     """Open a model on a text: `open_model("gpt2", "the cat sat", viewport=PHONE)`."""
     opened = []
 
-    def open_page(name: str, text: str, **options) -> Page:
+    def open_page(name: str, text: str, more: str = "", **options) -> Page:
         context, visit = new_visit(browser, with_folders.url, **options)
         skip_tour(context)
         opened.append((context, visit))
-        visit.page.goto(f"/?v=1&m={quote(folders[name], safe='')}&t={quote(text)}&l=0&h=0")
+        visit.page.goto(f"/?v=1&m={quote(folders[name], safe='')}&t={quote(text)}&l=0&h=0{more}")
         wait_until_drawn(visit.page)
         return visit.page
 
@@ -90,6 +93,26 @@ def test_a_decoder_writes_its_text_into_its_own_box(open_model: Open):
     page.locator(".st-key-readout_write button").click()
     expect(page.locator(".st-key-readout")).to_contain_text("written")
     expect(page.get_by_test_id("sl-text")).to_have_value("the cat sat on a mat")
+
+
+def test_a_links_decoder_text_waits_for_its_model_and_gives_way_to_one_without_a_decoder(open_model: Open, folders):
+    page = open_model("bart-unseen", "the cat sat", "&d=a+dog+ran")
+    text, target = page.get_by_test_id("sl-text"), page.get_by_test_id("sl-target")
+    expect(target).to_have_value("a dog ran")
+    before = wait_until_drawn(page)
+    text.fill("the cat slept")
+    text.press("Enter")
+    wait_until_drawn(page, other_than=before)
+    expect(target).to_have_value("a dog ran")
+    expect(page).to_have_url(re.compile("d=a\\+dog\\+ran"))
+    before = wait_until_drawn(page)
+    picker = page.get_by_role("combobox", name=re.compile("Model"))
+    picker.click()
+    picker.fill(folders["bert"])
+    picker.press("Enter")
+    wait_until_drawn(page, other_than=before)
+    expect(target).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="has no decoder")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
