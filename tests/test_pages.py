@@ -11,6 +11,7 @@ from attention_core.view import DEFAULT_TEXT, View
 from pages.shared import controls, readouts
 from pages.shared.menu import MENU
 from pages.shared.service import service
+from pages.shared.sources import Source
 from tests import tiny
 
 APP = str(Path(__file__).parents[1] / "app.py")
@@ -325,6 +326,18 @@ def test_a_decoder_writes_its_own_text_and_it_can_be_emptied(app, speakers, with
     app.button(key="readout_clear").click().run()
     assert app.session_state["view"].target == ""
     assert not app.exception
+
+
+def test_an_opened_trace_that_made_room_is_said_and_there_is_a_way_back(app):
+    app.run()
+    app.session_state["file"] = "0" * 64
+    app.session_state["shown"] = Source("", "", file="0" * 64)
+    app.run()
+    assert not app.exception
+    assert any("Open the trace file again" in error.value for error in app.error)
+    app.button(key="frame_close_file").click().run()
+    assert explorer(app)["key"]
+    assert not app.error
 
 
 def test_a_masked_model_offers_to_mask_a_word_and_fills_it(app, speakers, with_folders):

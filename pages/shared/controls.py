@@ -200,9 +200,12 @@ def _open_trace() -> None:
     )
     if upload is None or st.session_state.get("frame_trace_seen") == upload.file_id:
         return
-    st.session_state["frame_trace_seen"] = upload.file_id
+    doing = st.empty()
+    state.wait_for_engine(doing.info)
+    doing.empty()
     from attention_core.saved import TraceFileError
 
+    st.session_state["frame_trace_seen"] = upload.file_id
     try:
         source: Source = service().open_file(upload.getvalue())
     except TraceFileError as error:
@@ -213,10 +216,13 @@ def _open_trace() -> None:
 
 
 def _file_banner() -> None:
-    trace = service().trace(Source("", "", file=state.opened_file()))
+    trace = service().known_trace(Source("", "", file=state.opened_file()))
     with st.container(key="frame_file", border=True):
-        st.text(f"A saved trace of {trace.facts.name}:")
-        st.code(trace.text[:2_000], language=None, wrap_lines=True)
+        if trace is None:  # the page says what to do
+            st.text("The opened trace file made room for others.")
+        else:
+            st.text(f"A saved trace of {trace.facts.name}:")
+            st.code(trace.text[:2_000], language=None, wrap_lines=True)
         st.button("Back to the text box", key="frame_close_file", on_click=state.close_file)
 
 
