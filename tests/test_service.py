@@ -201,6 +201,31 @@ def test_a_model_that_makes_room_takes_its_traces_along(tiny_models):
     assert first not in served._shelf
 
 
+def test_a_trace_does_not_keep_a_model_that_made_room_while_it_was_read(tiny_models):
+    sizes = [load_model(str(tiny_models / name)).nbytes for name in ("bert", "gpt2")]
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True, model_bytes=max(sizes)))
+    served.start().result()
+    first = Source(str(tiny_models / "bert"), "a dog ran")
+    reading, go = Event(), Event()
+
+    def read(*_) -> None:
+        reading.set()
+        go.wait(60)
+
+    bert = served.loaded(first.model).model
+    bert.register_forward_pre_hook(read)
+    with ThreadPoolExecutor(2) as visitors:
+        trace = visitors.submit(served.trace, first)
+        assert reading.wait(60)
+        other = visitors.submit(
+            served._models._cache.put, str(tiny_models / "gpt2"), load_model(str(tiny_models / "gpt2"))
+        )
+        other.result(60)
+        go.set()
+        assert trace.result(60).text == "a dog ran"
+    assert served.trace_in_memory(first) is None
+
+
 @pytest.mark.parametrize(("shelf_bytes", "n_passes"), [(10_000_000, 2), (0, 3)], ids=["a disk", "no disk"])
 def test_a_trace_that_made_room_is_not_computed_again(tiny_models, shelf_bytes, n_passes):
     """Its pictures are the same bytes as before, from the disk; without a disk it is read once more."""

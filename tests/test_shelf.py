@@ -56,6 +56,18 @@ def test_what_was_put_away_longest_ago_makes_room(model, trace):
     assert max(shelf.nbytes, os.fstat(shelf._file.fileno()).st_size) <= shelf._max_bytes
 
 
+def test_its_size_is_known_while_the_disk_works(model, trace):
+    shelf = room(3.5, trace)
+    size = take_apart(trace)[0].nbytes
+    for n, name in enumerate("abcdd", 1):
+        shelf.put(name, trace, model)
+        assert shelf.nbytes == min(n, 3) * size
+    with ThreadPoolExecutor(1) as visitors, shelf._lock:
+        assert visitors.submit(lambda: shelf.nbytes).result(timeout=5) == 3 * size
+    shelf.drop(lambda key: key == "c")
+    assert shelf.nbytes == 2 * size
+
+
 def test_what_fits_nowhere_is_not_put_away(model, trace):
     for n in (0, 0.5):
         shelf = room(n, trace)

@@ -49,6 +49,14 @@ class Gone(LookupError):
     """The data behind a key is no longer here: the page has to be asked for it again."""
 
 
+class _Orphan(Exception):
+    """A trace whose model made room for another while it read the text: shown, but not kept, for it keeps the model."""
+
+    def __init__(self, trace: "Trace") -> None:
+        super().__init__("the model is no longer here")
+        self.trace = trace
+
+
 class Service:
     """Loads, captures and packs, for all visitors of this process."""
 
@@ -139,6 +147,8 @@ class Service:
                     return self._traces.get(
                         source, lambda: self._shelf.take(source) or self._capture(source, asker.name)
                     )
+                except _Orphan as orphan:
+                    return orphan.trace
                 except NoLongerWanted:
                     if not asker.waits:
                         raise
@@ -270,7 +280,10 @@ class Service:
             raise Gone("Open the trace file again: the server no longer has it.")
         model = self.model(source.model)
         lane = self._long_worker if _is_long(source, model) else self._worker
-        return lane.submit(lambda: self._run(model, source), visitor, lambda: self._wanted(source)).result()
+        trace = lane.submit(lambda: self._run(model, source), visitor, lambda: self._wanted(source)).result()
+        if self._models.peek(source.model) is not model:
+            raise _Orphan(trace)
+        return trace
 
     def _run(self, model: "LoadedModel", source: Source) -> "Trace":
         from attention_core import capture

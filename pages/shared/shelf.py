@@ -37,12 +37,7 @@ class Shelf:
         self._file: FileIO | None = None
         self._next = 0  # where in the file the next one begins
         self._kept: OrderedDict[Hashable, tuple[int, Apart]] = OrderedDict()  # where each begins; oldest first
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the file that are in use."""
-        with self._lock:
-            return sum(apart.nbytes for _, apart in self._kept.values())
+        self.nbytes = 0  # of the file that are in use: counted, so that who asks does not wait for the disk
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
@@ -67,8 +62,9 @@ class Shelf:
             except OSError as error:
                 logs.event("disk", errno=error.errno or 0)
                 return
-            self._kept.pop(key, None)
+            self._forget(key)
             self._kept[key] = start, apart
+            self.nbytes += apart.nbytes
             self._next = start + apart.nbytes
 
     def take(self, key: Hashable) -> "Trace | None":
@@ -89,7 +85,7 @@ class Shelf:
                 _read(self._opened(), data.numpy().data, start)
             except OSError as error:
                 logs.event("disk", errno=error.errno or 0)
-                del self._kept[key]
+                self._forget(key)
                 return None
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
@@ -101,7 +97,12 @@ class Shelf:
         """Forget every trace whose key is unwanted."""
         with self._lock:
             for key in [key for key in self._kept if unwanted(key)]:
-                del self._kept[key]
+                self._forget(key)
+
+    def _forget(self, key: Hashable) -> None:
+        if key in self._kept:
+            _, apart = self._kept.pop(key)
+            self.nbytes -= apart.nbytes
 
     def _place(self, nbytes: int) -> int | None:
         """Where so many bytes go: after the last ones or at the beginning again; what lies there is forgotten."""
@@ -110,7 +111,7 @@ class Shelf:
         start = self._next if self._next + nbytes <= self._max_bytes else 0
         for key, (begins, apart) in list(self._kept.items()):
             if begins < start + nbytes and start < begins + apart.nbytes:
-                del self._kept[key]
+                self._forget(key)
         return start
 
     def _opened(self) -> FileIO:

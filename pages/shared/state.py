@@ -191,7 +191,7 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     return trace, ""
 
 
-def wait_for_engine(say: Callable[[str], None]) -> None:
+def wait_for_engine(say: Callable[[str], object]) -> None:
     """Wait until the worker has imported torch, so that a page may import what needs it."""
     say = only_news(say)
     started = service().start(pause=FRAME_FIRST_SECONDS)
