@@ -19,10 +19,8 @@ message.empty()
 from pages.shared import lab, lab_data  # noqa: E402
 
 at = lab.session()
-model = None
-if at.real_asked:
-    view = state.view()
-    model = lab_data.model_data(view, *state.trace_of(view, lambda _: None))
+view = state.view()
+model = lab_data.model_data(view, *state.read_so_far(view, at.real_asked)) if at.real_asked else None
 components.lab(
     lab_data.lab_data(at.shown, at.preset),
     at,
@@ -32,3 +30,7 @@ components.lab(
     large=bool(st.session_state.get("frame_large")),
     on_acts=lab.take_actions,
 )
+if at.real_asked and model is None:
+    # After the Lab has been drawn: whoever goes on editing stops this run here, and is answered at once.
+    state.read(view, at.real_asked)
+    st.rerun()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import streamlit as st
 import torch
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -16,7 +17,8 @@ from attention_core.lab_edits import with_shape, with_switch, with_words
 from attention_core.lab_link import LINK_LIMIT, to_link
 from attention_core.lab_presets import PRESETS
 from attention_core.lab_run import run
-from pages.shared import lab
+from attention_core.view import View
+from pages.shared import lab, state
 from pages.shared.lab_data import lab_data
 from pages.shared.routes import LAB_FILES, routes
 
@@ -291,6 +293,34 @@ def test_the_address_follows_an_edit_and_belongs_to_the_lab_alone(app):
     assert "lab" not in app.query_params
     app.switch_page("pages/lab.py").run()
     assert shown(app)["matrices"][1]["values"][2] == 3.0
+
+
+def test_the_lab_is_drawn_before_the_model_has_read_the_text(app, monkeypatch):
+    """Whoever edits meanwhile is answered; once the text is read, its head can be copied."""
+    monkeypatch.setattr(state, "read", lambda *_: st.stop())
+    app.session_state["view"] = View(text="Nobody has read this yet.")
+    app.session_state["lab_session"] = after({"do": "look"}, cell(1, 0, "3"))
+    opened(app)
+    assert shown(app)["model"] is None
+    assert shown(app)["ack"] == 2
+    monkeypatch.undo()
+    app.run()
+    assert shown(app)["model"]["name"].startswith("MiniLM")
+    assert "nobody" in [token["text"] for token in shown(app)["model"]["tokens"][0]]
+
+
+def test_a_text_that_cannot_be_read_is_tried_again_when_the_visitor_asks_again(app, monkeypatch):
+    asked = []
+    monkeypatch.setattr(state, "trace_of", lambda view, say: asked.append(view) or (None, "The hub does not answer."))
+    app.session_state["view"] = View(model="nobody/nothing")
+    app.session_state["lab_session"] = at = after({"do": "look"})
+    opened(app)
+    app.run()
+    assert shown(app)["model"]["problem"] == "The hub does not answer."
+    assert len(asked) == 1
+    app.session_state["lab_session"] = lab.done(at, [{"n": 2, "do": "look"}], no_trace)
+    app.run()
+    assert len(asked) == 2
 
 
 def test_a_switch_is_shown_beside_the_standard_with_numbers():

@@ -32,7 +32,7 @@ export function createReal(app) {
   const open = button.onclick;
   button.onclick = (event) => {
     open?.call(button, event);
-    if (!panel.hidden && !app.data.model) app.act({ do: "look" });
+    if (!panel.hidden && (!app.data.model || app.data.model.problem)) app.act({ do: "look" });
   };
   let drawn = "";
   let filled = "";

@@ -46,7 +46,7 @@ class Session:
     ack: int = 0  # the newest action that was done
     problem: Problem | None = None
     said: tuple[str, ...] = ()  # sentences about the link that was opened
-    real_asked: bool = False  # the visitor wants to see what can be copied from the model
+    real_asked: int = 0  # how often the visitor wanted to see what can be copied from the model
 
     @property
     def shown(self) -> LabState:
@@ -135,7 +135,7 @@ def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
     if do == "large":  # the frame's, see take_actions
         return at
     if do == "look":
-        return replace(at, real_asked=True)
+        return replace(at, real_asked=at.real_asked + 1)
     if do == "undo":
         return replace(at, history=at.history.undone())
     if do == "redo":

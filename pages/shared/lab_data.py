@@ -59,8 +59,10 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
     }
 
 
-def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any]:
-    """What can be copied from the model that the other pages show."""
+def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any] | None:
+    """What can be copied from the model that the other pages show; None while it reads the text."""
+    if trace is None and not problem:
+        return None
     if trace is None:
         return {"name": "", "layers": [], "tokens": [], "layer": 0, "head": 0, "chosen": [], "problem": problem}
     layer = min(view.layer, len(trace.layers) - 1) if isinstance(view.layer, int) else 0

@@ -191,6 +191,20 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
     return trace, ""
 
 
+def read_so_far(view: View, asked: int) -> "tuple[Trace | None, str]":
+    """What `read` would give, if it is known already; else None and no sentence."""
+    source = picture_of(view, opened_file()).source
+    trace = service().known_trace(source)
+    return trace, "" if trace else st.session_state.get("unread", {}).get((source, asked), "")
+
+
+def read(view: View, asked: int) -> None:
+    """Wait for the view's trace in silence. Why there is none is remembered for this source and this time of asking."""
+    source = picture_of(view, opened_file()).source
+    _, problem = trace_of(view, lambda _: None)
+    st.session_state["unread"] = {(source, asked): problem}
+
+
 def wait_for_engine(say: Callable[[str], object]) -> None:
     """Wait until the worker has imported torch, so that a page may import what needs it."""
     say = only_news(say)
