@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.projections import OutputProjection, Projections
-from attention_core.trace import AttentionLayer, LayerTrace
+from attention_core.trace import AttentionLayer, LayerTrace, WeightsOnly
 
 ROWS_PER_BLOCK = 256  # × 4,096 keys: 4 MB a tensor
 MOST_PRODUCTS = 500_000_000  # multiplications for W_O, about 20 ms on one core
@@ -28,6 +28,7 @@ _TOLERANCES: dict[torch.dtype, tuple[float, str]] = {
     torch.bfloat16: (3e-2, "bfloat16: the model rounds every number to 8 bits"),
     torch.float16: (4e-3, "float16: the model rounds every number to 11 bits"),
 }
+_HALF = (torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,7 @@ def prove(layer: AttentionLayer, head: int) -> tuple[Check, ...]:
     its rows sum to 1 can be said.
     """
     if not isinstance(layer, LayerTrace):
-        sums = layer.weights(head).sum(dim=-1)
-        check = compare("row sums", sums, torch.ones_like(sums))
-        return (replace(check, reason="the weights are the model's own; this architecture hides q and k"),)
+        return (_prove_sums(layer, head),)
     projections = layer.projections or Projections()
     checks = {check.name: check for check in _prove_projections(layer, projections, head)}
     for start in range(0, layer.n_query, ROWS_PER_BLOCK):
@@ -60,6 +59,15 @@ def prove(layer: AttentionLayer, head: int) -> tuple[Check, ...]:
     if projections.o is not None:
         checks["W_O"] = _prove_output_projection(layer, projections.o)
     return tuple(checks.values())
+
+
+def _prove_sums(layer: AttentionLayer, head: int) -> Check:
+    """Each row of given weights sums to 1, as far as the precision in which they were given lets it."""
+    dtype = layer.given.dtype if isinstance(layer, WeightsOnly) else torch.float32
+    sums = layer.weights(head).sum(dim=-1)
+    check = compare("row sums", sums, torch.ones_like(sums), dtype)
+    reason = "the weights are the model's own; this architecture hides q and k"
+    return replace(check, reason=f"{reason}; {check.reason}" if dtype in _HALF else reason)
 
 
 @torch.inference_mode()
