@@ -9,6 +9,7 @@ not have is not in it; one whose numbers could not be observed is, and says why.
 """
 
 import html
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.proof import Check
+from attention_core.proof import Check, largest_difference
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -97,8 +98,8 @@ class Ledger:
 
     @property
     def worst(self) -> float:
-        """The largest difference of any check."""
-        return max((check.difference for check in self.checks), default=0.0)
+        """The largest difference of any check; NaN if one met what is not a number."""
+        return largest_difference(self.checks)
 
     @property
     def verdict(self) -> str:
@@ -111,9 +112,8 @@ class Ledger:
                     continue
                 fault = next((fault for fault in self.faults if fault.check == check.name), None)
                 numbers = f": {fault.ours:.7g} here, {fault.models:.7g} in the model ({fault.where})" if fault else ""
-                parts.append(
-                    f"{check.name} differs by {short(check.difference)}, tolerance {short(check.tolerance)}{numbers}"
-                )
+                off = f"differs by {short(check.difference)}, tolerance {short(check.tolerance)}"
+                parts.append(f"{check.name} {'is not a number' if math.isnan(check.difference) else off}{numbers}")
             return "; ".join(parts)
         if not hidden:
             return f"all {len(self.steps)} steps close to within {short(self.worst)}"
@@ -164,6 +164,8 @@ def ledger(trace: "Trace", layer: int, head: int, query: int, *, checked: bool =
 
 def short(difference: float) -> str:
     """A difference in one or two digits: 4.1e-7 → "4e-7", 0.31 → "0.31"."""
+    if math.isnan(difference):
+        return "not a number"
     if difference == 0 or abs(difference) >= 1e-3:
         return f"{difference:.2g}"
     return f"{difference:.0e}".replace("e-0", "e-")

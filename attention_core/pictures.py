@@ -17,6 +17,7 @@ from attention_core import wire
 from attention_core.atlas import block_max, block_side
 from attention_core.contribution import contribution_shares
 from attention_core.metrics import Link, entropy, reach, strongest
+from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
@@ -296,7 +297,7 @@ def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | N
     return {
         "only": "" if trace.layers[layer].exact else "weights only",  # nothing was recomputed
         "holds": all(check.holds for check in checks),
-        "worst": json_number(torch.tensor(max(check.difference for check in checks)), digits=12),
+        "worst": json_number(torch.tensor(largest_difference(checks)), digits=12),
         "checks": [
             {
                 "name": check.name,

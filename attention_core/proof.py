@@ -7,6 +7,7 @@ the linear maps around the call were observed, a fault in one shows at *q*, *k*,
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,7 +37,7 @@ class Check:
     """One step of the proof. `holds` is False for any NaN."""
 
     name: str
-    difference: float  # largest absolute difference over finite, allowed entries
+    difference: float  # largest absolute difference over allowed entries; NaN where a side is no number
     tolerance: float
     holds: bool
     reason: str  # why the tolerance is what it is, or what was compared
@@ -115,7 +116,9 @@ def compare(
     dtype: torch.dtype = torch.float32,
     allowed: Bool[Tensor, "*shape"] | None = None,
 ) -> Check:
-    """Largest absolute difference over finite, allowed entries; NaN on either side fails.
+    """Largest absolute difference over allowed entries, where equal infinities differ by nothing.
+
+    It is NaN, and the check fails, if a side has a NaN or an infinity that the other side has not.
 
     The tolerance is the dtype's, times the largest finite magnitude compared where that is above 1.
     """
@@ -129,11 +132,16 @@ def compare(
     finite = torch.isfinite(ours) & torch.isfinite(models)
     same_signs = bool((ours[~finite] == models[~finite]).all())  # ±inf must agree; NaN equals nothing, so it fails
     ours, models = ours[finite], models[finite]
-    if not ours.numel():
-        return Check(name, 0.0, base, same_signs, reason)
-    difference = float((ours - models).abs().max())
-    tolerance = base * max(1.0, float(models.abs().max()))
-    return Check(name, difference, tolerance, same_signs and difference <= tolerance, reason)
+    tolerance = base * max(1.0, float(models.abs().max()) if models.numel() else 0.0)
+    if not same_signs:
+        return Check(name, math.nan, tolerance, False, reason)
+    difference = float((ours - models).abs().max()) if ours.numel() else 0.0
+    return Check(name, difference, tolerance, difference <= tolerance, reason)
+
+
+def largest_difference(checks: Iterable[Check]) -> float:
+    """The largest difference of some checks: NaN if any is, 0 if there are none."""
+    return max((check.difference for check in checks), key=lambda one: (math.isnan(one), one), default=0.0)
 
 
 def _compare_masks(allowed: Bool[Tensor, "query key"] | None, witnessed: Float[Tensor, "query key"]) -> Check:
@@ -147,4 +155,4 @@ def _worse(a: Check | None, b: Check) -> Check:
         return b
     if b.holds and not a.holds:
         return a
-    return max(a, b, key=lambda check: check.difference / (check.tolerance or 1.0))
+    return max(a, b, key=lambda check: (math.isnan(check.difference), check.difference / (check.tolerance or 1.0)))

@@ -1,5 +1,6 @@
 """One head and one query in real numbers: every step closes, and a fault turns the right step red."""
 
+import math
 from dataclasses import replace
 from functools import cache
 
@@ -12,7 +13,9 @@ from attention_core.ledger import Ledger, ledger
 from attention_core.ledger_matrices import extremes, matrices_of
 from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.masks import CAUSAL, EVERYTHING
+from attention_core.pictures import head_pack
 from attention_core.projections import Found
+from attention_core.reading import Reading
 from attention_core.trace import LayerTrace, Trace
 from tests import tiny
 
@@ -241,6 +244,22 @@ def test_a_fault_in_another_row_is_found_there(minilm):
     fault = next(fault for fault in found.faults if fault.check == "output")
     assert fault.where == "query 4, component 7"
     assert fault.models - fault.ours == pytest.approx(1, abs=1e-4)
+
+
+def test_a_value_that_is_not_a_number_is_said_to_be_none_in_words_and_on_the_way_to_the_browser(minilm):
+    output = minilm.exact(3).output.clone()
+    output[1, 4, 7] = torch.nan
+    trace = with_layer(minilm, 3, output=output, found=None)
+    found = ledger(trace, 3, 1, 10)
+    assert math.isnan(found.worst)
+    assert found.verdict.startswith("output is not a number: ")
+    assert "nan in the model (query 4, component 7)" in found.verdict
+    assert "✗ output: not a number (tolerance" in str(found)
+    header, _ = wire.unpack(ledger_pack(trace, 3, 1, 10))
+    assert header["worst"] is None and header["verdict"] == found.verdict
+    proof = wire.unpack(head_pack(trace, Reading(), 3, 1))[0]["proof"]
+    assert proof["worst"] is None and not proof["holds"]
+    assert [check["difference"] for check in proof["checks"] if not check["holds"]] == [None]
 
 
 # --- what could not be observed

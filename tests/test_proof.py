@@ -1,8 +1,11 @@
+import math
+
 import pytest
 import torch
 
-from attention_core.proof import compare, prove
-from attention_core.trace import WeightsOnly
+from attention_core.masks import EVERYTHING
+from attention_core.proof import ROWS_PER_BLOCK, Check, compare, largest_difference, prove
+from attention_core.trace import LayerTrace, WeightsOnly
 
 
 def test_the_largest_difference_is_reported_by_hand():
@@ -18,8 +21,10 @@ def test_the_tolerance_grows_with_the_largest_magnitude():
 
 
 @pytest.mark.parametrize("ours", [float("nan"), float("inf")])
-def test_nan_and_a_missing_infinity_fail(ours):
-    assert not compare("output", torch.tensor([ours, 1.0]), torch.tensor([1.0, 1.0])).holds
+def test_nan_and_a_missing_infinity_fail_with_a_difference_that_is_not_a_number(ours):
+    check = compare("output", torch.tensor([ours, 1.0]), torch.tensor([1.0, 1.0]))
+    assert not check.holds
+    assert math.isnan(check.difference)
 
 
 def test_nan_on_both_sides_fails_too():
@@ -27,7 +32,31 @@ def test_nan_on_both_sides_fails_too():
 
 
 def test_equal_infinities_agree():
-    assert compare("scores", torch.tensor([float("-inf"), 1.0]), torch.tensor([float("-inf"), 1.0])).holds
+    check = compare("scores", torch.tensor([float("-inf"), 1.0]), torch.tensor([float("-inf"), 1.0]))
+    assert check.holds
+    assert check.difference == 0
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_largest_of_several_differences_is_not_a_number_if_one_is_not(place):
+    checks = [Check("v", 0.5, 1e-5, False, "float32")]
+    checks.insert(place, Check("output", math.nan, 1e-5, False, "float32"))
+    assert math.isnan(largest_difference(checks))
+    assert largest_difference([]) == 0
+
+
+@pytest.mark.parametrize("row", [0, ROWS_PER_BLOCK])
+def test_of_two_blocks_of_rows_the_one_without_a_number_is_the_worse(row):
+    """One block has a NaN in the model's output, the other a finite fault; whichever comes first, NaN is reported."""
+    n = ROWS_PER_BLOCK + 1
+    output = torch.zeros(1, n, 3)
+    output[0, ROWS_PER_BLOCK - row, 1] = 0.5
+    output[0, row, 2] = torch.nan
+    zeros = torch.zeros(1, n, 3)
+    layer = LayerTrace("encoder self", 0, zeros, zeros, zeros, output, scale=1.0, mask=EVERYTHING)
+    (check,) = prove(layer, 0)
+    assert not check.holds
+    assert math.isnan(check.difference)
 
 
 def test_cells_that_may_not_be_read_are_left_out():

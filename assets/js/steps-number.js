@@ -38,3 +38,22 @@ export function keysShown(order, n, also = []) {
   for (const key of also) if (key !== null && key >= 0 && key < order.length) chosen.add(key);
   return [...chosen].sort((a, b) => a - b);
 }
+
+/**
+ * What a check says: how far off, what is allowed, and where it is farthest off.
+ *
+ * @param {{name: string, difference: number | null, tolerance: number, holds: boolean, reason: string}} check
+ *   difference: null where a side is not a number, as JSON has no NaN
+ * @param {{where: string, ours: number | null, models: number | null} | undefined} fault
+ */
+export function checkText(check, fault) {
+  const off = check.difference === null ? "is not a number" : `differs by ${short(check.difference)}, tolerance ${short(check.tolerance)}`;
+  if (check.holds) return `✓ ${check.name}: ${off} (${check.reason})`;
+  const numbers = fault ? `: ${fault.ours ?? "not a number"} here, ${fault.models ?? "not a number"} in the model (${fault.where})` : "";
+  return `✗ ${check.name} ${off}${numbers}`;
+}
+
+/** @param {number} x */
+function short(x) {
+  return x === 0 ? "0" : x.toExponential(1).replace("e+", "e").replace(".0e", "e");
+}

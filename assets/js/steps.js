@@ -20,7 +20,7 @@ import { HttpSource, LostError } from "./source.js";
 import { codePanel, formulaPanel } from "./steps-formula.js";
 import { createFrame } from "./steps-frame.js";
 import { glossaryOf, lowered, symbolsIn, wordsIn } from "./steps-glossary.js";
-import { keysShown } from "./steps-number.js";
+import { checkText, keysShown } from "./steps-number.js";
 import { matrixPanel, productsPanel } from "./steps-open.js";
 import { story } from "./steps-story.js";
 import { readColours } from "./steps-strip.js";
@@ -458,18 +458,9 @@ function checks(app) {
     { class: "sl-checks" },
     ...step.checks.map((/** @type {any} */ check) => {
       const fault = meta.faults.find((/** @type {any} */ one) => one.check === check.name);
-      const text = check.holds
-        ? `✓ ${check.name}: differs by ${short(check.difference)}, tolerance ${short(check.tolerance)} (${check.reason})`
-        : `✗ ${check.name} differs by ${short(check.difference)}, tolerance ${short(check.tolerance)}${fault ? `: ${fault.ours} here, ${fault.models} in the model (${fault.where})` : ""}`;
-      return h("p", { "data-holds": String(check.holds) }, text);
+      return h("p", { "data-holds": String(check.holds) }, checkText(check, fault));
     }),
   );
-}
-
-/** @param {number | null} x */
-export function short(x) {
-  if (x === null) return "not a number";
-  return x === 0 ? "0" : x.toExponential(1).replace("e+", "e").replace(".0e", "e");
 }
 
 const { render, mount } = mounting(Steps);

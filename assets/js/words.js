@@ -47,8 +47,9 @@ export function badge({ head, nHeads, layers, meta, here }) {
   if (!failed && proof.only) return { state: "none", text: proof.only };
   if (!failed && proof.holds) return { state: "ok", text: `✓ matches the model to ${difference(proof.worst)}` };
   if (!failed) return { state: "bad", text: "✗ does not match the model" };
-  const verb = /s$/.test(failed.name) ? "differ" : "differs";
-  return { state: "bad", text: `✗ ${failed.name} ${verb} by ${difference(failed.difference)} (tolerance ${difference(failed.tolerance)})` };
+  const many = /s$/.test(failed.name);
+  if (!Number.isFinite(failed.difference)) return { state: "bad", text: `✗ ${failed.name} ${many ? "are not numbers" : "is not a number"}` };
+  return { state: "bad", text: `✗ ${failed.name} ${many ? "differ" : "differs"} by ${difference(failed.difference)} (tolerance ${difference(failed.tolerance)})` };
 }
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { glossaryOf, symbolsIn, wordsIn } from "../../assets/js/steps-glossary.js";
-import { keysShown, largest, written } from "../../assets/js/steps-number.js";
+import { checkText, keysShown, largest, written } from "../../assets/js/steps-number.js";
 import { signedPlace, topOf } from "../../assets/js/steps-strip.js";
 
 const entries = JSON.parse(readFileSync(new URL("../../assets/lessons/glossary.json", import.meta.url), "utf8"));
@@ -67,4 +67,12 @@ test("every entry of the glossary is one sentence", () => {
     assert.ok(Array.isArray(symbols) && Array.isArray(also), id);
   }
   assert.equal(new Set(entries.map((entry) => entry.id)).size, entries.length);
+});
+
+test("a check says how far off it is, or that there is no number", () => {
+  const check = { name: "v", difference: 0.02, tolerance: 1e-5, holds: false, reason: "float32" };
+  const fault = { where: "key 2, component 3", ours: 0.5, models: null };
+  assert.equal(checkText(check, undefined), "✗ v differs by 2e-2, tolerance 1e-5");
+  assert.equal(checkText({ ...check, difference: null }, fault), "✗ v is not a number: 0.5 here, not a number in the model (key 2, component 3)");
+  assert.equal(checkText({ ...check, difference: 0, holds: true }, undefined), "✓ v: differs by 0, tolerance 1e-5 (float32)");
 });

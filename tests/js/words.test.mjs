@@ -21,6 +21,12 @@ test("the badge names the step that fails, its difference and the tolerance", ()
   assert.equal(text, "✗ weights differ by 0.02 (tolerance 1e-5)");
 });
 
+test("the badge says that a step is not a number, not by how much it differs", () => {
+  const said = (/** @type {string} */ name) => badge({ ...facts, meta: { proof: { holds: false, worst: null, checks: [{ ...check, name, difference: null, holds: false }] } } });
+  assert.deepEqual(said("v"), { state: "bad", text: "✗ v is not a number" });
+  assert.deepEqual(said("weights"), { state: "bad", text: "✗ weights are not numbers" });
+});
+
 test("no check is never shown as a match", () => {
   assert.equal(badge({ ...facts, meta: { proof: { holds: true, worst: 0, checks: [] } } }).state, "none");
   assert.equal(badge({ ...facts, meta: { proof: null } }).state, "none");
