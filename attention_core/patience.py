@@ -7,7 +7,7 @@ stopped, so a late one works on; meanwhile that model's tokenizer is given nothi
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attention_core.model_files import ModelError
 
@@ -21,14 +21,15 @@ class Patience:
 
     def __init__(self) -> None:
         self._running = Lock()
-        self._late = False  # the running job was given up
+        self._given_up: Future[Any] | None = None  # asked, never told: no order of threads can leave a stale answer
 
     def run(self, job: Callable[[], Result]) -> Result:
         """What the job returns.
 
         Raises what it raises; ModelError with a plain sentence if it takes too long, another one does, or it panics.
         """
-        if self._late or not self._running.acquire(timeout=SECONDS):
+        late = self._given_up is not None and not self._given_up.done()
+        if late or not self._running.acquire(timeout=SECONDS):
             raise ModelError("The tokenizer of this model is still busy with another text. Try again in a minute.")
         result: Future[Result] = Future()
 
@@ -38,14 +39,13 @@ class Patience:
             except BaseException as error:  # whoever waits gets it
                 result.set_exception(error)
             finally:
-                self._late = False
                 self._running.release()
 
         Thread(target=work, name="tokenizer", daemon=True).start()
         try:
             return result.result(timeout=SECONDS)
         except TimeoutError:
-            self._late = not result.done()
+            self._given_up = result
         except BaseException as error:
             # The tokenizers' library is written in Rust and its panics are no `Exception`: they would end the thread
             # of a page without a word.

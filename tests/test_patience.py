@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Event
 
@@ -69,6 +70,29 @@ def test_a_job_that_was_late_and_is_done_makes_room_for_the_next(monkeypatch):
         except ModelError:
             continue
     pytest.fail("the tokenizer stayed busy")
+
+
+def test_a_job_that_ends_in_the_moment_it_is_given_up_does_not_keep_the_tokenizer_busy(monkeypatch):
+    """Whoever asks whether the job is done gets its answer only after the job has ended and made room."""
+    monkeypatch.setattr(patience, "SECONDS", 0.1)
+    one, goes_on = Patience(), Event()
+    ask = Future.done
+
+    def slowly(future: Future) -> bool:
+        answer = ask(future)
+        goes_on.set()
+        assert one._running.acquire(timeout=10)
+        one._running.release()
+        return answer
+
+    with monkeypatch.context() as interleaved:
+        interleaved.setattr(Future, "done", slowly)
+        with pytest.raises(ModelError, match="takes too long"):
+            one.run(goes_on.wait)
+    goes_on.set()
+    assert one._running.acquire(timeout=10)
+    one._running.release()
+    assert one.run(lambda: 2) == 2
 
 
 def test_what_a_tokenizer_raises_is_raised():
