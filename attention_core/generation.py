@@ -81,8 +81,9 @@ def continue_text(
     stopper = _Stopper(len(own), room, stop)
     new = _generate(model, ids, decoder_ids, room, chooser, stopper)
     tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
-    ends = set(tokenizer.all_special_ids)
-    ended: Ended = "end" if new and new[-1] in ends else "length" if len(new) == n else "stopped"
+    ended: Ended = (
+        "end" if new and new[-1] in _end_ids(model.head.whole, tokenizer) else "length" if len(new) == n else "stopped"
+    )
     if ended == "stopped" and len(new) == room < n:
         ended = "limit"
     written = new[:-1] if ended == "end" else new
@@ -191,6 +192,15 @@ def _generate(
             stopping_criteria=StoppingCriteriaList([stopper]),
         )
     return written[0, len(ids) if decoder_ids is None else len(decoder_ids) :].tolist()
+
+
+def _end_ids(whole: Any, tokenizer: Any) -> set[int]:
+    """The tokens that end a text. Other special tokens (T5's sentinels, [MASK]) are written like any other."""
+    named = (getattr(whole.generation_config, "eos_token_id", None), getattr(whole.config, "eos_token_id", None))
+    ends: set[int] = set()
+    for given in (*named, tokenizer.eos_token_id):
+        ends.update(given if isinstance(given, (list, tuple)) else [] if given is None else [given])
+    return ends
 
 
 class _Chooser(LogitsProcessor):

@@ -80,6 +80,33 @@ def test_a_text_ends_at_the_models_limit_and_says_so():
         continue_text(model, "the cat sat on a mat")
 
 
+def writes_only(word: str):
+    """A tiny GPT-2 that finds this word of the vocabulary likeliest after every text: its last vector is all ones."""
+    model = plain("gpt2")
+    assert model.head is not None
+    with torch.no_grad():
+        model.head.whole.transformer.ln_f.weight.zero_()
+        model.head.whole.transformer.ln_f.bias.fill_(1.0)
+        model.head.whole.transformer.wte.weight[tiny.WORDS.index(word)] = 5.0
+    return model
+
+
+def test_a_special_token_that_ends_no_text_is_written_like_any_other():
+    made = continue_text(writes_only("[MASK]"), "the cat", 3)
+    assert (made.ended, [token.text for token in made.added]) == ("length", ["[MASK]"] * 3)
+    assert made.text == "the cat [MASK] [MASK] [MASK]"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_token_that_the_checkpoint_names_ends_the_text(several):
+    model = writes_only("[SEP]")
+    assert model.head is not None
+    ids = [tiny.WORDS.index(word) for word in ("then", "[SEP]")]
+    model.head.whole.generation_config.eos_token_id = ids if several else ids[1]
+    made = continue_text(model, "the cat", 3)
+    assert (made.ended, made.added, made.text) == ("end", (), "the cat")
+
+
 def test_writing_can_be_left():
     made = continue_text(plain("gpt2"), "the cat", 50, stop=lambda n: n >= 2)
     assert len(made.added) <= 2
