@@ -50,7 +50,8 @@ def from_trace(trace: Trace, layer: int, head: int, tokens: tuple[int, ...]) -> 
     q, k, v = (_rows(tensor, picked) for tensor in (one.q[head], one.k[kv_head], one.v[kv_head]))
     allowed, bias = _pairs(one, head, picked)
     causal = allowed is not None and torch.equal(allowed, causal_mask(len(chosen)))
-    outside = 1 - sum(float(row[picked].sum()) for row in weights) / len(chosen)
+    # Not 1 minus the chosen tokens' share: a sink logit takes its part of a row, and it is no token.
+    outside = sum(float(row.sum() - row[picked].sum()) for row in weights) / len(chosen)
     real = RealHead(
         trace.facts.name,
         one.label,
@@ -93,9 +94,11 @@ def _pairs(one: LayerTrace, head: int, picked: Tensor) -> tuple[Tensor | None, C
 
 
 def _notes(one: LayerTrace, n_chosen: int, n_tokens: int, outside: float) -> tuple[str, ...]:
+    n_others = n_tokens - n_chosen
+    others = "1 other token, which takes" if n_others == 1 else f"{n_others} other tokens, which take"
     notes = [
         f"Weights here are over these {n_chosen} tokens alone. In the model they share a row with "
-        f"{n_tokens - n_chosen} other tokens, which take {max(outside, 0.0):.0%} of these rows' attention."
+        f"{others} {max(outside, 0.0):.0%} of these rows' attention."
     ]
     if n_chosen == n_tokens:
         notes = ["These are all tokens of the text: the weights are the model's own."]

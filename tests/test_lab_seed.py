@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -77,6 +79,17 @@ def test_what_of_a_real_head_is_left_out_is_said(name: str, words: str):
     state = from_trace(capture(tiny.family(name), SENTENCE), 0, 0, (0, 1, 2))
     assert state.real is not None
     assert any(words in note and "left out here" in note for note in state.real.notes)
+
+
+def test_a_sink_logits_share_is_not_counted_as_attention_to_other_tokens():
+    """A sink logit so high that it takes all but nothing of every row leaves all but nothing to the other token."""
+    for n, others in ((6, "1 other token, which takes 0%"), (7, "2 other tokens, which take 0%")):
+        trace = capture(tiny.family("gpt-oss"), " ".join(SENTENCE.split()[: n - 2]))
+        assert len(trace.tokens) == n
+        sunk = replace(trace.exact(0), sink_logit=torch.full((trace.layers[0].n_heads,), 30.0))
+        state = from_trace(replace(trace, layers=(sunk, *trace.layers[1:])), 0, 0, tuple(range(5)))
+        assert state.real is not None
+        assert f"share a row with {others} of these rows' attention" in state.real.notes[0]
 
 
 def test_an_edited_head_goes_back_to_real_also_through_a_link():
