@@ -45,6 +45,8 @@ _HARMLESS = {
 }
 
 
+MOST_BEFORE = 4  # tokens that a tokenizer puts before a text; those that we know put at most 2
+
 _keywords_of: WeakKeyDictionary[nn.Module, Set[str]] = WeakKeyDictionary()  # reading them takes a millisecond
 
 
@@ -166,9 +168,9 @@ def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Coun
     """Count the tokens of a text without running the model."""
     text, _ = clean_text(text)
     pair = clean_text(pair)[0] if pair else None
-    ids = model.encode(text, pair)["input_ids"]
-    specials = special_ids(model.tokenizer)
-    n_special = sum(id_ in specials for id_ in ids)
+    encoded = model.encode(text, pair)
+    ids = encoded["input_ids"]
+    n_special = sum(_added(model, encoded, text))
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
@@ -194,7 +196,7 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
     if limit is not None and n_all > limit:
         encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
     ids = list(encoded["input_ids"])
-    tokens = _tokens(tokenizer, encoded)
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text))
     if not ids or all(token.special for token in tokens):
         raise CaptureError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
     if len(ids) < n_all:
@@ -205,25 +207,47 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
 
 
 def special_ids(tokenizer: Any) -> set[int]:
-    """The tokens that a tokenizer adds: a word that it lacks and a [MASK] are read from the text like any other."""
+    """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other."""
     return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
 def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
-    pieces, specials = _pieces(tokenizer, ids)
+    pieces, known = _pieces(tokenizer, ids), special_ids(tokenizer)
+    specials = [id_ in known for id_ in ids]
     style = guess_style(pieces)
     return tokens_from(pieces, ids, [(0, 0)] * len(ids), specials, words_of(pieces, specials, style), style)
 
 
-def _pieces(tokenizer: Any, ids: Sequence[int]) -> tuple[list[str], list[bool]]:
-    pieces = [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
-    added = special_ids(tokenizer)
-    return pieces, [id_ in added for id_ in ids]
+def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    return [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
 
 
-def _tokens(tokenizer: Any, encoded: Any) -> tuple[Token, ...]:
+def _added(model: LoadedModel, encoded: Any, text: str, *, target: bool = False) -> list[bool]:
+    """Which tokens the tokenizer put around a text: a special token that was typed is read like any other.
+
+    Tokenizers written in Python do not say it. Of theirs, what the text alone gives without special tokens was typed;
+    a second sentence, and a place where the two disagree, go by the vocabulary.
+    """
+    tokenizer = model.target_tokenizer if target else model.tokenizer
+    if tokenizer.is_fast:
+        return [sequence is None for sequence in encoded.sequence_ids(0)]
+    ids, known = list(encoded["input_ids"]), special_ids(tokenizer)
+    typed = list(model.encode(text, target=target, add_special_tokens=False)["input_ids"])
+    same = [_n_same(ids[first:], typed) for first in range(MOST_BEFORE + 1)]
+    first = same.index(max(same))
+    return [id_ in known and not first <= place < first + same[first] for place, id_ in enumerate(ids)]
+
+
+def _n_same(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many of the first entries are the same."""
+    return next(
+        (place for place, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b))
+    )
+
+
+def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
-    pieces, specials = _pieces(tokenizer, ids)
+    pieces = _pieces(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
     style = guess_style(pieces)
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []
@@ -256,7 +280,7 @@ def decoder_side(model: LoadedModel, target: str) -> Encoded:
         start = getattr(config, "bos_token_id", None) or 0
     tokenizer = model.target_tokenizer
     encoded = model.encode(target or "a", target=True, return_offsets_mapping=tokenizer.is_fast)
-    labels = _tokens(tokenizer, encoded)
+    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", target=True))
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
     piece = str(tokenizer.convert_ids_to_tokens(start))

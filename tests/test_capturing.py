@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 import torch
-from transformers import AttentionMaskInterface, AutoModel
+from transformers import AttentionMaskInterface, AutoModel, ByT5Tokenizer, T5Config, T5Model, T5Tokenizer
 from transformers.masking_utils import eager_mask
 
 from attention_core import attention_functions, capture, load_model
@@ -354,3 +354,52 @@ def test_tokens_given_as_ids_are_read_as_they_are():
         capture_ids(model, [5] * 65)
     with pytest.raises(ValueError, match="needs them"):
         capture_ids(tiny.family("t5"), [5, 6])
+
+
+# --- special tokens that somebody typed
+
+
+def t5_tokenizer():
+    """Letters, blanks and three sentinels, as T5 has a hundred."""
+    letters = [(letter, -5.0) for letter in "▁abcdefghijklmnopqrstuvwxyz"]
+    vocab = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁cat", -2.0), ("▁dog", -2.0), *letters]
+    return T5Tokenizer(vocab=vocab, extra_ids=3)
+
+
+def t5_with(tokenizer):
+    sizes = {**tiny.FAMILIES["t5"][1], "vocab_size": len(tokenizer), "decoder_start_token_id": 0}
+    return wrap_model(T5Model(T5Config(**sizes)).eval(), tokenizer)
+
+
+def test_sentinels_are_read_on_both_sides_of_a_t5():
+    """T5 was trained on them: `<extra_id_0>` is a gap in the text and what fills it in the decoder's."""
+    trace = capture(t5_with(t5_tokenizer()), "cat <extra_id_0> dog", target="<extra_id_0> cat <extra_id_1> dog")
+    assert [(token.text, token.special) for token in trace.source_tokens] == [
+        ("·cat", False),
+        ("<extra_id_0>", False),
+        ("·dog", False),
+        ("</s>", True),
+    ]
+    texts = [token.text for token in trace.target_tokens]
+    assert texts == ["<pad>", "<extra_id_0>", "·cat", "<extra_id_1>", "·dog"]
+    assert [token.special for token in trace.target_tokens] == [True] + [False] * 4
+    assert_proven(trace)
+
+
+def test_a_typed_special_token_is_text_and_the_added_ones_are_not():
+    trace = capture(tiny.family("bert"), "the [SEP] cat", "[CLS] dog")
+    assert [token.text for token in trace.tokens] == "[CLS] the [SEP] cat [SEP] [CLS] dog [SEP]".split()
+    assert [place for place, token in enumerate(trace.tokens) if token.special] == [0, 4, 7]
+    assert count_tokens(tiny.family("bert"), "the [SEP] cat", "[CLS] dog").n_special == 3
+
+
+def test_a_tokenizer_written_in_python_tells_typed_from_added_too():
+    tokenizer = ByT5Tokenizer(extra_ids=2)
+    assert not tokenizer.is_fast
+    trace = capture(t5_with(tokenizer), "</s>a", target="a</s>b")
+    assert [(token.piece, token.special) for token in trace.source_tokens] == [
+        ("</s>", False),
+        ("a", False),
+        ("</s>", True),
+    ]
+    assert [token.piece for token in trace.target_tokens] == ["<pad>", "a", "</s>", "b"]
