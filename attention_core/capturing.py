@@ -54,6 +54,10 @@ class CaptureError(ValueError):
     """A text could not be captured; the text of the error is a plain sentence."""
 
 
+class NoTokensError(CaptureError):
+    """A text makes no tokens: there is nothing in it to read."""
+
+
 @said_as(CaptureError)
 def capture(model: LoadedModel, text: str, pair: str | None = None, target: str | None = None) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
@@ -63,9 +67,9 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
     token alone if None). A text over the model's limit is cut, and `notes` says where.
 
-    Raises CaptureError if the text makes no tokens or needs more memory than there is, and ValueError naming a keyword
-    of the model's attention that would change the result and that we do not know: a picture drawn without it would be
-    wrong.
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, and ValueError
+    naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
+    without it would be wrong.
     """
     text, notes = clean_text(text)
     if pair is not None:
@@ -198,7 +202,7 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
     ids = list(encoded["input_ids"])
     tokens = _tokens(tokenizer, encoded, _added(model, encoded, text))
     if not ids or all(token.special for token in tokens):
-        raise CaptureError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
+        raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
     if len(ids) < n_all:
         end = _end_of_text(tokens)
         rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""

@@ -27,7 +27,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from attention_core.capturing import CaptureError, capture
+from attention_core.capturing import NoTokensError, capture
 from attention_core.evidence import score_repeat, score_text
 from attention_core.head_metrics import HeadScores, head_scores
 from attention_core.labels import LabelCard, Progress, Tally
@@ -84,7 +84,11 @@ class Survey:
         return self
 
     def __next__(self) -> Progress:
-        """Read one more probe or window. Raises StopIteration when all texts have been read."""
+        """Read one more probe or window.
+
+        Raises StopIteration when all texts have been read, and CaptureError if a window needs more memory than there
+        is or cannot be captured: the next call tries it again.
+        """
         if self._n_repeats < len(self._repeats):
             probe = self._repeats[self._n_repeats]
             trace, control = probe.traces(self.model)
@@ -127,7 +131,7 @@ class Survey:
     def _read(self, text: str) -> None:
         try:
             trace = capture(self.model, text, target=text if self.model.facts.encoder_decoder else None)
-        except CaptureError:  # nothing but blanks
+        except NoTokensError:  # nothing but blanks
             self.n_skipped += 1
             return
         if sum(not token.special for token in trace.source_tokens) < FEWEST_TOKENS:
@@ -251,17 +255,17 @@ def _run(survey: Survey, out: Path) -> int:
     if survey.n_windows:
         sys.stderr.write(f"Going on after {survey.n_windows:,} windows.\n")
     started, last = time.monotonic(), 0.0
-    for progress in survey:
-        now = time.monotonic()
-        if now - last > 1 or progress.done == progress.total:
-            share = progress.done / max(1, progress.total)
-            sys.stderr.write(f"\r{share:6.1%}  {survey.n_windows:,} windows  {now - started:.0f} s ")
-            last = now
-    sys.stderr.write("\n")
     try:
+        for progress in survey:
+            now = time.monotonic()
+            if now - last > 1 or progress.done == progress.total:
+                share = progress.done / max(1, progress.total)
+                sys.stderr.write(f"\r{share:6.1%}  {survey.n_windows:,} windows  {now - started:.0f} s ")
+                last = now
+        sys.stderr.write("\n")
         table = survey.table()
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
+    except ValueError as error:  # a CaptureError too; what was kept beside the table stays
+        sys.stderr.write(f"\n{error}\n")
         return 1
     content = table.to_csv() if out.suffix == ".csv" else table.to_parquet()
     fresh = out.with_name(out.name + ".new")

@@ -12,8 +12,11 @@ import pandas
 import pytest
 import torch
 
+from attention_core import survey as survey_module
+from attention_core.capturing import CaptureError
+from attention_core.memory import OUT_OF_MEMORY
 from attention_core.probes import TEXTS
-from attention_core.survey import Survey
+from attention_core.survey import Survey, main
 from attention_core.survey_texts import Text, texts_at, window_at
 from tests.random_models import random_model
 
@@ -87,6 +90,30 @@ def test_a_folder_is_read_in_the_order_of_names_and_an_empty_one_is_an_error(tmp
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     assert [text.name for text in texts_at(tmp_path)] == ["a/c.txt", "b.txt"]
+
+
+def test_a_window_without_tokens_is_left_out_and_the_others_are_read(model):
+    blanks = Text("blanks", data=b" " * 400)
+    survey = finished(Survey(model, [blanks, Text("corpus", data=CORPUS.encode())], n_tokens=61))
+    assert survey.n_skipped >= 1
+    assert survey.n_windows > 5
+
+
+def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(model, tmp_path, monkeypatch, capsys):
+    """Not skipped as if it had too few tokens: the sentence on the screen would not be true."""
+
+    def too_large(*_, **__):
+        raise CaptureError(OUT_OF_MEMORY)
+
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(CORPUS)
+    monkeypatch.setattr(survey_module, "capture", too_large)
+    monkeypatch.setattr(survey_module, "load_model", lambda name: model)
+    with pytest.raises(CaptureError, match="more memory"):
+        finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61))
+    assert main(["tiny", str(corpus), "--out", str(tmp_path / "table.csv"), "--window", "61"]) == 1
+    assert capsys.readouterr().err.endswith(f"\n{OUT_OF_MEMORY}\n")
+    assert not (tmp_path / "table.csv").exists()
 
 
 @pytest.mark.timeout(1200)  # three processes, each of which imports torch
