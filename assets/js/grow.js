@@ -69,6 +69,7 @@ export class Grow {
     /** @type {import("./grow-live.js").Live | null} */
     this.live = null;
     this.problem = "";
+    this.follows = () => this.onLive();
     /** What has formed in the growing run so far, in words. */
     this.formed = "";
     /** Which press on Start the server has not answered yet; 0 if none. */
@@ -123,7 +124,7 @@ export class Grow {
     if (data.live && data.live.key !== this.live?.key) {
       const live = follow(data.live.key, new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href);
       this.live = live;
-      live.changed = () => this.onLive();
+      live.changed = this.follows;
     }
     this.answered?.();
     this.frame.styled.then(() => {
@@ -477,7 +478,8 @@ export class Grow {
     this.life.abort();
     this.report.cancel();
     this.announce.cancel();
-    if (this.live) this.live.changed = () => {}; // the run itself goes on: it belongs to the tab
+    // The run itself goes on: it belongs to the tab, and another view may be showing it already.
+    if (this.live?.changed === this.follows) this.live.changed = () => {};
     this.frame.remove();
   }
 }

@@ -38,10 +38,8 @@ import { createGrid } from "./lab-grid.js";
 import { cellText, exact, makers, repeats } from "./lab-numbers.js";
 import { foremostPair } from "./lab-plane.js";
 import { createQueue } from "./lab-queue.js";
+import { mounting } from "./mounting.js";
 import { readColours } from "./steps-strip.js";
-
-/** @type {WeakMap<ShadowRoot | HTMLElement, Lab>} */
-const labs = new WeakMap();
 
 /**
  * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly): actions
@@ -62,15 +60,13 @@ const kept = {
 const EXCHANGED = 2000;
 /** An answer that takes longer is waited for: the matrices then fade, ms. */
 const PATIENCE = 500;
-/** How long after its end a mount is looked at again, ms. */
-const GONE = 100;
 
 export class Lab {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     this.root = root;
     this.data = data;
-    /** @type {{setState?: (name: string, value: any) => void}} */
+    /** @type {import("./mounting.js").Callbacks} */
     this.callbacks = {};
     this.queue = kept.queue;
     this.head = kept.head;
@@ -355,21 +351,5 @@ export class Lab {
   }
 }
 
-/** @param {ShadowRoot | HTMLElement} root @param {Data} data @param {Lab["callbacks"]} [callbacks] @returns {() => void} */
-export function render(root, data, callbacks = {}) {
-  let lab = labs.get(root);
-  if (!lab) labs.set(root, (lab = new Lab(root, data)));
-  const mine = lab;
-  mine.update(data, callbacks);
-  // When data come quickly, Streamlit ends the mount of older data while newer stand: only a root that is gone has ended.
-  return () => setTimeout(() => {
-    if (root.isConnected || labs.get(root) !== mine) return;
-    labs.delete(root);
-    mine.destroy();
-  }, GONE);
-}
-
-/** @param {{data: Data, parentElement: ShadowRoot | HTMLElement, setStateValue: (name: string, value: any) => void}} component */
-export default function mount(component) {
-  return render(component.parentElement, component.data, { setState: (name, value) => component.setStateValue(name, value) });
-}
+const { render, mount } = mounting(Lab);
+export { render, mount as default };

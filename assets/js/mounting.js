@@ -2,7 +2,8 @@
  * How a view comes into the page and leaves it.
  *
  * Streamlit calls a component again on the same element whenever its data or the theme change: the view is made at the
- * first call, updated at every one, and goes with the element.
+ * first call, updated at every one, and goes with the element. When data come quickly, Streamlit also ends the mount of
+ * older data while newer stand: only an element that is gone has ended.
  *
  * @typedef {ShadowRoot | HTMLElement} Root
  *
@@ -12,6 +13,9 @@
  *
  * @typedef {{data: any, parentElement: Root, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} Component
  */
+
+/** How long after an end its element is looked at again, if it is still in the page, ms. */
+const GONE = 100;
 
 /** The app's root, under which its routes lie: pages other than the first one live below it. */
 export function appRoot() {
@@ -40,12 +44,18 @@ export function mounting(Kind) {
     };
   }
 
-  /** @param {Component} component */
+  /** @param {Component} component @returns {() => void} */
   function mount(component) {
-    return render(component.parentElement, component.data, {
+    const root = component.parentElement;
+    const end = render(root, component.data, {
       setState: (name, value) => component.setStateValue(name, value),
       setTrigger: (name, value) => component.setTriggerValue(name, value),
     });
+    const endIfGone = () => !root.isConnected && end();
+    return () => {
+      if (root.isConnected) setTimeout(endIfGone, GONE);
+      else end();
+    };
   }
 
   return { render, mount };

@@ -5,6 +5,7 @@ import { nearest, path, tickStep, ticks } from "../../assets/js/grow-curves.js";
 import { Live, going, statusWords } from "../../assets/js/grow-live.js";
 import { cellWords } from "../../assets/js/grow-maps.js";
 import { csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../assets/js/grow-run.js";
+import { Grow } from "../../assets/js/grow.js";
 import { unpack } from "../../assets/js/wire.js";
 import { pack } from "./packs.mjs";
 
@@ -147,4 +148,15 @@ test("one answer that does not come is no end", async () => {
   live.end();
   assert.ok(!live.lost);
   assert.equal(live.run?.saved, 1);
+});
+
+test("a view that leaves lets another go on showing the same run", () => {
+  const live = {};
+  const view = () => Object.assign(Object.create(Grow.prototype), { live, pause() {}, life: new AbortController(), report: { cancel() {} }, announce: { cancel() {} }, frame: { remove() {} }, follows() {} });
+  const [old, fresh] = [view(), view()];
+  live.changed = fresh.follows;
+  old.destroy();
+  assert.equal(live.changed, fresh.follows);
+  fresh.destroy();
+  assert.notEqual(live.changed, fresh.follows);
 });

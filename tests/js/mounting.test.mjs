@@ -21,7 +21,7 @@ class View {
   }
 }
 
-const root = () => ({ views: [] });
+const root = () => ({ views: [], isConnected: true });
 const component = (parentElement, data, told = []) => ({
   parentElement,
   data,
@@ -59,6 +59,70 @@ test("an end that comes late takes only its own view away", () => {
   end();
   render(place, 3);
   assert.deepEqual(place.views[1].seen, [2, 3]);
+});
+
+/** Streamlit's effect around a view: newer data make the earlier ones stale, and what is stale is cleaned up as soon as its mount is there. */
+function streamlit(place, mount, imported) {
+  let clean;
+  let outdate = () => {};
+  return {
+    data(data) {
+      outdate();
+      let stale = false;
+      outdate = () => {
+        stale = true;
+      };
+      imported().then(() => mount(component(place, data))).then((end) => (stale ? end() : (clean = end)));
+    },
+    unmount: () => clean(),
+  };
+}
+
+const tasks = () => new Promise((resolve) => setTimeout(resolve));
+
+test("data that come while the module is on its way do not take the view away", async (context) => {
+  const { mount } = mounting(View);
+  const place = root();
+  let arrive;
+  const arrived = new Promise((resolve) => {
+    arrive = resolve;
+  });
+  const page = streamlit(place, mount, () => arrived);
+  page.data(1);
+  page.data(2);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  arrive();
+  for (let i = 0; i < 20; i++) await null;
+  context.mock.timers.tick(1000);
+  assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2], undefined]]);
+});
+
+test("data that follow one another while a view stands do not take it away, and leaving the page does", async (context) => {
+  const { mount } = mounting(View);
+  const place = root();
+  const page = streamlit(place, mount, tasks);
+  page.data(1);
+  await tasks();
+  page.data(2);
+  page.data(3);
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  context.mock.timers.tick(1000);
+  assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2, 3], undefined]]);
+  place.isConnected = false;
+  page.unmount();
+  assert.equal(place.views[0].gone, true);
+});
+
+test("an element that leaves the page just after its end takes its view along", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { mount } = mounting(View);
+  const place = root();
+  const end = mount(component(place, 1));
+  end();
+  place.isConnected = false;
+  context.mock.timers.tick(1000);
+  assert.equal(place.views[0].gone, true);
 });
 
 test("what a view tells goes to Streamlit's component", () => {
