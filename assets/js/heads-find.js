@@ -127,9 +127,12 @@ export function createFind(app) {
   function drawRanked() {
     const { heads } = app;
     const ready = Boolean(heads.look) && app.pair.query !== null && app.pair.key !== null;
+    const late = ready && app.lookOf !== app.pair;
     list.hidden = !ready;
-    rest.hidden = !ready;
-    if (!ready) return;
+    rest.hidden = !ready && !app.lookFailed;
+    for (const part of [list, rest]) part.style.visibility = late ? "hidden" : ""; // the numbers of the pair before: only their room is kept
+    if (app.lookFailed) say(rest, app.lookFailed);
+    if (!ready || late) return;
     const { ranks, of, null: chance } = /** @type {NonNullable<typeof heads.looked>} */ (heads.looked);
     const best = strongest(heads, LOOK, RANKED);
     list.replaceChildren(...best.map((i, rank) => {

@@ -72,6 +72,10 @@ export class HeadsView {
     this.shown = [];
     /** @type {{query: number | null, key: number | null}} */
     this.pair = { query: null, key: null };
+    /** The pair that the look is of: another one while its numbers are on their way. */
+    this.lookOf = this.pair;
+    /** Why there is no look at the pair; "" if there is, or none is wanted. */
+    this.lookFailed = "";
     /** The group of layers whose tokens the pair is of. */
     this.group = 0;
     /** @type {{of: number, heads: {i: number, distance: number}[], says: string} | null} */
@@ -317,8 +321,10 @@ export class HeadsView {
     const first = !this.heads.look;
     this.pair = pair;
     this.report();
+    const looked = this.loadLook();
     this.find.draw();
-    await this.loadLook();
+    await looked;
+    if (this.pair !== pair) return; // another one is on its way
     const { heads } = this;
     if (heads.look && first) {
       this.metric = LOOK;
@@ -371,6 +377,7 @@ export class HeadsView {
   /** The weight between the two chosen tokens, in every head. */
   async loadLook() {
     const { heads, source, pair, group } = this;
+    this.lookFailed = "";
     if (pair.query === null || pair.key === null || !source) {
       heads.setLook(null);
       return;
@@ -379,9 +386,13 @@ export class HeadsView {
       const pack = await source.pack(`heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`);
       if (this.heads !== heads || this.pair !== pair) return;
       const { query, key } = this.pairTokens();
+      this.lookOf = pair;
       heads.setLook(pack, `${query} → ${key}`, `${this.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`, this.data.by_norm ? "‖a·v·W_O‖" : "attention");
     } catch (error) {
-      if (!(error instanceof LostError)) this.announce(/** @type {Error} */ (error).message);
+      if (this.heads !== heads || this.pair !== pair) return;
+      heads.setLook(null);
+      this.lookFailed = /** @type {Error} */ (error).message;
+      this.announce(this.lookFailed);
     }
   }
 

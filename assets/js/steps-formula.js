@@ -26,7 +26,7 @@ export function formulaPanel(app) {
 
 /** The equation with the values of the followed key. @param {Steps} app @returns {Node[]} */
 function filledIn(app) {
-  const { key: j, place: { query: i } } = app;
+  const { key: j, meta: { query: i } } = app;
   /** @param {...any} parts */
   const line = (...parts) => h("p", { class: "sl-equation" }, ...parts.flat());
   const sym = subscripted;
@@ -52,7 +52,7 @@ function filledIn(app) {
     case "output":
       return [sum(app, "output", [0]), line("‖", sym(`a_${j}`), " · ", sym(`v_${j}`), "‖ = ", num(app, "contribution", [j]))];
     case "joined":
-      return [sum(app, "written", [0]), line(`share of head ${app.place.head} = `, num(app, "head_shares", [app.place.head]))];
+      return [sum(app, "written", [0]), line(`share of head ${app.meta.head} = `, num(app, "head_shares", [app.meta.head]))];
     case "residual":
       return [line(sym("r'_0"), " = ", num(app, "resid_pre", [0]), " + ", num(app, "added", [0]), " = ", num(app, "resid_mid", [0]))];
     default:

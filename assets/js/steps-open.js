@@ -16,7 +16,7 @@ const LETTERS = { scores: "s", output: "o", written: "w", head_write: "w" };
 
 /** @param {Steps} app */
 function base(app) {
-  const { layer, head, query } = app.place;
+  const { layer, head, query } = app.meta;
   return `ledger/${layer}/${head}/${query}`;
 }
 
@@ -166,12 +166,12 @@ export function matrixPanel(app) {
     const figure = h("figure", null, h("figcaption", null, h("b", { "data-role": one.role }, ...symbolOf(one.symbol)), ` ${count(one.shape[0])} × ${count(one.shape[1])}`), frame, one.exact ? null : h("p", { class: "sl-second" }, "blocks: the value of largest magnitude"));
     return one.before ? [h("span", { class: "sl-operator", "aria-hidden": "true" }, one.before), figure] : [figure];
   });
-  const says = h("p", { class: "sl-second" }, "Attention is computed for all tokens in parallel. Marked: the row of query ", h("bdi", { class: "sl-query" }, app.queryToken), ` (${app.place.query}) and the column of key `, h("bdi", { class: "sl-key" }, app.keys[key].t), ` (${key}). Click to follow others.`);
+  const says = h("p", { class: "sl-second" }, "Attention is computed for all tokens in parallel. Marked: the row of query ", h("bdi", { class: "sl-query" }, app.queryToken), ` (${app.meta.query}) and the column of key `, h("bdi", { class: "sl-key" }, app.keys[key].t), ` (${key}). Click to follow others.`);
   return section(h("div", { class: "sl-matrix-row" }, ...pictures), says);
 
   /** @param {"row" | "column"} side @param {string} what @param {number} n */
   function line(side, what, n) {
-    const index = what === "query" ? app.place.query : what === "key" ? key : null;
+    const index = what === "query" ? app.meta.query : what === "key" ? key : null;
     if (index === null) return null;
     const from = (100 * index) / n;
     const size = 100 / n;

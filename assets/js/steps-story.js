@@ -23,7 +23,7 @@ const HEADLINES = {
   scale: (app) => [num(app, "scores", [app.key]), " × ", num(app, "scale"), " = ", num(app, "scaled", [app.key]), " for ", token(app, "key"), ". Its weight is ", num(app, "weights", [app.key]), "; without the scaling it would be ", num(app, "unscaled_weights", [app.key]), "."],
   softmax: (app) => ["Of all that ", token(app, "query"), " reads here, a share of ", num(app, "weights", [app.key]), " comes from ", token(app, "key"), "."],
   output: (app) => [token(app, "key"), " gives a vector of length ", num(app, "contribution", [app.key]), " to what ", token(app, "query"), " reads."],
-  joined: (app) => [`Head ${app.place.head} has a share of `, num(app, "head_shares", [app.place.head]), " in what this layer writes for ", token(app, "query"), "."],
+  joined: (app) => [`Head ${app.meta.head} has a share of `, num(app, "head_shares", [app.meta.head]), " in what this layer writes for ", token(app, "query"), "."],
   residual: (app) => ["A vector of length ", num(app, "added_length"), " is added to one of length ", num(app, "resid_pre_length"), "."],
 };
 
@@ -51,7 +51,7 @@ function x(app) {
   const shown = app.shownKeys();
   const top = app.has("x_keys") ? app.top("x_keys", shown) : topOf(app.vector("x", null) ?? []);
   return [
-    app.has("x") ? lane(`query ${app.place.query}`, strip(app, "x", null, { top, label: `input of query ${app.queryToken}` }), "query", token(app, "query")) : null,
+    app.has("x") ? lane(`query ${app.meta.query}`, strip(app, "x", null, { top, label: `input of query ${app.queryToken}` }), "query", token(app, "query")) : null,
     app.has("x_keys") ? keyTable(app, "Input of every key token", [{ head: "x_j", wide: true, cell: (j) => strip(app, "x_keys", j, { top, label: `input of key ${j}` }) }]) : null,
     legend(app),
   ];
@@ -152,7 +152,7 @@ function shared(app) {
   const { n_heads: nHeads, n_kv_heads: nKv } = app.meta;
   const sharing = new Set(app.arrays.shared_by.data);
   const own = app.arrays.kv_head.data[0];
-  const heads = Array.from({ length: nHeads }, (_, i) => h("span", { class: "sl-box", "data-role": "query", "data-on": sharing.has(i), "data-here": i === app.place.head }, String(i)));
+  const heads = Array.from({ length: nHeads }, (_, i) => h("span", { class: "sl-box", "data-role": "query", "data-on": sharing.has(i), "data-here": i === app.meta.head }, String(i)));
   const kvs = Array.from({ length: nKv }, (_, i) => h("span", { class: "sl-box", "data-role": "key", "data-on": i === own, "data-here": i === own }, String(i)));
   return [lane("query heads", h("span", { class: "sl-boxes" }, ...heads)), lane("key/value heads", h("span", { class: "sl-boxes" }, ...kvs))];
 }
@@ -251,7 +251,7 @@ function slots(app) {
   const { joined: row, slot } = app.arrays;
   const from = slot.data[0];
   const style = `left:${(100 * from) / row.data.length}%;width:${(100 * slot.data.length) / row.data.length}%`;
-  return lane("joined", h("span", { class: "sl-slots" }, strip(app, "joined", null, { label: "outputs of all heads side by side" }), h("span", { class: "sl-slot", style, title: `slot of head ${app.place.head}` })), "output", `slot of head ${app.place.head}: components ${from} to ${slot.data[slot.data.length - 1]}`);
+  return lane("joined", h("span", { class: "sl-slots" }, strip(app, "joined", null, { label: "outputs of all heads side by side" }), h("span", { class: "sl-slot", style, title: `slot of head ${app.meta.head}` })), "output", `slot of head ${app.meta.head}: components ${from} to ${slot.data[slot.data.length - 1]}`);
 }
 
 /** Every head's share of what the layer writes. @param {Steps} app */
@@ -260,8 +260,8 @@ export function shares(app) {
   const top = Math.max(topOf(share.data), topOf(app.arrays.bias_share?.data ?? []));
   const longest = topOf(norms.data);
   const rows = Array.from(share.data, (value, head) =>
-    h("tr", { "data-chosen": head === app.place.head },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "sl-keyname", "aria-pressed": String(head === app.place.head), "data-focus": `head:${head}`, onclick: () => app.choose({ head }) }, `head ${head}`)),
+    h("tr", { "data-chosen": head === app.meta.head },
+      h("th", { scope: "row" }, h("button", { type: "button", class: "sl-keyname", "aria-pressed": String(head === app.meta.head), "data-focus": `head:${head}`, onclick: () => app.choose({ head }) }, `head ${head}`)),
       h("td", { class: "sl-narrow" }, num(app, "head_shares", [head])),
       h("td", { class: "sl-wide" }, bar(value, top, { signed: true, role: "output" })),
       h("td", { class: "sl-narrow" }, num(app, "head_norms", [head])),

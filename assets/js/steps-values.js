@@ -34,7 +34,7 @@ function keyName(app) {
 /** @param {Steps} app */
 function x(app) {
   const parts = [];
-  if (app.has("x")) parts.push(vector(app, `x of query ${app.place.query} “${app.queryToken}”`, "x", null));
+  if (app.has("x")) parts.push(vector(app, `x of query ${app.meta.query} “${app.queryToken}”`, "x", null));
   if (app.has("x_keys")) parts.push(vector(app, `x of key ${keyName(app)}`, "x_keys", app.key));
   return [chooser(app), side(...parts)];
 }
@@ -44,7 +44,7 @@ function qkv(app) {
   const parts = ["q", "k", "v"].flatMap((letter) => {
     const name = app.step.makes.find((/** @type {string} */ one) => one === letter || one.startsWith(`${letter}_`));
     if (!name) return [];
-    const title = letter === "q" ? `q of query ${app.place.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
+    const title = letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
     return [vector(app, title, name, letter === "q" ? null : app.key)];
   });
   return [chooser(app), side(...parts)];
@@ -54,7 +54,7 @@ function qkv(app) {
 function changed(app) {
   const parts = changes(app).flatMap(({ letter, before, after }) => {
     const row = letter === "q" ? null : app.key;
-    const of = letter === "q" ? `query ${app.place.query}` : `key ${keyName(app)}`;
+    const of = letter === "q" ? `query ${app.meta.query}` : `key ${keyName(app)}`;
     return [vector(app, `${letter} of ${of}, before`, before, row), vector(app, `${letter} of ${of}, after`, after, row)];
   });
   return [chooser(app), side(...parts)];
@@ -62,7 +62,7 @@ function changed(app) {
 
 /** @param {Steps} app */
 function turned(app) {
-  return [vector(app, `angles θ of query ${app.place.query}, radians`, "angle", null), ...changed(app)];
+  return [vector(app, `angles θ of query ${app.meta.query}, radians`, "angle", null), ...changed(app)];
 }
 
 /** Every tensor that the step makes. @param {Steps} app */
@@ -79,7 +79,7 @@ function plain(app) {
 function scores(app) {
   return [
     keyTable(app, "Score of every key", [{ head: "s_j", cell: (j) => num(app, "scores", [j]) }]),
-    side(vector(app, `q of query ${app.place.query} “${app.queryToken}”`, "q", null), vector(app, `k of key ${keyName(app)}`, "k", app.key)),
+    side(vector(app, `q of query ${app.meta.query} “${app.queryToken}”`, "q", null), vector(app, `k of key ${keyName(app)}`, "k", app.key)),
   ];
 }
 

@@ -50,7 +50,7 @@ export class Steps {
     this.unfolded = new Set();
     /** @type {{name: string, at: number[], shown: number} | null} the number whose products are shown */
     this.opened = null;
-    /** @type {Record<string, any>} */
+    /** Of the ledger that is shown; `place` is ahead of it while another is on its way. @type {Record<string, any>} */
     this.meta = /** @type {any} */ (null);
     /** @type {Record<string, import("./wire.js").Buffer>} */
     this.arrays = {};
@@ -183,7 +183,7 @@ export class Steps {
   shownKeys() {
     const { order } = this.arrays;
     const n = this.allKeys || this.keys.length <= FEW_KEYS ? this.keys.length : MOST_KEYS;
-    return keysShown(order.data, n, [this.key, this.meta.same_tokens ? this.place.query : null]);
+    return keysShown(order.data, n, [this.key, this.meta.same_tokens ? this.meta.query : null]);
   }
 
   /** @param {boolean} all */
@@ -306,7 +306,7 @@ export class Steps {
   /** Fetch the block of rows that holds this one. @param {string} name @param {number} row */
   async ask(name, row) {
     const start = row - (row % this.meta.blocks[name]);
-    const { layer, head, query } = this.place;
+    const { layer, head, query } = this.meta;
     const path = `ledger/${layer}/${head}/${query}/rows/${name}/${start}`;
     if (this.source?.waiting.has(path)) return;
     const shown = this.shown;

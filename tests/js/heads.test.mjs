@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ALL, aligned, filtered, Heads, letters, LOOK, number, parseOnly, parseSort, pressed, rangeOf, share, sorted, strongest, writeOnly, writeSort } from "../../assets/js/heads-data.js";
-import { placed } from "../../assets/js/heads-find.js";
+import { createFind, placed } from "../../assets/js/heads-find.js";
 import { hit, plotGeometry, points, step, ticks } from "../../assets/js/heads-plot.js";
+import { HeadsView } from "../../assets/js/heads.js";
+import { element } from "./elements.mjs";
 
 const metric = (name, more = {}) => ({ name, title: name, short: name, definition: "", unit: "share of attention", low: 0, high: 1, source: "", ...more });
 const layer = (index, n_heads, more = {}) => ({ stack: "encoder", kind: "self", index, label: `encoder self layer ${index}`, n_heads, n_kv_heads: n_heads, queries: "source", keys: "source", ...more });
@@ -151,4 +153,65 @@ test("the plot fits its width at every size of type", () => {
     const { box: inside, width: whole } = plotGeometry(width, size);
     assert.ok(inside.x + inside.w <= whole, String(width));
   }
+});
+
+/** A page of which only "look from … to …" is drawn, on three words; its server gives `answers` by path, one after another. */
+function looking(answers) {
+  const all = heads();
+  all.tokens.source = ["the", "cat", "sat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));
+  const pack = { meta: { of: 3, null: 0.3, queries: [0], keys: [1] }, arrays: { rank: { data: [1, 2, 3, 3, 3] }, weights: { data: Float32Array.from([0.875, 0.5, 0.25, 0.125, 0]) } } };
+  const view = Object.assign(Object.create(HeadsView.prototype), {
+    heads: all, group: 0, pair: { query: null, key: null }, lookOf: null, lookFailed: "", data: { by_norm: false }, shownKey: "key", live: element("p"),
+    metric: "previous", metric_x: "entropy", metric_y: "previous", sort: { by: "head", down: false }, only: { ...ALL }, report() {},
+    source: { pack: async (path) => (await answers[path.split("/").slice(3).join("/")]) ?? pack },
+  });
+  view.find = createFind(view);
+  view.draw = () => view.find.draw();
+  const [list, rest] = [view.find.element.find("sl-find-ranked"), view.find.element.children.at(-1)];
+  return { view, seen: (part) => !part.hidden && part.style.visibility !== "hidden", list, rest };
+}
+
+test("the numbers of one pair of words are never seen under the question about another", async () => {
+  let come;
+  const { view, seen, list } = looking({ "2/1": new Promise((resolve) => {
+    come = resolve;
+  }) });
+  await view.setPair({ query: 0, key: 1 });
+  assert.ok(seen(list));
+  const done = view.setPair({ query: 2, key: 1 });
+  assert.ok(!seen(list));
+  come();
+  await done;
+  assert.ok(seen(list));
+  assert.equal(view.heads.look.title, "sat → cat");
+});
+
+test("a pair of words whose numbers do not come is said to have none, where they would be", async () => {
+  const failure = Promise.reject(new Error("The server did not answer."));
+  failure.catch(() => {});
+  const { view, seen, list, rest } = looking({ "2/1": failure });
+  await view.setPair({ query: 0, key: 1 });
+  assert.equal(view.metric, LOOK);
+  await view.setPair({ query: 2, key: 1 });
+  assert.ok(!seen(list));
+  assert.ok(seen(rest));
+  assert.equal(rest.textContent, "The server did not answer.");
+  assert.equal(view.heads.look, undefined);
+  assert.deepEqual([view.metric, view.sort.by], ["previous", "head"]);
+  await view.setPair({ query: 0, key: 1 });
+  assert.ok(seen(list));
+  assert.match(rest.textContent, /^Weight/);
+});
+
+test("a pair of words that was chosen and left at once changes nothing when its numbers fail to come", async () => {
+  let fail;
+  const { view, seen, list } = looking({ "2/1": new Promise((_, reject) => {
+    fail = reject;
+  }) });
+  const left = view.setPair({ query: 2, key: 1 });
+  await view.setPair({ query: 0, key: 1 });
+  fail(new Error("The server did not answer."));
+  await left;
+  assert.ok(seen(list));
+  assert.equal(view.lookFailed, "");
 });

@@ -4,7 +4,11 @@ import { test } from "node:test";
 
 import { glossaryOf, symbolsIn, wordsIn } from "../../assets/js/steps-glossary.js";
 import { checkText, keysShown, largest, written } from "../../assets/js/steps-number.js";
+import { productsOf } from "../../assets/js/steps-open.js";
+import { shares } from "../../assets/js/steps-story.js";
 import { signedPlace, topOf } from "../../assets/js/steps-strip.js";
+import { Steps } from "../../assets/js/steps.js";
+import "./elements.mjs";
 
 const entries = JSON.parse(readFileSync(new URL("../../assets/lessons/glossary.json", import.meta.url), "utf8"));
 const glossary = glossaryOf(entries);
@@ -75,4 +79,19 @@ test("a check says how far off it is, or that there is no number", () => {
   assert.equal(checkText(check, undefined), "✗ v differs by 2e-2, tolerance 1e-5");
   assert.equal(checkText({ ...check, difference: null }, fault), "✗ v is not a number: 0.5 here, not a number in the model (key 2, component 3)");
   assert.equal(checkText({ ...check, difference: 0, holds: true }, undefined), "✓ v: differs by 0, tolerance 1e-5 (float32)");
+});
+
+test("while another place is on its way, what is drawn and asked for is of the ledger that is shown", async () => {
+  const asked = [];
+  const source = { kept: new Map(), waiting: new Set(), pack: (path) => (asked.push(path), new Promise(() => {})) };
+  const app = Object.assign(Object.create(Steps.prototype), {
+    source, shown: "key/1/2/3", place: { layer: 5, head: 0, query: 4, step: "x" }, digits: 4, paintings: [], failed: "",
+    meta: { layer: 1, head: 2, query: 3, blocks: { k: 4 }, steps: [{ name: "x" }], made_by: {}, opens: [] },
+    arrays: { head_shares: { data: [0.5, 0.25, 0.25], shape: [3] }, head_norms: { data: [1, 2, 3], shape: [3] } },
+  });
+  app.ask("k", 6);
+  productsOf(app, "scores", [1]);
+  assert.deepEqual(asked, ["ledger/1/2/3/rows/k/4", "ledger/1/2/3/products/scores/1/0"]);
+  const chosen = shares(app)[0].all((one) => "data-chosen" in one.attributes);
+  assert.deepEqual(chosen.map((row) => row.all("th")[0].textContent), ["head 2"]);
 });
