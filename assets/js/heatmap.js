@@ -75,6 +75,7 @@ export function createHeatmap(app) {
     if (event.button === 0 && view) drag = { x: event.clientX, y: event.clientY, view, moved: false };
   };
   stage.onpointermove = (event) => {
+    if (event.buttons === 0) drag = null; // let go outside of the map, where nobody says so
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
     if (fingers.size === 2 && view && g) {
       const [a, b] = [...fingers.values()];
@@ -99,6 +100,7 @@ export function createHeatmap(app) {
   stage.onpointerup = stage.onpointercancel = (event) => {
     fingers.delete(event.pointerId);
     if (fingers.size < 2) pinch = 0;
+    if (event.type === "pointercancel") drag = null; // after an up the click still asks whether it ends a drag
   };
   stage.onpointerleave = (event) => {
     if (event.pointerType === "mouse") fingers.delete(event.pointerId);

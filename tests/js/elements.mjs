@@ -94,6 +94,18 @@ class Element {
     document.activeElement = this;
   }
 
+  /** A canvas takes every stroke and keeps none. */
+  getContext() {
+    const made = { measureText: () => ({ width: 20 }), createImageData: (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) }) };
+    return new Proxy(made, { get: (context, name) => context[name] ?? (() => {}) });
+  }
+
+  getBoundingClientRect() {
+    return { left: 0, top: 0, width: 500, height: 500 };
+  }
+
+  setPointerCapture() {}
+
   /** Every element under this one for which `wanted` holds, or of this tag. */
   all(wanted) {
     const holds = typeof wanted === "string" ? (element) => element.tagName === wanted.toUpperCase() : wanted;
