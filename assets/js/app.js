@@ -83,6 +83,7 @@ export class App {
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
     if (data.seed !== this.seed) {
       this.seed = data.seed;
+      this.numbers.renewed();
       this.options = { ...DEFAULTS, ...data.options };
       const { layer = 0, head = 0, query = null, key = null } = data.select ?? {};
       this.asked = { query, key };

@@ -114,7 +114,8 @@ export function createAcross(app) {
       if (meta.flow_limit) flowLimit = meta.flow_limit;
       lastOnly = Boolean(meta.last_only);
     } catch (error) {
-      if (loaded !== name || error instanceof LostError) return;
+      if (loaded !== name) return;
+      if (error instanceof LostError) loaded = ""; // the next drawing asks again
       drawn = null;
       failed = /** @type {Error} */ (error).message;
     }

@@ -46,7 +46,8 @@ export function createWrites(app) {
       if (loaded !== name) return;
       show(meta);
     } catch (error) {
-      if (loaded !== name || error instanceof LostError) return;
+      if (loaded !== name) return;
+      if (error instanceof LostError) loaded = ""; // the next drawing asks again
       two.hidden = true;
       say(says, /** @type {Error} */ (error).message);
     }

@@ -215,6 +215,7 @@ export class HeadsView {
   }
 
   again() {
+    if (this.source) this.source.lost = false;
     this.shownKey = "";
     this.load();
   }

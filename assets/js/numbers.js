@@ -9,7 +9,7 @@ import { settle } from "./dom.js";
 import { fromHead, fromOverview } from "./matrix.js";
 import { Overview } from "./overview.js";
 import { active } from "./selection.js";
-import { InlineSource, LostError, sourceAt } from "./source.js";
+import { HttpSource, InlineSource, LostError, sourceAt } from "./source.js";
 
 /** Heads whose numbers are kept ready. */
 const KEPT = 24;
@@ -26,7 +26,7 @@ export function createNumbers(app) {
   let wanted = null;
   /** True if the server has forgotten what is on screen: the next data from Python make it fetch again. */
   let lost = false;
-  /** @type {import("./source.js").HttpSource | InlineSource | null} */
+  /** @type {HttpSource | InlineSource | null} */
   let source = null;
   /** @type {Map<string, Matrix>} */
   const matrices = new Map();
@@ -153,6 +153,10 @@ export function createNumbers(app) {
     /** True if the page carries its own numbers and no more can come. */
     get inline() {
       return source instanceof InlineSource;
+    },
+    /** Python has answered: what was lost is here again, and its loss would be news. */
+    renewed() {
+      if (source instanceof HttpSource) source.lost = false;
     },
     again() {
       wanted = shown = null;

@@ -23,6 +23,7 @@ export class HttpSource {
     this.get = get;
     this.onLost = onLost;
     this.limit = limit;
+    /** True from a 410 until the next answer, or until Python or the reader has done something about it. */
     this.lost = false;
     this.bytes = 0;
     /** @type {Map<string, {pack: Pack, size: number}>} least recently used first */
@@ -105,6 +106,7 @@ export class HttpSource {
       const said = await response.json().catch(() => null);
       throw new Error(said?.error ? String(said.error) : `The server could not give this picture (status ${response.status}).`);
     }
+    this.lost = false; // when they are lost once more, Python is asked once more
     return response;
   }
 }

@@ -101,6 +101,8 @@ export class Steps {
       this.place = { ...data.select };
       this.mode = data.select.mode;
       this.opened = null;
+      this.failed = "";
+      if (this.source) this.source.lost = false; // Python has made the numbers again
       this.told = JSON.stringify(this.choice());
     }
     this.frame.styled.then(() => {
@@ -153,6 +155,7 @@ export class Steps {
   }
 
   again() {
+    if (this.source) this.source.lost = false;
     this.shown = "";
     this.load();
   }

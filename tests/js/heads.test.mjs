@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ALL, aligned, filtered, Heads, letters, LOOK, number, parseOnly, parseSort, pressed, rangeOf, share, sorted, strongest, writeOnly, writeSort } from "../../assets/js/heads-data.js";
+import { createAcross } from "../../assets/js/heads-across.js";
 import { createFind, placed } from "../../assets/js/heads-find.js";
 import { hit, plotGeometry, points, step, ticks } from "../../assets/js/heads-plot.js";
+import { createWrites } from "../../assets/js/heads-writes.js";
 import { HeadsView } from "../../assets/js/heads.js";
+import { LostError } from "../../assets/js/source.js";
 import { element } from "./elements.mjs";
 
 const metric = (name, more = {}) => ({ name, title: name, short: name, definition: "", unit: "share of attention", low: 0, high: 1, source: "", ...more });
@@ -215,3 +218,22 @@ test("a pair of words that was chosen and left at once changes nothing when its 
   assert.ok(seen(list));
   assert.equal(view.lookFailed, "");
 });
+
+for (const [what, create] of [["what a token draws on", createAcross], ["what a head writes", createWrites]]) {
+  test(`${what} is asked for again once it was lost, and nobody waits meanwhile`, async () => {
+    const all = heads();
+    all.tokens.source = ["the", "cat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));
+    const asked = [];
+    const view = Object.assign(Object.create(HeadsView.prototype), { heads: all, group: 0, selected: 1, pair: { query: null, key: null }, shownKey: "key", theme: {}, source: { pack: async (path) => {
+      asked.push(path);
+      throw new LostError("They are being computed again.");
+    } } });
+    const part = create(view);
+    part.draw();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(part.element.getAttribute("aria-busy"), null);
+    assert.match(part.element.textContent, /being computed again/);
+    part.draw();
+    assert.deepEqual(asked, [asked[0], asked[0]]);
+  });
+}

@@ -34,6 +34,18 @@ test("410 tells once that the numbers are lost", async () => {
   assert.equal(lost, 1);
 });
 
+test("numbers that are lost a second time are told of a second time", async () => {
+  let lost = 0;
+  const codes = [410, 410, 200, 410, 410];
+  const source = new HttpSource("http://here/data/k/", { fetch: async () => (codes[0] === 200 ? answer(bytes, codes.shift()) : answer("", codes.shift())), onLost: () => (lost += 1) });
+  await assert.rejects(source.head(0, 0), LostError);
+  await assert.rejects(source.line(0, 0, "query", 1), LostError);
+  await source.head(0, 0);
+  await assert.rejects(source.line(0, 0, "query", 1), LostError);
+  await assert.rejects(source.tile(0, 0, 0, 0), LostError);
+  assert.equal(lost, 2);
+});
+
 test("a failed request says so in words and is asked again next time", async () => {
   let works = false;
   const source = new HttpSource("http://here/data/k/", {

@@ -95,3 +95,13 @@ test("while another place is on its way, what is drawn and asked for is of the l
   const chosen = shares(app)[0].all((one) => "data-chosen" in one.attributes);
   assert.deepEqual(chosen.map((row) => row.all("th")[0].textContent), ["head 2"]);
 });
+
+test("what was lost is asked for again when Python has answered, and its next loss is told of", () => {
+  const source = { lost: true };
+  const select = { layer: 0, head: 0, query: 0, key: null, step: "x", mode: "story" };
+  const app = Object.assign(Object.create(Steps.prototype), { source, sourceKey: "key", seed: 1, failed: "ledger/0/0/0/rows/k/0", frame: { styled: new Promise(() => {}) } });
+  app.update({ key: "key", seed: 1, select }, {});
+  assert.ok(source.lost && app.failed);
+  app.update({ key: "key", seed: 2, select }, {});
+  assert.ok(!source.lost && !app.failed);
+});
