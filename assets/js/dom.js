@@ -31,6 +31,29 @@ export function mark(element, name, value) {
   else element.setAttribute(name, wanted);
 }
 
+/** What has the focus, where this element is. @param {Node} element @returns {Element | null} */
+export function focusedBy(element) {
+  return /** @type {Document | ShadowRoot} */ (element.getRootNode()).activeElement;
+}
+
+/** Which of the buttons in an element has the focus; -1 if none has. @param {Element} element */
+export function focusedAt(element) {
+  return [...element.querySelectorAll("button")].indexOf(/** @type {any} */ (focusedBy(element)));
+}
+
+/** Focus the button that stands there now, or the last one if there are fewer; -1: none. @param {Element} element @param {number} at */
+export function focusAt(element, at) {
+  const buttons = element.querySelectorAll("button");
+  if (at >= 0) buttons[Math.min(at, buttons.length - 1)]?.focus({ preventScroll: true });
+}
+
+/** Put other children, and keep the focus where it stood. @param {Element} element @param {...Node} children */
+export function exchange(element, ...children) {
+  const at = focusedAt(element);
+  element.replaceChildren(...children);
+  focusAt(element, at);
+}
+
 /**
  * Call once things have been quiet for a while.
  *

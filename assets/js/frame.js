@@ -6,7 +6,7 @@
 import { createAtlas } from "./atlas.js";
 import { createTitle } from "./badge.js";
 import { createDetails } from "./details.js";
-import { h, mark } from "./dom.js";
+import { focusedBy, h, mark } from "./dom.js";
 import { createHeatmap } from "./heatmap.js";
 import { createHelp } from "./help.js";
 import { createLinks } from "./links.js";
@@ -82,7 +82,7 @@ export function createFrame(app, css) {
  *
  * @param {HTMLButtonElement} button @param {HTMLElement} panel
  * @param {AbortSignal} signal  ends the listening
- * @returns {() => void} closes it
+ * @returns {() => void} closes it; the focus then goes from the panel to the button
  */
 export function popover(button, panel, signal) {
   /** @param {boolean} open */
@@ -97,10 +97,13 @@ export function popover(button, panel, signal) {
   panel.onkeydown = button.onkeydown = (event) => {
     if (event.key !== "Escape" || panel.hidden) return;
     event.stopPropagation();
-    set(false);
     button.focus();
+    set(false);
   };
-  return () => set(false);
+  return () => {
+    if (panel.contains(focusedBy(panel))) button.focus();
+    set(false);
+  };
 }
 
 /** Which of the three pictures a narrow screen shows. @param {App} app @param {HTMLElement} explorer */

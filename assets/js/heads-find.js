@@ -3,7 +3,7 @@
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
-import { h, mark, say } from "./dom.js";
+import { exchange, h, mark, say } from "./dom.js";
 import { LOOK, strongest } from "./heads-data.js";
 import { count, quoted, weightText } from "./words.js";
 
@@ -135,7 +135,7 @@ export function createFind(app) {
     if (!ready || late) return;
     const { ranks, of, null: chance } = /** @type {NonNullable<typeof heads.looked>} */ (heads.looked);
     const best = strongest(heads, LOOK, RANKED);
-    list.replaceChildren(...best.map((i, rank) => {
+    exchange(list, ...best.map((i, rank) => {
       const value = heads.value(LOOK, i);
       const bar = h("span", { class: "sl-bar" });
       bar.style.width = `${Math.min(value, 1) * 100}%`;

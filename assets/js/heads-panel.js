@@ -3,7 +3,7 @@
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
-import { h, mark, say } from "./dom.js";
+import { exchange, focusAt, focusedAt, focusedBy, h, mark, say } from "./dom.js";
 import { aligned, number, share } from "./heads-data.js";
 import { context } from "./paint.js";
 import { thumbnail } from "./preview.js";
@@ -12,7 +12,7 @@ import { caption } from "./words.js";
 
 /** @param {HeadsView} app */
 export function createPanel(app) {
-  const title = h("h2", { "data-testid": "sl-heads-title" });
+  const title = h("h2", { "data-testid": "sl-heads-title", tabindex: "-1" });
   const chip = h("span", { class: "sl-chip", "data-testid": "sl-heads-chip" });
   const card = createCard(app);
   const canvas = h("canvas", { role: "img" });
@@ -40,6 +40,8 @@ export function createPanel(app) {
   /** @type {{name: string, value: HTMLElement, fill: HTMLElement}[]} */
   let lines = [];
   let made = "";
+  /** Where the focus was in the list of heads alike, while the next list is on its way and the title has it; -1: nowhere. */
+  let held = -1;
 
   like.onclick = (event) => {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
@@ -79,11 +81,18 @@ export function createPanel(app) {
   function drawLike() {
     const { heads, alike, selected } = app;
     const ready = alike && alike.of === selected ? alike : null;
+    const at = focusedAt(like);
+    if (at >= 0 && !ready?.heads.length) {
+      held = at;
+      title.focus({ preventScroll: true });
+    }
     like.hidden = !ready?.heads.length;
     say(likeSays, ready ? ready.says : "…");
     if (!ready) return;
-    like.replaceChildren(...ready.heads.map(({ i, distance }) =>
+    exchange(like, ...ready.heads.map(({ i, distance }) =>
       h("li", null, h("button", { type: "button", "data-i": i, "aria-label": `${heads.titleOf(i)}, distance ${number(distance)}` }, h("span", { class: "sl-mono sl-name" }, heads.places[i].name), h("span", { class: "sl-like-label" }, heads.label(i) ? heads.cards?.[i]?.title ?? "" : ""), h("span", { class: "sl-mono sl-number" }, distance.toFixed(2))))));
+    if (focusedBy(title) === title) focusAt(like, held);
+    held = -1;
   }
 
   function drawNumbers() {

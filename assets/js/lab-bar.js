@@ -84,7 +84,6 @@ function createPresets(app) {
           h("button", { type: "button", "data-preset": name, onclick: () => {
             app.act({ do: "preset", name });
             close();
-            button.focus();
           } }, h("b", null, title), h("span", { class: "sl-second" }, teaches))));
       }
       for (const one of list.children) mark(one, "aria-current", /** @type {HTMLElement} */ (one).dataset.preset === preset?.name);

@@ -51,7 +51,6 @@ export function createReal(app) {
   function take() {
     app.act({ do: "real", layer: Number(layer.box.value), head: Number(head.box.value), tokens: chosen() });
     close();
-    button.focus();
   }
 
   /** Heads and tokens of the chosen layer. */

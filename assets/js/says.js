@@ -17,7 +17,7 @@
  * @property {{cosine: number, words: string}|null} similarity
  */
 
-import { h } from "./dom.js";
+import { exchange, h } from "./dom.js";
 
 const STYLES = new URL("../css/says.css", import.meta.url);
 
@@ -96,7 +96,8 @@ export function render(root, data, callbacks) {
   if (drawn === view.drawn) return; // called again for a theme: colours follow by themselves, and the focus stays
   view.drawn = drawn;
   const choose = (/** @type {Choice} */ choice, /** @type {number} */ which) => callbacks.choose({ id: choice.id, which, nonce: Date.now() });
-  view.body.replaceChildren(
+  exchange(
+    view.body,
     ...(data.similarity ? [drawSimilarity(data.similarity)] : data.groups.map((group) => drawGroup(group, data, choose))));
   view.body.dataset.drawn = "true";
 }

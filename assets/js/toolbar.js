@@ -54,7 +54,8 @@ export function createToolbar(app) {
 
   /** @param {typeof FILES[number]} file @param {HTMLButtonElement} button */
   async function run(file, button) {
-    button.disabled = true;
+    if (button.getAttribute("aria-disabled")) return;
+    mark(button, "aria-disabled", true); // not disabled: it would lose the focus
     tell(`${file.label}: on its way…`, 0);
     try {
       await save(app, file);
@@ -63,14 +64,15 @@ export function createToolbar(app) {
     } catch (error) {
       tell(`${file.label} could not be saved. ${/** @type {Error} */ (error).message}`, 12000);
     }
-    button.disabled = false;
+    mark(button, "aria-disabled", null);
   }
 
   async function copyLink() {
-    copy.disabled = true;
+    if (copy.getAttribute("aria-disabled")) return;
+    mark(copy, "aria-disabled", true);
     address.hidden = true;
     const link = await app.sync.link();
-    copy.disabled = false;
+    mark(copy, "aria-disabled", null);
     if (!link.url) return tell(link.says, 12000);
     try {
       await navigator.clipboard.writeText(link.url);
