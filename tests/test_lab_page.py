@@ -1,5 +1,6 @@
 """The Lab's page: what its view is given, what the browser's actions do, what a link opens."""
 
+import asyncio
 import json
 import math
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 import streamlit as st
 import torch
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
@@ -20,7 +22,7 @@ from attention_core.lab_run import run
 from attention_core.view import View
 from pages.shared import lab, state
 from pages.shared.lab_data import lab_data
-from pages.shared.routes import LAB_FILES, routes
+from pages.shared.routes import LAB_FILES, lab_file, routes
 
 APP = str(Path(__file__).parents[1] / "app.py")
 ANIMAL = PRESETS["animal"].state
@@ -399,6 +401,20 @@ def test_a_file_that_cannot_be_made_is_answered_in_words(client, name, body, sta
     answer = client.post(f"/{LAB_FILES}/{name}", content=body)
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+def test_a_state_that_is_too_long_is_not_received_to_its_end():
+    """1,000 pieces of 10,000 bytes are offered; the 17th is the first over the limit of 160,000."""
+    received = 0
+
+    async def receive():
+        nonlocal received
+        received += 1
+        return {"type": "http.request", "body": b"A" * 10_000, "more_body": received < 1_000}
+
+    scope = {"type": "http", "method": "POST", "headers": [], "query_string": b"", "path_params": {"name": "numpy.py"}}
+    answer = asyncio.run(lab_file(Request(scope, receive)))
+    assert (answer.status_code, received) == (413, 17)
 
 
 def test_the_session_stays_small():

@@ -364,8 +364,8 @@ async def lab_file(request: Request) -> Response:
     """A file of the Lab's state, which is the request's body: a program, a spreadsheet, a matrix as SVG."""
     from attention_core.lab_link import TEXT_LIMIT
 
-    body = await request.body()
-    if len(body) > TEXT_LIMIT:
+    body = await _body(request, TEXT_LIMIT)
+    if body is None:
         return JSONResponse({"error": "these matrices are larger than the Lab's"}, status_code=413)
     text, name = body.decode("ascii", "replace"), request.path_params["name"]
     try:
