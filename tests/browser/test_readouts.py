@@ -124,10 +124,14 @@ def test_the_panel_is_accessible_and_fits(open_model: Open, scheme, screen):
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_a_token_is_chosen_by_keyboard(open_model: Open):
+def test_a_token_is_chosen_by_keyboard_and_the_next_one_from_there(open_model: Open):
     page = open_model("gpt2", "the cat sat")
     words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
     index = next(i for i, word in enumerate(words) if not word.startswith("["))
-    choices(page).nth(index).focus()
+    choice = choices(page).nth(index)
+    before = choice.get_attribute("aria-label") or ""
+    choice.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("sl-text")).to_have_value(f"the cat sat {words[index]}")
+    expect(choice).not_to_have_attribute("aria-label", before)
+    expect(choice).to_be_focused()
