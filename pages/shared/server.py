@@ -76,15 +76,17 @@ _POLICY = (
 class SafeHeaders:
     """Answers are taken as what they say they are, a page asks no other host, and no address of a view leaks to one.
 
-    Another site may frame one picture (`?embed=true`), and nothing else.
+    Another site may frame one picture (`?embed=true` at the explorer's own address), and nothing else.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        embedded = b"embed=true" in scope.get("query_string", b"").split(b"&")
-        policy = _POLICY + ("*" if embedded else "'self'")
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        policy = _POLICY + ("*" if _is_picture(scope) else "'self'")
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -96,7 +98,12 @@ class SafeHeaders:
                 ]
             await send(message)
 
-        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+        await self.app(scope, receive, with_headers)
+
+
+def _is_picture(scope: Scope) -> bool:
+    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")
+    return scope["path"].strip("/") == base and b"embed=true" in scope["query_string"].split(b"&")
 
 
 class OnlyBytes:
