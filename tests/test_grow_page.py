@@ -201,6 +201,17 @@ def test_an_unknown_key_is_gone(client, queue):
     assert client.get("/sightline/grow/live/guess/leave").status_code == 405
 
 
+def test_an_error_that_nobody_foresaw_is_answered_with_a_reference_and_no_details(client, monkeypatch):
+    def fail(_: str) -> bytes:
+        raise OSError("/home/operator/secret is not readable")
+
+    monkeypatch.setattr("pages.shared.grow_library.gzipped", fail)
+    answer = client.get("/sightline/grow/run/x/toy")
+    assert answer.status_code == 500
+    assert "reference" in answer.json()["error"]
+    assert "secret" not in answer.text
+
+
 def test_a_live_run_comes_in_parts_stops_and_is_kept(client, queue, tmp_path):
     address = f"/sightline/grow/live/{queue.start('me', RunSettings('copying', seed=3))}/"
 

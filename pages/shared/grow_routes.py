@@ -4,19 +4,19 @@ Asking for one's own run is also the sign that somebody watches: one that nobody
 """
 
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from attention_core import wire
+from attention_core import growing, wire
 from attention_core.grow_runs import Run
-from attention_core.growing import Gone
 from pages.shared import grow_library
+from pages.shared.answering import Endpoint, answering
 from pages.shared.grow_packs import name_of, packed
 from pages.shared.grow_trainings import status, trainings
+from pages.shared.service import Gone
 
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -34,21 +34,14 @@ def grow_routes() -> list[BaseRoute]:
     ]
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
-    """Run a blocking endpoint in a thread; what is not there answers 404 in plain words, what is gone 410."""
-
-    async def endpoint(request: Request) -> Response:
+    def kept(request: Request) -> Response:
         try:
-            return await run_in_threadpool(build, request)
-        except Gone:
-            return JSONResponse({"error": "The server no longer has this run."}, status_code=410)
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
+            return build(request)
+        except growing.Gone as error:
+            raise Gone("The server no longer has this run.") from error
 
-    return endpoint
+    return answering(kept)
 
 
 @_answering

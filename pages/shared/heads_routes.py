@@ -1,18 +1,16 @@
 """HTTP for the Heads page, beside the routes of the pictures and under the same keys."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pages.shared.answering import Endpoint
 from pages.shared.service import service
 
-if TYPE_CHECKING:
-    from pages.shared.routes import Endpoint
-
-Answering = Callable[[Callable[[Request], Response]], "Endpoint"]
+Answering = Callable[[Callable[[Request], Response]], Endpoint]
 Packed = Callable[[Request, tuple[object, ...], Callable[[Any, Any], bytes]], Response]
 
 

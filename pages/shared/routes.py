@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,11 +24,10 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
-from pages.shared import mishaps
+from pages.shared.answering import Endpoint, answering, mishap
 from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
-from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
+from pages.shared.service import FRAME_FIRST_SECONDS, service
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SERVED = ("js", "css", "lessons")  # the only folders of assets/ that the network sees
@@ -119,11 +118,8 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
-    """Run a blocking endpoint in a thread, and answer what went wrong in plain words."""
+    """Answer for a picture whose key is known."""
 
     def known(request: Request) -> Response:
         # First of all, and before anything is imported: a browser that asks a server which has just been started again
@@ -131,24 +127,7 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
         service().picture(request.path_params["key"])
         return build(request)
 
-    async def endpoint(request: Request) -> Response:
-        try:
-            return await run_in_threadpool(known, request)
-        except Gone as error:
-            return JSONResponse({"error": str(error)}, status_code=410)
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, status_code=404)
-        except Exception as error:
-            return _mishap(error)
-
-    return endpoint
-
-
-def _mishap(error: Exception) -> Response:
-    """The server lives on, the log has the place, the visitor a reference to it."""
-    if is_out_of_memory(error):
-        return JSONResponse({"error": OUT_OF_MEMORY}, status_code=503)
-    return JSONResponse({"error": mishaps.sentence(error)}, status_code=500)
+    return answering(known)
 
 
 async def _body(request: Request, limit: int) -> bytes | None:
@@ -286,7 +265,7 @@ async def count(request: Request) -> Response:
     except ValueError as error:
         return JSONResponse({"error": str(error)}, status_code=422)
     except Exception as error:  # a stranger's tokenizer
-        return _mishap(error)
+        return mishap(error)
     return JSONResponse(
         {
             "n": counted.n_tokens,
