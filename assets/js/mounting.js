@@ -39,7 +39,8 @@ export function mounting(Kind) {
     views.set(root, view);
     view.update(data, callbacks);
     return () => {
-      if (views.get(root) === view) views.delete(root);
+      if (views.get(root) !== view) return; // ended already: several mounts may share a view
+      views.delete(root);
       view.destroy();
     };
   }
