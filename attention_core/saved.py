@@ -6,7 +6,6 @@ work either: what its layers make the pages compute is bounded by its own size.
 """
 
 import json
-import math
 import unicodedata
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,10 +21,11 @@ from attention_core.masks import Band
 from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.models import ModelFacts
 from attention_core.projections import Found
-from attention_core.saved_projections import pack_projections, unpack_projections
+from attention_core.saved_projections import number, pack_projections, unpack_projections
 from attention_core.strict_json import strict_json
 from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly
+from attention_core.wire import OVERSHOOT
 
 FORMAT = "sightline-trace"
 VERSION = 1
@@ -168,6 +168,7 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         given = own["given"]
         _require(given.dim() == 3 and given.dtype in _DTYPES and 0 not in given.shape)
         _require(given.shape[0] <= _MAX_HEADS)
+        _require(not bool(((given < 0) | (given > 1 + OVERSHOOT)).any()))  # NaN is neither: it is shown as what it is
         return WeightsOnly(kind=kind, index=index, given=given)
     q, k, v, output = own["q"], own["k"], own["v"], own["output"]
     _require(all(t.dim() == 3 and t.dtype in _DTYPES and 0 not in t.shape for t in (q, k, v, output)))
@@ -190,7 +191,7 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         _require(mask.dtype == torch.bool and mask.shape[-2:] == cells and mask.dim() in (2, 3))
         _require(mask.dim() == 2 or mask.shape[0] == q.shape[0])
         _require(bool(mask.any(dim=-1).all()))
-    scale, softcap = _number(fields_["scale"]), fields_["softcap"]
+    scale, softcap = number(fields_["scale"]), fields_["softcap"]
     found = None
     if "projections" in fields_:
         found = Found(unpack_projections(fields_["projections"], tensors, q, k, v))
@@ -204,7 +205,7 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         scale=scale,
         mask=mask,
         bias=bias,
-        softcap=None if softcap is None else _number(softcap),
+        softcap=None if softcap is None else number(softcap),
         sink_logit=sink_logit,
         found=found,
     )
@@ -253,11 +254,6 @@ def _text(value: object) -> str:
     _require(isinstance(value, str))
     str(value).encode("utf-8")  # raises UnicodeEncodeError, a ValueError
     return str(value)
-
-
-def _number(value: Any) -> float:
-    _require(type(value) in (int, float) and math.isfinite(value))
-    return float(value)
 
 
 def _require(holds: bool) -> None:

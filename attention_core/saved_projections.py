@@ -141,7 +141,7 @@ def _projection(name: Any, packed: dict[str, Any], tensors: dict[str, Tensor], l
     _require(bool(parts) and sum(part.columns.shape[1] for part in parts) == d_head)
     steps = tuple(_step(step, tensors, like.shape, parts[0]) for step in packed["steps"])
     _require(type(packed["latent"]) is bool)
-    return Projection(name, parts, _number(packed["factor"]), steps, packed["latent"])
+    return Projection(name, parts, number(packed["factor"]), steps, packed["latent"])
 
 
 def _part(packed: dict[str, Any], tensors: dict[str, Tensor], n_heads: int, n_tokens: int) -> Part:
@@ -179,7 +179,7 @@ def _norm(
         _require(tensor is None or (tensor.dim() == 2 and tensor.dtype in _FLOATS))
         _require(tensor is None or shape is None or tensor.shape == shape)
     _require(packed["norm"] in get_args(NormKind))
-    return Norm(_text(packed["name"]), packed["norm"], _number(packed["eps"]), gain, bias, over)
+    return Norm(_text(packed["name"]), packed["norm"], number(packed["eps"]), gain, bias, over)
 
 
 def _output(packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, v: Tensor) -> OutputProjection:
@@ -192,7 +192,8 @@ def _output(packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, v: Te
     _indices(slots, weight.shape[0])
     _require(slots.shape == (n_heads, d_value))
     norm = None if packed["norm"] is None else _norm(packed["norm"], tensors, None, None)
-    _require(norm is None or norm.gain is None or norm.gain.numel() == weight.shape[0])
+    for tensor in () if norm is None else (norm.gain, norm.bias):
+        _require(tensor is None or tensor.numel() == weight.shape[0])
     gate = None
     if packed["gate"] is not None:
         part = _part(packed["gate"]["part"], tensors, 1, n_query)
@@ -210,7 +211,7 @@ def _residual(packed: dict[str, Any], tensors: dict[str, Tensor], o: OutputProje
     norm, after = (
         None if packed[name] is None else _norm(packed[name], tensors, shape, None) for name in ("norm", "after")
     )
-    return Residual(pre, _number(packed["factor"]), norm, order, after)
+    return Residual(pre, number(packed["factor"]), norm, order, after)
 
 
 def _indices(tensor: Tensor, below: int) -> None:
@@ -218,8 +219,9 @@ def _indices(tensor: Tensor, below: int) -> None:
     _require(0 <= int(tensor.min()) and int(tensor.max()) < below)
 
 
-def _number(value: Any) -> float:
-    _require(type(value) in (int, float) and abs(value) < float("inf"))
+def number(value: Any) -> float:
+    """A factor as float32 holds it, in which everything is computed. Raises ValueError for anything else."""
+    _require(type(value) in (int, float) and abs(value) <= torch.finfo(torch.float32).max)
     return float(value)
 
 

@@ -89,6 +89,26 @@ def many_layers_of_the_same_tensors(file: bytes) -> bytes:
     return with_header(file, {**header, "layers": header["layers"][:1] * 50_000})
 
 
+def given_of(value: float) -> bytes:
+    """A file of a model that shows its weights alone, one of which is this."""
+    file = trace_bytes(capture(tiny.family("bloom"), tiny.SENTENCE))
+    tensors = load_tensors(file)
+    tensors["0.given"][1, 2, 0] = value
+    return with_header(file, header_of(file), tensors)
+
+
+def with_maps(change: Callable[[dict], object]) -> bytes:
+    """A file that holds the linear maps around attention, with another description of those of its first layer."""
+    file = trace_bytes(capture(tiny.family("mistral"), tiny.SENTENCE), projections=True)
+    header = header_of(file)
+    change(header["layers"][0]["projections"])
+    return with_header(file, header)
+
+
+def norm_of(bias: str) -> dict:
+    return {"name": "norm", "norm": "rms", "eps": 1e-6, "gain": None, "bias": bias}
+
+
 def zipped_zeros(file: bytes) -> bytes:
     held = BytesIO()
     with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -122,6 +142,15 @@ TRACES: dict[str, Callable[[bytes], bytes]] = {
     "a mask of numbers too large": lambda file: with_layer(file, band=[10**30, 0]),
     "a mask that lets a token read nothing": lambda file: with_layer(file, band=[-3, None]),
     "a scale that is infinite": lambda file: with_layer(file, scale=float("inf")),
+    "a scale that is infinite in float32": lambda file: with_layer(file, scale=1e300),
+    "a soft-cap that is infinite in float32": lambda file: with_layer(file, softcap=1e300),
+    "a factor that is infinite in float32": lambda file: with_maps(lambda maps: maps["residual"].update(factor=1e300)),
+    "a norm's bias of another width": lambda file: with_maps(
+        lambda maps: maps["o"].update(norm=norm_of(maps["q"]["parts"][0]["x"]))
+    ),
+    "a weight above 1": lambda file: given_of(5.0),
+    "a weight below 0": lambda file: given_of(-0.5),
+    "a weight that is infinite": lambda file: given_of(float("inf")),
     "a layer's number too large": lambda file: with_layer(file, index=10**30),
     "a lone surrogate in the text": lambda file: with_header(file, {**header_of(file), "text": "\ud800"}),
     "a lone surrogate in a token": lambda file: with_token(file, text="\udfff"),
@@ -144,6 +173,11 @@ def test_a_hostile_trace_file_gets_a_sentence_soon(file, name):
         load_trace(hostile)
     assert thread_time() - begun < SOON
     assert str(caught.value).endswith(".")
+
+
+def test_a_weight_that_is_not_a_number_is_opened_and_fails_its_proof():
+    (check,) = load_trace(given_of(float("nan"))).proof(0, 1)
+    assert not check.holds
 
 
 # --- model folders --------------------------------------------------------------------------------------------------
