@@ -82,7 +82,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "first",
         "First token (sink)",
-        "Weight on the first token of the input, averaged over the queries after it.",
+        "Weight on the first token of the input, averaged over the queries that may read it; in self-attention "
+        "without the first token's own.",
         0.0,
         1.0,
         _SHARE,

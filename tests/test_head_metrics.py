@@ -96,6 +96,16 @@ def test_the_rarest_tenth_has_at_least_one_token_and_equal_ones_go_together():
     assert int(rarest(torch.arange(31), torch.zeros(31, dtype=torch.bool)).sum()) == 4  # 3.1 tokens, rounded up
 
 
+def test_the_first_token_counts_the_queries_that_its_definition_names():
+    """Self-attention leaves the first query out, ½; in cross-attention it is a token of another text, (1 + ½)/2."""
+    weights = [[1, 0], [0.5, 0.5]]
+    assert head_scores(hand_trace(weights, "a b")).of(0, 0)["first"] == pytest.approx(0.5)
+    assert head_scores(hand_trace(weights, "a b", kind="cross")).of(0, 0)["first"] == pytest.approx(0.75)
+    definition = next(metric.definition for metric in METRICS if metric.id == "first")
+    assert "averaged over the queries that may read it" in definition
+    assert "in self-attention without the first token's own" in definition
+
+
 def test_a_diagonal_head_is_positional_and_runs_along_the_text():
     found = head_scores(hand_trace(torch.eye(7), "a b c d e f g")).of(0, 0)
     assert found["positional"] == pytest.approx(1) and found["diagonal"] == pytest.approx(1)
