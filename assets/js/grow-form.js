@@ -28,7 +28,7 @@ export function createForm(app) {
     const { choices } = app.data;
     if (heads.options.length) return;
     heads.append(...choices.heads.map((n) => h("option", { value: n }, String(n))));
-    positions.append(...choices.positions.map(({ name, title }) => h("option", { value: name }, title)));
+    positions.append(...choices.positions.map((name) => h("option", { value: name }, name)));
     seed.max = String(choices.max_seed);
   }
 

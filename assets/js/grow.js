@@ -19,7 +19,7 @@
  * @property {string} problem  why it could not be started
  * @property {number} asked    which press on Start these two answer; 0 for none
  * @property {string} limits   what a run of one's own may take, in a sentence
- * @property {{heads: number[], positions: {name: string, title: string}[], max_seed: number}} choices
+ * @property {{heads: number[], positions: string[], max_seed: number}} choices
  * @property {string} link
  * @property {Place} echo      what the link stands for
  * @property {boolean} [large]

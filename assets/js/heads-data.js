@@ -38,7 +38,6 @@ export class Heads {
     const { data } = arrays.values;
     /** @type {Map<string, ArrayLike<number>>} */
     this.columns = new Map(this.metrics.map(({ name }, at) => [name, data.subarray(at * n, (at + 1) * n)]));
-    this.profiles = arrays.profiles;
     /** @type {{ranks: ArrayLike<number>, of: number, null: number | null} | null} of the look: the key's place among the keys */
     this.looked = null;
     /** @type {(Card | null)[] | null} one for each head, once they are known */
@@ -76,12 +75,6 @@ export class Heads {
 
   /** @type {Metric | undefined} */
   look = undefined;
-
-  /** Mean weights at the distances key − query, from −32 to 32; NaN where no pair of tokens is. @param {number} i */
-  profile(i) {
-    const width = this.profiles.shape[1];
-    return this.profiles.data.subarray(i * width, (i + 1) * width);
-  }
 
   /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("./wire.js").Pack | null} pack @param {string} [title] @param {string} [definition] @param {string} [what]  the row’s what */
   setLook(pack, title = "", definition = "", what = "attention") {

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./lab.js").Lab} Lab
  */
-import { h, mark, say } from "./dom.js";
+import { h, mark } from "./dom.js";
 import { popover } from "./frame.js";
 import { createReal } from "./lab-real.js";
 import { createSave } from "./lab-save.js";

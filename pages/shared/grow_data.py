@@ -7,7 +7,7 @@ import streamlit as st
 
 from attention_core.grow_tasks import TASKS
 from pages.shared import grow_library, grow_trainings
-from pages.shared.grow_view import MAX_SEED, STORYTELLER, GrowView
+from pages.shared.grow_view import MAX_SEED, POSITIONS, STORYTELLER, GrowView
 
 _STORYTELLER = {
     "name": STORYTELLER,
@@ -18,7 +18,6 @@ _STORYTELLER = {
     "the earlier copy, and the loss falls.",
     "grows": False,
 }
-_POSITIONS = {"learned": "learned", "rotary": "rotary", "none": "none"}
 
 
 def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
         "limits": grow_trainings.limits(),
         "choices": {
             "heads": [1, 2, 4],
-            "positions": [{"name": name, "title": title} for name, title in _POSITIONS.items()],
+            "positions": POSITIONS,
             "max_seed": MAX_SEED,
         },
         "link": link,

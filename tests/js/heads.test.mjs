@@ -18,7 +18,7 @@ function heads() {
   const values = Float32Array.from([0.5, 0.9, NaN, 0.1, 0.5, 1.5, 0.25, 3, 2, 1]);
   const pack = {
     meta: { model: { id: "m" }, metrics: [metric("previous"), metric("entropy", { high: null, unit: "bits" })], layers: [layer(0, 3), layer(1, 2)], tokens: { source: [], target: [] } },
-    arrays: { values: { data: values, shape: [2, 5] }, profiles: { data: new Float32Array(5 * 3), shape: [5, 3] } },
+    arrays: { values: { data: values, shape: [2, 5] } },
   };
   return new Heads(pack);
 }
@@ -37,7 +37,7 @@ test("each head has its place, its name and its numbers", () => {
 
 test("kinds of attention are told apart by their names", () => {
   const layers = [layer(0, 1), layer(0, 1, { stack: "decoder", queries: "target", keys: "target" }), layer(0, 1, { stack: "decoder", kind: "cross", queries: "target" })];
-  const pack = { meta: { model: { id: "m" }, metrics: [metric("previous")], layers, tokens: {} }, arrays: { values: { data: new Float32Array(3), shape: [1, 3] }, profiles: { data: new Float32Array(3), shape: [3, 1] } } };
+  const pack = { meta: { model: { id: "m" }, metrics: [metric("previous")], layers, tokens: {} }, arrays: { values: { data: new Float32Array(3), shape: [1, 3] } } };
   const all = new Heads(pack);
   assert.deepEqual(all.places.map(({ name }) => name), ["enc 0.0", "dec 0.0", "cross 0.0"]);
   assert.equal(all.groupOf(2), 2);
