@@ -78,34 +78,47 @@ function streamlit(place, mount, imported) {
   };
 }
 
-const tasks = () => new Promise((resolve) => setTimeout(resolve));
+/** A module on its way: each import of it waits for its turn in `arrive`. */
+function onItsWay() {
+  const arrive = [];
+  return { arrive, imported: () => new Promise((resolve) => arrive.push(resolve)) };
+}
+
+/** Everything that has arrived is mounted. */
+async function settled() {
+  for (let i = 0; i < 20; i++) await null;
+}
 
 test("data that come while the module is on its way do not take the view away", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
   const { mount } = mounting(View);
   const place = root();
-  let arrive;
-  const arrived = new Promise((resolve) => {
-    arrive = resolve;
-  });
-  const page = streamlit(place, mount, () => arrived);
+  const { arrive, imported } = onItsWay();
+  const page = streamlit(place, mount, imported);
   page.data(1);
   page.data(2);
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  arrive();
-  for (let i = 0; i < 20; i++) await null;
+  for (const one of arrive) one();
+  await settled();
   context.mock.timers.tick(1000);
   assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2], undefined]]);
 });
 
-test("data that follow one another while a view stands do not take it away, and leaving the page does", async () => {
+test("data that follow one another while a view stands do not take it away, and leaving the page does", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
   const { mount } = mounting(View);
   const place = root();
-  const page = streamlit(place, mount, tasks);
+  const { arrive, imported } = onItsWay();
+  const page = streamlit(place, mount, imported);
   page.data(1);
-  await tasks();
+  arrive[0]();
+  await settled();
   page.data(2);
   page.data(3);
-  await new Promise((resolve) => setTimeout(resolve, 300)); // longer than an ended mount is waited for
+  for (const one of arrive) {
+    one();
+    await settled();
+  }
+  context.mock.timers.tick(1000);
   assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2, 3], undefined]]);
   place.isConnected = false;
   page.unmount();
