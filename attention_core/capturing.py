@@ -20,7 +20,7 @@ from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
-from attention_core.tokens import Token, clean_text, guess_style, tokens_from, words_of
+from attention_core.tokens import Token, clean_text, style_of, tokens_from, words_of
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
 
 # Keywords of an attention call that change its result; each has its place in the formula.
@@ -218,7 +218,7 @@ def special_ids(tokenizer: Any) -> set[int]:
 def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
     pieces, known = _pieces(tokenizer, ids), special_ids(tokenizer)
     specials = [id_ in known for id_ in ids]
-    style = guess_style(pieces)
+    style = style_of(tokenizer)
     return tokens_from(pieces, ids, [(0, 0)] * len(ids), specials, words_of(pieces, specials, style), style)
 
 
@@ -253,7 +253,7 @@ def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Tok
     ids = list(encoded["input_ids"])
     pieces = _pieces(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
-    style = guess_style(pieces)
+    style = style_of(tokenizer)
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []
     if len({word for word in words if word is not None}) <= 1:  # some tokenizers call the whole text one word
         words = words_of(pieces, specials, style)

@@ -20,7 +20,7 @@ from torch import Tensor
 from attention_core.map_numbers import norm_rule
 from attention_core.projections import Found, Norm, OutputProjection
 from attention_core.readout import Ending, Unsaid, piece_of
-from attention_core.tokens import display, guess_style
+from attention_core.tokens import display, style_of
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
 
 N_TOKENS = 10
@@ -186,7 +186,7 @@ def _moved(
     found = change.topk(min(n, len(change)), largest=largest)
     tokenizer = ending.model.target_tokenizer if trace.target_tokens else ending.model.tokenizer
     pieces = [piece_of(tokenizer, id_) for id_ in found.indices.tolist()]
-    style = guess_style([*(token.piece for token in trace.target_tokens or trace.source_tokens), *pieces])
+    style = style_of(tokenizer)
     special = set(tokenizer.all_special_ids)
     return tuple(
         Moved(id_, display(piece, style="plain" if id_ in special else style), piece, by)

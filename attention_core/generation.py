@@ -87,8 +87,7 @@ def continue_text(
     if ended == "stopped" and len(new) == room < n:
         ended = "limit"
     written = new[:-1] if ended == "end" else new
-    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(own)]
-    added = choices_of(tokenizer, list(zip(written, chooser.probabilities, strict=False)), pieces)
+    added = choices_of(tokenizer, list(zip(written, chooser.probabilities, strict=False)))
     whole, written = _appended(tokenizer, given, own, written)
     return Continuation(
         whole, added[: len(written)], ended, _ids_of(model, text, whole, decoder_ids) == [*own, *written]
@@ -103,10 +102,9 @@ def append_token(model: LoadedModel, text: str, token: int, *, target: str | Non
     given, ids, decoder_ids = _given(model, text, target)
     own = ids if decoder_ids is None else decoder_ids
     tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
-    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(own)]
     if not 0 <= token < len(tokenizer):
         raise GenerationError(f"The vocabulary has no token {token}.")
-    (chosen,) = choices_of(tokenizer, [(token, 1.0)], pieces)
+    (chosen,) = choices_of(tokenizer, [(token, 1.0)])
     if token in tokenizer.all_special_ids:
         raise GenerationError(f"{chosen.text} ends or frames a text: it cannot be typed.")
     whole, written = _appended(tokenizer, given, own, [token])

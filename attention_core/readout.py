@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attention_core.models import LoadedModel
 from attention_core.observing import FedNorm
-from attention_core.tokens import display, guess_style
+from attention_core.tokens import display, style_of
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -136,10 +136,10 @@ def likeliest(logits: Float[Tensor, " d_vocab"], n: int) -> tuple[list[tuple[int
     return list(zip(top.indices.tolist(), top.values.tolist(), strict=True)), max(entropy, 0.0)
 
 
-def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]], around: Sequence[str]) -> tuple[Choice, ...]:
-    """Ids and probabilities as choices; `around` are pieces of the same vocabulary that tell how blanks are written."""
+def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]]) -> tuple[Choice, ...]:
+    """Ids and probabilities as choices."""
     pieces = [piece_of(tokenizer, id_) for id_, _ in found]
-    style = guess_style([*around, *pieces])
+    style = style_of(tokenizer)
     special = set(tokenizer.all_special_ids)
     return tuple(
         Choice(id_, display(piece, style="plain" if id_ in special else style), piece, probability)
@@ -162,7 +162,7 @@ def _next_token(trace: "Trace", ending: Ending, n_choices: int) -> Readout:
         return Unsaid(f"What comes next cannot be read: {error}.")
     found, entropy = likeliest(logits, n_choices)
     tokenizer = model.target_tokenizer if of_decoder else model.tokenizer
-    choices = choices_of(tokenizer, found, [token.piece for token in tokens])
+    choices = choices_of(tokenizer, found)
     return NextToken(choices, entropy, len(logits), of_decoder)
 
 
@@ -171,11 +171,10 @@ def _masked_tokens(trace: "Trace", ending: Ending, masks: list[int], n_choices: 
         logits = _logits(ending, masks)
     except ValueError as error:
         return Unsaid(f"The masked word cannot be read: {error}.")
-    pieces = [token.piece for token in trace.source_tokens]
     fills = []
     for position, row in zip(masks, logits, strict=True):
         found, entropy = likeliest(row, n_choices)
-        fills.append(Fill(position, choices_of(ending.model.tokenizer, found, pieces), entropy))
+        fills.append(Fill(position, choices_of(ending.model.tokenizer, found), entropy))
     return MaskedTokens(tuple(fills), logits.shape[1])
 
 

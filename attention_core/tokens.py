@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 Style = Literal["byte-level", "sentencepiece", "wordpiece", "plain"]
 STYLES: tuple[Style, ...] = ("byte-level", "sentencepiece", "wordpiece", "plain")
 
 MAX_CHARACTERS = 100_000  # longest text that is read
+STYLE_PIECES = 5_000  # of a vocabulary, evenly spread, tell its style in some milliseconds
 BLANK, LINE_END, TAB, JOIN = "·", "⏎", "⇥", "‿"
 
 
@@ -31,6 +33,9 @@ class Token:
     word: int | None  # index of the word that it belongs to; None for special tokens
 
 
+_styles: WeakKeyDictionary[Any, Style] = WeakKeyDictionary()
+
+
 @lru_cache(maxsize=20_000)  # most texts are made of the same few thousand pieces
 def display(piece: str, *, style: Style) -> str:
     """A vocabulary's string as it is shown: `Ġthe` and `▁the` → `·the`, `##ing` → `‿ing`, `<0xE2>` → `⟨E2⟩`."""
@@ -44,6 +49,22 @@ def display(piece: str, *, style: Style) -> str:
     if style == "wordpiece" and len(piece) > 2 and piece.startswith("##"):
         return JOIN + _visible(piece[2:])
     return _visible(piece)
+
+
+def style_of(tokenizer: Any) -> Style:
+    """How a tokenizer of transformers writes blanks and joins: told from its vocabulary, not from the text at hand.
+
+    A text without a blank, or in a script that a vocabulary spells in bytes, has no piece that would tell.
+    """
+    found = _styles.get(tokenizer)
+    if found is None:
+        if tokenizer.is_fast:
+            n = len(tokenizer)
+            pieces = tokenizer.convert_ids_to_tokens(list(range(0, n, max(1, n // STYLE_PIECES))))
+        else:
+            pieces = tokenizer.get_vocab()
+        found = _styles[tokenizer] = guess_style(str(piece) for piece in pieces if piece)
+    return found
 
 
 def guess_style(pieces: Iterable[str]) -> Style:

@@ -403,3 +403,19 @@ def test_a_tokenizer_written_in_python_tells_typed_from_added_too():
         ("</s>", True),
     ]
     assert [token.piece for token in trace.target_tokens] == ["<pad>", "a", "</s>", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "words"),
+    [
+        ("naïve", ["n", "a", "⟨C3⟩", "⟨AF⟩", "ve"], 1),
+        ("日本", ["⟨E6⟩", "⟨97⟩", "⟨A5⟩", "⟨E6⟩", "⟨9C⟩", "⟨AC⟩"], 1),
+        ("Hello", ["H", "ell", "o"], 1),
+        ("Hello there", ["H", "ell", "o", "·there"], 2),
+    ],
+)
+def test_a_vocabulary_of_bytes_is_known_without_a_blank_in_the_text(text, shown, words):
+    trace = capture(load_model("storyteller"), text)
+    assert [token.text for token in trace.tokens] == shown
+    assert len({token.word for token in trace.tokens}) == words
+    assert not any("Ġ" in choice.text for choice in trace.readout().choices)

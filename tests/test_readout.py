@@ -129,7 +129,7 @@ def test_probabilities_of_the_whole_vocabulary_sum_to_1():
 
 
 def test_a_number_without_a_piece_is_shown_as_its_number():
-    (choice,) = choices_of(tiny.tokenizer(), [(50_300, 0.5)], ["the"])
+    (choice,) = choices_of(tiny.tokenizer(), [(50_300, 0.5)])
     assert choice.text == "⟨50300⟩"
 
 
