@@ -45,3 +45,16 @@ def test_a_server_that_has_not_loaded_its_model_is_alive_but_not_ready(client, m
     assert client.get("/sightline/health").status_code == 200
     assert client.get("/sightline/health").json()["model"] == "loading"
     assert client.get("/sightline/health?ready=1").status_code == 503
+
+
+def test_a_server_whose_start_failed_is_alive_but_not_ready(client, monkeypatch):
+    broken = Service(from_environment())
+
+    def fail() -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(broken, "_load_first", fail)
+    assert isinstance(broken.start().exception(), OSError)
+    monkeypatch.setattr(module, "service", lambda: broken)
+    assert client.get("/sightline/health").json()["ready"] is False
+    assert client.get("/sightline/health?ready=1").status_code == 503

@@ -17,7 +17,7 @@ async def health(request: Request) -> JSONResponse:
     """200 while the server lives; with ?ready=1 503 until it is ready.
 
     It is ready when the start is over: the first model is in memory, or it is one of the hub, for which whoever asks
-    first waits, or one that cannot be loaded, which he is told.
+    first waits, or one that cannot be loaded, which he is told. A start that failed of itself leaves it unready.
 
     {"ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running", "models",
     "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",

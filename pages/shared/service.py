@@ -92,7 +92,7 @@ class Service:
 
     def condition(self) -> dict[str, Any]:
         """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
-        ready = self._started is not None and self._started.done()
+        ready = self._started is not None and self._started.done() and self._started.exception() is None
         caches = {
             "traces": self._traces,
             "pictures": self._packs,
