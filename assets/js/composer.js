@@ -21,6 +21,7 @@ import { RETRY_MS, askServer, createCounter } from "./composer-count.js";
 import { createField, quietButton } from "./composer-field.js";
 import { createGallery } from "./composer-gallery.js";
 import { h, say } from "./dom.js";
+import { afterItsElement } from "./mounting.js";
 import { watchServer } from "./reconnect.js";
 
 /**
@@ -370,5 +371,7 @@ export default function (component) {
   const commit = (texts) => component.setStateValue("text", texts);
   if (!newest) watchServer(() => newest.data.boot, () => newest.setTriggerValue("back", Date.now()));
   newest = component;
-  return render(component.parentElement, component.data, { commit }, component.key ?? "composer");
+  const root = component.parentElement;
+  const stop = render(root, component.data, { commit }, component.key ?? "composer");
+  return afterItsElement(root, stop);
 }

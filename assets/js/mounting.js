@@ -22,6 +22,15 @@ export function appRoot() {
   return new URL("../../../", import.meta.url);
 }
 
+/** A clean-up for Streamlit that ends a view only if its element has gone. @param {Root} root @param {() => void} end */
+export function afterItsElement(root, end) {
+  const endIfGone = () => !root.isConnected && end();
+  return () => {
+    if (root.isConnected) setTimeout(endIfGone, GONE);
+    else end();
+  };
+}
+
 /**
  * `render` draws a view in any page and gives back what takes it away again; `mount` is what Streamlit calls.
  *
@@ -52,11 +61,7 @@ export function mounting(Kind) {
       setState: (name, value) => component.setStateValue(name, value),
       setTrigger: (name, value) => component.setTriggerValue(name, value),
     });
-    const endIfGone = () => !root.isConnected && end();
-    return () => {
-      if (root.isConnected) setTimeout(endIfGone, GONE);
-      else end();
-    };
+    return afterItsElement(root, end);
   }
 
   return { render, mount };

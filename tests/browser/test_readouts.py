@@ -58,9 +58,14 @@ def choices(page: Page):
     return page.get_by_test_id("sl-readouts").locator(".sl-choice")
 
 
+def words_offered(page: Page) -> list[str]:
+    expect(choices(page).first).to_be_visible()  # the readout comes after the picture
+    return choices(page).locator(".sl-token").all_inner_texts()
+
+
 def test_a_clicked_token_goes_to_the_end_of_the_text_and_the_pictures_follow(open_model: Open):
     page = open_model("gpt2", "the cat sat")
-    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    words = words_offered(page)
     word = next(word for word in words if not word.startswith("["))  # a special token cannot be typed
     before = wait_until_drawn(page)
     choices(page).nth(words.index(word)).click()
@@ -82,7 +87,7 @@ def test_the_model_continues_a_text_and_the_text_box_follows(open_model: Open):
 
 def test_a_mask_is_filled_by_a_click(open_model: Open):
     page = open_model("bert", "the [MASK] sat on a mat")
-    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    words = words_offered(page)
     word = next(word for word in words if not word.startswith("["))
     choices(page).nth(words.index(word)).click()
     expect(page.get_by_test_id("sl-text")).to_have_value(f"the {word} sat on a mat")
@@ -126,7 +131,7 @@ def test_the_panel_is_accessible_and_fits(open_model: Open, scheme, screen):
 
 def test_a_token_is_chosen_by_keyboard_and_the_next_one_from_there(open_model: Open):
     page = open_model("gpt2", "the cat sat")
-    words = [choices(page).nth(i).locator(".sl-token").inner_text() for i in range(choices(page).count())]
+    words = words_offered(page)
     index = next(i for i, word in enumerate(words) if not word.startswith("["))
     choice = choices(page).nth(index)
     before = choice.get_attribute("aria-label") or ""
