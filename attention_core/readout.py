@@ -102,7 +102,9 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
             return _masked_tokens(trace, ending, masks, n_choices)
         if trace.pair is None:
             mask = str(model.tokenizer.mask_token or "")
-            return Unsaid(f"This model fills in masked words. Put {mask} in place of a word." if mask else "", mask)
+            if not mask:
+                return Unsaid("This model fills in masked words, but its tokenizer has no token that stands for one.")
+            return Unsaid(f"This model fills in masked words. Put {mask} in place of a word.", mask)
     if all(layer.kind == "encoder self" for layer in trace.layers):
         if trace.pair is None:
             return Unsaid("This model turns a sentence into a vector. Add a second sentence to see how alike they are.")

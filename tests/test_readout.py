@@ -171,6 +171,11 @@ def test_a_model_that_has_nothing_to_say_says_what_would_change_it(minilm):
     unmasked = capture(speaking("bert"), tiny.SENTENCE).readout()
     assert isinstance(unmasked, Unsaid)
     assert unmasked.mask == "[MASK]"
+    without = tiny.tokenizer()
+    without.mask_token = None
+    maskless = capture(wrap_model(whole("bert"), without), tiny.SENTENCE).readout()
+    assert isinstance(maskless, Unsaid)
+    assert (maskless.mask, maskless.reason.endswith("its tokenizer has no token that stands for one.")) == ("", True)
     headless = capture(tiny.family("llama"), tiny.SENTENCE).readout()
     assert isinstance(headless, Unsaid)
     assert "without its language head" in headless.reason
