@@ -98,15 +98,52 @@ def check_config(name: str, config: object) -> dict[str, Any]:
     return config
 
 
-def free_memory_bytes() -> int | None:
-    """Memory that can be taken without swapping, or None where the system does not say."""
+def free_memory_bytes(root: Path = Path("/")) -> int | None:
+    """Memory that can be taken without swapping or passing a container's limit; None where the system does not say."""
+    known = [free for free in (_free_of_machine(root), _free_of_container(root)) if free is not None]
+    return min(known, default=None)
+
+
+def _free_of_machine(root: Path) -> int | None:
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _free_of_container(root: Path) -> int | None:
+    """What this process's cgroup and those around it leave it (version 2); None where none has a limit."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    own = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), None)
+    if own is None:
+        return None
+    names = [name for name in own.split("/") if name]
+    left = [_left_in(root.joinpath("sys/fs/cgroup", *names[:depth])) for depth in range(len(names) + 1)]
+    return min((n_bytes for n_bytes in left if n_bytes is not None), default=None)
+
+
+def _left_in(cgroup: Path) -> int | None:
+    try:
+        most = int((cgroup / "memory.max").read_text(encoding="ascii"))  # the word "max" is no limit
+        taken = int((cgroup / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    # Files that were read and lie idle count as taken, but make room: a download alone would fill a container.
+    return max(0, most - taken + _idle_files(cgroup))
+
+
+def _idle_files(cgroup: Path) -> int:
+    try:
+        lines = (cgroup / "memory.stat").read_text(encoding="ascii").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def too_big(name: str, needed: int, free: int, advice: str = "Choose a smaller model.") -> str:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from attention_core import ModelError, capture, load_model, models
 from attention_core.catalogue import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
-from attention_core.model_files import gigabytes
+from attention_core.model_files import free_memory_bytes, gigabytes
 from tests import tiny
 
 
@@ -386,3 +386,58 @@ def test_every_card_states_its_facts_and_stands_with_its_group():
     assert order == sorted(order)
     assert group_of("gpt2") == group_of("openai-community/gpt2") == "Decoders"
     assert group_of("nobody/nothing") is None
+
+
+# --- memory that is free
+
+
+def machine(root: Path, cgroup: str = "0::/job/worker\n", **cgroups: dict[str, str]) -> Path:
+    """A machine with 8 GB available; `cgroups` are the files of the cgroups `job`, `worker` in it, and `top`."""
+    places = {"top": "", "job": "job", "worker": "job/worker"}
+    files = {"proc/meminfo": "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\n", "proc/self/cgroup": cgroup}
+    for name, held in cgroups.items():
+        files |= {f"sys/fs/cgroup/{places[name]}/{file.replace('_', '.')}": text for file, text in held.items()}
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "free"),
+    [
+        ({}, 8_192_000_000),
+        ({"worker": {"memory_max": "max\n", "memory_current": "5\n"}}, 8_192_000_000),
+        ({"worker": {"memory_max": "2000\n", "memory_current": "500\n"}}, 1_500),
+        ({"worker": {"memory_max": "2000\n", "memory_current": "2500\n"}}, 0),
+        ({"worker": {"memory_max": "2000\n"}}, 8_192_000_000),
+        ({"worker": {"memory_max": "junk\n", "memory_current": "5\n"}}, 8_192_000_000),
+        ({"worker": {"memory_max": f"{10**11}\n", "memory_current": "5\n"}}, 8_192_000_000),
+        (
+            {
+                "worker": {"memory_max": "2000\n", "memory_current": "500\n"},
+                "job": {"memory_max": "3000\n", "memory_current": "2900\n"},
+            },
+            100,
+        ),
+        ({"top": {"memory_max": "2000\n", "memory_current": "500\n"}}, 1_500),
+        (
+            {
+                "worker": {
+                    "memory_max": "2000\n",
+                    "memory_current": "1900\n",
+                    "memory_stat": "anon 400\nfile 1500\ninactive_file 1200\nactive_file 300\n",
+                }
+            },
+            1_300,
+        ),
+    ],
+)
+def test_the_memory_that_is_free_is_the_least_of_the_machines_and_its_containers(tmp_path, cgroups, free):
+    assert free_memory_bytes(machine(tmp_path, **cgroups)) == free
+
+
+@pytest.mark.parametrize("cgroup", ["4:memory:/job/worker\n", "", "0::/elsewhere\n"])
+def test_a_cgroup_that_is_not_of_version_2_or_not_there_limits_nothing(tmp_path, cgroup):
+    held = {"memory_max": "2000\n", "memory_current": "500\n"}
+    assert free_memory_bytes(machine(tmp_path, cgroup, worker=held)) == 8_192_000_000
