@@ -22,9 +22,9 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
+from attention_core.folder_limits import DATA
 from attention_core.model_files import INDEX, ONE_FILE, ModelError
 
-_DATA = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab")
 _POOLING = "1_Pooling/config.json"  # how a sentence encoder makes one vector of many
 
 GATED = "{} is gated: its owner wants you to accept terms. Do so on the hub, log in with `hf auth login`, try again."
@@ -76,7 +76,7 @@ def fetch(
 def _is_wanted(file: str, weights: set[str]) -> bool:
     if file.endswith(".safetensors"):
         return file in weights
-    return file == _POOLING or ("/" not in file and file.endswith(_DATA))
+    return file == _POOLING or ("/" not in file and file.endswith(DATA))
 
 
 def _bar(name: str, total: int, progress: Callable[[str], None]) -> type[tqdm]:
