@@ -9,11 +9,10 @@ import hashlib
 import io
 import re
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from attention_core import palette, wire
 from attention_core.reading import Item, Reading
+from attention_core.svg_text import n_columns_of, xml
 from attention_core.view import View
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
@@ -118,8 +118,8 @@ def heatmap_svg(
     shown_rows, shown_columns = range(0, n_query, row_step), range(0, n_key, column_step)
     row_labels = [_label(queries[i].text) for i in shown_rows]
     column_labels = [_label(keys[j].text) for j in shown_columns]
-    longest_row = max(_columns(label) for label in row_labels) * _CHARACTER
-    longest_column = max(_columns(label) for label in column_labels) * _CHARACTER
+    longest_row = max(n_columns_of(label) for label in row_labels) * _CHARACTER
+    longest_column = max(n_columns_of(label) for label in column_labels) * _CHARACTER
     heading = _wrap(title, lines, longest_row + width)
 
     left = 34 + longest_row + 8
@@ -137,7 +137,7 @@ def heatmap_svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" height="{total_height:.0f}" '
         f'viewBox="0 0 {total_width:.2f} {total_height:.2f}" role="img" aria-labelledby="t{unique}" '
         f"font-family={quoteattr(palette.UI)}>",
-        f'<title id="t{unique}">{_xml(title)}</title>',
+        f'<title id="t{unique}">{xml(title)}</title>',
         _definitions(unique, theme),
         f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
         *_heading(heading, theme),
@@ -149,13 +149,11 @@ def heatmap_svg(
     parts.append(f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">')
     for i, label in zip(shown_rows, row_labels, strict=True):
         y = top + (i + 0.5) * cell_height + _LABEL_SIZE * 0.35
-        parts.append(
-            f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end" xml:space="preserve">{_xml(label)}</text>'
-        )
+        parts.append(f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end" xml:space="preserve">{xml(label)}</text>')
     for j, label in zip(shown_columns, column_labels, strict=True):
         x = left + (j + 0.5) * cell_width + 3
         parts.append(
-            f'<text transform="translate({x:.1f} {top - 7:.1f}) rotate(-60)" xml:space="preserve">{_xml(label)}</text>'
+            f'<text transform="translate({x:.1f} {top - 7:.1f}) rotate(-60)" xml:space="preserve">{xml(label)}</text>'
         )
     parts.append("</g>")
 
@@ -199,7 +197,7 @@ def atlas_svg(
         raise ValueError(f"an atlas needs one label per layer; got {len(labels)} for {len(layers)}")
     pitch = side + 5.0
     n_columns = max(len(layer) for layer in layers)
-    left = 40.0 + max(_columns(label) for label in labels) * _CHARACTER
+    left = 40.0 + max(n_columns_of(label) for label in labels) * _CHARACTER
     width = max(left + n_columns * pitch + 14, 300.0)
     heading = _wrap(title, lines, width - 28)
     head_height = 14 + sum(size + 7 for _, size in heading)
@@ -213,7 +211,7 @@ def atlas_svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.2f} {height:.2f}" style="max-width:100%;height:auto" role="img" '
         f'aria-labelledby="t{unique}" font-family={quoteattr(palette.UI)}>',
-        f'<title id="t{unique}">{_xml(title or "attention of every head")}</title>',
+        f'<title id="t{unique}">{xml(title or "attention of every head")}</title>',
         _definitions(unique, theme),
         f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
         *_heading(heading, theme),
@@ -229,14 +227,14 @@ def atlas_svg(
     ]
     parts += [
         f'<text x="{left - 8:.1f}" y="{top + n * pitch + side / 2 + 4:.1f}" text-anchor="end" '
-        f'xml:space="preserve">{_xml(label)}</text>'
+        f'xml:space="preserve">{xml(label)}</text>'
         for n, label in enumerate(labels)
     ]
     parts.append("</g>")
     for n, layer in enumerate(layers):
         for head, codes in enumerate(layer):
             x, y = left + head * pitch, top + n * pitch
-            parts.append(f"<g><title>{_xml(f'layer {labels[n]}, head {head}')}</title>")
+            parts.append(f"<g><title>{xml(f'layer {labels[n]}, head {head}')}</title>")
             if (codes == wire.U1_MASKED).any():
                 parts.append(f'<rect x="{x:.2f}" y="{y}" width="{side}" height="{side}" fill="url(#m{unique})"/>')
             parts.append(_image(codes, x, y, float(side), float(side), theme) + "</g>")
@@ -325,24 +323,11 @@ def _csv_label(item: Item) -> str:
     return '"' + label.replace('"', '""') + '"' if re.search('[",\r\n]', label) else label
 
 
-def _xml(text: str) -> str:
-    """Text inside an element; what XML 1.0 cannot hold becomes U+FFFD."""
-    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
-
-
-def _columns(text: str) -> int:
-    """Columns that `text` takes in a monospaced face."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
-
-
 def _label(text: str) -> str:
-    if _columns(text) <= LABEL_COLUMNS:
+    if n_columns_of(text) <= LABEL_COLUMNS:
         return text
     cut = text[: LABEL_COLUMNS - 1]
-    while _columns(cut) > LABEL_COLUMNS - 1:
+    while n_columns_of(cut) > LABEL_COLUMNS - 1:
         cut = cut[:-1]
     return cut + "…"
 
@@ -371,7 +356,7 @@ def _heading(heading: Sequence[tuple[str, int]], theme: _Theme) -> list[str]:
         weight, fill = ("600", theme.ink) if size == 16 else ("400", theme.ink_2)
         parts.append(
             f'<text x="14" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-            f'xml:space="preserve">{_xml(line)}</text>'
+            f'xml:space="preserve">{xml(line)}</text>'
         )
     return parts
 
@@ -427,7 +412,7 @@ def _cells(
             x, y = j * width, i * height
             parts.append(
                 f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{fill}">'
-                f"<title>{_xml(f'{query.text} looks at {key.text}: {said}')}</title></rect>"
+                f"<title>{xml(f'{query.text} looks at {key.text}: {said}')}</title></rect>"
             )
             if not finite and not (masked is not None and masked[i, j]):
                 parts.append(_cross(x + (width - height) / 2, y, height, theme))

@@ -2,12 +2,11 @@
 
 import hashlib
 import math
-import re
-import unicodedata
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import quoteattr
 
 from attention_core import palette
 from attention_core.lab_run import LabMatrix
+from attention_core.svg_text import n_columns_of, xml
 
 _CELL_WIDTH, _CELL_HEIGHT = 64.0, 34.0
 _CHARACTER = 8.6  # width of one column of a monospaced face at 14 pixels
@@ -29,14 +28,14 @@ def matrix_svg(matrix: LabMatrix, *, dark: bool = False, note: str = "") -> str:
     looks = "row looks at column" if matrix.column_axis == "word" else ""
     lines = [part for part in (matrix.formula, looks, note) if part]
 
-    left = 28 + max(_columns(label) for label in matrix.rows) * _CHARACTER
-    lean = max(_columns(label) for label in matrix.columns) * _CHARACTER
+    left = 28 + max(n_columns_of(label) for label in matrix.rows) * _CHARACTER
+    lean = max(n_columns_of(label) for label in matrix.columns) * _CHARACTER
     turned = lean > _CELL_WIDTH - 8
     above = 20 + (lean * 0.87 if turned else 16)
     head = 44.0 + 22 * len(lines)
     width = matrix.shape[1] * _CELL_WIDTH
     height = matrix.shape[0] * _CELL_HEIGHT
-    heading = max(_columns(title) * 9.6, *(_columns(text) * 7.6 for text in (*lines, "")))
+    heading = max(n_columns_of(title) * 9.6, *(n_columns_of(text) * 7.6 for text in (*lines, "")))
     total_width = max(left + width + (lean * 0.5 if turned else 0) + 24, heading + 32, left + 290.0)
     total_height = head + above + height + 74
     unique = hashlib.sha256(repr((title, lines, dark, matrix.values.tolist())).encode()).hexdigest()[:10]
@@ -45,26 +44,26 @@ def matrix_svg(matrix: LabMatrix, *, dark: bool = False, note: str = "") -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" height="{total_height:.0f}" '
         f'viewBox="0 0 {total_width:.1f} {total_height:.1f}" role="img" aria-labelledby="t{unique}" '
         f"font-family={quoteattr(palette.UI)}>",
-        f'<title id="t{unique}">{_xml(title)}</title>',
+        f'<title id="t{unique}">{xml(title)}</title>',
         f'<defs><pattern id="m{unique}" width="6" height="6" patternUnits="userSpaceOnUse" '
         f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{paper}"/>'
         f'<line x1="0" y1="0" x2="0" y2="6" stroke="{palette.MASK[side]}" stroke-width="1.6"/></pattern></defs>',
         f'<rect width="100%" height="100%" fill="{paper}"/>',
-        f'<text x="16" y="30" font-size="17" font-weight="600" fill="{ink}" xml:space="preserve">{_xml(title)}</text>',
+        f'<text x="16" y="30" font-size="17" font-weight="600" fill="{ink}" xml:space="preserve">{xml(title)}</text>',
     ]
     parts += [
-        f'<text x="16" y="{54 + 22 * n}" font-size="14" fill="{faint}">{_xml(text)}</text>'
+        f'<text x="16" y="{54 + 22 * n}" font-size="14" fill="{faint}">{xml(text)}</text>'
         for n, text in enumerate(lines)
     ]
     parts.append(f'<g font-family={quoteattr(palette.MONO)} font-size="14" fill="{ink}">')
     y0 = head + above
     for i, label in enumerate(matrix.rows):
         y = y0 + (i + 0.5) * _CELL_HEIGHT + 5
-        parts.append(f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end">{_xml(label)}</text>')
+        parts.append(f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end">{xml(label)}</text>')
     for j, label in enumerate(matrix.columns):
         x = left + (j + 0.5) * _CELL_WIDTH
         at = f'transform="translate({x:.1f} {y0 - 8:.1f}) rotate(-60)"' if turned else f'x="{x:.1f}" y="{y0 - 8:.1f}"'
-        parts.append(f'<text {at} text-anchor="{"start" if turned else "middle"}">{_xml(label)}</text>')
+        parts.append(f'<text {at} text-anchor="{"start" if turned else "middle"}">{xml(label)}</text>')
     masked = None if matrix.masked is None else matrix.masked.tolist()
     for i, row in enumerate(matrix.values.tolist()):
         for j, value in enumerate(row):
@@ -139,16 +138,3 @@ def _ramp(shares: bool, dark: bool) -> tuple[str, ...]:
     if shares:
         return palette.RAMP_DARK if dark else palette.RAMP_LIGHT
     return palette.DIVERGING_DARK if dark else palette.DIVERGING_LIGHT
-
-
-def _columns(text: str) -> int:
-    """Columns that `text` takes in a monospaced face."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
-
-
-def _xml(text: str) -> str:
-    """Text inside an element; what XML 1.0 cannot hold becomes U+FFFD."""
-    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
