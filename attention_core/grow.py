@@ -28,7 +28,6 @@ from attention_core.training import Schedule, make_optimizers, token_losses, tra
 from attention_core.wire import encode_u1
 
 SAVED = 60  # saved steps of a run, besides the one before the first step
-KEPT = 3  # of them with their weights, in a recorded run
 WARMUP = 30
 
 

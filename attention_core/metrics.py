@@ -107,13 +107,6 @@ def strongest(
     return tuple(Link(int(rows[cell // n_keys]), cell % n_keys, weight) for cell, weight in links)
 
 
-def row_sum_range(weights: Float[Tensor, "*batch query key"]) -> tuple[float, float] | None:
-    """Smallest and largest row sum, rows with a NaN left out; None if no row is left."""
-    sums = weights.sum(dim=-1)
-    sums = sums[~sums.isnan()]
-    return (sums.min().item(), sums.max().item()) if len(sums) else None
-
-
 def offset_sums(block: Float[Tensor, "*batch query key"]) -> Float64[Tensor, "*batch offset"]:
     """The sum of a block's cells along each diagonal, from column − row = −(rows − 1) to columns − 1."""
     *batch, n_query, n_key = block.shape

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from attention_core.metrics import Link, entropy, reach, row_sum_range, strongest
+from attention_core.metrics import Link, entropy, reach, strongest
 
 NAN = float("nan")
 
@@ -109,10 +109,3 @@ def test_strongest_leaves_its_input_unchanged():
     weights = torch.tensor([[NAN, 0.5]])
     strongest(weights, allowed=torch.tensor([[True, False]]))
     assert weights.isnan().tolist() == [[True, False]]
-
-
-def test_row_sums_range_over_the_rows_that_have_one():
-    weights = torch.tensor([[0.5, 0.25], [NAN, 1.0], [0.5, 0.5]])
-    assert row_sum_range(weights) == (0.75, 1.0)
-    assert row_sum_range(torch.tensor([[NAN, 1.0]])) is None
-    assert row_sum_range(random_weights(2, 3, 5, 7)) == (pytest.approx(1, abs=1e-6), pytest.approx(1, abs=1e-6))
