@@ -56,16 +56,24 @@ def free_port() -> int:
 
 @contextmanager
 def serve(
-    *, env: dict[str, str] | None = None, wait_s: float = 60.0, app: Path = ROOT / "app.py", port: int = 0
+    *,
+    env: dict[str, str] | None = None,
+    wait_s: float = 60.0,
+    app: Path = ROOT / "app.py",
+    port: int = 0,
+    below: str = "",
 ) -> Iterator[Server]:
     """Run `streamlit run` of app.py, or another script, until the block ends; on a free port unless one is given.
+
+    `below`: a path like "class/" under which it then lies.
 
     Raises RuntimeError with the server's output if it does not answer within `wait_s` seconds.
     """
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}/"
+    url = f"http://127.0.0.1:{port}/{below}"
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
+    command += [f"--server.baseUrlPath={below}"] if below else []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
         with log.open("wb") as out:

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import streamlit as st
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
+from pages.shared.base import base
 from pages.shared.menu import MENU, Entry
 from pages.shared.routes import ASSETS, ASSETS_URL
 from pages.shared.service import service
@@ -62,8 +62,7 @@ class FirstFrame:
 def _entry_of(scope: Scope) -> Entry | None:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return None
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    path = scope["path"].removeprefix(f"/{base}") if base else scope["path"]
+    path = scope["path"].removeprefix(base())
     return next((entry for entry in MENU if path == f"/{entry.url_path}"), None)
 
 

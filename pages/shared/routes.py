@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from pages.shared.answering import Endpoint, answering, mishap
+from pages.shared.base import base
 from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, service
@@ -91,13 +92,27 @@ def _grow_router() -> Router:
     return Router(grow_routes())
 
 
+class _Below:
+    """The routes below `base()`. No Mount there: it would take Streamlit's own addresses along."""
+
+    def __init__(self, ours: list[BaseRoute]) -> None:
+        self._router = Router(ours)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._router({**scope, "root_path": base()}, receive, send)
+
+
 def routes() -> list[BaseRoute]:
     """Everything that the app serves beside Streamlit's own pages."""
-    assets = [Mount(f"/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
+    assets = [Mount(f"{base()}/{ASSETS_URL}{folder}", _Cached(directory=ASSETS / folder)) for folder in SERVED]
+    ours = _routes()
+    return [*assets, *([Route(f"{base()}/sightline/{{rest:path}}", _Below(ours))] if base() else ours)]
+
+
+def _routes() -> list[BaseRoute]:
     data = "/sightline/data/{key}"
     step = data + "/ledger/{layer:index}/{head:index}/{query:index}"
     return [
-        *assets,
         Route("/sightline/health", health),
         Route("/sightline/grow/{rest:path}", _Grow()),
         Route("/sightline/count", count, methods=["POST"]),

@@ -18,6 +18,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared import logs, process
+from pages.shared.base import base
 from pages.shared.first_frame import FirstFrame
 from pages.shared.routes import asset_files
 from pages.shared.service import service
@@ -102,8 +103,7 @@ class SafeHeaders:
 
 
 def _is_picture(scope: Scope) -> bool:
-    base = str(streamlit.get_option("server.baseUrlPath") or "").strip("/")
-    return scope["path"].strip("/") == base and b"embed=true" in scope["query_string"].split(b"&")
+    return scope["path"].rstrip("/") == base() and b"embed=true" in scope["query_string"].split(b"&")
 
 
 class OnlyBytes:
@@ -134,7 +134,7 @@ def look_for_no_components() -> None:
 
 
 def middleware() -> list[Middleware]:
-    hashed = {**streamlit_files(), **asset_files()}
+    hashed = {base() + address: file for address, file in (streamlit_files() | asset_files()).items()}
     return [
         Middleware(SafeHeaders),
         Middleware(OnlyBytes),

@@ -1,0 +1,9 @@
+"""Where on its server the app lies: Streamlit's `server.baseUrlPath`, behind a proxy that serves other things too."""
+
+import streamlit as st
+
+
+def base() -> str:
+    """The path before every address of ours, without a slash at its end: "" or "/class"."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
