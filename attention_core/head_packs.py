@@ -26,9 +26,8 @@ def heads_pack(trace: Trace, scores: HeadScores, *, by_norm: bool = False) -> by
     """Every head in numbers.
 
     Buffers: `values`, f4 [metric, head], NaN where a metric has no meaning; `even`, f4 [metric, layer], what even
-    attention would score; `profiles`, f4 [head, distance], mean weight at key − query from −32 to 32. Header: metrics
-    with their definitions, layers, and the tokens of both sides with the word that each belongs to. `by_norm` says what
-    `scores` are of.
+    attention would score. Header: metrics with their definitions, layers, and the tokens of both sides with the word
+    that each belongs to. `by_norm` says what `scores` are of.
     """
     encoder_decoder = bool(trace.target_tokens)
     header = {
@@ -55,7 +54,6 @@ def heads_pack(trace: Trace, scores: HeadScores, *, by_norm: bool = False) -> by
         header,
         values=np.ascontiguousarray(scores.values.float().numpy().T),
         even=np.ascontiguousarray(scores.even.float().numpy().T),
-        profiles=scores.profiles.float().numpy(),
     )
 
 

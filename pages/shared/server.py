@@ -103,7 +103,7 @@ class SafeHeaders:
 
 
 def _is_picture(scope: Scope) -> bool:
-    return scope["path"].rstrip("/") == base() and b"embed=true" in scope["query_string"].split(b"&")
+    return b"embed=true" in scope["query_string"].split(b"&") and scope["path"].rstrip("/") == base()
 
 
 class OnlyBytes:

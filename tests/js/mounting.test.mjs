@@ -84,17 +84,21 @@ function onItsWay() {
   return { arrive, imported: () => new Promise((resolve) => arrive.push(resolve)) };
 }
 
+/** A page of Streamlit's whose modules arrive when told to, in a time that stands still. */
+function opened(context) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const place = root();
+  const { arrive, imported } = onItsWay();
+  return { place, arrive, page: streamlit(place, mounting(View).mount, imported) };
+}
+
 /** Everything that has arrived is mounted. */
 async function settled() {
   for (let i = 0; i < 20; i++) await null;
 }
 
 test("data that come while the module is on its way do not take the view away", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const { mount } = mounting(View);
-  const place = root();
-  const { arrive, imported } = onItsWay();
-  const page = streamlit(place, mount, imported);
+  const { place, arrive, page } = opened(context);
   page.data(1);
   page.data(2);
   for (const one of arrive) one();
@@ -104,11 +108,7 @@ test("data that come while the module is on its way do not take the view away", 
 });
 
 test("data that follow one another while a view stands do not take it away, and leaving the page does", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const { mount } = mounting(View);
-  const place = root();
-  const { arrive, imported } = onItsWay();
-  const page = streamlit(place, mount, imported);
+  const { place, arrive, page } = opened(context);
   page.data(1);
   arrive[0]();
   await settled();
