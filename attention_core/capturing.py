@@ -154,6 +154,7 @@ def _captured(
         target_tokens=target_tokens,
         layers=layers,
         notes=tuple(notes),
+        reservations=model.report.reservations,
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )

@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.loading_report import LoadingReport
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 from attention_core.patience import Patience
@@ -85,6 +86,7 @@ class LoadedModel:
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
     pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
+    report: LoadingReport = LoadingReport()  # what loading dropped or made up
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
 
     def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:

@@ -78,6 +78,7 @@ def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
         "pair": trace.pair,
         "target": trace.target,
         "notes": list(trace.notes),
+        "reservations": list(trace.reservations),
         "other_layers": list(trace.other_layers),
         "source_tokens": [asdict(token) for token in trace.source_tokens],
         "target_tokens": [asdict(token) for token in trace.target_tokens],
@@ -150,6 +151,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         target_tokens=target,
         layers=layers,
         notes=tuple(_text(note) for note in header["notes"]),
+        reservations=tuple(_text(said) for said in header.get("reservations", [])),  # absent in files of before
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
     )
     if not source:

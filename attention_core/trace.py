@@ -346,6 +346,7 @@ class Trace:
     target_tokens: tuple[Token, ...]  # the decoder's side of an encoder-decoder; empty otherwise
     layers: tuple[AttentionLayer, ...]
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
+    reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
     ending: "Ending | None" = field(
         default=None, repr=False
