@@ -77,6 +77,8 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         notes += pair_notes
     source = _encode(model, text, pair or None)
     notes += source.notes
+    if model.sentences is not None and model.sentences.prompt:
+        notes.append(f"As a sentence encoder the model puts “{model.sentences.prompt}” before a text: not added here.")
     decoder: Encoded | None = None
     if model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")

@@ -9,7 +9,6 @@ them (which needs the processor and memory). `load_model` does both.
 
 import errno
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,8 @@ from attention_core.loading_report import LoadingReport
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 from attention_core.patience import Patience
+from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
+from attention_core.sentence_modules import transformer_place
 
 __all__ = [
     "LoadedModel",
@@ -47,7 +48,6 @@ _ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled fol
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]
-Pooling = Literal["mean", "first token"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
@@ -85,7 +85,7 @@ class LoadedModel:
     tokenizer: Any
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
-    pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
+    sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
     report: LoadingReport = LoadingReport()  # what loading dropped or made up
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
 
@@ -131,6 +131,11 @@ class Located:
     card: ModelCard | None
     folder: Path
     local: bool  # a folder of this machine's own, not one of the hub's cache
+
+    @property
+    def home(self) -> Path:
+        """Where the model's own files lie: some sentence encoders have them in a folder of the folder."""
+        return self.folder / transformer_place(self.folder)
 
     @property
     def shown(self) -> str:
@@ -274,7 +279,7 @@ def build(
 
 
 def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
-    contents = read_folder(located.folder)
+    contents = read_folder(located.folder, transformer_place(located.folder))
     counts: dict[str, int] = {}
     for tensor, shape in contents.shapes.items():
         counts[contents.dtypes[tensor]] = counts.get(contents.dtypes[tensor], 0) + math.prod(shape)
@@ -292,7 +297,7 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
         tokenizer,
         AutoTokenizer.from_pretrained(target, trust_remote_code=False) if target.is_dir() else tokenizer,
         head,
-        _pooling(located.folder),
+        sentences=_sentences(located.folder, model, tokenizer),
     )
 
 
@@ -354,7 +359,7 @@ def _from_pretrained(
     located: Located, contents: Contents, where: Placement, *, spread: bool
 ) -> tuple[PreTrainedModel, LanguageHead | None, Any]:
     """Body, head and tokenizer of a checked folder."""
-    folder, shown = located.folder, located.shown
+    folder, shown = located.home, located.shown
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
@@ -468,15 +473,12 @@ def _no_tokenizer(located: Located) -> str:
     return f"{located.shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
 
 
-def _pooling(folder: Path) -> Pooling | None:
-    """How a sentence encoder makes one vector of many, if its files say so and it is one of the two usual ways."""
-    try:
-        stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-        ways = {name for name, used in stated.items() if name.startswith("pooling_mode_") and used is True}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
-    known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first token"}
-    return known.get(next(iter(ways))) if len(ways) == 1 else None
+def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Any) -> SentenceEncoder | None:
+    """How the folder makes one vector of a text; its tokenizer reads in lower case where that is asked for."""
+    sentences = read_encoder(folder, _first(model.config.get_text_config(), "hidden_size", "d_model", "n_embd"))
+    if sentences is not None and sentences.lower_case:
+        lower_cased(tokenizer)
+    return sentences
 
 
 def _facts(

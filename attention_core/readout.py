@@ -4,6 +4,7 @@ Read from what the captured run ended with. The language head runs only when som
 that are asked about.
 """
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from attention_core.models import LoadedModel
 from attention_core.observing import FedNorm
+from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.tokens import display, style_of
 
 if TYPE_CHECKING:
@@ -74,7 +76,17 @@ class Similarity:
 
     cosine: float  # -1 to 1; unrelated sentences are near 0 in a model that was trained for this
     pooling: str  # how many vectors became one, in words
-    trained: bool  # the model's own pooling: it was trained to compare sentences
+    trained: bool  # the vectors are the model's own: its files say how to make them, and all of it was applied
+    function: str = "cosine"  # how the model compares: by this, "dot", "euclidean" or "manhattan"
+    score: float = 0.0  # what comes of it; a distance counts negative
+    notes: tuple[str, ...] = ()  # sentences: what was put before the texts, where they were cut, what is not applied
+    read: tuple[tuple[str, ...], ...] = ()  # the tokens of each sentence as they were read
+
+    @property
+    def words(self) -> str:
+        """All that is said beside the number."""
+        own = "as its own files say" if self.trained else "not trained for it, or not as it was: a rough measure"
+        return " ".join((f"Each sentence is read on its own; {self.pooling} ({own}).", *self.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +106,10 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
     if ending is None:
         return Unsaid("This trace came from a file. What the model says needs the model itself.")
     model, head = ending.model, ending.model.head
-    if head is not None and head.predicts == "next token":
+    compares = model.sentences is not None and trace.pair is not None
+    if head is not None and head.predicts == "next token" and not compares:
         return _next_token(trace, ending, n_choices)
-    if head is not None:
+    if head is not None and head.predicts == "masked token":
         masks = [i for i, token in enumerate(trace.source_tokens) if token.id == model.tokenizer.mask_token_id]
         if masks:
             return _masked_tokens(trace, ending, masks, n_choices)
@@ -105,7 +118,7 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
             if not mask:
                 return Unsaid("This model fills in masked words, but its tokenizer has no token that stands for one.")
             return Unsaid(f"This model fills in masked words. Put {mask} in place of a word.", mask)
-    if all(layer.kind == "encoder self" for layer in trace.layers):
+    if model.sentences is not None or all(layer.kind == "encoder self" for layer in trace.layers):
         if trace.pair is None:
             return Unsaid("This model turns a sentence into a vector. Add a second sentence to see how alike they are.")
         return similarity(model, trace.text, trace.pair)
@@ -115,13 +128,44 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
 def similarity(model: LoadedModel, first: str, second: str) -> Similarity:
     """Cosine of two sentences' vectors. Each is read alone, as sentence encoders are used.
 
-    The pooling is the model's own where its files state it (MiniLM: the mean over all tokens, special ones included);
-    otherwise the mean, and `trained` is False.
+    The vectors are those of `SentenceTransformer.encode` where the model's files state how they are made (MiniLM: the
+    mean over all tokens, special ones included, then length 1); otherwise the mean, and `trained` is False.
     Source: Reimers & Gurevych 2019, Sentence-BERT, section 3.
     """
-    vectors = [_sentence_vector(model, text) for text in (first, second)]
-    words = "mean of the token vectors" if model.pooling != "first token" else "vector of the first token"
-    return Similarity(cosine(*vectors), words, model.pooling is not None)
+    encoder = model.sentences or SentenceEncoder()
+    own = model.sentences is not None and not encoder.problem
+    read = [_sentence_vector(model, encoder, text) for text in (first, second)]
+    vectors = [vector for vector, _, _ in read]
+    notes = [encoder.problem] if encoder.problem else []
+    notes += _about_prompts(encoder)
+    if any(cut for _, _, cut in read):
+        notes.append(f"A sentence is cut after {_most_tokens(model, encoder):,} tokens.")
+    if own and encoder.function != "cosine":
+        notes.append(f"This model compares by {_FUNCTIONS[encoder.function]}.")
+    how = encoder.how if not encoder.problem else SentenceEncoder().how
+    function = encoder.function if own else "cosine"
+    return Similarity(
+        cosine(*vectors),
+        how,
+        own,
+        function,
+        compared(function, *vectors),
+        tuple(notes),
+        tuple(tokens for _, tokens, _ in read),
+    )
+
+
+_FUNCTIONS = {"dot": "the dot product", "euclidean": "the distance", "manhattan": "the distance along the axes"}
+
+
+def _about_prompts(encoder: SentenceEncoder) -> list[str]:
+    """Which prompts the model has, and whether one was put before the sentences."""
+    if encoder.prompt:
+        return [f"Its prompt “{encoder.prompt}” was put before each sentence, as the model does by itself."]
+    names = [f"“{name}”" for name, prompt in (encoder.prompts or {}).items() if prompt]
+    if not names:
+        return []
+    return [f"It has prompts for {', '.join(names[:4])}, which it adds only when asked: none was added."]
 
 
 def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:
@@ -187,10 +231,36 @@ def _logits(ending: Ending, positions: list[int]) -> Float[Tensor, "position d_v
     return head.logits(ending.hidden[positions]).cpu()
 
 
-def _sentence_vector(model: LoadedModel, text: str) -> Float[Tensor, " d_model"]:
-    limit = model.facts.context_length
-    encoded = model.encode(text, truncation=limit is not None, max_length=limit)
-    ids = torch.tensor([encoded["input_ids"]], device=model.device)
-    with torch.inference_mode():
-        hidden = model.model(input_ids=ids).last_hidden_state[0].float().cpu()
-    return hidden[0] if model.pooling == "first token" else hidden.mean(dim=0)
+def _sentence_vector(
+    model: LoadedModel, encoder: SentenceEncoder, text: str
+) -> tuple[Float[Tensor, " d"], tuple[str, ...], bool]:
+    """One vector of a text, the tokens that were read, and whether the text was cut."""
+    limit = _most_tokens(model, encoder)
+    whole = encoder.prompt + text
+    encoded = model.encode(whole, truncation=limit is not None, max_length=limit)
+    ids = list(encoded["input_ids"])
+    cut = limit is not None and len(model.encode(whole)["input_ids"]) > limit
+    inputs = {"input_ids": torch.tensor([ids], device=model.device)}
+    accepted = inspect.signature(model.model.forward).parameters
+    for name in ("attention_mask", "token_type_ids"):
+        if name in encoded and (name in accepted or name == "attention_mask"):
+            inputs[name] = torch.tensor([list(encoded[name])], device=model.device)
+    vector = encoder.vector(vectors_of(model.model, inputs), _n_prompt(model, encoder))
+    tokenizer, style = model.tokenizer, style_of(model.tokenizer)
+    special = set(tokenizer.all_special_ids)
+    pieces = [(id_, piece_of(tokenizer, id_)) for id_ in ids]
+    shown = tuple(display(piece, style="plain" if id_ in special else style) for id_, piece in pieces)
+    return vector, shown, cut
+
+
+def _n_prompt(model: LoadedModel, encoder: SentenceEncoder) -> int:
+    """Tokens of the prompt, without a special one after it, as the library counts them."""
+    if not encoder.prompt:
+        return 0
+    ids = model.encode(encoder.prompt)["input_ids"]
+    return len(ids) - (bool(ids) and ids[-1] in model.tokenizer.all_special_ids)
+
+
+def _most_tokens(model: LoadedModel, encoder: SentenceEncoder) -> int | None:
+    limits = [limit for limit in (model.facts.context_length, encoder.max_tokens) if limit is not None]
+    return min(limits, default=None)

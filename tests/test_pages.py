@@ -283,7 +283,7 @@ def test_a_sentence_encoder_asks_for_a_second_sentence_and_compares_it(app):
     assert app.session_state["view"].pair == readouts.EXAMPLE_PAIR
     similarity = component(app, "readout")["similarity"]
     assert 0.5 < similarity["cosine"] < 1
-    assert "its own pooling" in similarity["words"]
+    assert "as its own files say" in similarity["words"]
 
 
 def test_a_causal_model_says_what_comes_next_and_continues_the_text(app, speakers, with_folders):

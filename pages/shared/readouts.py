@@ -66,9 +66,7 @@ def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> Non
         ]
         _bars(groups, "fill", readout.d_vocab)
     elif isinstance(readout, Similarity):
-        own = "its own pooling" if readout.trained else "not trained for it: a rough measure"
-        words = f"Each sentence is read on its own; {readout.pooling} ({own})."
-        _show([], "add", 0, {"cosine": readout.cosine, "words": words})
+        _show([], "add", 0, {"cosine": readout.cosine, "words": readout.words})
     elif readout.mask:
         _say(readout.reason)
         st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
