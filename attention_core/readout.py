@@ -1,12 +1,12 @@
-"""What the model says: the next token, the word behind a [MASK], how alike two sentences are.
+"""What the model says: the next token, the word behind a [MASK], how alike two sentences are, what it predicts.
 
 Read from what the captured run ended with. The language head runs only when somebody asks, and only on the positions
 that are asked about.
 """
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 
 from attention_core.models import LoadedModel
 from attention_core.observing import FedNorm
+from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
 from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
+from attention_core.task_head import TaskHead
 from attention_core.tokens import display, style_of
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ class Ending:
     """What a captured run ended with: the model, and the last vector of each token of the side that speaks."""
 
     model: LoadedModel
-    hidden: Float[Tensor, "token d_model"]  # after the last layer and its norm; of the decoder, if there is one
+    # After the last layer and its norm; of the decoder, if there is one. None where the model does not return them.
+    hidden: Float[Tensor, "token d_model"] | None
     last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
+    said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Unsaid:
     mask: str = ""  # the token that would make a masked model speak
 
 
-Readout = NextToken | MaskedTokens | Similarity | Unsaid
+Readout = NextToken | MaskedTokens | Similarity | Prediction | Unsaid
 
 
 def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
@@ -106,6 +110,10 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
     if ending is None:
         return Unsaid("This trace came from a file. What the model says needs the model itself.")
     model, head = ending.model, ending.model.head
+    if model.task is not None:
+        return _predicted(trace, ending, model.task)
+    if ending.hidden is None:
+        return Unsaid(f"{trace.facts.architecture} ends in something else than a vector for each token: not read here.")
     compares = model.sentences is not None and trace.pair is not None
     if head is not None and head.predicts == "next token" and not compares:
         return _next_token(trace, ending, n_choices)
@@ -118,11 +126,66 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
             if not mask:
                 return Unsaid("This model fills in masked words, but its tokenizer has no token that stands for one.")
             return Unsaid(f"This model fills in masked words. Put {mask} in place of a word.", mask)
+    if (unread := _unread_head(model)) and model.sentences is None:
+        return Unsaid(
+            f"{trace.facts.name} was saved as {unread}. What its head says is not shown: "
+            "the head's weights are not there, or it is of a kind that is not read here."
+        )
     if model.sentences is not None or all(layer.kind == "encoder self" for layer in trace.layers):
         if trace.pair is None:
             return Unsaid("This model turns a sentence into a vector. Add a second sentence to see how alike they are.")
         return similarity(model, trace.text, trace.pair)
     return Unsaid(f"{trace.facts.name} was saved without its language head: it has no words to say.")
+
+
+def _unread_head(model: LoadedModel) -> str:
+    """The class that a checkpoint names, if it is one with a head that was not built; "" for a body's own class."""
+    named = [str(name) for name in getattr(model.model.config, "architectures", None) or () if "For" in str(name)]
+    return named[0][:60] if named else ""
+
+
+def _predicted(trace: "Trace", ending: Ending, task: TaskHead) -> Readout:
+    """What a fine-tuned model makes of the text, from the numbers that this run ended with."""
+    said, name = ending.said, trace.facts.name
+    if task.task == "next sentence" and trace.pair is None:
+        return Unsaid("This model tells whether a second sentence follows the first. Add a second sentence.")
+    if task.task == "answer":
+        if trace.pair is None:
+            return Unsaid("This model finds the answer to a question in a text. Add the text as a second sentence.")
+        start, end = said.get("start_logits"), said.get("end_logits")
+        if start is None or end is None or len(start) != len(trace.source_tokens) or len(end) != len(start):
+            return Unsaid(f"{name} does not give a begin and an end for each token.")
+        found = answered(trace, start, end)
+        return found or Unsaid("Nothing of the second sentence was read, so no answer can lie in it.")
+    logits = said.get("logits")
+    if logits is None:
+        return Unsaid(f"{name} returned no numbers of its head for this text.")
+    if task.task == "choices":
+        lines = lines_of(trace.pair)
+        if len(lines) < 2:
+            return Unsaid(
+                "This model chooses between continuations: put at least two, one a line, in the second sentence."
+            )
+        others = [_logit_of_choice(ending.model, task, trace.text, line) for line in lines[1:]]
+        return chosen(lines, torch.cat([logits.reshape(1), *others]))
+    if task.task == "tags":
+        if len(logits) != len(trace.source_tokens):
+            return Unsaid(f"{name} does not give a tag for each token.")
+        return tagged(task, logits, trace.source_tokens)
+    return labelled(task, logits)
+
+
+def _logit_of_choice(model: LoadedModel, task: TaskHead, text: str, line: str) -> Float[Tensor, " 1"]:
+    limit = model.facts.context_length
+    encoded = model.encode(text, line, truncation=limit is not None, max_length=limit)
+    accepted = inspect.signature(task.whole.forward).parameters
+    inputs = {
+        name: torch.tensor([list(encoded[name])], device=model.device)
+        for name in ("input_ids", "token_type_ids")
+        if name in encoded and name in accepted
+    }
+    with torch.inference_mode():
+        return task.said(task.whole(**task.inputs(inputs)))["logits"].reshape(1)
 
 
 def similarity(model: LoadedModel, first: str, second: str) -> Similarity:
@@ -226,7 +289,7 @@ def _masked_tokens(trace: "Trace", ending: Ending, masks: list[int], n_choices: 
 
 def _logits(ending: Ending, positions: list[int]) -> Float[Tensor, "position d_vocab"]:
     head = ending.model.head
-    if head is None:
+    if head is None or ending.hidden is None:
         raise ValueError("the model has no language head")
     return head.logits(ending.hidden[positions]).cpu()
 
