@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -17,9 +18,11 @@ from attention_core.memory import said_as
 from attention_core.models import LoadedModel
 from attention_core.observing import Seen, Watcher, install, watcher
 from attention_core.passed_masks import PassedMask, read_mask
+from attention_core.predictions import lines_of
 from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
+from attention_core.task_head import what_the_decoder_reads
 from attention_core.tokens import Token, clean_text, style_of, tokens_from, words_of
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
 
@@ -75,14 +78,20 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     if pair is not None:
         pair, pair_notes = clean_text(pair)
         notes += pair_notes
-    source = _encode(model, text, pair or None)
+    pair, shown = _of_choices(model, pair or None, notes)
+    source = _encode(model, text, shown)
     notes += source.notes
+    if model.sentences is not None and model.sentences.prompt:
+        notes.append(f"As a sentence encoder the model puts “{model.sentences.prompt}” before a text: not added here.")
     decoder: Encoded | None = None
-    if model.facts.encoder_decoder:
+    if model.facts.encoder_decoder and model.task is not None:
+        notes += _about_decoder(model, source, target)
+        target = None
+    elif model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")
         decoder = decoder_side(model, target)
         notes += target_notes + decoder.notes
-    return _captured(model, source, decoder, text, pair or None, target, notes)
+    return _captured(model, source, decoder, text, pair, target, notes)
 
 
 def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Trace:
@@ -118,7 +127,7 @@ def _captured(
 ) -> Trace:
     """Run the model on what was encoded."""
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
-    accepted = _accepted(model.model)
+    accepted = _accepted(model.task.whole if model.task is not None and decoder is None else model.model)
     if source.types is not None and "token_type_ids" in accepted:
         inputs["token_type_ids"] = torch.tensor([source.types])
     target_tokens: tuple[Token, ...] = ()
@@ -127,11 +136,12 @@ def _captured(
         inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
     layers: tuple[AttentionLayer, ...]
     others: tuple[str, ...] = ()
-    ended: list[Tensor] = []
+    ended = _Ended()
     watched: Watcher | None = None
     if model.exact:
         with layers_that_run(model.model) as ran:
             calls, watched = _run(model, inputs, ended)
+        target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
         layers = _layers(calls, model, len(source.ids), len(target_tokens))
         others = other_layers(model.model, ran, [call.module for call in calls])
         if others:
@@ -140,6 +150,7 @@ def _captured(
             notes.append(f"{count} no attention call that could be observed: {shown}.")
     else:
         found = _forward(model, inputs, ended, output_attentions=True)
+        target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
         layers, more_notes = returned_weights(found, model.facts, len(source.ids), len(target_tokens))
         notes += more_notes
         if not layers:
@@ -149,7 +160,7 @@ def _captured(
         facts=model.facts,
         text=text,
         pair=pair,
-        target=target if model.facts.encoder_decoder else None,
+        target=target if decoder is not None else None,
         source_tokens=source.tokens,
         target_tokens=target_tokens,
         layers=layers,
@@ -172,7 +183,7 @@ class Counted:
 def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Counted:
     """Count the tokens of a text without running the model."""
     text, _ = clean_text(text)
-    pair = clean_text(pair)[0] if pair else None
+    _, pair = _of_choices(model, clean_text(pair)[0] if pair else None, [])
     encoded = model.encode(text, pair)
     ids = encoded["input_ids"]
     n_special = sum(_added(model, encoded, text))
@@ -329,7 +340,16 @@ class _Calls:
         self.calls.append(_Call(module, q, k, v, mask, output, keywords, seen))
 
 
-def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor]) -> tuple[list[_Call], Watcher]:
+@dataclass(slots=True, eq=False)
+class _Ended:
+    """What a run ended with."""
+
+    hidden: Tensor | None = None  # the last vector of each token, where the model returns them
+    said: dict[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task
+    decoder_ids: list[int] = field(default_factory=list)  # what the decoder was given, where the model decides it
+
+
+def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> tuple[list[_Call], Watcher]:
     calls = _Calls()
     install(model.model)
     token, watching = collector.set(calls), watcher.set(calls.watcher)
@@ -350,31 +370,81 @@ def _accepted(model: nn.Module) -> Set[str]:
     return _keywords_of[model]
 
 
-def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor], **options: bool) -> Any:
-    """Run the model; its last vectors, where it returns any, go to `ended`."""
+def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **options: bool) -> Any:
+    """Run the model, with its head if it was fine-tuned for a task; what it returns besides attention is in `ended`."""
     device = model.device
-    accepted = _accepted(model.model)
-    if "use_cache" in accepted or "kwargs" in accepted:
+    task = None if "decoder_input_ids" in inputs else model.task  # which decides itself what its decoder reads
+    running: Any = model.model if task is None else task.whole
+    if task is not None:
+        inputs = task.inputs(inputs)
+    accepted = _accepted(running)
+    if "use_cache" in accepted or ("kwargs" in accepted and task is None):  # T5Gemma's heads say it themselves
         options["use_cache"] = False
     try:
-        with torch.inference_mode():
-            found = model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
+        with torch.inference_mode(), ExitStack() as stack:
+            if task is not None and model.facts.encoder_decoder:
+                ended.decoder_ids = stack.enter_context(what_the_decoder_reads(model.model))
+            found = running(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
     except IndexError:  # of an embedding: a tokenizer with more tokens than the model has vectors
         raise CaptureError(
             f"{model.facts.architecture} has no vector for one of this text's tokens or places: "
             "the model and its tokenizer do not belong together."
         ) from None
+    except AssertionError as error:  # of a class that wants a text of a certain form: three separators, one mask
+        reason = (str(error).strip().splitlines() or ["it does not say why"])[0][:200]
+        raise CaptureError(f"{type(running).__name__} does not read this text: {reason}") from None
     hidden = getattr(found, "last_hidden_state", None)
-    if isinstance(hidden, Tensor):
-        ended.append(hidden[0])
+    if isinstance(hidden, Tensor) and task is None:
+        ended.hidden = hidden[0]
+    if task is not None:
+        ended.said = task.said(found)
     return found
 
 
-def _ending(model: LoadedModel, ended: list[Tensor], watched: Watcher | None, n_tokens: int) -> Ending | None:
-    """What the run ended with, if there is one vector for each token of the side that speaks."""
-    if not ended or len(ended[0]) != n_tokens:
-        return None
-    return Ending(model, ended[0], None if watched is None else watched.norm_that_gave(ended[0]))
+def _of_choices(model: LoadedModel, pair: str | None, notes: list[str]) -> tuple[str | None, str | None]:
+    """The second sentence as it is kept and as it is captured; a model for multiple choice has a choice in each line.
+
+    The line that is captured stands first, so that its tokens' places are those in the whole.
+    """
+    if model.task is None or model.task.task != "choices":
+        return pair, pair
+    lines = lines_of(pair)
+    if len(lines) > 1:
+        notes.append(f"The second sentence holds {len(lines)} choices, one a line: the pictures show the first.")
+    return "\n".join(lines) or None, lines[0] if lines else None
+
+
+def _about_decoder(model: LoadedModel, source: "Encoded", target: str | None) -> list[str]:
+    """What is said of a decoder that reads the whole text. Raises CaptureError for a text that the head cannot read."""
+    task = model.task
+    end = getattr(model.model.config, "eos_token_id", None)
+    if task is not None and task.needs_end and end not in source.ids:
+        raise CaptureError(
+            f"{model.facts.name} labels a text by its end token, and its tokenizer puts none after this text."
+        )
+    if task is not None and task.lacks_start:
+        raise CaptureError(f"The config.json of {model.facts.name} does not say with which token its decoder begins.")
+    notes = ["The model's task has its decoder read the whole text once more, moved right by one token."]
+    return notes + (["It has no text of its own to write: the decoder's text is not used."] if target else [])
+
+
+def _tokens_read_twice(model: LoadedModel, source: "Encoded", ended: _Ended) -> tuple[Token, ...]:
+    """What the decoder read where the model gave it the source: a start token and the source's own tokens."""
+    ids = ended.decoder_ids
+    if not ids:
+        return ()
+    made = _tokens_of_ids(model.target_tokenizer, ids)
+    if ids[1:] == source.ids[: len(ids) - 1]:
+        return (replace(made[0], special=True, word=None), *source.tokens[: len(ids) - 1])
+    return made
+
+
+def _ending(model: LoadedModel, ended: _Ended, watched: Watcher | None, n_tokens: int) -> Ending:
+    """What the run ended with; last vectors only if there is one for each token of the side that speaks."""
+    hidden = ended.hidden
+    if hidden is None or len(hidden) != n_tokens:
+        return Ending(model, None, said=ended.said)
+    return Ending(model, hidden, None if watched is None else watched.norm_that_gave(hidden), ended.said)
 
 
 def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:

@@ -121,7 +121,7 @@ def head_writes(trace: Trace, layer: int, head: int, query: int, n: int = N_TOKE
     ending = trace.ending
     if ending is None:
         return Unsaid("This trace came from a file. What a head writes in words needs the model itself.")
-    if ending.model.head is None:
+    if ending.model.head is None or ending.hidden is None:
         return Unsaid(f"{trace.facts.name} has no language head: what its heads write has no words.")
     one = trace.layers[layer]
     if trace.target_tokens and one.kind == "encoder self":
@@ -162,7 +162,7 @@ def _in_the_last_vector(
         added = added * residual.factor
     straight_on = residual.order != "attention, then norm" if residual is not None else layer.causal
     fed = ending.last_norm
-    rule = norm_rule(fed, 2e-2 if ending.hidden.dtype != torch.float32 else 2e-5) if fed is not None else None
+    rule = norm_rule(fed, 2e-2 if fed.after.dtype != torch.float32 else 2e-5) if fed is not None else None
     if not straight_on:
         return added, "Read as it is written: the norms that follow in this model are left out."
     if fed is None or rule is None:

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from attention_core.sentence_modules import ModulesError, PathError, modules_of, transformer_place
 from attention_core.strict_json import strict_json
 
 DATA = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab")  # endings of what is read beside the weights
 MOST_DATA_BYTES = 64_000_000  # one such file; the largest tokenizer.json in use has half
 MOST_CONFIG_BYTES = 8_000_000  # config.json and other settings; those in use stay under 2 MB
 _SETTINGS = ("config.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json")
-_PLACES = ("", "1_Pooling", "target_tokenizer")  # the folder and what is read in folders of it
+_PLACES = ("", "1_Pooling", "target_tokenizer")  # the folder and what is always read in folders of it
+MOST_PART_BYTES = 600_000_000  # the weights of a sentence encoder's dense layer; those in use have a tenth
 
 _MODULES = re.compile(r"^(num|n)_|_num$|layers?$|depth$|_groups?$|_blocks?$|block_sizes$")  # built one by one
 _OTHER_COUNTS = re.compile(
@@ -46,14 +48,20 @@ def check_files(folder: Path) -> None:
     Raises LimitError.
     """
     root = _root(folder)
-    for place in _PLACES:
+    _check_file(folder / "modules.json", root)  # before it says where else to look
+    home = transformer_place(folder)
+    for place in _places(folder):
         inside = folder / place
         if place and not inside.is_dir():
             continue
+        if place and not inside.resolve().is_relative_to(root):
+            raise LimitError(f"has {place[:80]} as a link to a folder outside of it. Copy that into the folder.")
         for path in inside.iterdir():
             if path.suffix in DATA or path.suffix == ".safetensors":
                 _check_file(path, root)
-    if (folder / "adapter_config.json").exists():
+            if path.suffix == ".safetensors" and place not in ("", home) and path.stat().st_size > MOST_PART_BYTES:
+                raise LimitError(f"has {place[:80]}/{path.name[:80]} of {path.stat().st_size / 1e6:,.0f} MB.")
+    if (folder / home / "adapter_config.json").exists():
         raise LimitError(
             "holds an adapter (adapter_config.json), which names another model. "
             "Merge it into its model (PEFT: merge_and_unload) and save that."
@@ -67,9 +75,20 @@ def check_data_size(name: str, n_bytes: int) -> None:
         raise LimitError(f"has a {name[:80]} of {n_bytes / 1e6:,.0f} MB; at most {most / 1e6:,.0f} MB are read.")
 
 
+def _places(folder: Path) -> tuple[str, ...]:
+    """The folders in which files are read: the usual ones and those of a sentence encoder's modules."""
+    try:
+        modules = modules_of(folder) or ()
+    except PathError as error:
+        raise LimitError(str(error)) from None
+    except ModulesError:  # no list: nothing of it is read, which is said where sentences are compared
+        modules = ()
+    return tuple(dict.fromkeys((*_PLACES, *(module.path for module in modules))))
+
+
 def check_tokenizer_settings(folder: Path) -> None:
     """No setting of the tokenizer names a file of this machine. Raises LimitError."""
-    for place in _PLACES:
+    for place in _places(folder):
         file = folder / place / "tokenizer_config.json"
         if not file.is_file():
             continue

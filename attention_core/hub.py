@@ -1,15 +1,17 @@
 """Fetching a model from the hub: its size first, then its files, with progress, into the hub's own cache.
 
-Only plain data is fetched: configuration, tokenizer and safetensors files at the top of the repository.
+Only plain data is fetched: configuration, tokenizer and safetensors files at the top of the repository, and, of a
+sentence encoder, in the folders that its list of modules names.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -22,10 +24,11 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from attention_core.folder_limits import DATA
+from attention_core.folder_limits import DATA, MOST_PART_BYTES
 from attention_core.model_files import INDEX, ONE_FILE, ModelError
+from attention_core.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules
 
-_POOLING = "1_Pooling/config.json"  # how a sentence encoder makes one vector of many
+_WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")  # as transformers names them
 
 GATED = "{} is gated: its owner wants you to accept terms. Do so on the hub, log in with `hf auth login`, try again."
 NO_HUB = "{} could not be fetched: the model hub does not answer. Check the network, or choose a bundled model."
@@ -49,11 +52,12 @@ def fetch(
         api = HfApi()
         info = api.model_info(name, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-        if ONE_FILE not in sizes and INDEX not in sizes:
+        if ONE_FILE not in sizes and INDEX not in sizes and ("config.json" in sizes or MODULES not in sizes):
             raise NotASafetensorsRepoError()
-        metadata = api.get_safetensors_metadata(name, revision=info.sha)
-        check_size({str(dtype): n for dtype, n in metadata.parameter_count.items()})
-        wanted = [file for file in sizes if _is_wanted(file, set(metadata.files_metadata))]
+        places = _places(name, info.sha, sizes)
+        counts, weights = _weights(api, name, info.sha, sizes, places)
+        check_size(counts)
+        wanted = [file for file in sizes if _is_wanted(file, sizes[file], weights, places)]
         bar = _bar(name, sum(sizes[file] for file in wanted), progress)
         # Exact names: a pattern would match files in folders too (onnx/, checkpoints).
         return Path(snapshot_download(name, allow_patterns=wanted, tqdm_class=bar))
@@ -64,19 +68,52 @@ def fetch(
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         problem = NO_SAFETENSORS.format(name)
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, ConnectionError):
-        kept = try_to_load_from_cache(name, "config.json")  # fetched before: needs no network
-        if isinstance(kept, str):
-            return Path(kept).parent
+        for file in ("config.json", MODULES):  # fetched before: needs no network
+            kept = try_to_load_from_cache(name, file)
+            if isinstance(kept, str):
+                return Path(kept).parent
         problem = NO_HUB.format(name)
     except OSError as error:  # the disk: full, or not writable
         problem = f"{name} could not be stored: {error.strerror or type(error).__name__}. Make room and try again."
     raise ModelError(problem)
 
 
-def _is_wanted(file: str, weights: set[str]) -> bool:
-    if file.endswith(".safetensors"):
-        return file in weights
-    return file == _POOLING or ("/" not in file and file.endswith(DATA))
+def _places(name: str, revision: str | None, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """The folders of a sentence encoder's modules, in their order; none for other models."""
+    if MODULES not in sizes or sizes[MODULES] > MOST_BYTES:
+        return ()
+    try:
+        listed = Path(hf_hub_download(name, MODULES, revision=revision)).read_bytes()
+        return tuple(module.path for module in parse_modules(listed))
+    except ModulesError:  # said once the folder is here
+        return ()
+
+
+def _weights(
+    api: HfApi, name: str, revision: str | None, sizes: Mapping[str, int], places: tuple[str, ...]
+) -> tuple[dict[str, int], set[str]]:
+    """Stored values of each dtype, and the files that hold the model itself."""
+    if ONE_FILE in sizes or INDEX in sizes:
+        metadata = api.get_safetensors_metadata(name, revision=revision)
+        return {str(dtype): n for dtype, n in metadata.parameter_count.items()}, set(metadata.files_metadata)
+    within = f"{places[0]}/" if places and places[0] else ""
+    files = {file for file in sizes if _WEIGHTS.fullmatch(file.removeprefix(within)) and file.startswith(within)}
+    if not within or f"{within}config.json" not in sizes or not files:
+        raise NotASafetensorsRepoError()
+    counts: dict[str, int] = {}
+    for file in files:
+        for dtype, n in api.parse_safetensors_file_metadata(name, file, revision=revision).parameter_count.items():
+            counts[str(dtype)] = counts.get(str(dtype), 0) + n
+    return counts, files
+
+
+def _is_wanted(file: str, n_bytes: int, weights: set[str], places: tuple[str, ...]) -> bool:
+    place, _, last = file.rpartition("/")
+    if file in weights:
+        return True
+    if file.endswith(".safetensors"):  # of a dense layer
+        return bool(place) and place in places and last == ONE_FILE and n_bytes <= MOST_PART_BYTES
+    return (not place or place in places) and file.endswith(DATA)
 
 
 def _bar(name: str, total: int, progress: Callable[[str], None]) -> type[tqdm]:

@@ -56,16 +56,16 @@ class Contents:
         return isinstance(self.config.get("quantization_config"), dict)
 
 
-def read_folder(folder: Path) -> Contents:
-    """Check a model's folder and say what is in it.
+def read_folder(folder: Path, within: str = "") -> Contents:
+    """Check a model's folder and say what is in it; `within`: the model's own files lie in this folder of it.
 
     Raises ModelError with a plain sentence: no config, unknown architecture, own code, pickles only, damaged weights,
     files that are none of the folder's, numbers out of proportion.
     """
     try:
         check_files(folder)
-        config = _config(folder)
-        contents = _contents(folder, config)
+        config = _config(folder / within)
+        contents = _contents(folder / within, config)
         sides = [side for shape in contents.shapes.values() for side in shape]
         check_numbers(config, len(contents.shapes), max(sides, default=0))
         check_tokenizer_settings(folder)

@@ -9,7 +9,6 @@ them (which needs the processor and memory). `load_model` does both.
 
 import errno
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,9 @@ from attention_core.loading_report import LoadingReport
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 from attention_core.patience import Patience
+from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
+from attention_core.sentence_modules import transformer_place
+from attention_core.task_head import TaskHead, has_decoder, task_loader_of, task_of
 
 __all__ = [
     "LoadedModel",
@@ -47,7 +49,6 @@ _ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled fol
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]
-Pooling = Literal["mean", "first token"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
@@ -85,9 +86,16 @@ class LoadedModel:
     tokenizer: Any
     target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
-    pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
+    task: TaskHead | None = None  # what it was fine-tuned for, where the checkpoint has that head
+    sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
     report: LoadingReport = LoadingReport()  # what loading dropped or made up
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
+
+    @property
+    def whole(self) -> PreTrainedModel:
+        """The model with its head, where it has one."""
+        part = self.head or self.task
+        return part.whole if part else self.model
 
     def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
         """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
@@ -118,7 +126,7 @@ class LoadedModel:
     @property
     def nbytes(self) -> int:
         """Size of the parameters and buffers in memory, in bytes."""
-        model = self.head.whole if self.head else self.model
+        model = self.whole
         tensors = [*model.parameters(), *model.buffers()]
         return sum(tensor.nbytes for tensor in tensors if not tensor.is_meta)
 
@@ -131,6 +139,11 @@ class Located:
     card: ModelCard | None
     folder: Path
     local: bool  # a folder of this machine's own, not one of the hub's cache
+
+    @property
+    def home(self) -> Path:
+        """Where the model's own files lie: some sentence encoders have them in a folder of the folder."""
+        return self.folder / transformer_place(self.folder)
 
     @property
     def shown(self) -> str:
@@ -274,7 +287,7 @@ def build(
 
 
 def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
-    contents = read_folder(located.folder)
+    contents = read_folder(located.folder, transformer_place(located.folder))
     counts: dict[str, int] = {}
     for tensor, shape in contents.shapes.items():
         counts[contents.dtypes[tensor]] = counts.get(contents.dtypes[tensor], 0) + math.prod(shape)
@@ -284,15 +297,16 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
         progress("Checking the weights' checksum …")
         _check_sha256(located.folder / "model.safetensors", card.sha256)
     progress(f"Loading {located.shown} …")
-    model, head, tokenizer = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
+    model, head, task, tokenizer = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
     target = located.folder / "target_tokenizer"
     return LoadedModel(
-        _facts(located.name, card, model, head, tokenizer),
+        _facts(located.name, card, model, head or task, tokenizer),
         model,
         tokenizer,
         AutoTokenizer.from_pretrained(target, trust_remote_code=False) if target.is_dir() else tokenizer,
         head,
-        _pooling(located.folder),
+        task=task,
+        sentences=_sentences(located.folder, model, tokenizer),
     )
 
 
@@ -302,12 +316,16 @@ def wrap_model(model: PreTrainedModel, tokenizer: Any, *, name: str = "model") -
     It is switched to evaluation and to an attention function that can be observed; its results stay the same.
     """
     model.eval()
-    body, head = model, None
+    body, head, task = model, None, task_of(model)
     predicts = predicts_of(model)
     if predicts is not None and type(model.config) in MODEL_MAPPING:
         body, head = body_of(model), LanguageHead(model, predicts)
-    _observe(body, head)
-    return LoadedModel(_facts(name, None, body, head, tokenizer), body, tokenizer, tokenizer, head)
+    elif task is not None:
+        body = body_of(model)
+    trained = None if task is None else TaskHead(model, task)
+    _observe(body, head or trained)
+    facts = _facts(name, None, body, head or trained, tokenizer)
+    return LoadedModel(facts, body, tokenizer, tokenizer, head, task=trained)
 
 
 def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:
@@ -352,9 +370,9 @@ def _check_sha256(file: Path, expected: str) -> None:
 
 def _from_pretrained(
     located: Located, contents: Contents, where: Placement, *, spread: bool
-) -> tuple[PreTrainedModel, LanguageHead | None, Any]:
-    """Body, head and tokenizer of a checked folder."""
-    folder, shown = located.folder, located.shown
+) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Any]:
+    """Body, language head or head for a task, and tokenizer of a checked folder."""
+    folder, shown = located.home, located.shown
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
@@ -362,8 +380,8 @@ def _from_pretrained(
         raise ModelError(_no_tokenizer(located))
     if not isinstance(tokenizer.model_max_length, int | float):  # whatever its file says
         tokenizer.model_max_length = 10 * UNBOUNDED
-    speaking = loader_of(config)
-    loaders = [speaking[0], AutoModel] if speaking else [AutoModel]
+    speaking, trained = loader_of(config), task_loader_of(config)
+    loaders = [*([speaking[0]] if speaking else [trained[0]] if trained else []), AutoModel]
     for loader in loaders:
         if located.card is None or located.card.sha256 is None:
             _check_sizes(shown, loader, config, contents)
@@ -380,13 +398,17 @@ def _from_pretrained(
         # Parameters that the file lacks would be made up at random: a picture of noise. (A pooler plays no part in
         # attention.)
         missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+        task: TaskHead | None = None
         if loader is not AutoModel:
             try:
-                body, head = body_of(model), LanguageHead(model, speaking[1] if speaking else "next token")
+                body, head = body_of(model), LanguageHead(model, speaking[1]) if speaking else None
             except ValueError:
                 continue
+            if trained and not speaking:
+                task = TaskHead(model, trained[1])
+                missing = sorted(report["missing_keys"])  # its head may read the pooler
             if missing:  # perhaps of the head alone: Electra's discriminator has another one
-                del model, body, head
+                del model, body, head, task
                 continue
         else:
             body, head = model, None
@@ -398,8 +420,8 @@ def _from_pretrained(
         model.eval()
         if not spread:
             model.to(where.first)
-        _observe(body, head)
-        return body, head, tokenizer
+        _observe(body, head or task)
+        return body, head, task, tokenizer
     raise ModelError(f"{shown} could not be loaded.")
 
 
@@ -412,7 +434,7 @@ def _placing(where: Placement, spread: bool) -> dict[str, Any]:
     return {"device_map": "auto", "max_memory": where.limits(), "offload_folder": where.offload}
 
 
-def _observe(body: PreTrainedModel, head: LanguageHead | None) -> None:
+def _observe(body: PreTrainedModel, head: LanguageHead | TaskHead | None) -> None:
     attention = choose_attention(body)
     if head is not None:
         head.whole.set_attn_implementation(attention)
@@ -468,25 +490,22 @@ def _no_tokenizer(located: Located) -> str:
     return f"{located.shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
 
 
-def _pooling(folder: Path) -> Pooling | None:
-    """How a sentence encoder makes one vector of many, if its files say so and it is one of the two usual ways."""
-    try:
-        stated = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-        ways = {name for name, used in stated.items() if name.startswith("pooling_mode_") and used is True}
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
-    known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first token"}
-    return known.get(next(iter(ways))) if len(ways) == 1 else None
+def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Any) -> SentenceEncoder | None:
+    """How the folder makes one vector of a text; its tokenizer reads in lower case where that is asked for."""
+    sentences = read_encoder(folder, _first(model.config.get_text_config(), "hidden_size", "d_model", "n_embd"))
+    if sentences is not None and sentences.lower_case:
+        lower_cased(tokenizer)
+    return sentences
 
 
 def _facts(
-    name: str, card: ModelCard | None, model: PreTrainedModel, head: LanguageHead | None, tokenizer: Any
+    name: str, card: ModelCard | None, model: PreTrainedModel, head: LanguageHead | TaskHead | None, tokenizer: Any
 ) -> ModelFacts:
     config = model.config.get_text_config()
     n_heads = _first(config, "num_attention_heads", "encoder_attention_heads", "n_head", "num_heads")
     d_model = _first(config, "hidden_size", "d_model", "n_embd")
     layers = _first(config, "num_hidden_layers", "n_layer", "num_layers", "encoder_layers")
-    encoder_decoder = bool(getattr(model.config, "is_encoder_decoder", False))
+    encoder_decoder = has_decoder(model)
     if encoder_decoder:
         layers += _first(config, "decoder_layers", "num_decoder_layers") or layers
     return ModelFacts(

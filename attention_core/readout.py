@@ -1,11 +1,12 @@
-"""What the model says: the next token, the word behind a [MASK], how alike two sentences are.
+"""What the model says: the next token, the word behind a [MASK], how alike two sentences are, what it predicts.
 
 Read from what the captured run ended with. The language head runs only when somebody asks, and only on the positions
 that are asked about.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from attention_core.models import LoadedModel
 from attention_core.observing import FedNorm
+from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
+from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
+from attention_core.task_head import TaskHead
 from attention_core.tokens import display, style_of
 
 if TYPE_CHECKING:
@@ -27,8 +31,10 @@ class Ending:
     """What a captured run ended with: the model, and the last vector of each token of the side that speaks."""
 
     model: LoadedModel
-    hidden: Float[Tensor, "token d_model"]  # after the last layer and its norm; of the decoder, if there is one
+    # After the last layer and its norm; of the decoder, if there is one. None where the model does not return them.
+    hidden: Float[Tensor, "token d_model"] | None
     last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
+    said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,17 @@ class Similarity:
 
     cosine: float  # -1 to 1; unrelated sentences are near 0 in a model that was trained for this
     pooling: str  # how many vectors became one, in words
-    trained: bool  # the model's own pooling: it was trained to compare sentences
+    trained: bool  # the vectors are the model's own: its files say how to make them, and all of it was applied
+    function: str = "cosine"  # how the model compares: by this, "dot", "euclidean" or "manhattan"
+    score: float = 0.0  # what comes of it; a distance counts negative
+    notes: tuple[str, ...] = ()  # sentences: what was put before the texts, where they were cut, what is not applied
+    read: tuple[tuple[str, ...], ...] = ()  # the tokens of each sentence as they were read
+
+    @property
+    def words(self) -> str:
+        """All that is said beside the number."""
+        own = "as its own files say" if self.trained else "not trained for it, or not as it was: a rough measure"
+        return " ".join((f"Each sentence is read on its own; {self.pooling} ({own}).", *self.notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,7 @@ class Unsaid:
     mask: str = ""  # the token that would make a masked model speak
 
 
-Readout = NextToken | MaskedTokens | Similarity | Unsaid
+Readout = NextToken | MaskedTokens | Similarity | Prediction | Unsaid
 
 
 def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
@@ -94,9 +110,14 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
     if ending is None:
         return Unsaid("This trace came from a file. What the model says needs the model itself.")
     model, head = ending.model, ending.model.head
-    if head is not None and head.predicts == "next token":
+    if model.task is not None:
+        return _predicted(trace, ending, model.task)
+    if ending.hidden is None:
+        return Unsaid(f"{trace.facts.architecture} ends in something else than a vector for each token: not read here.")
+    compares = model.sentences is not None and trace.pair is not None
+    if head is not None and head.predicts == "next token" and not compares:
         return _next_token(trace, ending, n_choices)
-    if head is not None:
+    if head is not None and head.predicts == "masked token":
         masks = [i for i, token in enumerate(trace.source_tokens) if token.id == model.tokenizer.mask_token_id]
         if masks:
             return _masked_tokens(trace, ending, masks, n_choices)
@@ -105,23 +126,109 @@ def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
             if not mask:
                 return Unsaid("This model fills in masked words, but its tokenizer has no token that stands for one.")
             return Unsaid(f"This model fills in masked words. Put {mask} in place of a word.", mask)
-    if all(layer.kind == "encoder self" for layer in trace.layers):
+    if (unread := _unread_head(model)) and model.sentences is None:
+        return Unsaid(
+            f"{trace.facts.name} was saved as {unread}. What its head says is not shown: "
+            "the head's weights are not there, or it is of a kind that is not read here."
+        )
+    if model.sentences is not None or all(layer.kind == "encoder self" for layer in trace.layers):
         if trace.pair is None:
             return Unsaid("This model turns a sentence into a vector. Add a second sentence to see how alike they are.")
         return similarity(model, trace.text, trace.pair)
     return Unsaid(f"{trace.facts.name} was saved without its language head: it has no words to say.")
 
 
+def _unread_head(model: LoadedModel) -> str:
+    """The class that a checkpoint names, if it is one with a head that was not built; "" for a body's own class."""
+    named = [str(name) for name in getattr(model.model.config, "architectures", None) or () if "For" in str(name)]
+    return named[0][:60] if named else ""
+
+
+def _predicted(trace: "Trace", ending: Ending, task: TaskHead) -> Readout:
+    """What a fine-tuned model makes of the text, from the numbers that this run ended with."""
+    said, name = ending.said, trace.facts.name
+    if task.task == "next sentence" and trace.pair is None:
+        return Unsaid("This model tells whether a second sentence follows the first. Add a second sentence.")
+    if task.task == "answer":
+        if trace.pair is None:
+            return Unsaid("This model finds the answer to a question in a text. Add the text as a second sentence.")
+        start, end = said.get("start_logits"), said.get("end_logits")
+        if start is None or end is None or len(start) != len(trace.source_tokens) or len(end) != len(start):
+            return Unsaid(f"{name} does not give a begin and an end for each token.")
+        found = answered(trace, start, end)
+        return found or Unsaid("Nothing of the second sentence was read, so no answer can lie in it.")
+    logits = said.get("logits")
+    if logits is None:
+        return Unsaid(f"{name} returned no numbers of its head for this text.")
+    if task.task == "choices":
+        lines = lines_of(trace.pair)
+        if len(lines) < 2:
+            return Unsaid(
+                "This model chooses between continuations: put at least two, one a line, in the second sentence."
+            )
+        others = [_logit_of_choice(ending.model, task, trace.text, line) for line in lines[1:]]
+        return chosen(lines, torch.cat([logits.reshape(1), *others]))
+    if task.task == "tags":
+        if len(logits) != len(trace.source_tokens):
+            return Unsaid(f"{name} does not give a tag for each token.")
+        return tagged(task, logits, trace.source_tokens)
+    return labelled(task, logits)
+
+
+def _logit_of_choice(model: LoadedModel, task: TaskHead, text: str, line: str) -> Float[Tensor, " 1"]:
+    limit = model.facts.context_length
+    encoded = model.encode(text, line, truncation=limit is not None, max_length=limit)
+    accepted = inspect.signature(task.whole.forward).parameters
+    inputs = {
+        name: torch.tensor([list(encoded[name])], device=model.device)
+        for name in ("input_ids", "token_type_ids")
+        if name in encoded and name in accepted
+    }
+    with torch.inference_mode():
+        return task.said(task.whole(**task.inputs(inputs)))["logits"].reshape(1)
+
+
 def similarity(model: LoadedModel, first: str, second: str) -> Similarity:
     """Cosine of two sentences' vectors. Each is read alone, as sentence encoders are used.
 
-    The pooling is the model's own where its files state it (MiniLM: the mean over all tokens, special ones included);
-    otherwise the mean, and `trained` is False.
+    The vectors are those of `SentenceTransformer.encode` where the model's files state how they are made (MiniLM: the
+    mean over all tokens, special ones included, then length 1); otherwise the mean, and `trained` is False.
     Source: Reimers & Gurevych 2019, Sentence-BERT, section 3.
     """
-    vectors = [_sentence_vector(model, text) for text in (first, second)]
-    words = "mean of the token vectors" if model.pooling != "first token" else "vector of the first token"
-    return Similarity(cosine(*vectors), words, model.pooling is not None)
+    encoder = model.sentences or SentenceEncoder()
+    own = model.sentences is not None and not encoder.problem
+    read = [_sentence_vector(model, encoder, text) for text in (first, second)]
+    vectors = [vector for vector, _, _ in read]
+    notes = [encoder.problem] if encoder.problem else []
+    notes += _about_prompts(encoder)
+    if any(cut for _, _, cut in read):
+        notes.append(f"A sentence is cut after {_most_tokens(model, encoder):,} tokens.")
+    if own and encoder.function != "cosine":
+        notes.append(f"This model compares by {_FUNCTIONS[encoder.function]}.")
+    how = encoder.how if not encoder.problem else SentenceEncoder().how
+    function = encoder.function if own else "cosine"
+    return Similarity(
+        cosine(*vectors),
+        how,
+        own,
+        function,
+        compared(function, *vectors),
+        tuple(notes),
+        tuple(tokens for _, tokens, _ in read),
+    )
+
+
+_FUNCTIONS = {"dot": "the dot product", "euclidean": "the distance", "manhattan": "the distance along the axes"}
+
+
+def _about_prompts(encoder: SentenceEncoder) -> list[str]:
+    """Which prompts the model has, and whether one was put before the sentences."""
+    if encoder.prompt:
+        return [f"Its prompt “{encoder.prompt}” was put before each sentence, as the model does by itself."]
+    names = [f"“{name}”" for name, prompt in (encoder.prompts or {}).items() if prompt]
+    if not names:
+        return []
+    return [f"It has prompts for {', '.join(names[:4])}, which it adds only when asked: none was added."]
 
 
 def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:
@@ -182,15 +289,41 @@ def _masked_tokens(trace: "Trace", ending: Ending, masks: list[int], n_choices: 
 
 def _logits(ending: Ending, positions: list[int]) -> Float[Tensor, "position d_vocab"]:
     head = ending.model.head
-    if head is None:
+    if head is None or ending.hidden is None:
         raise ValueError("the model has no language head")
     return head.logits(ending.hidden[positions]).cpu()
 
 
-def _sentence_vector(model: LoadedModel, text: str) -> Float[Tensor, " d_model"]:
-    limit = model.facts.context_length
-    encoded = model.encode(text, truncation=limit is not None, max_length=limit)
-    ids = torch.tensor([encoded["input_ids"]], device=model.device)
-    with torch.inference_mode():
-        hidden = model.model(input_ids=ids).last_hidden_state[0].float().cpu()
-    return hidden[0] if model.pooling == "first token" else hidden.mean(dim=0)
+def _sentence_vector(
+    model: LoadedModel, encoder: SentenceEncoder, text: str
+) -> tuple[Float[Tensor, " d"], tuple[str, ...], bool]:
+    """One vector of a text, the tokens that were read, and whether the text was cut."""
+    limit = _most_tokens(model, encoder)
+    whole = encoder.prompt + text
+    encoded = model.encode(whole, truncation=limit is not None, max_length=limit)
+    ids = list(encoded["input_ids"])
+    cut = limit is not None and len(model.encode(whole)["input_ids"]) > limit
+    inputs = {"input_ids": torch.tensor([ids], device=model.device)}
+    accepted = inspect.signature(model.model.forward).parameters
+    for name in ("attention_mask", "token_type_ids"):
+        if name in encoded and (name in accepted or name == "attention_mask"):
+            inputs[name] = torch.tensor([list(encoded[name])], device=model.device)
+    vector = encoder.vector(vectors_of(model.model, inputs), _n_prompt(model, encoder))
+    tokenizer, style = model.tokenizer, style_of(model.tokenizer)
+    special = set(tokenizer.all_special_ids)
+    pieces = [(id_, piece_of(tokenizer, id_)) for id_ in ids]
+    shown = tuple(display(piece, style="plain" if id_ in special else style) for id_, piece in pieces)
+    return vector, shown, cut
+
+
+def _n_prompt(model: LoadedModel, encoder: SentenceEncoder) -> int:
+    """Tokens of the prompt, without a special one after it, as the library counts them."""
+    if not encoder.prompt:
+        return 0
+    ids = model.encode(encoder.prompt)["input_ids"]
+    return len(ids) - (bool(ids) and ids[-1] in model.tokenizer.all_special_ids)
+
+
+def _most_tokens(model: LoadedModel, encoder: SentenceEncoder) -> int | None:
+    limits = [limit for limit in (model.facts.context_length, encoder.max_tokens) if limit is not None]
+    return min(limits, default=None)

@@ -370,7 +370,8 @@ class Trace:
             tensor for layer in self.layers for tensor in (*layer.tensors().values(), *layer.observed().values())
         ]
         if self.ending is not None:
-            tensors.append(self.ending.hidden)
+            if self.ending.hidden is not None:
+                tensors.append(self.ending.hidden)
             if self.ending.last_norm is not None:
                 tensors.append(self.ending.last_norm.before)
         return tensors
@@ -413,7 +414,7 @@ class Trace:
         return prove(self.layers[layer], head)
 
     def readout(self) -> "Readout":
-        """What the model says: the next token, the masked words or how alike two sentences are."""
+        """What the model says: the next token, the masked words, how alike two sentences are, or what it predicts."""
         from attention_core.readout import read_out
 
         return read_out(self)

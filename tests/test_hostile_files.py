@@ -342,7 +342,12 @@ def test_what_a_tokenizer_notes_about_itself_does_no_harm(folder, settings):
 
 def test_a_broken_note_on_pooling_is_no_note(folder):
     write("1_Pooling/config.json", b"[" * 1_000_000)(folder)
-    assert load_model(str(folder)).pooling is None
+    assert load_model(str(folder)).sentences is None
+    listed = [("Transformer", ""), ("Pooling", "1_Pooling")]
+    modules = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in listed]
+    write("modules.json", json.dumps(modules).encode())(folder)
+    sentences = load_model(str(folder)).sentences
+    assert sentences is not None and "1_Pooling/config.json cannot be read" in sentences.problem
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/model", "attention_core", "assets/models", "~", "..", "../.."])

@@ -1,12 +1,16 @@
 """Fetching from the hub: the hub's own library, with a hub on this machine at the other end."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from attention_core import ModelError, capture, load_model, models
 from attention_core.hub import fetch
+from attention_core.readout import similarity
 from tests import fake_hub, tiny
 from tests.fake_hub import hub, refusing, serving, silent
 
@@ -26,8 +30,23 @@ def folder(tmp_path_factory) -> Path:
     (folder / "onnx" / "config.json").write_text("{}")
     (folder / "onnx" / "model.safetensors").write_bytes(b"of another runtime")
     (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    (folder / "2_Dense").mkdir()
+    stated = {"in_features": 15, "out_features": 7, "activation_function": "torch.nn.modules.linear.Identity"}
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(stated))
+    weights = {"linear.weight": torch.rand(7, 15), "linear.bias": torch.rand(7)}
+    save_file(weights, folder / "2_Dense" / "model.safetensors")
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "modules.json").write_text(json.dumps(listed("", "1_Pooling", "2_Dense")))
     return folder
+
+
+def listed(*paths: str) -> list[dict]:
+    """A list of modules as sentence encoders have it: these folders, a transformer, a pooling, a dense layer."""
+    kinds = ("Transformer", "Pooling", "Dense")
+    return [
+        {"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in zip(kinds, paths, strict=False)
+    ]
 
 
 def test_only_plain_data_at_the_top_is_fetched(folder, tmp_path):
@@ -36,8 +55,11 @@ def test_only_plain_data_at_the_top_is_fetched(folder, tmp_path):
     names = sorted(file.relative_to(fetched).as_posix() for file in fetched.rglob("*") if not file.is_dir())
     assert names == [
         "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "2_Dense/model.safetensors",
         "config.json",
         "model.safetensors",
+        "modules.json",
         "tokenizer.json",
         "tokenizer_config.json",
     ]
@@ -56,8 +78,34 @@ def test_a_fetched_model_opens_and_proves_itself(folder, tmp_path):
     with hub(serving({NAME: folder}), tmp_path):
         model = load_model(NAME)
     assert (model.facts.id, model.facts.name) == (NAME, "tiny-bert")
-    assert model.pooling == "mean"
+    assert model.sentences is not None and not model.sentences.problem
+    assert model.sentences.how == "vector of the first token, then a dense layer to 7"
     assert all(check.holds for check in capture(model, tiny.SENTENCE).proof(1, 2))
+
+
+def test_a_sentence_encoder_with_its_transformer_in_a_folder_is_fetched_and_opened(folder, tmp_path):
+    inner = Path(shutil.copytree(folder, tmp_path / "repository"))
+    (inner / "0_Transformer").mkdir()
+    for file in list(inner.iterdir()):
+        if file.is_file() and file.name != "modules.json":
+            file.rename(inner / "0_Transformer" / file.name)
+    (inner / "modules.json").write_text(json.dumps(listed("0_Transformer", "1_Pooling", "2_Dense")))
+    with hub(serving({NAME: inner}), tmp_path / "cache"):
+        model = load_model(NAME)
+    with hub(silent, tmp_path / "cache"):
+        assert load_model(NAME).facts == model.facts
+    assert (model.facts.name, model.facts.n_heads) == ("tiny-bert", 3)
+    assert similarity(model, "the cat", "a dog").trained
+    assert not list((tmp_path / "cache").rglob("*.py")) and not list((tmp_path / "cache").rglob("*.bin"))
+
+
+@pytest.mark.parametrize("path", ["..", "onnx/../../x", "*", "[a-z]"])
+def test_a_list_of_modules_that_names_other_places_fetches_nothing_of_them(folder, tmp_path, path):
+    bad = Path(shutil.copytree(folder, tmp_path / "bad"))
+    (bad / "modules.json").write_text(json.dumps(listed("", path)))
+    with hub(serving({NAME: bad}), tmp_path / "cache") as asked, pytest.raises(ModelError, match="modules.json"):
+        load_model(NAME)
+    assert not [address for address in asked if "onnx" in address or "1_Pooling" in address]
 
 
 def test_a_model_that_was_fetched_before_opens_without_a_network(folder, tmp_path):

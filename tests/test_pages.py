@@ -283,7 +283,7 @@ def test_a_sentence_encoder_asks_for_a_second_sentence_and_compares_it(app):
     assert app.session_state["view"].pair == readouts.EXAMPLE_PAIR
     similarity = component(app, "readout")["similarity"]
     assert 0.5 < similarity["cosine"] < 1
-    assert "its own pooling" in similarity["words"]
+    assert "as its own files say" in similarity["words"]
 
 
 def test_a_causal_model_says_what_comes_next_and_continues_the_text(app, speakers, with_folders):
@@ -326,6 +326,46 @@ def test_a_decoder_writes_its_own_text_and_it_can_be_emptied(app, speakers, with
     app.button(key="readout_clear").click().run()
     assert app.session_state["view"].target == ""
     assert not app.exception
+
+
+@pytest.fixture(scope="module")
+def predicting(tmp_path_factory) -> dict[str, str]:
+    """Tiny models with heads for tasks, by task."""
+    root = tmp_path_factory.mktemp("predicting")
+    heads = {
+        "labels": ("bart", "BartForSequenceClassification"),
+        "tags": ("bert", "BertForTokenClassification"),
+        "answer": ("bert", "BertForQuestionAnswering"),
+        "choices": ("bert", "BertForMultipleChoice"),
+    }
+    for name, (family, architecture) in heads.items():
+        labels = {} if name == "answer" else {"id2label": {0: "O", 1: "<b>B-PER</b>"}}
+        tiny.random_model(architecture, **tiny.FAMILIES[family][1], **labels).save_pretrained(root / name)
+        tiny.tokenizer().save_pretrained(root / name)
+    return {name: str(root / name) for name in heads}
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "rows"), [("labels", "", 2), ("tags", "", 10), ("answer", "a dog ran", 5), ("choices", "a\nit", 2)]
+)
+def test_a_fine_tuned_model_says_what_it_predicts(app, predicting, with_folders, name, pair, rows):
+    app.run()
+    change(app, model=predicting[name], text=tiny.SENTENCE, pair=pair, layer=0, head=0)
+    assert not app.error and not app.exception
+    found = component(app, "readout")["prediction"]
+    assert (found["kind"], len(found["rows"])) == (name, rows)
+    if name in ("labels", "choices"):
+        assert sum(row["p"] for row in found["rows"]) == pytest.approx(1)
+    composer = component(app, "composer")
+    assert (composer["can_pair"], composer["can_target"]) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["answer", "choices"])
+def test_a_task_that_needs_a_second_text_asks_for_it_in_its_own_words(app, predicting, with_folders, name):
+    app.run()
+    change(app, model=predicting[name], text=tiny.SENTENCE, layer=0, head=0)
+    assert "second sentence" in said(app) and "a vector" not in said(app)
+    assert not [button for button in app.button if button.key == "readout_pair"]
 
 
 def test_an_opened_trace_that_made_room_is_said_and_there_is_a_way_back(app):

@@ -1,6 +1,6 @@
 /**
- * What the model says: tokens with their probabilities as bars, each a button that puts it into the text; or how alike
- * two sentences are.
+ * What the model says: tokens with their probabilities as bars, each a button that puts it into the text; how alike two
+ * sentences are; or what a fine-tuned model predicts: labels, tags, an answer, a choice.
  *
  * @typedef {{id: number, t: string, p: number}} Choice  token as shown, probability 0…1
  * @typedef {object} Group  one place that is asked about: the end of the text, or one mask
@@ -14,7 +14,23 @@
  * @property {Group[]} groups
  * @property {"add"|"fill"} act  what choosing a token does
  * @property {number} d_vocab
- * @property {{cosine: number, words: string}|null} similarity
+ * @property {Similarity|null} similarity
+ * @property {Prediction|null} [prediction]
+ *
+ * @typedef {object} Similarity
+ * @property {number} cosine
+ * @property {string} words
+ * @property {"cosine"|"dot"|"euclidean"|"manhattan"} [function]  how the model itself compares
+ * @property {number} [score]  what comes of it
+ * @property {string[][]} [read]  the tokens of each sentence as they were read
+ *
+ * @typedef {{t: string, p: number|null, v: number|null}} Row  a label; its probability, if it has one; the head's number
+ * @typedef {object} Prediction
+ * @property {"labels"|"tags"|"answer"|"choices"} kind
+ * @property {string} words
+ * @property {any[]} rows  Row; of tags {t: token, best: Row[]}
+ * @property {{t: string, tag: string, p: number}[]} [tagged]  words with their tags
+ * @property {number} [none]  probability of no answer
  */
 
 import { exchange, h } from "./dom.js";
@@ -66,16 +82,78 @@ function drawGroup(group, data, choose) {
     h("p", { class: "sl-tail" }, tail));
 }
 
-/** @param {{cosine: number, words: string}} similarity */
-function drawSimilarity({ cosine, words }) {
+/** How a model that compares in another way than by the cosine does it. @param {Similarity} similarity */
+export function otherScore({ function: by, score }) {
+  if (!by || by === "cosine" || score === undefined) return "";
+  const names = { dot: "dot product", euclidean: "distance (negative)", manhattan: "distance along the axes (negative)" };
+  return `${score.toFixed(3)} ${names[by] ?? by}, which this model compares by`;
+}
+
+/** What stands over a prediction. @param {Prediction["kind"]} kind */
+export function heading(kind) {
+  return { labels: "The model’s label", tags: "The model’s tag of each word", answer: "The model’s answer", choices: "The model’s choice" }[kind] ?? "";
+}
+
+/** A table of labels: name, bar, probability, and the head's own number. @param {Prediction} prediction */
+function drawRows({ kind, rows, words, none }) {
+  const shown = kind === "answer" ? [...rows, { t: "no answer (begin and end on the first token)", p: none ?? 0, v: null, plain: true }] : rows;
+  const withNumber = shown.some((row) => row.v !== null);
+  const withShare = shown.some((row) => row.p !== null);
+  const line = (/** @type {Row & {plain?: boolean}} */ row) => {
+    const bar = h("span", { class: "sl-bar" });
+    bar.style.setProperty("--share", String(row.p ?? 0));
+    return h("tr", null,
+      h("th", { scope: "row", class: row.plain ? "sl-none" : "sl-label" }, row.t),
+      withShare ? h("td", { class: "sl-meter", "aria-hidden": "true" }, h("span", { class: "sl-track" }, bar)) : null,
+      withShare ? h("td", { class: "sl-percent" }, percent(row.p ?? 0)) : null,
+      withNumber ? h("td", { class: "sl-percent sl-number" }, (row.v ?? 0).toFixed(3)) : null);
+  };
+  const name = { labels: "label", answer: "answer", choices: "choice" }[kind] ?? "label";
+  const head = h("tr", null, h("th", { scope: "col" }, name), withShare ? h("td", { "aria-hidden": "true" }) : null,
+    withShare ? h("th", { scope: "col" }, "probability") : null, withNumber ? h("th", { scope: "col" }, withShare ? "logit" : "value") : null);
+  return h("section", { class: "sl-group" },
+    h("h3", null, heading(kind)),
+    h("table", { class: "sl-rows" }, h("thead", null, head), h("tbody", null, ...shown.map(line))),
+    h("p", { class: "sl-tail" }, words));
+}
+
+/** Words with their tags, and every token in a table. @param {Prediction} prediction */
+function drawTags({ rows, tagged, words }) {
+  const chips = (tagged ?? []).map(({ t, tag, p }) =>
+    h("li", { class: "sl-tagged" }, h("span", { class: "sl-token" }, t), h("span", { class: "sl-tag" }, tag), h("span", { class: "sl-share" }, percent(p))));
+  const cells = (/** @type {Row} */ one) => [h("td", { class: "sl-label" }, one.t), h("td", { class: "sl-percent" }, percent(one.p ?? 0))];
+  const lines = rows.map(({ t, best }) => h("tr", null, h("th", { scope: "row", class: "sl-label" }, t), ...best.flatMap(cells)));
+  const n = Math.max(0, ...rows.map(({ best }) => best.length));
+  const columns = Array.from({ length: n }, (_, i) => [h("th", { scope: "col" }, i ? `tag ${i + 1}` : "tag"), h("th", { scope: "col" }, "probability")]).flat();
+  return h("section", { class: "sl-group sl-wide" },
+    h("h3", null, heading("tags")),
+    h("ul", { class: "sl-tags" }, ...chips),
+    h("p", { class: "sl-tail" }, words),
+    h("details", null, h("summary", null, "Every token, as a table"),
+      h("div", { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": "Tags of every token" },
+        h("table", { class: "sl-rows" }, h("thead", null, h("tr", null, h("th", { scope: "col" }, "token"), ...columns)), h("tbody", null, ...lines)))));
+}
+
+/** @param {Similarity} similarity */
+function drawSimilarity(similarity) {
+  const { cosine, words, read } = similarity;
+  const other = otherScore(similarity);
   const dot = h("span", { class: "sl-dot" });
   dot.style.setProperty("--place", `${place(cosine)}%`);
   return h("section", { class: "sl-group" },
     h("p", { class: "sl-cosine" }, h("strong", null, cosine.toFixed(3)), " cosine of the two sentences’ vectors"),
     h("div", { class: "sl-line", role: "img", "aria-label": `${cosine.toFixed(3)} on a line from -1 to 1` }, dot),
     h("div", { class: "sl-ends", "aria-hidden": "true" }, h("span", null, "-1 opposite"), h("span", null, "0 unrelated"), h("span", null, "1 the same")),
-    h("p", { class: "sl-tail" }, words));
+    other ? h("p", { class: "sl-tail" }, other) : null,
+    h("p", { class: "sl-tail" }, words),
+    read?.length
+      ? h("details", null, h("summary", null, "The tokens that were read"),
+          h("ol", { class: "sl-reads" }, ...read.map((tokens) => h("li", null, ...tokens.flatMap((token) => [h("span", { class: "sl-token" }, token), " "])))))
+      : null);
 }
+
+/** @param {Prediction} prediction */
+const drawPrediction = (prediction) => (prediction.kind === "tags" ? drawTags(prediction) : drawRows(prediction));
 
 /**
  * Draw what the model says in `root`, or bring it up to date.
@@ -98,7 +176,7 @@ export function render(root, data, callbacks) {
   const choose = (/** @type {Choice} */ choice, /** @type {number} */ which) => callbacks.choose({ id: choice.id, which, nonce: Date.now() });
   exchange(
     view.body,
-    ...(data.similarity ? [drawSimilarity(data.similarity)] : data.groups.map((group) => drawGroup(group, data, choose))));
+    ...(data.similarity ? [drawSimilarity(data.similarity)] : data.prediction ? [drawPrediction(data.prediction)] : data.groups.map((group) => drawGroup(group, data, choose))));
   view.body.dataset.drawn = "true";
 }
 

@@ -39,6 +39,8 @@ def _composer(view: View) -> None:
     model = service().loaded(view.model)
     facts = model.facts if model else None
     has_decoder = facts.encoder_decoder if facts else bool(view.target)  # a link's model may still have to be loaded
+    if model and model.task:  # a classifier's decoder reads the text itself, and a pair is labelled as one
+        has_decoder = False
     components.composer(
         {
             "text": view.text,

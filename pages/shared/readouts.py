@@ -1,4 +1,4 @@
-"""The panel "What the model says": the next token, masked words, how alike two sentences are; and letting it write.
+"""The panel "What the model says": the next token, masked words, how alike two sentences are, what it predicts.
 
 What is chosen or written becomes text, so the pictures above follow. Nothing here runs before the picture's numbers are
 made; what the model says about a text is computed once for everybody.
@@ -18,6 +18,7 @@ from pages.shared.sources import Source, picture_of
 
 if TYPE_CHECKING:
     from attention_core.generation import Continuation
+    from attention_core.predictions import Prediction
     from attention_core.readout import Choice, Readout
     from attention_core.trace import Trace
 
@@ -48,6 +49,7 @@ def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
 
 
 def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> None:
+    from attention_core.predictions import Answer, Choices, Labels, Tags
     from attention_core.readout import MaskedTokens, NextToken, Similarity
 
     if isinstance(readout, NextToken):
@@ -66,16 +68,23 @@ def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> Non
         ]
         _bars(groups, "fill", readout.d_vocab)
     elif isinstance(readout, Similarity):
-        own = "its own pooling" if readout.trained else "not trained for it: a rough measure"
-        words = f"Each sentence is read on its own; {readout.pooling} ({own})."
-        _show([], "add", 0, {"cosine": readout.cosine, "words": words})
+        compared = {"function": readout.function, "score": readout.score, "read": [list(one) for one in readout.read]}
+        _show([], "add", 0, {"cosine": readout.cosine, "words": readout.words, **compared})
+    elif isinstance(readout, Labels | Tags | Answer | Choices):
+        _show([], "add", 0, None, _predicted(readout))
     elif readout.mask:
         _say(readout.reason)
         st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
     else:
         _say(readout.reason)
-        if trace.pair is None and all(layer.kind == "encoder self" for layer in trace.layers):
+        model = service().loaded(view.model)
+        compares = model is not None and model.task is None and (model.sentences or _encodes(trace))
+        if trace.pair is None and compares:
             st.button("Try it with a second sentence", key="readout_pair", on_click=_add_pair)
+
+
+def _encodes(trace: "Trace") -> bool:
+    return all(layer.kind == "encoder self" for layer in trace.layers)
 
 
 def _say(sentence: str) -> None:
@@ -91,8 +100,36 @@ def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
     _show(groups, act, d_vocab, None)
 
 
-def _show(groups: list[dict[str, Any]], act: str, d_vocab: int, similarity: dict[str, Any] | None) -> None:
-    data = {"groups": groups, "act": act, "d_vocab": d_vocab, "similarity": similarity}
+def _predicted(found: "Prediction") -> dict[str, Any]:
+    """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
+    from attention_core.predictions import Answer, Choices, Labels, Tags
+
+    if isinstance(found, Tags):
+        words = [{"t": word, "tag": tag.best[0].text, "p": tag.best[0].probability} for word, tag in found.by_word]
+        rows = [
+            {"t": tag.text, "best": [{"t": one.text, "p": one.probability, "v": one.logit} for one in tag.best]}
+            for tag in found.tags
+        ]
+        return {"kind": "tags", "words": found.words, "tagged": words, "rows": rows}
+    if isinstance(found, Answer):
+        rows = [{"t": span.text, "p": span.probability, "v": None} for span in found.spans]
+        return {"kind": "answer", "words": found.words, "rows": rows, "none": found.none}
+    kind = {Labels: "labels", Choices: "choices"}[type(found)]
+    return {
+        "kind": kind,
+        "words": found.words,
+        "rows": [{"t": one.text, "p": one.probability, "v": one.logit} for one in found.labels],
+    }
+
+
+def _show(
+    groups: list[dict[str, Any]],
+    act: str,
+    d_vocab: int,
+    similarity: dict[str, Any] | None,
+    prediction: dict[str, Any] | None = None,
+) -> None:
+    data = {"groups": groups, "act": act, "d_vocab": d_vocab, "similarity": similarity, "prediction": prediction}
     components.readout(data, key="readout_view", on_chosen=_take_token)
 
 

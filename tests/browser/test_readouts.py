@@ -12,6 +12,14 @@ from tests import tiny
 from tests.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
 
 HEADS = {"gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "bart": "BartForConditionalGeneration"}
+PREDICTING = {
+    "labels": ("bert", "BertForSequenceClassification"),
+    "tags": ("bert", "BertForTokenClassification"),
+    "answer": ("bert", "BertForQuestionAnswering"),
+    "choices": ("bert", "BertForMultipleChoice"),
+    "twice": ("bart", "BartForSequenceClassification"),
+}
+LABELS = {0: "O", 1: "<b>B-PER</b>", 2: "a label that is longer than others are and has no end in sight"}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +30,12 @@ def folders(tmp_path_factory) -> dict[str, str]:
         tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)
         tiny.tokenizer(specials=name != "gpt2").save_pretrained(root / name)
     shutil.copytree(root / "bart", root / "bart-unseen")  # one that no other test has loaded
-    return {name: str(root / name) for name in (*HEADS, "bart-unseen")}
+    for name, (family, architecture) in PREDICTING.items():
+        labels = {} if name == "answer" else {"id2label": LABELS}
+        sizes = {**tiny.FAMILIES[family][1], "eos_token_id": 3, **labels}
+        tiny.random_model(architecture, **sizes).save_pretrained(root / name)
+        tiny.tokenizer().save_pretrained(root / name)
+    return {name: str(root / name) for name in (*HEADS, "bart-unseen", *PREDICTING)}
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +153,37 @@ def test_a_token_is_chosen_by_keyboard_and_the_next_one_from_there(open_model: O
     expect(page.get_by_test_id("sl-text")).to_have_value(f"the cat sat {words[index]}")
     expect(choice).not_to_have_attribute("aria-label", before)
     expect(choice).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", [None, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("name", "pair", "says"),
+    [
+        ("labels", "", "<b>B-PER</b>"),
+        ("tags", "", "Every token, as a table"),
+        ("answer", "a dog ran far away then", "no answer"),
+        ("choices", "a dog ran%0Ait slept", "it slept"),
+    ],
+    ids=["labels", "tags", "answer", "choices"],
+)
+def test_a_prediction_is_shown_as_data_and_is_accessible(open_model: Open, name, pair, says, scheme, screen):
+    """A label that looks like markup stands there as it is; one that is long does not push the page aside."""
+    options = {"color_scheme": scheme, **({"viewport": screen} if screen else {})}
+    page = open_model(name, "the cat sat on a mat", f"&p={pair}" if pair else "", **options)
+    panel = page.get_by_test_id("sl-readouts")
+    expect(panel).to_contain_text(says)
+    expect(panel).to_contain_text(re.compile(r"\d\.\d %"))
+    if name == "tags":
+        panel.get_by_text("Every token, as a table").click()
+    assert panel.locator("b").count() == 0
+    assert not accessibility_faults(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_classifier_that_reads_twice_has_no_box_for_its_decoder_and_reads_pairs(open_model: Open):
+    page = open_model("twice", "the cat sat on a mat")
+    expect(page.get_by_test_id("sl-readouts")).to_contain_text("The model’s label")
+    expect(page.get_by_test_id("sl-target")).to_be_hidden()
+    expect(page.get_by_text("Decoder text", exact=True)).to_be_hidden()
+    expect(page.get_by_text("has its decoder read the whole text once more")).to_be_visible()

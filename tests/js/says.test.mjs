@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { percent, place, rest, spread } from "../../assets/js/says.js";
+import { heading, otherScore, percent, place, rest, spread } from "../../assets/js/says.js";
 
 test("a probability is never said to be 0 or 100 % when it is neither", () => {
   assert.equal(percent(0.25), "25.0 %");
@@ -27,4 +27,14 @@ test("the spread names its ends", () => {
 
 test("a cosine has its place between -1 and 1", () => {
   assert.deepEqual([-1, 0, 1, 1.00001].map(place), [0, 50, 100, 100]);
+});
+
+test("a model that compares in another way than by the cosine says by which", () => {
+  assert.equal(otherScore({ cosine: 0.5, words: "", function: "dot", score: 21.5 }), "21.500 dot product, which this model compares by");
+  assert.equal(otherScore({ cosine: 0.5, words: "", function: "cosine", score: 0.5 }), "");
+  assert.equal(otherScore({ cosine: 0.5, words: "" }), "");
+});
+
+test("every kind of prediction has a heading", () => {
+  for (const kind of ["labels", "tags", "answer", "choices"]) assert.ok(heading(/** @type {any} */ (kind)).startsWith("The model’s"));
 });

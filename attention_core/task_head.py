@@ -1,0 +1,151 @@
+"""A model that was fine-tuned for a task, with its head: what labels a text, tags its tokens, finds an answer in it.
+
+A checkpoint names its class in config.json; transformers' own lists say what each class is for. Such a model is loaded
+whole and *run* whole: its modelling file decides what the body is given (BART's and T5's classifiers have their decoder
+read the whole text) and from where the head reads, so the attention that is shown is the one that the prediction used,
+and the numbers of the prediction are those that this very run made.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakSet
+
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForMultipleChoice,
+    AutoModelForNextSentencePrediction,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
+    MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES,
+    MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+)
+
+Task = Literal["labels", "tags", "answer", "choices", "next sentence"]
+How = Literal["one of them", "each by itself", "value"]  # softmax, sigmoid, a number as it is
+
+_TASKS: tuple[tuple[Any, Mapping[Any, Any], Task], ...] = (
+    (AutoModelForSequenceClassification, dict(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES), "labels"),
+    (AutoModelForTokenClassification, dict(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES), "tags"),
+    (AutoModelForQuestionAnswering, dict(MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES), "answer"),
+    (AutoModelForMultipleChoice, dict(MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES), "choices"),
+    (AutoModelForNextSentencePrediction, dict(MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES), "next sentence"),
+)
+# The class of the pair in BERT's pre-training: 0 is a continuation. Source: Devlin et al. 2018, section 3.1, task 2.
+_NEXT_SENTENCE = ("the second sentence follows the first", "it does not")
+_SAID = ("logits", "start_logits", "end_logits")
+_LONGEST_LABEL = 200  # characters: labels are a stranger's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskHead:
+    """A whole model whose body is the one that is captured; they share every weight."""
+
+    whole: PreTrainedModel
+    task: Task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each number of the head stands for, in its order."""
+        if self.task == "next sentence":
+            return _NEXT_SENTENCE
+        names = getattr(self.whole.config, "id2label", None) or {}
+        n = int(getattr(self.whole.config, "num_labels", len(names)))
+        return tuple(str(names.get(i, f"LABEL_{i}"))[:_LONGEST_LABEL] for i in range(n))
+
+    @property
+    def how(self) -> How:
+        """What the numbers of labels mean; as transformers' own loss reads them."""
+        stated, n = getattr(self.whole.config, "problem_type", None), len(self.labels)
+        if self.task == "labels":
+            if stated == "multi_label_classification":
+                return "each by itself"
+            if stated == "regression" or n == 1:
+                return "value"
+        return "one of them"
+
+    @property
+    def needs_end(self) -> bool:
+        """Does the head read the vector of the text's end token, and fail without one?"""
+        code = inspect.unwrap(type(self.whole).forward).__code__
+        return self.task == "labels" and "eos_token_id" in code.co_names
+
+    @property
+    def lacks_start(self) -> bool:
+        """Does the class need a start token for its decoder (T5) that its configuration does not name?"""
+        shift = getattr(type(self.whole), "_shift_right", None)
+        needs = shift is not None and "decoder_start_token_id" in inspect.unwrap(shift).__code__.co_names
+        return needs and getattr(self.whole.config, "decoder_start_token_id", None) is None
+
+    def inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the whole is called with: a model for multiple choice has an axis of choices, here of one."""
+        if self.task != "choices":
+            return dict(inputs)
+        return {name: tensor[:, None] for name, tensor in inputs.items()}
+
+    def said(self, found: Any) -> dict[str, Tensor]:
+        """The numbers of the head in what the whole returned, by transformers' name, in float32."""
+        tensors = {name: getattr(found, name, None) for name in _SAID}
+        return {name: tensor[0].float().cpu() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+
+
+def task_loader_of(config: Any) -> tuple[Any, Task] | None:
+    """The auto class that loads this checkpoint with its head for a task, and the task; None without one.
+
+    Told by `architectures` in its config and transformers' own lists of classes.
+    """
+    names = set(config.architectures or ())
+    return next(
+        ((loader, task) for loader, classes, task in _TASKS if classes.get(config.model_type) in names and names), None
+    )
+
+
+def task_of(model: PreTrainedModel) -> Task | None:
+    """The task of a model in memory; None for one without such a head."""
+    name = type(model).__name__
+    return next((task for _, classes, task in _TASKS if classes.get(model.config.model_type) == name), None)
+
+
+def has_decoder(body: PreTrainedModel) -> bool:
+    """Is it an encoder-decoder with both? T5's encoder alone has the configuration of the whole."""
+    two = bool(getattr(body.config, "is_encoder_decoder", False))
+    return two and "decoder_input_ids" in inspect.signature(body.forward).parameters
+
+
+@contextmanager
+def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
+    """Collects the tokens that a body's decoder is given inside the block, in this thread's context alone.
+
+    The hook is put on once and stays dormant otherwise.
+    """
+    decoder = body.get_decoder()
+    if decoder not in _watched:
+        _watched.add(decoder)
+        decoder.register_forward_pre_hook(_note, with_kwargs=True)
+    ids: list[int] = []
+    token = _reads.set(ids)
+    try:
+        yield ids
+    finally:
+        _reads.reset(token)
+
+
+_reads: ContextVar[list[int] | None] = ContextVar("reads", default=None)
+_watched: WeakSet[nn.Module] = WeakSet()
+
+
+def _note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    ids = _reads.get()
+    given = kwargs.get("input_ids", args[0] if args else None)
+    if ids is not None and not ids and isinstance(given, Tensor) and not given.is_floating_point():
+        ids.extend(given.reshape(-1).tolist())
