@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -20,15 +20,20 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     SafetensorsParsingError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from tqdm.auto import tqdm
 
 from attention_core.folder_limits import DATA
-from attention_core.model_files import INDEX, ONE_FILE, ModelError
+from attention_core.model_files import INDEX, ONE_FILE, ModelError, weight_files
 
 _POOLING = "1_Pooling/config.json"  # how a sentence encoder makes one vector of many
 
 GATED = "{} is gated: its owner wants you to accept terms. Do so on the hub, log in with `hf auth login`, try again."
 NO_HUB = "{} could not be fetched: the model hub does not answer. Check the network, or choose a bundled model."
+UNFINISHED = (
+    "The download of {} is not finished, and the model hub does not answer. Check the network and open it again: "
+    "what has come is kept."
+)
 NO_MODEL = "The hub has no model {}. Check the spelling: owner/name."
 NO_SAFETENSORS = "{} has no safetensors weights (pickles are never loaded, they can run code). Choose another model."
 
@@ -56,7 +61,8 @@ def fetch(
         wanted = [file for file in sizes if _is_wanted(file, set(metadata.files_metadata))]
         bar = _bar(name, sum(sizes[file] for file in wanted), progress)
         # Exact names: a pattern would match files in folders too (onnx/, checkpoints).
-        return Path(snapshot_download(name, allow_patterns=wanted, tqdm_class=bar))
+        # And the revision that was asked about: the branch may have moved on since.
+        return Path(snapshot_download(name, revision=info.sha, allow_patterns=wanted, tqdm_class=bar))
     except GatedRepoError:
         problem = GATED.format(name)
     except (RepositoryNotFoundError, HFValidationError):
@@ -64,13 +70,28 @@ def fetch(
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         problem = NO_SAFETENSORS.format(name)
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, ConnectionError):
-        kept = try_to_load_from_cache(name, "config.json")  # fetched before: needs no network
-        if isinstance(kept, str):
-            return Path(kept).parent
-        problem = NO_HUB.format(name)
+        kept = kept_snapshots(name)  # fetched before: needs no network
+        whole = next((folder for folder in kept if _is_whole(folder)), None)
+        if whole is not None:
+            return whole
+        problem = (UNFINISHED if kept else NO_HUB).format(name)
     except OSError as error:  # the disk: full, or not writable
         problem = f"{name} could not be stored: {error.strerror or type(error).__name__}. Make room and try again."
     raise ModelError(problem)
+
+
+def kept_snapshots(name: str) -> list[Path]:
+    """The revisions of a hub model that this machine's cache holds, whole or not; the one that came last is first."""
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
+    found = [path for path in folder.iterdir() if (path / "config.json").is_file()] if folder.is_dir() else []
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(weight_files(folder))
+    except ModelError:
+        return False
 
 
 def _is_wanted(file: str, weights: set[str]) -> bool:
