@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -22,16 +22,21 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     SafetensorsParsingError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from tqdm.auto import tqdm
 
 from attention_core.folder_limits import DATA, MOST_PART_BYTES
-from attention_core.model_files import INDEX, ONE_FILE, ModelError
-from attention_core.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules
+from attention_core.model_files import INDEX, ONE_FILE, ModelError, weight_files
+from attention_core.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules, transformer_place
 
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")  # as transformers names them
 
 GATED = "{} is gated: its owner wants you to accept terms. Do so on the hub, log in with `hf auth login`, try again."
 NO_HUB = "{} could not be fetched: the model hub does not answer. Check the network, or choose a bundled model."
+UNFINISHED = (
+    "The download of {} is not finished, and the model hub does not answer. Check the network and open it again: "
+    "what has come is kept."
+)
 NO_MODEL = "The hub has no model {}. Check the spelling: owner/name."
 NO_SAFETENSORS = "{} has no safetensors weights (pickles are never loaded, they can run code). Choose another model."
 
@@ -60,7 +65,8 @@ def fetch(
         wanted = [file for file in sizes if _is_wanted(file, sizes[file], weights, places)]
         bar = _bar(name, sum(sizes[file] for file in wanted), progress)
         # Exact names: a pattern would match files in folders too (onnx/, checkpoints).
-        return Path(snapshot_download(name, allow_patterns=wanted, tqdm_class=bar))
+        # And the revision that was asked about: the branch may have moved on since.
+        return Path(snapshot_download(name, revision=info.sha, allow_patterns=wanted, tqdm_class=bar))
     except GatedRepoError:
         problem = GATED.format(name)
     except (RepositoryNotFoundError, HFValidationError):
@@ -68,11 +74,11 @@ def fetch(
     except (NotASafetensorsRepoError, SafetensorsParsingError):
         problem = NO_SAFETENSORS.format(name)
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, httpx2.HTTPError, ConnectionError):
-        for file in ("config.json", MODULES):  # fetched before: needs no network
-            kept = try_to_load_from_cache(name, file)
-            if isinstance(kept, str):
-                return Path(kept).parent
-        problem = NO_HUB.format(name)
+        kept = kept_snapshots(name)  # fetched before: needs no network
+        whole = next((folder for folder in kept if _is_whole(folder)), None)
+        if whole is not None:
+            return whole
+        problem = (UNFINISHED if kept else NO_HUB).format(name)
     except OSError as error:  # the disk: full, or not writable
         problem = f"{name} could not be stored: {error.strerror or type(error).__name__}. Make room and try again."
     raise ModelError(problem)
@@ -114,6 +120,21 @@ def _is_wanted(file: str, n_bytes: int, weights: set[str], places: tuple[str, ..
     if file.endswith(".safetensors"):  # of a dense layer
         return bool(place) and place in places and last == ONE_FILE and n_bytes <= MOST_PART_BYTES
     return (not place or place in places) and file.endswith(DATA)
+
+
+def kept_snapshots(name: str) -> list[Path]:
+    """The revisions of a hub model that this machine's cache holds, whole or not; the one that came last is first."""
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
+    folders = list(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in folders if (path / "config.json").is_file() or (path / MODULES).is_file()]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(weight_files(folder / transformer_place(folder)))
+    except ModelError:
+        return False
 
 
 def _bar(name: str, total: int, progress: Callable[[str], None]) -> type[tqdm]:

@@ -30,6 +30,8 @@ _BITS = {  # of the dtypes that a safetensors header names
     "F4": 4,
 }
 _MAX_HEADER = 25_000_000  # bytes: a quarter of a million tensors; the format itself allows four times as much
+_PARTS = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")  # of a file to come
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _MAX_AXES, _MAX_SIDE = 8, 2**48  # of one tensor
 
 
@@ -56,29 +58,32 @@ class Contents:
         return isinstance(self.config.get("quantization_config"), dict)
 
 
-def read_folder(folder: Path, within: str = "") -> Contents:
+def read_folder(folder: Path, within: str = "", shown: str | None = None) -> Contents:
     """Check a model's folder and say what is in it; `within`: the model's own files lie in this folder of it.
+
+    `shown` is what sentences call it, its own name if None.
 
     Raises ModelError with a plain sentence: no config, unknown architecture, own code, pickles only, damaged weights,
     files that are none of the folder's, numbers out of proportion.
     """
+    shown = shown or folder.name
     try:
         check_files(folder)
-        config = _config(folder / within)
-        contents = _contents(folder / within, config)
+        config = _config(folder / within, shown)
+        contents = _contents(folder / within, shown, config)
         sides = [side for shape in contents.shapes.values() for side in shape]
         check_numbers(config, len(contents.shapes), max(sides, default=0))
         check_tokenizer_settings(folder)
     except LimitError as error:
-        raise ModelError(f"{folder.name} {error}") from None
+        raise ModelError(f"{shown} {error}") from None
     return contents
 
 
-def _contents(folder: Path, config: dict[str, Any]) -> Contents:
+def _contents(folder: Path, shown: str, config: dict[str, Any]) -> Contents:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
-    for file in _weight_files(folder):
-        for name, dtype, shape in _tensors(file):
+    for file in weight_files(folder, shown):
+        for name, dtype, shape in _tensors(file, shown):
             shapes[name], dtypes[name] = shape, dtype
     return Contents(config, shapes, dtypes)
 
@@ -157,21 +162,25 @@ def gigabytes(n_bytes: int) -> str:
     return f"{amount:.0f}" if amount >= 10 else f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _config(folder: Path, shown: str) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.is_file():
-        raise ModelError(
-            f"{folder.name} has no config.json, so it is not a model's folder. Pick the folder that holds it."
-        )
+        if _is_unfinished(folder):
+            raise ModelError(_unfinished(shown, "config.json"))
+        raise ModelError(f"{shown} has no config.json, so it is not a model's folder. Pick the folder that holds it.")
     try:
         config = strict_json(file.read_bytes())
     except ValueError:
-        raise ModelError(f"{folder.name}/config.json cannot be read as JSON. Download the model again.") from None
-    return check_config(folder.name, config)
+        raise ModelError(f"{shown}/config.json cannot be read as JSON. Download the model again.") from None
+    return check_config(shown, config)
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    """The files that hold the weights, each of them there."""
+def weight_files(folder: Path, shown: str | None = None) -> list[Path]:
+    """The files that hold the weights, each of them there.
+
+    Raises ModelError with a plain sentence: a download that was not finished, pickles only, no weights at all.
+    """
+    shown = shown or folder.name
     if (folder / ONE_FILE).is_file():
         return [folder / ONE_FILE]
     if (folder / INDEX).is_file():
@@ -179,41 +188,83 @@ def _weight_files(folder: Path) -> list[Path]:
             index = strict_json((folder / INDEX).read_bytes())
             names = sorted(set(index["weight_map"].values()))
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ModelError(f"{folder.name}/{INDEX} cannot be read. Download the model again.") from None
+            raise ModelError(f"{shown}/{INDEX} cannot be read. Download the model again.") from None
         for name in names:
             # A name is a file of this folder and nothing else.
             if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
-                raise ModelError(
-                    f"{folder.name}/{INDEX} names {str(name)[:60]!r} as weights. Download the model again."
-                )
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder.name} lacks {name}, a part of its weights. Download the model again.")
+                raise ModelError(f"{shown}/{INDEX} names {str(name)[:60]!r} as weights. Download the model again.")
+        lacking = [name for name in names if not (folder / name).is_file()]
+        if lacking:
+            parts = f"{len(lacking)} of its {len(names)} files of weights" if len(names) > 1 else "its file of weights"
+            raise ModelError(_unfinished(shown, f"{parts} ({shown} lacks {lacking[0]})"))
         return [folder / name for name in names]
     names = [path.name for path in folder.iterdir()]
     if "adapter_model.safetensors" in names:
         raise ModelError(
-            f"{folder.name} holds an adapter only. Merge it into its model (PEFT: merge_and_unload) and save that."
+            f"{shown} holds an adapter only. Merge it into its model (PEFT: merge_and_unload) and save that."
         )
+    if _is_unfinished(folder):
+        raise ModelError(_unfinished(shown, "its weights"))
     if any(name.endswith(PICKLE_ENDINGS) for name in names):
         raise ModelError(
-            f"{folder.name} holds its weights as pickles only, and a pickle can run code. "
+            f"{shown} holds its weights as pickles only, and a pickle can run code. "
             "Save it again with save_pretrained(), which writes safetensors."
         )
-    raise ModelError(f"{folder.name} has no weights (no {ONE_FILE} file). Pick the folder that holds them.")
+    other = next((name for name in sorted(names) if name.endswith(".safetensors")), None)
+    if other is not None:
+        raise ModelError(
+            f"{shown} holds {other[:80]}, but neither {ONE_FILE} nor {INDEX}, which says what belongs to it. "
+            "Download the model again, or save it with save_pretrained()."
+        )
+    raise ModelError(
+        f"{shown} has its config.json but no weights (no {ONE_FILE} file): its download is not finished, or they were "
+        "never copied. Download the model again."
+    )
 
 
-def _tensors(file: Path) -> list[tuple[str, str, tuple[int, ...]]]:
+def pruned_heads(folder: Path) -> int:
+    """How many heads a folder's config.json says were taken out of the model before it was saved."""
+    try:
+        config = strict_json((folder / "config.json").read_bytes())
+        parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+        pruned = [part["pruned_heads"] for part in parts if isinstance(part.get("pruned_heads"), dict)]
+        return sum(len(heads) for of_layers in pruned for heads in of_layers.values())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return 0
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Is there a trace of a download that was broken off: a part of a file, or a link whose file has not come?"""
+    inside = list(folder.iterdir())
+    # The hub's library keeps what has come so far beside the folder's files, or in the cache beside its snapshots.
+    beside = [folder / ".cache/huggingface/download"]
+    if folder.parent.name == "snapshots":
+        beside.append(folder.parent.parent / "blobs")
+    inside += [path for place in beside if place.is_dir() for path in place.iterdir()]
+    return any(path.name.endswith(_PARTS) or (path.is_symlink() and not path.exists()) for path in inside)
+
+
+def _unfinished(shown: str, what: str) -> str:
+    return f"The download of {shown} is not finished: {what} did not come. Download it again; what is here is kept."
+
+
+def _tensors(file: Path, shown: str) -> list[tuple[str, str, tuple[int, ...]]]:
     """Name, dtype and shape of every tensor of a file whose header fits its length, byte by byte.
 
     Source: the format's description, https://github.com/huggingface/safetensors#format.
     """
 
     def damaged(how: str) -> ModelError:
-        return ModelError(f"The weights of {file.parent.name} are damaged: {file.name} {how}. Download them again.")
+        return ModelError(f"The weights of {shown} are damaged: {file.name} {how}. Download them again.")
 
     n_bytes = file.stat().st_size
     with file.open("rb") as stream:
         start = stream.read(8)
+        if start == _POINTER[:8] and stream.read(len(_POINTER) - 8) == _POINTER[8:]:
+            raise ModelError(
+                f"{shown} holds a pointer of Git LFS in the place of {file.name}: its weights were not fetched. "
+                "Run git lfs pull in its folder."
+            )
         size = int.from_bytes(start, "little")
         if len(start) < 8 or not 2 <= size <= n_bytes - 8:
             raise damaged("ends before its header does")

@@ -19,19 +19,20 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
-from attention_core.loading_report import LoadingReport
+from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.memory import is_out_of_memory
-from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
+from attention_core.model_files import Contents, ModelError, free_memory_bytes, pruned_heads, read_folder, too_big
 from attention_core.patience import Patience
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
-from attention_core.task_head import TaskHead, has_decoder, task_loader_of, task_of
+from attention_core.task_head import TaskHead, task_loader_of, task_of
+from attention_core.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 
 __all__ = [
     "LoadedModel",
@@ -287,7 +288,7 @@ def build(
 
 
 def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
-    contents = read_folder(located.folder, transformer_place(located.folder))
+    contents = read_folder(located.folder, transformer_place(located.folder), located.shown)
     counts: dict[str, int] = {}
     for tensor, shape in contents.shapes.items():
         counts[contents.dtypes[tensor]] = counts.get(contents.dtypes[tensor], 0) + math.prod(shape)
@@ -297,7 +298,9 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
         progress("Checking the weights' checksum …")
         _check_sha256(located.folder / "model.safetensors", card.sha256)
     progress(f"Loading {located.shown} …")
-    model, head, task, tokenizer = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
+    model, head, task, tokenizer, report = _from_pretrained(
+        located, contents, where, spread=not where.fits_first(counts)
+    )
     target = located.folder / "target_tokenizer"
     return LoadedModel(
         _facts(located.name, card, model, head or task, tokenizer),
@@ -307,6 +310,7 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
         head,
         task=task,
         sentences=_sentences(located.folder, model, tokenizer),
+        report=report,
     )
 
 
@@ -370,10 +374,11 @@ def _check_sha256(file: Path, expected: str) -> None:
 
 def _from_pretrained(
     located: Located, contents: Contents, where: Placement, *, spread: bool
-) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Any]:
-    """Body, language head or head for a task, and tokenizer of a checked folder."""
+) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Any, LoadingReport]:
+    """Body, language head or head for a task, and tokenizer of a checked folder, and what loading dropped."""
     folder, shown = located.home, located.shown
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    of_body = loader_of_body(config, shown)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
     if len(tokenizer) <= len(tokenizer.all_special_ids):
@@ -381,7 +386,7 @@ def _from_pretrained(
     if not isinstance(tokenizer.model_max_length, int | float):  # whatever its file says
         tokenizer.model_max_length = 10 * UNBOUNDED
     speaking, trained = loader_of(config), task_loader_of(config)
-    loaders = [*([speaking[0]] if speaking else [trained[0]] if trained else []), AutoModel]
+    loaders = [*([speaking[0]] if speaking else [trained[0]] if trained else []), of_body]
     for loader in loaders:
         if located.card is None or located.card.sha256 is None:
             _check_sizes(shown, loader, config, contents)
@@ -395,33 +400,28 @@ def _from_pretrained(
             attn_implementation="eager",  # architectures of an older make cannot be switched afterwards
             **_placing(where, spread),
         )
-        # Parameters that the file lacks would be made up at random: a picture of noise. (A pooler plays no part in
-        # attention.)
-        missing = sorted(key for key in report["missing_keys"] if "pooler" not in key)
         task: TaskHead | None = None
-        if loader is not AutoModel:
+        if loader is not of_body:
             try:
                 body, head = body_of(model), LanguageHead(model, speaking[1]) if speaking else None
             except ValueError:
                 continue
             if trained and not speaking:
                 task = TaskHead(model, trained[1])
-                missing = sorted(report["missing_keys"])  # its head may read the pooler
-            if missing:  # perhaps of the head alone: Electra's discriminator has another one
+            # Perhaps of the head alone: Electra's discriminator has another one. A task's head may read the pooler.
+            lacking = any(task or "pooler" not in key for key in report["missing_keys"])
+            if lacking and not missing_in(body, model, report):
                 del model, body, head, task
                 continue
         else:
-            body, head = model, None
-        if missing:
-            raise ModelError(
-                f"The weights of {shown} are incomplete: {len(missing)} are missing, the first is {missing[0]}. "
-                "Download them again."
-            )
+            body, head = body_in(model) if isinstance(of_body, BodyLoader) else model, None
+        # Parameters that the file lacks would be made up at random: a picture of noise.
+        told = report_of(shown, folder, contents, model, body, report)
         model.eval()
         if not spread:
             model.to(where.first)
         _observe(body, head or task)
-        return body, head, task, tokenizer
+        return body, head, task, tokenizer, told
     raise ModelError(f"{shown} could not be loaded.")
 
 
@@ -476,13 +476,23 @@ def _explain(error: Exception, located: Located) -> str:
     if isinstance(error, SafetensorError):
         return f"The weights of {shown} are damaged ({error}). Download them again."
     if "size mismatch" in text or "ignore_mismatched_sizes" in text:
-        return f"The weights of {shown} do not have the sizes that its config.json states. Download them again."
+        return _other_sizes(located)
     if "tokenizer" in text.lower():
         return _no_tokenizer(located)
     if isinstance(error, ImportError):
         return f"{shown} needs a library that is not installed here: {text.strip().splitlines()[0][:200]}"
     first_line = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
     return f"{shown} could not be loaded: {first_line}"
+
+
+def _other_sizes(located: Located) -> str:
+    shown = located.shown
+    if pruned := pruned_heads(located.home):
+        return (
+            f"{shown} was pruned: {pruned} of its heads were taken out before it was saved, and transformers no longer "
+            "builds such a model. Choose the model that it was made of."
+        )
+    return f"The weights of {shown} do not have the sizes that its config.json states. Download them again."
 
 
 def _no_tokenizer(located: Located) -> str:
@@ -505,7 +515,7 @@ def _facts(
     n_heads = _first(config, "num_attention_heads", "encoder_attention_heads", "n_head", "num_heads")
     d_model = _first(config, "hidden_size", "d_model", "n_embd")
     layers = _first(config, "num_hidden_layers", "n_layer", "num_layers", "encoder_layers")
-    encoder_decoder = has_decoder(model)
+    encoder_decoder = reads_two_texts(model)
     if encoder_decoder:
         layers += _first(config, "decoder_layers", "num_decoder_layers") or layers
     return ModelFacts(

@@ -116,12 +116,6 @@ def task_of(model: PreTrainedModel) -> Task | None:
     return next((task for _, classes, task in _TASKS if classes.get(model.config.model_type) == name), None)
 
 
-def has_decoder(body: PreTrainedModel) -> bool:
-    """Is it an encoder-decoder with both? T5's encoder alone has the configuration of the whole."""
-    two = bool(getattr(body.config, "is_encoder_decoder", False))
-    return two and "decoder_input_ids" in inspect.signature(body.forward).parameters
-
-
 @contextmanager
 def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
     """Collects the tokens that a body's decoder is given inside the block, in this thread's context alone.

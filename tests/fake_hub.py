@@ -30,6 +30,33 @@ def serving(models: dict[str, Path]) -> Answer:
     return answer
 
 
+LATER = "89abcdef0123456789abcdef0123456789abcdef"
+
+
+def moving(name: str, first: Path, later: Path) -> Answer:
+    """A hub whose model is another one from the second question about it on; a commit that is named is answered."""
+    answers = {COMMIT: serving({name: first}), LATER: serving({name: later})}
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path
+        if found := re.search(r"/(?:resolve|revision|tree)/([0-9a-f]{40})", path):
+            commit = found[1]
+        else:
+            commit = LATER if asked else COMMIT
+            asked.append(path)
+        said = answers[commit](request)
+        if commit == COMMIT:
+            return said
+        headers = {**said.headers, "x-repo-commit": LATER} if "x-repo-commit" in said.headers else said.headers
+        return httpx2.Response(said.status_code, headers=headers, content=said.content.replace(*_COMMITS))
+
+    return answer
+
+
+_COMMITS = (COMMIT.encode(), LATER.encode())
+
+
 def refusing(status: int, code: str) -> Answer:
     """Answer every question with this status and the hub's name for it ("GatedRepo", "RepoNotFound")."""
     return lambda request: httpx2.Response(status, headers={"x-error-code": code, "x-error-message": code})

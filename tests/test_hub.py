@@ -115,6 +115,40 @@ def test_a_model_that_was_fetched_before_opens_without_a_network(folder, tmp_pat
         assert load_model(NAME).facts.n_heads == 3
 
 
+def test_the_files_are_of_the_revision_that_was_asked_about(folder, tmp_path):
+    """The owner uploads another model between the question and the download."""
+    later = Path(shutil.copytree(folder, tmp_path / "later"))
+    tiny.bare("bert", num_hidden_layers=1).save_pretrained(later)
+    moved = fake_hub.moving(NAME, folder, later)
+    with hub(moved, tmp_path / "cache"):
+        model = load_model(NAME)
+    assert (model.facts.n_layers, len(capture(model, tiny.SENTENCE).layers)) == (2, 2)
+
+
+def test_without_a_network_the_model_that_came_last_is_opened(folder, tmp_path):
+    with hub(serving({NAME: folder}), tmp_path):
+        fetched = fetch(NAME, lambda _: None)
+    with hub(silent, tmp_path):
+        assert fetch(NAME, lambda _: None) == fetched
+        assert load_model(NAME).facts.n_layers == 2
+
+
+@pytest.mark.parametrize("half", ["no weights yet", "a part of the weights"])
+def test_a_download_that_was_broken_off_is_called_unfinished(folder, tmp_path, half):
+    """The settings have come, the weights have not, and the hub no longer answers."""
+    with hub(serving({NAME: folder}), tmp_path):
+        fetched = fetch(NAME, lambda _: None)
+    weights = fetched / "model.safetensors"
+    blob = weights.resolve()
+    if half == "no weights yet":
+        weights.unlink()
+    blob.rename(blob.with_name(f"{blob.name}.incomplete"))
+    with hub(silent, tmp_path), pytest.raises(ModelError, match=f"The download of {NAME} is not finished") as said:
+        load_model(NAME)
+    assert "does not answer" in str(said.value)
+    assert "Pick the folder" not in str(said.value)
+
+
 def test_a_second_load_fetches_nothing_again(folder, tmp_path):
     with hub(serving({NAME: folder}), tmp_path):
         fetch(NAME, lambda _: None)

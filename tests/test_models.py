@@ -174,6 +174,50 @@ def lose_a_part(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-2-of-2.safetensors"}}')
 
 
+def break_off(folder: Path) -> None:
+    """As the hub's library leaves a folder that it was told to fill."""
+    remove_weights(folder)
+    place = folder / ".cache/huggingface/download"
+    place.mkdir(parents=True)
+    (place / "model.safetensors.abc.incomplete").write_bytes(b"the first bytes")
+
+
+def break_off_a_browser(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model.safetensors.crdownload")
+
+
+def lose_what_a_link_leads_to(folder: Path) -> None:
+    """A snapshot of the hub's cache whose file has not come."""
+    remove_weights(folder)
+    (folder / "model.safetensors").symlink_to(folder / "blobs" / "not-here")
+
+
+def leave_a_pointer(folder: Path) -> None:
+    """A clone without Git LFS."""
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n")
+
+
+def lose_the_index(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+
+
+def prune(folder: Path) -> None:
+    """One head of each layer is taken out, as version 4 of transformers did it."""
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    for name, tensor in tensors.items():
+        if ".self." in name:
+            tensors[name] = tensor[5:].contiguous()
+        elif name.endswith("attention.output.dense.weight"):
+            tensors[name] = tensor[:, 5:].contiguous()
+    save_file(tensors, file, {"format": "pt"})
+    change_config(folder, pruned_heads={"0": [0], "1": [0]})
+
+
+def state_other_sizes(folder: Path) -> None:
+    change_config(folder, intermediate_size=18)
+
+
 def leave_an_adapter(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
 
@@ -215,7 +259,7 @@ def remove_tokenizer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (remove_weights, "has no weights"),
+        (remove_weights, "has its config.json but no weights"),
         (leave_a_pickle, "a pickle can run code"),
         (cut_weights, "are damaged: model.safetensors lacks its last 100 bytes"),
         (cut_header, "ends before its header does"),
@@ -228,7 +272,14 @@ def remove_tokenizer(folder: Path) -> None:
         (state_a_huge_width, "They do not belong together"),
         (state_nonsense, "tiny-bert could not be loaded"),
         (name_weights_elsewhere, "names '../stolen.safetensors' as weights"),
-        (lose_a_part, "lacks model-2-of-2.safetensors"),
+        (lose_a_part, "download of tiny-bert is not finished.*lacks model-2-of-2.safetensors"),
+        (break_off, "download of tiny-bert is not finished: its weights did not come"),
+        (break_off_a_browser, "download of tiny-bert is not finished: its weights did not come"),
+        (lose_what_a_link_leads_to, "download of tiny-bert is not finished: its weights did not come"),
+        (leave_a_pointer, "a pointer of Git LFS in the place of model.safetensors: its weights were not fetched"),
+        (lose_the_index, "holds model-00001-of-00002.safetensors, but neither model.safetensors nor"),
+        (prune, "was pruned: 2 of its heads were taken out before it was saved"),
+        (state_other_sizes, "do not have the sizes that its config.json states"),
         (leave_an_adapter, "holds an adapter only"),
         (lose_a_weight, "incomplete: 1 are missing, the first is encoder.layer.1.attention.self.query.weight"),
         (lie_about_sizes, "do not have the sizes that its config.json states"),

@@ -1,0 +1,176 @@
+"""Settings of attention and positions that a config.json holds and the code that was built never reads.
+
+transformers keeps any setting that it finds, read or not: a BERT with relative positions, which version 5 no longer
+has, is built with absolute ones and no word is said. Whether a setting is read is told by the source: its name must
+occur in the code of the model's classes, or in code (not as a mere field) of its configuration class.
+"""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel, masking_utils, modeling_rope_utils
+
+# What changes which tokens are read, or how a place in the text is told.
+_MATTERS = re.compile(
+    r"position|rope|rotary|alibi|relative|window|attention|attn|qk_|softcap|sink|causal|bidirection|sparse|prefix_lm"
+)
+# Named alike, but no matter of what attention computes, or of sizes that the shapes of the weights tell.
+_HARMLESS = re.compile(
+    r"drop|impl|fp32|float32|upcast|precision|dtype|kernel|flash|fused|fusion|xformers|cache|init|max_|n_positions|"
+    r"token|eps|_ids?$|output_|return_|unpad|repad|sdpa|memory|offset_alibi|_heads?$|_dim$|_size$|prediction|quant|loss"
+)
+_SIZES_THAT_MATTER = re.compile(r"window")
+_NEUTRAL = ("absolute", "default", "none", "full", "full_attention", "")
+
+
+def unread_settings(config: Mapping[str, Any], body: PreTrainedModel) -> list[str]:
+    """A sentence for each setting of attention or positions that the body's code does not read; [] if all are read.
+
+    `config` is config.json as it is. Settings at their default, or that switch something off, need no reader.
+    """
+    own = body.config
+    parts = [(config, own)]
+    parts += [
+        (value, inner)
+        for key, value in config.items()
+        if isinstance(value, dict) and isinstance(inner := getattr(own, key, None), PreTrainedConfig)
+    ]
+    # The settings of a text tower stand under `text_config`.
+    inner = config.get("text_config")
+    if isinstance(inner, dict) and isinstance(own, PreTrainedConfig) and inner.get("model_type") == own.model_type:
+        parts = [(inner, own)]
+    words = _words_of(body)
+    found = [
+        _sentence(key, value, type(body).__name__)
+        for settings, made in parts
+        for key, value in settings.items()
+        if _is_unread(key, value, settings, made, words)
+    ]
+    if config.get("pruned_heads"):  # read by no version of transformers since 5
+        found.append("config.json says that heads were pruned, but the weights are whole: none was taken out.")
+    return found
+
+
+def _is_unread(
+    key: str, value: Any, settings: Mapping[str, Any], made: PreTrainedConfig, words: frozenset[str]
+) -> bool:
+    name = key.lower()
+    if not _MATTERS.search(name) or (_HARMLESS.search(name) and not _SIZES_THAT_MATTER.search(name)):
+        return False
+    if _is_neutral(value) or value == settings.get("model_type") or isinstance(value, dict):
+        return False
+    aliases = type(made).attribute_map
+    names = {key, aliases.get(key, key), *(name for name, target in aliases.items() if target == key)}
+    read = words | _read_by(type(made))
+    if value == _default(type(made), key):
+        return False
+    if isinstance(value, str) and "position" in name and names & read:
+        return value not in words and value not in _read_by(type(made))  # read, but this value is nowhere known
+    if names & read:
+        return False
+    if value is True and _is_inherent(name, words):
+        return False
+    # Stated twice under two names, one of them read: sliding_window and sliding_window_size.
+    others = [other for other in settings if other != key and other in read and (other in key or key in other)]
+    return not any(settings[other] == value for other in others)
+
+
+def _is_neutral(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lower() in _NEUTRAL
+    if isinstance(value, bool) or value is None:
+        return not value
+    return value in (0, 1) if isinstance(value, int | float) else not value
+
+
+def _is_inherent(name: str, words: frozenset[str]) -> bool:
+    """Does a switch name what the code does without being asked: `rotary` of a GPT-J, `static_position_embeddings`?"""
+    core = re.sub(r"^(use|is|with|has)_|_embeddings?$|_emb$|_positions?$|_position$", "", name)
+    if core.startswith(("static", "sinusoidal")):
+        core = "sinusoidal"
+    return any(core in word.lower() for word in words if word != name)
+
+
+def _default(config_class: type[PreTrainedConfig], key: str) -> Any:
+    for field in fields(config_class):
+        if field.name == key:
+            return field.default if field.default is not MISSING else None
+    return None
+
+
+def _sentence(key: str, value: Any, cls: str) -> str:
+    shown = repr(value) if isinstance(value, str | bool | int | float) else "a list"
+    return (
+        f"config.json sets {key[:60]} to {shown[:60]}, which {cls} does not know. The saved model may compute other "
+        "attention than this one."
+    )
+
+
+@lru_cache(maxsize=64)
+def _words_in(module: str) -> frozenset[str]:
+    """Names and strings in the code of a module; comments and docstrings say nothing."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return frozenset()
+    spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.keyword | ast.arg) and node.arg:
+            found.add(node.arg)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
+            found.add(node.value)
+    return frozenset(found)
+
+
+def _words_of(body: nn.Module) -> frozenset[str]:
+    """Of the files that the body's classes come from, and of what they share."""
+    modules = {type(module).__module__ for module in body.modules()}
+    modules = {name for name in modules if name.startswith("transformers.")}
+    words = frozenset[str]().union(*(_words_in(module) for module in modules))
+    if any("rotary" in name.lower() or "rope" in name.lower() for name in words):
+        words |= _words_in(modeling_rope_utils.__name__)
+    # Of the functions that make masks, those that are called: every file could ask for a window, few do.
+    makers = {
+        name: made for name, made in vars(masking_utils).items() if name in words and isinstance(made, FunctionType)
+    }
+    return words.union(*(_in_code(made.__code__) for made in makers.values()))
+
+
+@lru_cache(maxsize=256)
+def _read_by(config_class: type[PreTrainedConfig]) -> frozenset[str]:
+    """Names and strings in the methods of a configuration class and of those that it is made of."""
+    found: set[str] = set()
+    for cls in config_class.__mro__:
+        if cls.__module__.startswith("transformers."):
+            for member in vars(cls).values():
+                member = getattr(member, "fget", member)
+                # What dataclasses write, such as __init__, names every field and reads none.
+                if isinstance(member, FunctionType) and "<string>" not in member.__code__.co_filename:
+                    found.update(_in_code(inspect.unwrap(member).__code__))
+    return frozenset(found)
+
+
+def _in_code(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple):
+            yield from (one for one in constant if isinstance(one, str))
+        elif isinstance(constant, CodeType):
+            yield from _in_code(constant)
