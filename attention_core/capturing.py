@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.attention_functions import AttentionFunction, collector, eager_function
+from attention_core.attention_functions import EAGER, AttentionFunction, choose_attention, collector, eager_function
 from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.masks import Band
 from attention_core.memory import said_as
@@ -452,8 +452,11 @@ def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int
     masks: dict[int, PassedMask] = {}  # many layers share one mask tensor: look at each once
     counts: dict[Kind, int] = {}
     layers = []
+    # A modelling file's own eager function knows no mask but the one that it is given: without one all may be read.
+    eager = choose_attention(model.model) == EAGER
     for call in calls:
-        mask = read_mask(call.mask, call.module, call.q, call.k, call.keywords.get("is_causal"), masks)
+        is_causal = False if eager else call.keywords.get("is_causal")
+        mask = read_mask(call.mask, call.module, call.q, call.k, is_causal, masks)
         kind = _kind(call, mask.allowed, in_encoder=call.module in encoder, encoder_decoder=model.facts.encoder_decoder)
         n_query = n_target if n_target and kind != "encoder self" else n_source
         n_key = n_target if n_target and kind == "decoder self" else n_source

@@ -192,6 +192,8 @@ def _facts(name: str) -> None:
             ("Weights", f"{card.size_mb:,} MB, " + ("bundled" if card.bundled else "fetched from the hub when chosen")),
             ("Good for", card.good_for),
         ]
+    if model:  # what of the saved model is not in the one that runs, and touches no picture
+        rows += [("When loaded", said) for said in model.report.listed]
     cells = "".join(f"<dt>{theme.escape(term)}</dt><dd>{theme.escape(fact)}</dd>" for term, fact in rows)
     st.html(f"<h2 class='sl-h'>{theme.escape(_name(name))}</h2><dl class='sl-facts'>{cells}</dl>")
 

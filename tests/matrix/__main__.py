@@ -1,6 +1,8 @@
 """`make matrix`: every text architecture, and what has changed since docs/support.md was written.
 
 `make matrix ARGS=--write` renews the page; `make matrix ARGS="bert llama"` checks a few and prints what is found.
+`make matrix ARGS=--loading` saves every class that transformers can name and loads it again, with one attention weight
+too few and one too many as well; nothing is written.
 """
 
 import argparse
@@ -23,10 +25,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make matrix")
     parser.add_argument("model_types", nargs="*", help="only these; nothing is compared or written")
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name} instead of comparing with it")
+    parser.add_argument("--loading", action="store_true", help="save and load every class instead")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     started = time.perf_counter()
-    results = run(options.model_types or text_model_types(), options.workers, _report)
+    results = run(options.model_types or text_model_types(), options.workers, _report, loading=options.loading)
     counts = Counter(result["outcome"] for result in results)
     print(", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()), end="; ")
     print(f"{len(results)} architectures in {time.perf_counter() - started:.0f} s")
@@ -34,7 +37,7 @@ def main() -> int:
     if worst.get("difference"):
         share = worst["difference"]
         print(f"closest to its tolerance: {worst['model_type']}, {share:.0%} of it")
-    if options.model_types:
+    if options.model_types or options.loading:
         return int(counts["wrong"] > 0)
     if options.write:
         FILE.write_text(table(results, transformers.__version__), encoding="utf-8")

@@ -11,12 +11,18 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 SECONDS = 120.0  # for one architecture
+LOADING_SECONDS = 900.0  # for all its classes, saved and loaded
 START_SECONDS = 120.0  # for a process to import torch and transformers
 MEMORY_BYTES = 12 * 2**30  # of addresses: torch reserves far more than it uses
 
 
-def run(model_types: Iterable[str], n_workers: int, report: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
-    """Every architecture's result as `Result.as_json` gives it, in the order of `model_types`."""
+def run(
+    model_types: Iterable[str], n_workers: int, report: Callable[[dict[str, Any]], None], *, loading: bool = False
+) -> list[dict[str, Any]]:
+    """Every architecture's result as `Result.as_json` gives it, in the order of `model_types`.
+
+    With `loading` what `check_classes` gives.
+    """
     ordered = list(model_types)
     waiting: SimpleQueue[str] = SimpleQueue()
     for model_type in ordered:
@@ -24,7 +30,7 @@ def run(model_types: Iterable[str], n_workers: int, report: Callable[[dict[str, 
     results: dict[str, dict[str, Any]] = {}
 
     def serve(_: int) -> None:
-        worker = _Worker()
+        worker = _Worker(loading)
         try:
             while True:
                 try:
@@ -42,7 +48,8 @@ def run(model_types: Iterable[str], n_workers: int, report: Callable[[dict[str, 
 
 
 class _Worker:
-    def __init__(self) -> None:
+    def __init__(self, loading: bool) -> None:
+        self.task, self.seconds = ("loading ", LOADING_SECONDS) if loading else ("", SECONDS)
         self.process: subprocess.Popen[bytes] | None = None
 
     def check(self, model_type: str) -> dict[str, Any]:
@@ -59,12 +66,12 @@ class _Worker:
                     "the checking process does not start: run `python -m tests.matrix.worker 0` to see why"
                 )
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{model_type}\n".encode())
+        self.process.stdin.write(f"{self.task}{model_type}\n".encode())
         self.process.stdin.flush()
-        line = self._line(SECONDS)
+        line = self._line(self.seconds)
         if line:
             return json.loads(line)
-        why = f"no answer within {SECONDS:.0f} s" if line is None else "the process died"
+        why = f"no answer within {self.seconds:.0f} s" if line is None else "the process died"
         self.stop()
         return {"model_type": model_type, "outcome": "wrong", "why": why}
 

@@ -1,4 +1,7 @@
-"""A process that checks the architectures named on its input, and answers with one line of JSON for each."""
+"""A process that checks the architectures named on its input, and answers with one line of JSON for each.
+
+A name after "loading " is saved and loaded, class by class.
+"""
 
 import json
 import os
@@ -16,12 +19,15 @@ def main(memory_bytes: int) -> None:
     from transformers.utils import logging
 
     from tests.matrix.checking import check
+    from tests.matrix.loading import check_classes
 
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     print(json.dumps("ready"), file=results, flush=True)
     for line in sys.stdin:
-        print(json.dumps(check(line.strip()).as_json()), file=results, flush=True)
+        task, _, model_type = line.strip().rpartition(" ")
+        found = check_classes(model_type) if task == "loading" else check(model_type).as_json()
+        print(json.dumps(found), file=results, flush=True)
 
 
 if __name__ == "__main__":
