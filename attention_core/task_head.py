@@ -119,7 +119,7 @@ def task_of(model: PreTrainedModel) -> Task | None:
 def has_decoder(body: PreTrainedModel) -> bool:
     """Is it an encoder-decoder with both? T5's encoder alone has the configuration of the whole."""
     two = bool(getattr(body.config, "is_encoder_decoder", False))
-    return two and "decoder_input_ids" in inspect.signature(body.forward).parameters
+    return two and "decoder_input_ids" in inspect.signature(type(body).forward).parameters
 
 
 @contextmanager
