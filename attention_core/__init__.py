@@ -4,7 +4,7 @@
     trace = capture(model, "The animal was tired")
     trace.weights(layer=2, head=3)  # [query, key], rows sum to 1
     trace.proof(layer=2, head=3)    # our formula against the model's own numbers
-    trace.readout()                 # what the model says: next token, masked words, similarity
+    trace.readout()                 # what the model says: next token, masked words, similarity, labels
 
 Names are imported when they are first used, so that `import attention_core` does not wait for torch.
 """

@@ -178,7 +178,7 @@ def _predicted(trace: "Trace", ending: Ending, task: TaskHead) -> Readout:
 def _logit_of_choice(model: LoadedModel, task: TaskHead, text: str, line: str) -> Float[Tensor, " 1"]:
     limit = model.facts.context_length
     encoded = model.encode(text, line, truncation=limit is not None, max_length=limit)
-    accepted = inspect.signature(task.whole.forward).parameters
+    accepted = inspect.signature(type(task.whole).forward).parameters
     inputs = {
         name: torch.tensor([list(encoded[name])], device=model.device)
         for name in ("input_ids", "token_type_ids")
@@ -304,7 +304,7 @@ def _sentence_vector(
     ids = list(encoded["input_ids"])
     cut = limit is not None and len(model.encode(whole)["input_ids"]) > limit
     inputs = {"input_ids": torch.tensor([ids], device=model.device)}
-    accepted = inspect.signature(model.model.forward).parameters
+    accepted = inspect.signature(type(model.model).forward).parameters
     for name in ("attention_mask", "token_type_ids"):
         if name in encoded and (name in accepted or name == "attention_mask"):
             inputs[name] = torch.tensor([list(encoded[name])], device=model.device)

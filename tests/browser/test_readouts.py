@@ -186,4 +186,4 @@ def test_a_classifier_that_reads_twice_has_no_box_for_its_decoder_and_reads_pair
     expect(page.get_by_test_id("sl-readouts")).to_contain_text("The model’s label")
     expect(page.get_by_test_id("sl-target")).to_be_hidden()
     expect(page.get_by_text("Decoder text", exact=True)).to_be_hidden()
-    expect(page.get_by_text("has its decoder read the whole text once more")).to_be_visible()
+    expect(page.get_by_text("has its decoder read the whole text once more").first).to_be_visible()
