@@ -118,6 +118,8 @@ class Ledger:
         return f"{judged.sentence if judged.reasons else judged.answer}: {self._closing()}"
 
     def _closing(self) -> str:
+        from attention_core.verdict import PLURAL
+
         hidden = [step for step in self.steps if not step.available]
         if not self.holds:
             parts = []
@@ -126,7 +128,8 @@ class Ledger:
                     continue
                 fault = next((fault for fault in self.faults if fault.check == check.name), None)
                 numbers = f": {fault.ours:.7g} here, {fault.models:.7g} in the model ({fault.where})" if fault else ""
-                off = f"differs by {short(check.difference)}, tolerance {short(check.tolerance)}"
+                differs = "differ" if check.name in PLURAL else "differs"
+                off = f"{differs} by {short(check.difference)}, tolerance {short(check.tolerance)}"
                 parts.append(f"{check.name} {'is not a number' if math.isnan(check.difference) else off}{numbers}")
             return "; ".join(parts)
         if not hidden:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Answer = Literal["checked", "checked except", "cannot be checked", "differs"]
 SIGNS: dict[Answer, str] = {"checked": "✓", "checked except": "◐", "cannot be checked": "○", "differs": "✗"}
 LOADING = "what loading dropped or made up"
-_PLURAL = ("weights", "row sums")  # names of steps that are many
+PLURAL = ("weights", "row sums")  # names of steps that are many
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _failed(checks: Iterable[Check]) -> Check | None:
 
 
 def _difference(check: Check) -> str:
-    many = check.name in _PLURAL
+    many = check.name in PLURAL
     if check.difference != check.difference or abs(check.difference) == float("inf"):
         return f"{check.name} {'are not numbers' if many else 'is not a number'}"
     differs = "differ" if many else "differs"

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from attention_core import capture
+from attention_core import capture, load_trace
 from attention_core.models import ModelError, wrap_model
 from attention_core.readout import NextToken
+from attention_core.saved import trace_bytes
 from tests import tiny
 
 LLAMA = tiny.FAMILIES["llama"][1]
@@ -97,6 +98,16 @@ def test_base_and_adapter_add_up_and_both_are_shown():
     torch.testing.assert_close(
         writes.tensors["written_base"] + writes.tensors["written_adapter"], writes.tensors["written"]
     )
+
+
+def test_a_saved_trace_keeps_base_and_adapter_apart():
+    trace = capture(wrap_model(adapted(ADAPTERS["LoRA"]), tiny.tokenizer()), tiny.SENTENCE)
+    back = load_trace(trace_bytes(trace, projections=True))
+    for step, names in {"qkv": ("q_base", "q_adapter"), "joined": ("written_base", "written_adapter")}.items():
+        ours, theirs = (one.ledger(0, 1, 4).step(step).tensors for one in (back, trace))
+        for name in names:
+            torch.testing.assert_close(ours[name], theirs[name])
+    assert all(check.holds for check in back.proof(0, 1))
 
 
 def test_a_merged_adapter_is_in_the_weights_and_one_that_is_switched_off_adds_nothing():
