@@ -115,7 +115,7 @@ def atlas_html(trace: "Trace") -> str:
             thumbnails.append(codes.reshape(place["n_heads"], place["rows"], place["cols"]))
         title = f"{trace.facts.name}: {group.stack} {group.kind} attention, {len(trace.source_tokens)} tokens"
         pictures.append(atlas_svg(thumbnails, title=title))
-    return "\n".join((*pictures, _verdict_html(trace)))
+    return "\n".join(("<div>", *pictures, _verdict_html(trace), "</div>"))
 
 
 def _verdict_html(trace: "Trace") -> str:
