@@ -152,7 +152,7 @@ class Made:
         added = part.of_adapter(columns, rows) * projection.factor
         if name == "q":
             base, added = base[0], added[0]
-        return {f"{name}_base": base, f"{name}_adapter": added}
+        return {f"base_{name}": base, f"adapter_{name}": added}
 
     def _code(self, name: str, projection: Projection) -> str:
         """One line of torch for x·W + b of one head."""
@@ -305,7 +305,7 @@ def _equation(name: str, index: str, projection: Projection) -> str:
         terms = f"({terms}) × {projection.factor:.6g}"
     where = ", ".join(f"“{part.name}”" for part in projection.parts)
     if (base := projection.parts[0].base) is not None:
-        where = f"“{base.name}” and its adapter together: {name}_base + {name}_adapter"
+        where = f"“{base.name}” and its adapter together: base_{name} + adapter_{name}"
     return (
         f"{name}{index} = {terms}, W_{letter} from {where}"
         if not prime

@@ -102,7 +102,7 @@ def _apart(o: OutputProjection, joined: Tensor) -> dict[str, Tensor]:
     base, offsets, whole = joined @ o.base.matrix(columns), o.base.offsets(columns), joined @ o.matrix()
     base = base if offsets is None else base + offsets
     own = o.offsets()
-    return {"written_base": base, "written_adapter": (whole if own is None else whole + own) - base}
+    return {"base_written": base, "adapter_written": (whole if own is None else whole + own) - base}
 
 
 def _residual(here: "Here", o: OutputProjection, residual: Residual) -> Step:

@@ -91,19 +91,19 @@ def test_base_and_adapter_add_up_and_both_are_shown():
     torch.testing.assert_close(part.of_adapter(columns), by_hand[:, columns], rtol=1e-4, atol=1e-4)
     assert part.base.name == "q_proj.base_layer"
     step = trace.ledger(0, 1, 4).step("qkv")
-    torch.testing.assert_close(step.tensors["q_base"] + step.tensors["q_adapter"], step.tensors["q_projected"])
-    assert "k_base" not in step.tensors
+    torch.testing.assert_close(step.tensors["base_q"] + step.tensors["adapter_q"], step.tensors["q_projected"])
+    assert "base_k" not in step.tensors
     assert "adapter" in step.formula[0]
     writes = trace.ledger(0, 1, 4).step("joined")
     torch.testing.assert_close(
-        writes.tensors["written_base"] + writes.tensors["written_adapter"], writes.tensors["written"]
+        writes.tensors["base_written"] + writes.tensors["adapter_written"], writes.tensors["written"]
     )
 
 
 def test_a_saved_trace_keeps_base_and_adapter_apart():
     trace = capture(wrap_model(adapted(ADAPTERS["LoRA"]), tiny.tokenizer()), tiny.SENTENCE)
     back = load_trace(trace_bytes(trace, projections=True))
-    for step, names in {"qkv": ("q_base", "q_adapter"), "joined": ("written_base", "written_adapter")}.items():
+    for step, names in {"qkv": ("base_q", "adapter_q"), "joined": ("base_written", "adapter_written")}.items():
         ours, theirs = (one.ledger(0, 1, 4).step(step).tensors for one in (back, trace))
         for name in names:
             torch.testing.assert_close(ours[name], theirs[name])
