@@ -4,6 +4,7 @@
     trace = capture(model, "The animal was tired")
     trace.weights(layer=2, head=3)  # [query, key], rows sum to 1
     trace.proof(layer=2, head=3)    # our formula against the model's own numbers
+    trace.verdict(layer=2, head=3)  # what the proof comes to: checked, checked except …, cannot be checked because …
     trace.readout()                 # what the model says: next token, masked words, similarity, labels
 
 Names are imported when they are first used, so that `import attention_core` does not wait for torch.
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from attention_core.attention import AttentionSteps, attend
     from attention_core.capturing import capture
     from attention_core.generation import continue_text
-    from attention_core.models import LoadedModel, ModelError, load_model
+    from attention_core.models import LoadedModel, ModelError, load_model, wrap_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
     from attention_core.tokens import Token
     from attention_core.trace import LayerTrace, Trace
+    from attention_core.verdict import Verdict
 
 __all__ = [
     "AttentionSteps",
@@ -30,12 +32,14 @@ __all__ = [
     "ModelError",
     "Token",
     "Trace",
+    "Verdict",
     "attend",
     "capture",
     "continue_text",
     "load_model",
     "load_trace",
     "save_trace",
+    "wrap_model",
 ]
 
 _HOME = {
@@ -46,12 +50,14 @@ _HOME = {
     "ModelError": "models",
     "Token": "tokens",
     "Trace": "trace",
+    "Verdict": "verdict",
     "attend": "attention",
     "capture": "capturing",
     "continue_text": "generation",
     "load_model": "models",
     "load_trace": "saved",
     "save_trace": "saved",
+    "wrap_model": "models",
 }
 
 

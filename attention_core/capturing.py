@@ -126,6 +126,7 @@ def _captured(
     notes: list[str],
 ) -> Trace:
     """Run the model on what was encoded."""
+    model.hold()
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
     accepted = _accepted(model.task.whole if model.task is not None and decoder is None else model.model)
     if source.types is not None and "token_type_ids" in accepted:

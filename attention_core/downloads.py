@@ -1,5 +1,6 @@
 """One picture of a trace as a file: SVG, CSV, NPZ; and the pictures that a notebook shows."""
 
+import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +12,12 @@ from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_
 from attention_core.overview import overview
 from attention_core.pictures import HeadName, LayerName, groups, picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
+from attention_core.verdict import SIGNS, reserved
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
+
+MOST_CELLS = 2_000_000  # of all attention matrices: up to here a notebook's picture proves every head, within a second
 
 
 def name_of(trace: "Trace", layer: LayerName, head: HeadName) -> str:
@@ -36,10 +40,18 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
         keys,
         allowed=allowed,
         title=name_of(trace, layer, head),
-        lines=(first, *describe(reading)),
+        lines=(first, *describe(reading), *_proof_lines(trace, layer, head)),
         per_head_scale=per_head_scale,
         quantity="share of ‖a·v·W_O‖" if reading.by_norm else "weight",
     )
+
+
+def _proof_lines(trace: "Trace", layer: LayerName, head: HeadName) -> tuple[str, ...]:
+    """What the proof of this picture comes to: it travels with the picture."""
+    if isinstance(layer, int) and isinstance(head, int):
+        verdict = trace.verdict(layer, head)
+        return (verdict.text, *trace.reservations)
+    return (f"{SIGNS['checked except']} {reserved(trace)}", *trace.reservations) if trace.reservations else ()
 
 
 def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
@@ -103,7 +115,16 @@ def atlas_html(trace: "Trace") -> str:
             thumbnails.append(codes.reshape(place["n_heads"], place["rows"], place["cols"]))
         title = f"{trace.facts.name}: {group.stack} {group.kind} attention, {len(trace.source_tokens)} tokens"
         pictures.append(atlas_svg(thumbnails, title=title))
-    return "\n".join(pictures)
+    return "\n".join(("<div>", *pictures, _verdict_html(trace), "</div>"))
+
+
+def _verdict_html(trace: "Trace") -> str:
+    """What the proofs of all heads come to; of a long text, where they would take long, how to ask for them."""
+    cells = sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
+    if cells <= MOST_CELLS:
+        return trace.verdict()._repr_html_()
+    lines = ("Not proven here: trace.verdict() proves every head, trace.verdict(layer, head) one.", *trace.reservations)
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
 def _rows_and_columns(trace: "Trace", reading: Reading, layer: LayerName) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

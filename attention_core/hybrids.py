@@ -72,6 +72,15 @@ def _install(model: nn.Module) -> None:
             _installed.add(model)
 
 
+def remove(model: nn.Module) -> None:
+    """Take the hooks off again."""
+    with _lock:
+        for module in model.modules():
+            for key in [key for key, hook in module._forward_pre_hooks.items() if hook is _note]:
+                del module._forward_pre_hooks[key]
+        _installed.discard(model)
+
+
 def _note(module: nn.Module, _: Any) -> None:
     running = _running.get()
     if running is not None:

@@ -21,6 +21,7 @@ from attention_core.proof import Check, largest_difference
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
+    from attention_core.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq=False: comparing tensors with == is ambiguous
@@ -102,8 +103,23 @@ class Ledger:
         return largest_difference(self.checks)
 
     @property
+    def judged(self) -> "Verdict":
+        """What the checks come to, as everywhere else."""
+        from attention_core.verdict import judge
+
+        return judge(self.trace, self.layer, self.checks)
+
+    @property
     def verdict(self) -> str:
-        """One line: all steps close, or which does not and by how much."""
+        """One line: what the checks come to, and that all steps close, or which does not and by how much."""
+        judged = self.judged
+        if judged.answer == "differs":
+            return self._closing()
+        return f"{judged.sentence if judged.reasons else judged.answer}: {self._closing()}"
+
+    def _closing(self) -> str:
+        from attention_core.verdict import PLURAL
+
         hidden = [step for step in self.steps if not step.available]
         if not self.holds:
             parts = []
@@ -112,7 +128,8 @@ class Ledger:
                     continue
                 fault = next((fault for fault in self.faults if fault.check == check.name), None)
                 numbers = f": {fault.ours:.7g} here, {fault.models:.7g} in the model ({fault.where})" if fault else ""
-                off = f"differs by {short(check.difference)}, tolerance {short(check.tolerance)}"
+                differs = "differ" if check.name in PLURAL else "differs"
+                off = f"{differs} by {short(check.difference)}, tolerance {short(check.tolerance)}"
                 parts.append(f"{check.name} {'is not a number' if math.isnan(check.difference) else off}{numbers}")
             return "; ".join(parts)
         if not hidden:
@@ -131,7 +148,8 @@ class Ledger:
         layer = self.trace.layers[self.layer]
         token = self.trace.query_tokens(self.layer)[self.query].text
         yield f"{self.trace.facts.name} · {layer.label} · head {self.head} · query {self.query} “{token}”"
-        yield ("✓ " if self.holds else "✗ ") + self.verdict
+        yield f"{self.judged.sign} {self.verdict}"
+        yield from (f"  {reason}" for reason in self.judged.reasons)
         for number, step in enumerate(self.steps, 1):
             yield f"\n{number}. {step.title}"
             if step.why_not:

@@ -115,6 +115,7 @@ class Made:
                 continue
             projection = self.known[name]
             key = self.stage_name(name, 0)
+            tensors |= self._apart(name, projection)
             tensors[key] = self.stages(name)[0]
             formula.append(_equation(name, index, projection))
             code.append(f"{key} = {self._code(name, projection)}")
@@ -123,6 +124,8 @@ class Made:
             "Three linear maps of the same input: the query is what this token looks for, a key is what a token offers "
             "to be found by, a value is what it hands over when it is read."
         )
+        if any(part.base is not None for projection in self.known.values() for part in projection.parts):
+            says += " An adapter sits on some of these maps: what it adds stands beside what the base layer gives."
         if steps:
             says += " Queries and keys are not finished yet: the next step changes them."
         last = next(self.stage_name(name, 0) for name in NAMES if name in self.known)
@@ -138,6 +141,18 @@ class Made:
             code="\n".join(code),
             result=last,
         )
+
+    def _apart(self, name: str, projection: Projection) -> dict[str, Tensor]:
+        """What the base layer gives and what its adapter adds, where one sits on the map."""
+        part, head = projection.parts[0], self.head(name)
+        if len(projection.parts) > 1 or part.base is None:
+            return {}
+        rows, columns = self.rows(name), part.columns[head]
+        base = part.base.of(columns, rows) * projection.factor
+        added = part.of_adapter(columns, rows) * projection.factor
+        if name == "q":
+            base, added = base[0], added[0]
+        return {f"base_{name}": base, f"adapter_{name}": added}
 
     def _code(self, name: str, projection: Projection) -> str:
         """One line of torch for x·W + b of one head."""
@@ -289,6 +304,8 @@ def _equation(name: str, index: str, projection: Projection) -> str:
     if projection.factor != 1.0:
         terms = f"({terms}) × {projection.factor:.6g}"
     where = ", ".join(f"“{part.name}”" for part in projection.parts)
+    if (base := projection.parts[0].base) is not None:
+        where = f"“{base.name}” and its adapter together: base_{name} + adapter_{name}"
     return (
         f"{name}{index} = {terms}, W_{letter} from {where}"
         if not prime

@@ -53,6 +53,7 @@ def _joined(here: "Here", o: OutputProjection) -> Step:
     }
     if offsets is not None:
         tensors["bias_share"] = (offsets.double().dot(written.double()) / size).float()
+    tensors |= (apart := _apart(o, joined))
     tensors["written"] = written
     says = (
         "The outputs of all heads are put side by side; this head fills its own slot. W_O maps the whole row back to "
@@ -63,6 +64,8 @@ def _joined(here: "Here", o: OutputProjection) -> Step:
         says += " Here the joined outputs are normed first."
     if o.gate is not None:
         says += " Here a gate, computed from x, multiplies every joined output first."
+    if apart:
+        says += " An adapter sits on W_O: what it adds stands beside what the base layer gives."
     bias = "" if o.bias is None else " + b_O"
     code = [
         f"layer, query = trace.exact({here.layer}), {here.query}",
@@ -83,11 +86,23 @@ def _joined(here: "Here", o: OutputProjection) -> Step:
         tensors=tensors,
         makes=("slot", "joined", "head_write", "head_norms", "head_shares")
         + (("bias_share",) if offsets is not None else ())
+        + tuple(apart)
         + ("written",),
         checks=here.checks("W_O"),
         code="\n".join(code),
         result="written",
     )
+
+
+def _apart(o: OutputProjection, joined: Tensor) -> dict[str, Tensor]:
+    """What the base layer writes and what its adapter adds, where one sits on W_O."""
+    if o.base is None:
+        return {}
+    columns = torch.arange(o.written.shape[1], device=joined.device)
+    base, offsets, whole = joined @ o.base.matrix(columns), o.base.offsets(columns), joined @ o.matrix()
+    base = base if offsets is None else base + offsets
+    own = o.offsets()
+    return {"base_written": base, "adapter_written": (whole if own is None else whole + own) - base}
 
 
 def _residual(here: "Here", o: OutputProjection, residual: Residual) -> Step:

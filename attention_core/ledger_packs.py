@@ -73,6 +73,7 @@ def ledger_pack(trace: "Trace", layer: int, head: int, query: int) -> bytes:
         "holds": found.holds,
         "worst": _finite(found.worst),
         "verdict": found.verdict,
+        "judged": found.judged.as_json(),
         "faults": [
             {"check": fault.check, "where": fault.where, "ours": _finite(fault.ours), "models": _finite(fault.models)}
             for fault in found.faults

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
+from attention_core.adapted_maps import acting_map, is_adapted
 from attention_core.map_numbers import (
     CLOSE,
     Turn,
@@ -55,7 +56,7 @@ def find_projections(seen: Seen) -> Projections:
         found[name] = projection
     found["o"] = _or_none(search.output_projection)
     if found["o"] is None:
-        missing.append("W_O: no linear map was seen to read the heads' outputs")
+        missing.append("W_O: no linear map that reads the heads' outputs was seen to give what goes on from there")
     residual = _or_none(lambda: search.residual(found["q"], found["o"]))
     return Projections(**found, residual=residual, missing=tuple(missing))
 
@@ -90,6 +91,10 @@ class _Remembered:
 
 _remembered: WeakKeyDictionary[nn.Module, dict[str, _Remembered]] = WeakKeyDictionary()
 _remembering = Lock()
+
+
+def _name_in(module: nn.Module, part: nn.Module) -> str:
+    return next((name for name, known in module.named_modules() if known is part), type(part).__name__)
 
 
 class _Search:
@@ -268,9 +273,21 @@ class _Search:
         return made.shape == target.shape and alike(made, target, 2 * self.close)
 
     def _part(self, fed: FedMap, columns: Tensor) -> Part:
+        if is_adapted(fed.module):
+            return self._adapted(fed.module, fed.x, columns)
         weight, bias, transposed = weight_of(fed.module, fed.x[probe_rows(fed.x.shape[0])], fed.probe)
         name = self.names.get(fed.module) or type(fed.module).__name__
         return Part(name, fed.x, weight, bias, transposed, columns, fed.module)
+
+    def _adapted(self, module: nn.Module, x: Tensor, columns: Tensor) -> Part:
+        """A map with an adapter on it: what both give together, and the base layer alone."""
+        found = acting_map(module, x[:1])
+        name = self.names.get(module) or type(module).__name__
+        base = None
+        if found.base is not None:
+            weight, bias, transposed = weight_of(found.base, x[:1], found.base.forward(x[:1]))
+            base = Part(f"{name}.{_name_in(module, found.base)}", x, weight, bias, transposed, columns, found.base)
+        return Part(name, x, found.weight, found.bias, True, columns, base=base)
 
     def _made_from_other_maps(self, fed: FedMap) -> bool:
         place = fed.x.data_ptr()
@@ -290,8 +307,20 @@ class _Search:
             for o in self._readings(fed, heads):
                 rows = torch.tensor(probe_rows(fed.output.shape[0]), device=heads.device)
                 if alike(o.of(self.seen.output, rows), fed.output[rows].float(), 2 * self.close):
-                    return o
+                    return o if fed is not self.seen.after[-1] or self._goes_on(fed.output[rows].float()) else None
         return None
+
+    def _goes_on(self, written: Tensor) -> bool:
+        """Is what the modules around W_O gave what W_O wrote, a norm of it, or its sum with what was read?
+
+        Otherwise somebody (a hook, a wrapper) has changed it, and W_O's output is not what the layer writes.
+        """
+        known = [written, *(x[:, 0].float() for norm in self.seen.following for x in (norm.before, norm.after))]
+        rows = probe_rows(self.seen.output.shape[1])
+        for x in (*self.seen.entered, *(fed.x for fed in self.seen.maps)):
+            if x.shape == (self.seen.output.shape[1], written.shape[1]):
+                known.append(x[rows].float() + written)
+        return all(any(alike(one.float(), other, 2 * self.close) for other in known) for one in self.seen.given)
 
     def residual(self, q: Projection | None, o: OutputProjection | None) -> Residual | None:
         """The norm that is fed next reads the stream: is that what was read before, plus what W_O wrote?"""
@@ -338,11 +367,16 @@ class _Search:
 
     def _readings(self, fed: FedOutput, heads: Tensor) -> Iterator[OutputProjection]:
         written = fed.output[probe_rows(fed.output.shape[0])]
-        weight, bias, transposed = weight_of(fed.module, fed.probe, written)
         name = self.names.get(fed.module) or type(fed.module).__name__
         d_value = heads.shape[2]
         in_order = torch.arange(heads.shape[0] * d_value, device=heads.device).view(-1, d_value)
-        plain = OutputProjection(name, weight, bias, transposed, in_order, fed.output, module=fed.module)
+        if is_adapted(fed.module):
+            every = torch.arange(written.shape[1], device=heads.device)[None]
+            part = self._adapted(fed.module, fed.probe, every)
+            plain = OutputProjection(name, part.weight, part.bias, True, in_order, fed.output, base=part.base)
+        else:
+            weight, bias, transposed = weight_of(fed.module, fed.probe, written)
+            plain = OutputProjection(name, weight, bias, transposed, in_order, fed.output, module=fed.module)
         if fed.norm is not None:
             match = windows(heads, fed.norm.before.flatten(1), self.close)
             rule = norm_rule(fed.norm, self.close)

@@ -23,6 +23,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
+from attention_core.borrowed import Borrowed, plain_model
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
@@ -91,6 +92,26 @@ class LoadedModel:
     sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
     report: LoadingReport = LoadingReport()  # what loading dropped or made up
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
+    borrowed: Borrowed | None = field(default=None, repr=False)  # of a model that was in memory already
+
+    def __enter__(self) -> "LoadedModel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unwrap()
+
+    def unwrap(self) -> None:
+        """Give a model that `wrap_model` took back as it was, hooks and attention function; of any other, nothing."""
+        if self.borrowed is not None:
+            self.borrowed.give_back()
+
+    def hold(self) -> None:
+        """Before each capture: a model in memory may have been changed by its owner since the last one.
+
+        Raises ModelError if it was given back.
+        """
+        if self.borrowed is not None:
+            self.borrowed.hold()
 
     @property
     def whole(self) -> PreTrainedModel:
@@ -314,22 +335,46 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
     )
 
 
-def wrap_model(model: PreTrainedModel, tokenizer: Any, *, name: str = "model") -> LoadedModel:
+def wrap_model(model: Any, tokenizer: Any, *, name: str = "model") -> LoadedModel:
     """Make a model that is already in memory (a notebook's own) ready for `capture`.
 
-    It is switched to evaluation and to an attention function that can be observed; its results stay the same.
+    It is switched to evaluation and to an attention function that can be observed; its results stay the same. `unwrap`,
+    or leaving it as a context manager, gives it back as it was:
+
+        with wrap_model(model, tokenizer) as wrapped:
+            trace = capture(wrapped, "The animal was tired")
+
+    Adapters (PEFT) are part of its maps; of a compiled model the one that was compiled is run.
+
+    Raises ModelError with a plain sentence for what is no model of transformers, and without its tokenizer.
     """
-    model.eval()
+    model, about = plain_model(model, tokenizer)
     body, head, task = model, None, task_of(model)
     predicts = predicts_of(model)
+    was_training = {module: module.training for module in model.modules()}
     if predicts is not None and type(model.config) in MODEL_MAPPING:
         body, head = body_of(model), LanguageHead(model, predicts)
     elif task is not None:
         body = body_of(model)
     trained = None if task is None else TaskHead(model, task)
-    _observe(body, head or trained)
-    facts = _facts(name, None, body, head or trained, tokenizer)
-    return LoadedModel(facts, body, tokenizer, tokenizer, head, task=trained)
+    borrowed = Borrowed(
+        model, body, lambda: _observe(body, head or trained), {m: True for m, on in was_training.items() if on}
+    )
+    try:
+        borrowed.hold()
+    except BaseException:
+        borrowed.give_back()
+        raise
+    return LoadedModel(
+        _facts(name, None, body, head or trained, tokenizer),
+        body,
+        tokenizer,
+        tokenizer,
+        head,
+        task=trained,
+        report=LoadingReport(listed=about),
+        borrowed=borrowed,
+    )
 
 
 def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:

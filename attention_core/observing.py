@@ -3,6 +3,10 @@
 Hooks are put on a model once and stay dormant until a capture sets its `watcher`. Nothing is looked up by name: which
 maps made q, k and v, and which one reads the output, is told by when they ran and by their numbers. Only inputs and a
 few rows of outputs are kept; the rest can be computed again from the weights.
+
+A module that holds a map of its own shape and gives something else than it (an adapter, whose output is added to its
+base layer's) is one map: what it gives is what goes on. What the modules around the output projection give is kept too:
+a hook of the caller's own may have changed it.
 """
 
 from collections import deque
@@ -17,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
 _MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
@@ -71,6 +76,8 @@ class Seen:
     ] = ()  # what norms read whose output the maps read, [token, d_model]: the residual stream
     following: list[FedNorm] = field(default_factory=list)  # norms fed after W_O
     read_next: Tensor | None = None  # what the first linear map after W_O read, [probe, channel]
+    given: list[Tensor] = field(default_factory=list)  # what modules around the last of `after` gave, [probe, channel]
+    later: bool = False  # another map was fed since: what ends now has read more than the attention's output
     closed: bool = False  # nothing that runs later can belong to this call
 
 
@@ -85,11 +92,45 @@ class Watcher:
 
     def fed_map(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
         last = self.calls[-1] if self.calls else None
-        if last is not None and not last.closed:
-            self._close(last, module, x, output)
-        elif last is not None and last.read_next is None:
-            last.read_next = _rows_of(x)
+        if last is not None:
+            last.later = bool(last.after)
+            if not last.closed:
+                self._close(last, module, x, output)
+            elif last.read_next is None:
+                last.read_next = _rows_of(x)
         self.recent.append((module, x, _rows_of(output)))
+
+    def ended(self, module: nn.Module, tensors: list[Tensor], output: Tensor) -> None:
+        """A module with parts has run: is it one map with its adapter, or does it hold the output projection?"""
+        parts, last = _parts(module), self.calls[-1] if self.calls else None
+        if len(tensors) == 1 and (last is None or last.module not in parts):
+            self._as_one_map(module, parts, tensors[0], output)
+        if last is None or last.later or not last.after or last.after[-1].module not in parts or module in _listed:
+            return
+        if _flat(output).shape == last.after[-1].output.shape:
+            last.given.append(_rows_of(output))
+
+    def _as_one_map(self, module: nn.Module, parts: WeakSet[nn.Module], x: Tensor, output: Tensor) -> None:
+        """Take the module for the map that it holds, where the two give different numbers."""
+        rows, shape = _rows_of(output), (x.shape[-1], output.shape[-1])
+        held = [fed[1:] for fed in self.recent if fed[0] in parts and not is_norm(fed[0])]
+        read, base = next(((r, g) for r, g in held if (r.shape[-1], g.shape[-1]) == shape), (None, None))
+        if read is None or base is None or base.shape != rows.shape:
+            return
+        if torch.equal(base, rows) and torch.equal(_rows_of(read), _rows_of(x)):
+            return
+        kept = [fed for fed in self.recent if fed[0] not in parts]
+        self.recent.clear()
+        self.recent.extend([*kept, (module, x, rows)])
+        last = self.calls[-1] if self.calls else None
+        if last is None:
+            return
+        last.late = [fed for fed in last.late if fed.module not in parts]
+        if any(fed.module in parts for fed in last.after):
+            last.after = [fed for fed in last.after if fed.module not in parts]
+            last.closed, last.read_next = False, None
+            last.later = bool(last.after)
+            self._close(last, module, x, output)
 
     def fed_norm(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
         last = self.calls[-1] if self.calls else None
@@ -158,10 +199,12 @@ class Watcher:
         fed = FedOutput(module, _rows_of(x), _flat(output), norm)
         if norm is not None or _shares(x, call.output):
             call.after, call.closed = [fed], True
+            call.given, call.later = [], False
             call.late.clear()
             return
         if rows.shape[1] == call.output.shape[0] * call.output.shape[2]:  # a copy of it, or gated
             call.after.append(fed)
+            call.given, call.later = [], False
             call.closed = len(call.after) == _MOST_AFTER
         if not call.closed and module in _parts(call.module) and not call.late[_MOST_AFTER:]:
             call.late.append(FedMap(module, rows, _rows_of(output)))
@@ -170,23 +213,46 @@ class Watcher:
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 _lock = Lock()
-_installed: WeakSet[nn.Module] = WeakSet()
 _parts_of: WeakKeyDictionary[nn.Module, WeakSet[nn.Module]] = WeakKeyDictionary()
+_listed: WeakSet[nn.Module] = WeakSet()  # members of a list, so whole layers: they give more than their attention wrote
 
 
 def install(model: nn.Module) -> None:
-    """Put the dormant hooks on a model's linear maps, norms and rotary tables; a second time does nothing."""
-    if model in _installed:
+    """Put the dormant hooks on a model's maps, norms, rotary tables and what holds them, after anybody else's hooks.
+
+    Asked before every capture: in a notebook somebody may have put an adapter in, or a hook on, since the last one.
+    """
+    new = [
+        (module, hook)
+        for module in model.modules()
+        if (hook := _hook_for(module)) is not None and next(reversed(module._forward_hooks.values()), None) is not hook
+    ]
+    if not new:
         return
     with _lock:
-        if model in _installed:
-            return
-        for leaf in model.modules():
-            hook = _hook_for(leaf)
+        for module, hook in new:
             # A copied model brings its hooks along; a model's head and its base share their leaves.
-            if hook is not None and hook not in leaf._forward_hooks.values():
-                leaf.register_forward_hook(hook, with_kwargs=True)
-        _installed.add(model)
+            own = next((key for key, known in module._forward_hooks.items() if known is hook), None)
+            if own is None:
+                module.register_forward_hook(hook, with_kwargs=True)
+            else:
+                module._forward_hooks[own] = module._forward_hooks.pop(
+                    own
+                )  # last: what a hook of theirs makes of the output is the output
+        for module in list(_parts_of):
+            _parts_of.pop(module, None)  # modules may have got new parts
+        for module in model.modules():
+            if isinstance(module, nn.ModuleList):
+                _listed.update(module)
+
+
+def remove(model: nn.Module) -> None:
+    """Take the dormant hooks off again."""
+    with _lock:
+        for module in model.modules():
+            for key in [key for key, hook in module._forward_hooks.items() if hook in _HOOKS]:
+                for hooks in (module._forward_hooks, module._forward_hooks_with_kwargs):
+                    hooks.pop(key, None)
 
 
 def probe_rows(n_rows: int) -> list[int]:
@@ -209,8 +275,8 @@ def is_norm(module: nn.Module) -> bool:
 
 def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
-    if next(module.children(), None) is not None:
-        return None
+    if next(iter(module._modules.values()), None) is not None:
+        return None if isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict) else _on_whole
     if is_norm(module):
         return _on_norm
     weight = module._parameters.get("weight")
@@ -248,6 +314,18 @@ def _on_table(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
         cos, sin = output
         if isinstance(cos, Tensor) and isinstance(sin, Tensor) and cos.is_floating_point() and cos.dim() > 1:
             running.gave_table(cos, sin)
+
+
+def _on_whole(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    running = watcher.get()
+    if running is not None:
+        given = output[0] if isinstance(output, tuple) and output else output
+        if isinstance(given, Tensor) and given.dim() > 1:
+            with _never_in_the_way():
+                running.ended(module, [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)], given)
+
+
+_HOOKS = (_on_map, _on_norm, _on_table, _on_whole)
 
 
 def _sums_up(call: Seen) -> bool:
@@ -315,9 +393,10 @@ def _rows_of(x: Tensor) -> Tensor:
 
 
 def _parts(module: nn.Module) -> WeakSet[nn.Module]:
-    if module not in _parts_of:
-        _parts_of[module] = WeakSet(module.modules())
-    return _parts_of[module]
+    parts = _parts_of.get(module)
+    if parts is None:
+        parts = _parts_of[module] = WeakSet(module.modules())
+    return parts
 
 
 def _shares(a: Tensor, b: Tensor) -> bool:

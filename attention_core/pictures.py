@@ -21,6 +21,7 @@ from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.tokens import Token
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
+from attention_core.verdict import reserved
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
 HeadName = int | str  # an index, or "mean" or "max" over heads
@@ -110,8 +111,8 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
 
     Buffers: `weights` and, where it has scores, `scores` (q·k) in float32 for small pictures; else `picture`, u2 block
     maxima with `factor` tokens a block. Header: strongest links, mean entropy (bits) and reach (tokens), range of row
-    sums, what went to hidden keys, the proof (null for a mean or maximum, which is not one head's), and what the layer
-    has beyond the plain formula ("rotary" …).
+    sums, what went to hidden keys, the proof with its verdict (null for a mean or maximum, which is not one head's:
+    `reserved` says what stands there of the loading's reservations), and what the layer has beyond the plain formula.
     """
     layers = _layers(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
@@ -153,6 +154,8 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
         ],
         "hidden": [round(share, 4) for share in torch.cat(hidden).tolist()] if reading.hides else None,
         "proof": _proof(trace, layer, head),
+        "reserved": reserved(trace),
+        "reservations": list(trace.reservations),
         "terms": list(getattr(trace.layers[layers[0]], "terms", ())) if len(layers) == 1 else [],
     }
     if not exact:
@@ -293,9 +296,10 @@ def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
 def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
     if not (isinstance(layer, int) and isinstance(head, int)):
         return None
-    checks = trace.proof(layer, head)
+    verdict = trace.verdict(layer, head)
+    checks = verdict.checks
     return {
-        "only": "" if trace.layers[layer].exact else "weights only",  # nothing was recomputed
+        **verdict.as_json(),
         "holds": all(check.holds for check in checks),
         "worst": json_number(torch.tensor(largest_difference(checks)), digits=12),
         "checks": [

@@ -36,6 +36,7 @@ class Part:
     transposed: bool
     columns: Int[Tensor, "head width"]  # which of the d_out outputs
     module: nn.Module | None = field(default=None, repr=False)  # to fetch weights that live on disk
+    base: "Part | None" = None  # this map without the adapter that sits on it; `weight` is that of both together
 
     def matrix(self, columns: Int[Tensor, " width"]) -> Float[Tensor, "d_in width"]:
         """W of some columns, in float32."""
@@ -56,6 +57,11 @@ class Part:
         product = self.x[rows].float() @ self.matrix(columns)
         offsets = self.offsets(columns)
         return product if offsets is None else product + offsets
+
+    def of_adapter(self, columns: Int[Tensor, " width"], rows: Rows = EVERY_ROW) -> Float[Tensor, "row width"]:
+        """What the adapter adds to what the base layer gives (0 without one)."""
+        own = self.of(columns, rows)
+        return torch.zeros_like(own) if self.base is None else own - self.base.of(columns, rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,6 +193,7 @@ class OutputProjection:
     norm: Norm | None = None  # all heads' outputs together, before W_O; its gain is [1, channel]
     gate: "Gate | None" = None
     module: nn.Module | None = field(default=None, repr=False)
+    base: Part | None = None  # W_O without the adapter that sits on it; it reads what `joined` gives
 
     @property
     def d_in(self) -> int:
@@ -274,8 +281,15 @@ class Projections:
         for projection in (self.q, self.k, self.v):
             if projection is not None:
                 named |= {f"x_{projection.name}{i}": part.x for i, part in enumerate(projection.parts)}
+                named |= {
+                    f"acting_{projection.name}{i}": part.weight
+                    for i, part in enumerate(projection.parts)
+                    if part.base is not None
+                }
         if self.o is not None:
             named["written"] = self.o.written
+            if self.o.base is not None:
+                named["acting_o"] = self.o.weight
         if self.residual is not None:
             named["pre"] = self.residual.pre
         return named

@@ -139,6 +139,14 @@ def compare(
     return Check(name, difference, tolerance, difference <= tolerance, reason)
 
 
+def worst_by_name(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Of each step the check that is worst, in the order in which they first come."""
+    worst: dict[str, Check] = {}
+    for check in checks:
+        worst[check.name] = _worse(worst.get(check.name), check)
+    return tuple(worst.values())
+
+
 def largest_difference(checks: Iterable[Check]) -> float:
     """The largest difference of some checks: NaN if any is, 0 if there are none."""
     return max((check.difference for check in checks), key=lambda one: (math.isnan(one), one), default=0.0)

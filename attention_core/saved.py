@@ -153,6 +153,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         notes=tuple(_text(note) for note in header["notes"]),
         reservations=tuple(_text(said) for said in header.get("reservations", [])),  # absent in files of before
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
+        opened=True,
     )
     if not source:
         raise ValueError("a trace needs at least one token")

@@ -81,6 +81,17 @@ def _pack_part(part: Part, own: str, keep: Keep, more: list[Tensor]) -> dict[str
         "weight": keep(f"{own}weight", part.matrix(used).to(part.weight.dtype)),
         "bias": None if bias is None else keep(f"{own}bias", bias.to(part.weight.dtype)),
         "columns": keep(f"{own}columns", torch.searchsorted(used, part.columns)),
+        **({} if part.base is None else {"base": _pack_base(part.base, used, f"{own}base.", keep)}),
+    }
+
+
+def _pack_base(base: Part, used: Tensor, own: str, keep: Keep) -> dict[str, Any]:
+    """The map below an adapter: its weight and bias; x and columns are those of the map as it acts."""
+    bias = base.offsets(used)
+    return {
+        "name": base.name,
+        "weight": keep(f"{own}weight", base.matrix(used).to(base.weight.dtype)),
+        "bias": None if bias is None else keep(f"{own}bias", bias.to(base.weight.dtype)),
     }
 
 
@@ -121,6 +132,7 @@ def _pack_output(o: OutputProjection, keep: Keep) -> dict[str, Any]:
         "gate": None
         if gate is None
         else {"function": gate.function, "part": _pack_part(gate.part, "o.gate.", keep, [])},
+        **({} if o.base is None else {"base": _pack_base(o.base, o.base.columns[0], "o.base.", keep)}),
     }
 
 
@@ -152,6 +164,15 @@ def _part(packed: dict[str, Any], tensors: dict[str, Tensor], n_heads: int, n_to
     _require(bias is None or (bias.shape == weight.shape[1:] and bias.dtype in _FLOATS))
     _indices(columns, weight.shape[1])
     _require(columns.dim() == 2 and columns.shape[0] == n_heads)
+    base = None if "base" not in packed else _base(packed["base"], tensors, x, weight, columns)
+    return Part(_text(packed["name"]), x, weight, bias, True, columns, base=base)
+
+
+def _base(packed: dict[str, Any], tensors: dict[str, Tensor], x: Tensor, acting: Tensor, columns: Tensor) -> Part:
+    weight = tensors[packed["weight"]]
+    bias = None if packed["bias"] is None else tensors[packed["bias"]]
+    _require(weight.shape == acting.shape and weight.dtype in _FLOATS)
+    _require(bias is None or (bias.shape == weight.shape[1:] and bias.dtype in _FLOATS))
     return Part(_text(packed["name"]), x, weight, bias, True, columns)
 
 
@@ -199,7 +220,11 @@ def _output(packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, v: Te
         part = _part(packed["gate"]["part"], tensors, 1, n_query)
         _require(packed["gate"]["function"] in get_args(GateFunction) and part.columns.shape[1] == weight.shape[0])
         gate = Gate(part, packed["gate"]["function"])
-    return OutputProjection(_text(packed["name"]), weight, bias, True, slots, written, norm, gate)
+    base = None
+    if "base" in packed:
+        every = torch.arange(weight.shape[1])[None]
+        base = _base(packed["base"], tensors, written.new_empty(0, weight.shape[0]), weight, every)
+    return OutputProjection(_text(packed["name"]), weight, bias, True, slots, written, norm, gate, base=base)
 
 
 def _residual(packed: dict[str, Any], tensors: dict[str, Tensor], o: OutputProjection | None) -> Residual:

@@ -134,6 +134,15 @@ def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
         _reads.reset(token)
 
 
+def remove(model: nn.Module) -> None:
+    """Take the dormant hook off again."""
+    for module in model.modules():
+        for key in [key for key, hook in module._forward_pre_hooks.items() if hook is _note]:
+            for hooks in (module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs):
+                hooks.pop(key, None)
+        _watched.discard(module)
+
+
 _reads: ContextVar[list[int] | None] = ContextVar("reads", default=None)
 _watched: WeakSet[nn.Module] = WeakSet()
 

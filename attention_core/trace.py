@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attention_core.proof import Check
     from attention_core.reading import Item
     from attention_core.readout import Ending, Readout
+    from attention_core.verdict import Verdict
 
 Kind = Literal["encoder self", "decoder self", "cross"]
 Mask = Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
@@ -347,6 +348,7 @@ class Trace:
     layers: tuple[AttentionLayer, ...]
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
     reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
+    opened: bool = False  # from a file: the model is not here
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
     ending: "Ending | None" = field(
         default=None, repr=False
@@ -412,6 +414,21 @@ class Trace:
 
         self._require(layer, head)
         return prove(self.layers[layer], head)
+
+    def verdict(self, layer: int | None = None, head: int | None = None) -> "Verdict":
+        """What the proof comes to, in words: of one head, of all heads of a layer, or of all that was captured.
+
+        "checked", "checked except" with what was not, "cannot be checked" with why, or "differs" with the step that
+        does. Of many heads every one is proven first.
+        """
+        from attention_core.verdict import verdict_of, verdict_of_all
+
+        if layer is None:
+            if head is not None:
+                raise ValueError("a head is one of a layer: name the layer too")
+            return verdict_of_all(self)
+        self._require(layer, head or 0)
+        return verdict_of_all(self, layer) if head is None else verdict_of(self, layer, head)
 
     def readout(self) -> "Readout":
         """What the model says: the next token, the masked words, how alike two sentences are, or what it predicts."""

@@ -47,6 +47,12 @@ numbers
 around 1, because 32-bit numbers keep about seven digits and sums come out a little different in another order. A
 step that
 differs by more turns the badge red and is named.</p>
+<p>The badge has three more answers. <b>✓ checked</b>: every step was compared and agrees. <b>◐ checked, except …</b>:
+what was compared agrees, and the badge names what was not: weights that loading dropped or made up, so that the model
+that
+ran may not be the one that was saved, or a step that could not be observed. <b>○ cannot be checked</b>: the
+architecture
+hides its queries and keys. The reasons are behind the badge.</p>
 
 <h2>How to read the pictures</h2>
 <ul>

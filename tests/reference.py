@@ -56,6 +56,8 @@ def main(folders: list[str]) -> int:
                 f"{Path(folder).name:24} {trace.text[:12]!r:>12} {len(trace.layers):6} {n_heads:5}  "
                 f"{name:10} {difference:9.1e} {tolerance:9.1e}  {'yes' if holds else 'NO'}"
             )
+        for line in judged(model, trace):
+            print(f"{'':24} {line}")
         print(f"{'':24} {len(trace.source_tokens)} tokens, {len(trace.target_tokens)} decoder tokens, {seconds:.2f} s")
         for line in said(model):
             print(f"{'':24} {line}")
@@ -103,6 +105,18 @@ def figures(model: LoadedModel, trace: Trace) -> dict[str, tuple[float, float, b
         check = compare("eager", trace.layers[layer].all_weights(), theirs)
         note("eager", check.difference, check.tolerance, check.holds)
     return worst
+
+
+def judged(model: LoadedModel, trace: Trace) -> Iterator[str]:
+    """What the proof comes to, what the loading report said, and what was done about it."""
+    yield from str(trace.verdict()).splitlines()
+    report = model.report
+    for sentence in report.reservations:
+        yield f"loading: {sentence} Done about it: said beside every picture, and no proof is plainly “checked”."
+    for sentence in report.listed:
+        yield f"loading: {sentence} Done about it: listed with the model's facts; the attention does not depend on it."
+    if not report.reservations and not report.listed:
+        yield "loading: nothing was dropped or made up"
 
 
 def eager_weights(model: LoadedModel, trace: Trace) -> list[torch.Tensor]:

@@ -12,9 +12,11 @@ export function createTitle(app) {
   const words = h("button", { type: "button", class: "sl-badge", "data-testid": "sl-badge", "aria-expanded": "false" });
   const body = h("tbody", null);
   const says = h("p", { class: "sl-second" });
+  const reasons = h("ul", { class: "sl-reasons", "data-testid": "sl-reasons" });
   const checks = h(
     "div",
     { class: "sl-pop", role: "region", "aria-label": "Proof", hidden: true },
+    reasons,
     says,
     h("table", null, h("thead", null, h("tr", null, ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)))), body),
   );
@@ -50,15 +52,21 @@ export function createTitle(app) {
     terms.hidden = named.length === 0;
     say(terms, named.join(" · "));
     const proof = matrix?.meta?.proof;
-    const has = Boolean(proof?.checks?.length);
+    const why = proof?.reasons ?? matrix?.meta?.reservations ?? [];
+    const rows = proof?.checks ?? [];
+    const has = rows.length > 0 || why.length > 0;
     words.disabled = !has;
     if (!has) {
       checks.hidden = true;
       mark(words, "aria-expanded", "false");
     } else {
-      say(says, proof.only ? "This architecture hides q and k: the weights are the model’s own, and nothing could be recomputed." : "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
+      reasons.hidden = why.length === 0;
+      reasons.replaceChildren(...why.map((/** @type {string} */ reason) => h("li", null, reason)));
+      says.hidden = rows.length === 0 || proof.answer === "cannot be checked";
+      say(says, "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
+      /** @type {HTMLElement} */ (body.parentElement).hidden = rows.length === 0;
       body.replaceChildren(
-        ...proof.checks.map((/** @type {any} */ check) =>
+        ...rows.map((/** @type {any} */ check) =>
           h("tr", { "data-holds": String(check.holds) },
             h("th", { scope: "row" }, `${check.holds ? "✓" : "✗"} ${check.name}`),
             h("td", { class: "sl-number" }, difference(check.difference)),

@@ -7,6 +7,7 @@ import { h, mark, say } from "./dom.js";
 import { createState } from "./states.js";
 import { createTip } from "./steps-glossary.js";
 import { DIGITS } from "./steps-number.js";
+import { stateOf } from "./words.js";
 
 const PATIENCE = 3000;
 const MODES = [["story", "Story"], ["numbers", "Numbers"], ["formula", "Formula"], ["code", "Code"]];
@@ -22,10 +23,11 @@ export function createFrame(app) {
   const stepper = createStepper(app);
   const tools = createTools(app);
   const proof = h("p", { class: "sl-proof", "data-testid": "sl-proof" });
+  const reasons = h("ul", { class: "sl-reasons", "data-testid": "sl-reasons", hidden: true });
   const body = h("section", { class: "sl-step-body", "data-testid": "sl-step", "aria-label": "This step" });
   const readout = h("p", { class: "sl-hover", "aria-hidden": "true" });
   const live = h("p", { class: "sl-quiet", role: "status", "aria-live": "polite" });
-  const view = h("div", { class: "sl-walk" }, state.element, h("div", { class: "sl-top" }, map.element, proof), stepper.element, tools.element, body, readout, live);
+  const view = h("div", { class: "sl-walk" }, state.element, h("div", { class: "sl-top" }, map.element, proof, reasons), stepper.element, tools.element, body, readout, live);
   const host = h("div", { class: "sl-root sl-steps-root", style: "visibility: hidden" }, probe, view);
   const tip = createTip(host);
   app.root.append(...sheets, host);
@@ -46,7 +48,7 @@ export function createFrame(app) {
       map.draw();
       stepper.draw();
       tools.draw();
-      drawProof(app, proof);
+      drawProof(app, proof, reasons);
     },
     /** @param {...(Node | null)} parts */
     show(...parts) {
@@ -178,10 +180,11 @@ function createTools(app) {
   };
 }
 
-/** One line: every step closes, or which does not. @param {Steps} app @param {HTMLElement} element */
-function drawProof(app, element) {
-  const { holds, verdict, exact } = app.meta;
-  const hidden = app.meta.steps.some((/** @type {any} */ step) => step.why_not);
-  mark(element, "data-state", !holds ? "bad" : hidden || !exact ? "part" : "ok");
-  say(element, `${!holds ? "✗" : hidden ? "○" : "✓"} ${verdict}`);
+/** One line: what the proof comes to; and why it is not plainly checked. @param {Steps} app @param {HTMLElement} element @param {HTMLElement} reasons */
+function drawProof(app, element, reasons) {
+  const { judged, verdict } = app.meta;
+  mark(element, "data-state", stateOf(judged.answer));
+  say(element, `${judged.sign} ${verdict}`);
+  reasons.hidden = judged.reasons.length === 0;
+  reasons.replaceChildren(...judged.reasons.map((/** @type {string} */ reason) => h("li", null, reason)));
 }

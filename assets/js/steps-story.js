@@ -72,8 +72,23 @@ function qkv(app) {
   return [
     q ? lane("query q", strip(app, q, null, { label: `query of ${app.queryToken}` }), "query", token(app, "query")) : null,
     columns.length ? keyTable(app, "Key and value of every token", columns) : null,
+    ...apart(app).map(({ title, name, row }) => lane(title, strip(app, name, row, { label: title }))),
     legend(app),
   ];
+}
+
+/**
+ * What the base layer gives and what its adapter adds, for each map of this step on which one sits.
+ *
+ * @param {Steps} app @returns {{title: string, name: string, row: number | null}[]}
+ */
+export function apart(app) {
+  return app.step.makes.flatMap((/** @type {string} */ name) => {
+    const found = /^(base|adapter)_(.+)$/.exec(name);
+    if (!found) return [];
+    const of = { q: "q", k: `k of key ${app.key}`, v: `v of key ${app.key}`, written: "what is written" }[found[2]] ?? found[2];
+    return [{ title: `${of}: ${found[1] === "base" ? "base" : "+ adapter"}`, name, row: /^[kv]$/.test(found[2]) ? app.key : null }];
+  });
 }
 
 /** Before and after, for the query and the followed key. @param {Steps} app @returns {{letter: string, before: string, after: string}[]} */
@@ -243,7 +258,7 @@ function output(app) {
 
 /** @param {Steps} app */
 function joined(app) {
-  return [slots(app), ...shares(app), lane("this head writes", strip(app, "head_write", null, { label: "what this head writes", top: topOf(app.arrays.written.data) }), "output"), lane("the layer writes", strip(app, "written", null, { label: "what the layer writes" }), "output"), legend(app)];
+  return [slots(app), ...shares(app), lane("this head writes", strip(app, "head_write", null, { label: "what this head writes", top: topOf(app.arrays.written.data) }), "output"), lane("the layer writes", strip(app, "written", null, { label: "what the layer writes" }), "output"), ...apart(app).map(({ title, name }) => lane(title, strip(app, name, null, { label: title }), "output")), legend(app)];
 }
 
 /** All heads side by side, with this head's slot marked. @param {Steps} app */

@@ -5,7 +5,7 @@
  */
 import { h } from "./dom.js";
 import { footRow, keyTable, num, vector } from "./steps-parts.js";
-import { changes, shares } from "./steps-story.js";
+import { apart, changes, shares } from "./steps-story.js";
 
 /** @param {Steps} app @returns {(Node | null)[]} */
 export function values(app) {
@@ -47,7 +47,7 @@ function qkv(app) {
     const title = letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
     return [vector(app, title, name, letter === "q" ? null : app.key)];
   });
-  return [chooser(app), side(...parts)];
+  return [chooser(app), side(...parts, ...apart(app).map(({ title, name, row }) => vector(app, title, name, row)))];
 }
 
 /** @param {Steps} app */
@@ -143,6 +143,6 @@ function residual(app) {
 function joined(app) {
   return [
     ...shares(app),
-    side(vector(app, "output o of this head", "output", null), vector(app, "all heads joined", "joined", null), vector(app, "this head writes", "head_write", null), vector(app, "the layer writes", "written", null)),
+    side(vector(app, "output o of this head", "output", null), vector(app, "all heads joined", "joined", null), vector(app, "this head writes", "head_write", null), vector(app, "the layer writes", "written", null), ...apart(app).map(({ title, name, row }) => vector(app, title, name, row))),
   ];
 }

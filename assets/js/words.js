@@ -33,23 +33,25 @@ export function quoted(token) {
  *
  * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: Record<string, any> | null, here: boolean}} facts
  *   here: the head's own answer can still come
- * @returns {{state: "ok" | "bad" | "wait" | "none", text: string}}
+ * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string}}
  */
 export function badge({ head, nHeads, layers, meta, here }) {
   if (head === "mean" || head === "max") {
     const over = layers > 1 ? `${nHeads} heads in ${layers} layers` : `${nHeads} heads`;
-    return { state: "none", text: `${head === "mean" ? "mean" : "maximum"} of ${over}` };
+    const text = `${head === "mean" ? "mean" : "maximum"} of ${over}`;
+    return meta?.reserved ? { state: "part", text: `◐ ${text}, ${meta.reserved}` } : { state: "none", text };
   }
   if (!meta) return here ? { state: "wait", text: "checking…" } : { state: "none", text: "not checked on this page" };
   const { proof } = meta;
   if (!proof || !proof.checks?.length) return { state: "none", text: meta.proof_note ?? "no proof for this picture" };
-  const failed = proof.checks.find((/** @type {any} */ check) => !check.holds);
-  if (!failed && proof.only) return { state: "none", text: proof.only };
-  if (!failed && proof.holds) return { state: "ok", text: `✓ matches the model to ${difference(proof.worst)}` };
-  if (!failed) return { state: "bad", text: "✗ does not match the model" };
-  const many = /s$/.test(failed.name);
-  if (!Number.isFinite(failed.difference)) return { state: "bad", text: `✗ ${failed.name} ${many ? "are not numbers" : "is not a number"}` };
-  return { state: "bad", text: `✗ ${failed.name} ${many ? "differ" : "differs"} by ${difference(failed.difference)} (tolerance ${difference(failed.tolerance)})` };
+  return { state: stateOf(proof.answer), text: proof.text };
+}
+
+/** How an answer of `attention_core.verdict` looks; its words are made there. @param {string} answer @returns {"ok" | "part" | "none" | "bad"} */
+export function stateOf(answer) {
+  if (answer === "checked") return "ok";
+  if (answer === "checked except") return "part";
+  return answer === "cannot be checked" ? "none" : "bad";
 }
 
 /**

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from attention_core import capture, load_model, load_trace
+from attention_core.saved import trace_bytes
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 SENTENCE = "Dogs that chase cats are often tired."
@@ -211,7 +213,26 @@ def test_a_saved_trace_opens_again_without_its_model(opened, tmp_path):
     wait_until_drawn(opened, other_than=before)
     expect(opened.get_by_text("A saved trace of MiniLM")).to_be_visible()
     expect(opened.get_by_test_id("sl-sentence")).to_contain_text("chase")
-    expect(opened.get_by_test_id("sl-badge")).to_contain_text("matches the model to")
+    badge = opened.get_by_test_id("sl-badge")
+    expect(badge).to_have_text("◐ checked, except: weights, whose witness stayed with the model")
+    expect(badge).to_have_attribute("data-state", "part")
+    badge.click()
+    expect(opened.get_by_test_id("sl-reasons")).to_contain_text("it carries the checks of output, q, k, v and W_O")
+
+
+def test_what_loading_dropped_stands_on_the_badge_of_a_head_and_of_a_mean(opened, tmp_path, minilm):
+    lost = "2 weights of the attention were in the checkpoint and have no place in this model: <b>distance</b>."
+    file = tmp_path / "reserved.safetensors"
+    trace = replace(capture(minilm, SENTENCE), reservations=(lost,))
+    file.write_bytes(trace_bytes(trace, projections=True))
+    before = wait_until_drawn(opened)
+    open_menu(opened).set_input_files(file)
+    wait_until_drawn(opened, other_than=before)
+    badge = opened.get_by_test_id("sl-badge")
+    expect(badge).to_contain_text("◐ checked, except: what loading dropped or made up")
+    badge.click()
+    expect(opened.get_by_test_id("sl-reasons").locator("li").first).to_have_text(lost)  # as it is, never as markup
+    assert not accessibility_faults(opened)
 
 
 def test_a_broken_trace_file_gets_a_sentence_and_the_picture_stays(opened, tmp_path):

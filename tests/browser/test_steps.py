@@ -246,7 +246,7 @@ def test_a_step_that_does_not_close_is_red_and_shows_both_numbers(visit: Callabl
     wait_until_drawn(visitor.page)
     proof = visitor.page.get_by_test_id("sl-proof")
     expect(proof).to_have_attribute("data-state", "bad")
-    expect(proof).to_contain_text(re.compile(r"weights differs by 0\.\d+.*here, .* in the model \(query 10, key \d+\)"))
+    expect(proof).to_contain_text(re.compile(r"weights differ by 0\.\d+.*here, .* in the model \(query 10, key \d+\)"))
     expect(visitor.page.locator('.sl-stop[data-state="bad"]').first).to_contain_text("✗")
     expect(visitor.page.locator('.sl-checks [data-holds="false"]')).to_contain_text("in the model")
 

@@ -7,24 +7,17 @@ import { MASKED } from "../../assets/js/wire.js";
 const facts = { head: 3, nHeads: 12, layers: 1, here: true };
 const check = { name: "weights", difference: 3e-8, tolerance: 1e-5, holds: true };
 
-test("the badge says how closely the head matches the model", () => {
-  assert.deepEqual(badge({ ...facts, meta: { proof: { holds: true, worst: 4.1e-7, checks: [check] } } }), { state: "ok", text: "✓ matches the model to 4e-7" });
+test("the badge says what the proof comes to, in the words that came with it; each answer looks its own way", () => {
+  const said = (/** @type {string} */ answer, /** @type {string} */ text) => badge({ ...facts, meta: { proof: { answer, text, reasons: [], checks: [check] } } });
+  assert.deepEqual(said("checked", "✓ checked: matches the model to 4e-7"), { state: "ok", text: "✓ checked: matches the model to 4e-7" });
+  assert.deepEqual(said("checked except", "◐ checked, except: q not observed"), { state: "part", text: "◐ checked, except: q not observed" });
+  assert.deepEqual(said("cannot be checked", "○ cannot be checked: it hides q and k"), { state: "none", text: "○ cannot be checked: it hides q and k" });
+  assert.deepEqual(said("differs", "✗ v is not a number"), { state: "bad", text: "✗ v is not a number" });
 });
 
-test("the badge claims no match where the model gave its weights only", () => {
-  assert.deepEqual(badge({ ...facts, meta: { proof: { only: "weights only", holds: true, worst: 0, checks: [check] } } }), { state: "none", text: "weights only" });
-});
-test("the badge names the step that fails, its difference and the tolerance", () => {
-  const failed = { ...check, difference: 0.0203, holds: false };
-  const { state, text } = badge({ ...facts, meta: { proof: { holds: false, worst: 0.0203, checks: [{ ...check, name: "q" }, failed] } } });
-  assert.equal(state, "bad");
-  assert.equal(text, "✗ weights differ by 0.02 (tolerance 1e-5)");
-});
-
-test("the badge says that a step is not a number, not by how much it differs", () => {
-  const said = (/** @type {string} */ name) => badge({ ...facts, meta: { proof: { holds: false, worst: null, checks: [{ ...check, name, difference: null, holds: false }] } } });
-  assert.deepEqual(said("v"), { state: "bad", text: "✗ v is not a number" });
-  assert.deepEqual(said("weights"), { state: "bad", text: "✗ weights are not numbers" });
+test("a mean says what loading dropped, though it has no proof", () => {
+  const meta = { proof: null, reserved: "except: what loading dropped or made up" };
+  assert.deepEqual(badge({ ...facts, head: "mean", meta }), { state: "part", text: "◐ mean of 12 heads, except: what loading dropped or made up" });
 });
 
 test("no check is never shown as a match", () => {
