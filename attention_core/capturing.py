@@ -1,6 +1,7 @@
 """Run a text through a model once, at the price of a plain forward pass, and keep what attention saw."""
 
 import inspect
+import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from attention_core.attention_functions import AttentionFunction, collector, eager_function
 from attention_core.hybrids import layers_that_run, other_layers
+from attention_core.languages import LanguageError, Languages
 from attention_core.masks import Band
 from attention_core.memory import said_as
 from attention_core.models import LoadedModel
@@ -59,15 +61,25 @@ class NoTokensError(CaptureError):
 
 
 @said_as(CaptureError)
-def capture(model: LoadedModel, text: str, pair: str | None = None, target: str | None = None) -> Trace:
+def capture(
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    target: str | None = None,
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
     Of an architecture that hides q and k from transformers' attention interface, the weights that it returns itself.
 
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
-    token alone if None). A text over the model's limit is cut, and `notes` says where.
+    token alone if None). A text over the model's limit is cut, and `notes` says where. The languages are for models
+    whose tokenizer is told some, by its own names (NLLB: "eng_Latn"); None takes what is usual, see `model.spoken`.
 
-    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, and ValueError
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is or for a
+    language that the model does not know, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
@@ -75,14 +87,25 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     if pair is not None:
         pair, pair_notes = clean_text(pair)
         notes += pair_notes
-    source = _encode(model, text, pair or None)
+    languages = languages_of(model, source_language, target_language)
+    source = _encode(model, text, pair or None, languages)
     notes += source.notes
     decoder: Encoded | None = None
     if model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")
-        decoder = decoder_side(model, target)
+        decoder = decoder_side(model, target, languages)
         notes += target_notes + decoder.notes
-    return _captured(model, source, decoder, text, pair or None, target, notes)
+        if model.spoken is not None and not (model.spoken.stated or target_language) and languages.target:
+            notes.append(f"No target language was chosen: the decoder is told the source's, {languages.target}.")
+    return _captured(model, source, decoder, text, pair or None, target, notes, languages)
+
+
+def languages_of(model: LoadedModel, source: str | None, target: str | None) -> Languages:
+    """The languages of a text and of the decoder's text. Raises CaptureError for one that the model does not know."""
+    try:
+        return model.languages(source, target)
+    except LanguageError as error:
+        raise CaptureError(str(error)) from None
 
 
 def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Trace:
@@ -115,6 +138,7 @@ def _captured(
     pair: str | None,
     target: str | None,
     notes: list[str],
+    languages: Languages = Languages(),  # noqa: B008 (frozen)
 ) -> Trace:
     """Run the model on what was encoded."""
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
@@ -155,6 +179,8 @@ def _captured(
         layers=layers,
         notes=tuple(notes),
         reservations=model.report.reservations,
+        source_language=languages.source,
+        target_language=languages.target,
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
@@ -169,17 +195,20 @@ class Counted:
     cut_from: int | None  # character of the first sentence where the model's limit cuts it; None if all fits
 
 
-def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Counted:
+def count_tokens(
+    model: LoadedModel, text: str, pair: str | None = None, *, source_language: str | None = None
+) -> Counted:
     """Count the tokens of a text without running the model."""
     text, _ = clean_text(text)
     pair = clean_text(pair)[0] if pair else None
-    encoded = model.encode(text, pair)
+    languages = languages_of(model, source_language, None)
+    encoded = model.encode(text, pair, languages=languages)
     ids = encoded["input_ids"]
-    n_special = sum(_added(model, encoded, text))
+    n_special = sum(_added(model, encoded, text, languages))
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
-    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair).tokens))
+    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair, languages).tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +221,16 @@ class Encoded:
     notes: list[str]
 
 
-def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
+def _encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
     tokenizer, limit = model.tokenizer, model.facts.context_length
-    options = {"return_offsets_mapping": tokenizer.is_fast}
+    options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
     encoded = model.encode(text, pair, **options)
     n_all = len(encoded["input_ids"])
     notes: list[str] = []
     if limit is not None and n_all > limit:
         encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
     ids = list(encoded["input_ids"])
-    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text))
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages))
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
     if len(ids) < n_all:
@@ -213,7 +242,8 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
 
 def special_ids(tokenizer: Any) -> set[int]:
     """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other."""
-    return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
+    listed = getattr(tokenizer, "lang_code_to_id", {}).values()  # M2M100 does not call its languages special
+    return {*tokenizer.all_special_ids, *listed} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
 def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -227,7 +257,7 @@ def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     return [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
 
 
-def _added(model: LoadedModel, encoded: Any, text: str, *, target: bool = False) -> list[bool]:
+def _added(model: LoadedModel, encoded: Any, text: str, languages: Languages, *, target: bool = False) -> list[bool]:
     """Which tokens the tokenizer put around a text: a special token that was typed is read like any other.
 
     Tokenizers written in Python do not say it. Of theirs, what the text alone gives without special tokens was typed;
@@ -237,7 +267,8 @@ def _added(model: LoadedModel, encoded: Any, text: str, *, target: bool = False)
     if tokenizer.is_fast:
         return [sequence is None for sequence in encoded.sequence_ids(0)]
     ids, known = list(encoded["input_ids"]), special_ids(tokenizer)
-    typed = list(model.encode(text, target=target, add_special_tokens=False)["input_ids"])
+    alone = model.encode(text, target=target, languages=languages, add_special_tokens=False)
+    typed = list(alone["input_ids"])
     same = [_n_same(ids[first:], typed) for first in range(MOST_BEFORE + 1)]
     first = same.index(max(same))
     return [id_ in known and not first <= place < first + same[first] for place, id_ in enumerate(ids)]
@@ -273,27 +304,41 @@ def _end_of_text(tokens: Sequence[Token]) -> int:
     return max((token.span[1] for token in tokens if not token.special), default=0)
 
 
-def decoder_side(model: LoadedModel, target: str) -> Encoded:
+def decoder_side(model: LoadedModel, target: str, languages: Languages | None = None) -> Encoded:
     """The decoder's input as in its training: the labels (the target as its tokenizer writes it) moved right by one.
 
-    So first the start token, then what the tokenizer puts before a text (BART: a second <s>; T5: nothing), then the
-    text, and nothing of what it puts after.
+    So first the start token, then what the tokenizer puts before a text (BART: a second <s>; T5: nothing; NLLB: the
+    language), then the text, and nothing of what it puts after.
     """
-    config = model.model.config
-    start = getattr(config, "decoder_start_token_id", None)
-    if start is None:
-        start = getattr(config, "bos_token_id", None) or 0
+    languages = languages or model.languages()
     tokenizer = model.target_tokenizer
-    encoded = model.encode(target or "a", target=True, return_offsets_mapping=tokenizer.is_fast)
-    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", target=True))
+    encoded = model.encode(target or "a", target=True, languages=languages, return_offsets_mapping=tokenizer.is_fast)
+    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", languages, target=True))
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
+    start = _start(model.model, [token.id for token in labels])
     piece = str(tokenizer.convert_ids_to_tokens(start))
+    if len(before) > 1 and before[0].id == start:  # SeamlessM4T's labels begin with the start token already
+        before = before[1:]
     limit = (model.facts.context_length or len(own) + 1 + len(before)) - 1 - len(before)
     notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
     tokens = (start_token, *before, *own[:limit])
     return Encoded([token.id for token in tokens], None, tokens, notes)
+
+
+def _start(model: nn.Module, labels: Sequence[int]) -> int:
+    """What stands before the labels when they are moved right: one token for all texts, or the last label.
+
+    mBART and PLBart end a target with its language and so begin with it; FSMT begins with the end token.
+    """
+    shift = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
+    if shift is not None and "decoder_start_token_id" not in inspect.signature(shift).parameters:
+        return labels[-1]
+    start = getattr(model.config, "decoder_start_token_id", None)
+    if start is None:
+        start = getattr(model.config, "bos_token_id", None) or 0
+    return start
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,10 +26,12 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.languages import LanguageError, Languages, Spoken, spoken_by
 from attention_core.loading_report import LoadingReport
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, read_folder, too_big
 from attention_core.patience import Patience
+from attention_core.sides import sides_of
 
 __all__ = [
     "LoadedModel",
@@ -87,15 +89,50 @@ class LoadedModel:
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
     pooling: Pooling | None = None  # how a sentence encoder makes one vector of many, where its files say so
     report: LoadingReport = LoadingReport()  # what loading dropped or made up
+    spoken: Spoken | None = None  # the languages that its tokenizer can be told
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
 
-    def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
+    def encode(
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        target: bool = False,
+        languages: Languages | None = None,
+        **options: Any,
+    ) -> Any:
         """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
+
+        `target` reads the text as what the decoder writes. `languages` None tells those that are usual.
 
         Raises ModelError if that takes more than some seconds.
         """
         tokenizer = self.target_tokenizer if target else self.tokenizer
-        return self.tokenizing.run(lambda: tokenizer(text, pair, **options))
+        told = languages or self.languages()
+
+        def call() -> Any:
+            with told.told(tokenizer):
+                return tokenizer(text_target=text, **options) if target else tokenizer(text, pair, **options)
+
+        return self.tokenizing.run(call)
+
+    def decode(self, ids: Sequence[int], *, target: bool = False) -> str:
+        """The text of some tokens, special ones included; in turn with `encode`, which changes the tokenizer."""
+        tokenizer = self.target_tokenizer if target else self.tokenizer
+        return self.tokenizing.run(
+            lambda: tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
+
+    def languages(self, source: str | None = None, target: str | None = None) -> Languages:
+        """The languages of a text and of the decoder's text by the tokenizer's names; None or "": what is usual.
+
+        Raises languages.LanguageError for one that the model does not know, or any where it knows none.
+        """
+        if self.spoken is not None:
+            return self.spoken.chosen(source, target)
+        if asked := source or target:
+            raise LanguageError(f"{self.facts.name} is told no language: “{asked[:40]}” cannot be chosen.")
+        return Languages()
 
     @property
     def exact(self) -> bool:
@@ -285,14 +322,16 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
         _check_sha256(located.folder / "model.safetensors", card.sha256)
     progress(f"Loading {located.shown} …")
     model, head, tokenizer = _from_pretrained(located, contents, where, spread=not where.fits_first(counts))
-    target = located.folder / "target_tokenizer"
+    source, target = sides_of(tokenizer)
+    own = located.folder / "target_tokenizer"
     return LoadedModel(
         _facts(located.name, card, model, head, tokenizer),
         model,
-        tokenizer,
-        AutoTokenizer.from_pretrained(target, trust_remote_code=False) if target.is_dir() else tokenizer,
+        source,
+        AutoTokenizer.from_pretrained(own, trust_remote_code=False) if own.is_dir() else target,
         head,
         _pooling(located.folder),
+        spoken=_spoken(tokenizer, model, head),
     )
 
 
@@ -307,7 +346,9 @@ def wrap_model(model: PreTrainedModel, tokenizer: Any, *, name: str = "model") -
     if predicts is not None and type(model.config) in MODEL_MAPPING:
         body, head = body_of(model), LanguageHead(model, predicts)
     _observe(body, head)
-    return LoadedModel(_facts(name, None, body, head, tokenizer), body, tokenizer, tokenizer, head)
+    source, target = sides_of(tokenizer)
+    spoken = _spoken(tokenizer, body, head)
+    return LoadedModel(_facts(name, None, body, head, tokenizer), body, source, target, head, spoken=spoken)
 
 
 def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:
@@ -466,6 +507,11 @@ def _explain(error: Exception, located: Located) -> str:
 def _no_tokenizer(located: Located) -> str:
     advice = "Copy the tokenizer's files into the folder." if located.local else "Choose another model."
     return f"{located.shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
+
+
+def _spoken(tokenizer: Any, model: PreTrainedModel, head: LanguageHead | None) -> Spoken | None:
+    writes = getattr(head.whole, "generation_config", None) if head else None
+    return spoken_by(tokenizer, writes, model.config)
 
 
 def _pooling(folder: Path) -> Pooling | None:

@@ -348,6 +348,8 @@ class Trace:
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
     reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
+    source_language: str | None = None  # that the tokenizer was told, by its own name; None if it is told none
+    target_language: str | None = None
     ending: "Ending | None" = field(
         default=None, repr=False
     )  # what the model can say more; None in a trace from a file
