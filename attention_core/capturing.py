@@ -4,7 +4,7 @@ import inspect
 import sys
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_core.attention_functions import AttentionFunction, collector, eager_function
+from attention_core.chat import ChatError, chat_prompt
 from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.languages import LanguageError, Languages
 from attention_core.masks import Band
@@ -69,6 +70,7 @@ def capture(
     *,
     source_language: str | None = None,
     target_language: str | None = None,
+    chat: bool = False,
 ) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
@@ -77,9 +79,11 @@ def capture(
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
     token alone if None). A text over the model's limit is cut, and `notes` says where. The languages are for models
     whose tokenizer is told some, by its own names (NLLB: "eng_Latn"); None takes what is usual, see `model.spoken`.
+    `chat` puts the model's chat template around the text, as what a user says (see `chat.chat_prompt`): the trace's
+    text is then the whole prompt.
 
-    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is or for a
-    language that the model does not know, and ValueError
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
+    that the model does not know or a chat template that it has not, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
@@ -88,8 +92,9 @@ def capture(
         pair, pair_notes = clean_text(pair)
         notes += pair_notes
     languages = languages_of(model, source_language, target_language)
-    source = _encode(model, text, pair or None, languages)
-    notes += source.notes
+    typed = text if chat else None
+    source = _encode_chat(model, text, pair, languages) if chat else _encode(model, text, pair or None, languages)
+    text, notes = source.text, notes + source.notes
     decoder: Encoded | None = None
     if model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")
@@ -97,7 +102,7 @@ def capture(
         notes += target_notes + decoder.notes
         if model.spoken is not None and not (model.spoken.stated or target_language) and languages.target:
             notes.append(f"No target language was chosen: the decoder is told the source's, {languages.target}.")
-    return _captured(model, source, decoder, text, pair or None, target, notes, languages)
+    return _captured(model, source, decoder, text, pair or None, target, notes, languages, typed)
 
 
 def languages_of(model: LoadedModel, source: str | None, target: str | None) -> Languages:
@@ -139,6 +144,7 @@ def _captured(
     target: str | None,
     notes: list[str],
     languages: Languages = Languages(),  # noqa: B008 (frozen)
+    chat: str | None = None,
 ) -> Trace:
     """Run the model on what was encoded."""
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
@@ -181,6 +187,7 @@ def _captured(
         reservations=model.report.reservations,
         source_language=languages.source,
         target_language=languages.target,
+        chat=chat,
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
@@ -196,12 +203,19 @@ class Counted:
 
 
 def count_tokens(
-    model: LoadedModel, text: str, pair: str | None = None, *, source_language: str | None = None
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    *,
+    source_language: str | None = None,
+    chat: bool = False,
 ) -> Counted:
-    """Count the tokens of a text without running the model."""
+    """Count the tokens of a text without running the model. A chat template's own are among the special ones."""
     text, _ = clean_text(text)
     pair = clean_text(pair)[0] if pair else None
     languages = languages_of(model, source_language, None)
+    if chat:
+        return _counted_chat(model, text, pair, languages)
     encoded = model.encode(text, pair, languages=languages)
     ids = encoded["input_ids"]
     n_special = sum(_added(model, encoded, text, languages))
@@ -209,6 +223,17 @@ def count_tokens(
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
     return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair, languages).tokens))
+
+
+def _counted_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Counted:
+    prompt = prompt_of(model, text, pair)
+    n = len(model.encode(prompt, languages=languages, add_special_tokens=False)["input_ids"])
+    read = _encode_chat(model, text, pair, languages)
+    n_special = sum(token.special for token in read.tokens)
+    if len(read.ids) == n:
+        return Counted(n, n_special, None)
+    begin, _ = _place_of(text, prompt)
+    return Counted(n, n_special, min(len(text), max(0, _end_of_text(read.tokens) - begin)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,25 +244,87 @@ class Encoded:
     types: list[int] | None
     tokens: tuple[Token, ...]
     notes: list[str]
+    text: str = ""  # that the tokens' characters are counted in
 
 
 def _encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
     tokenizer, limit = model.tokenizer, model.facts.context_length
     options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
+    encoded, cut = _within(model, text, pair, options)
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages))
+    return _read(encoded, tokens, text, limit, cut)
+
+
+def _encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
+    """The chat template around a text. What it writes of special tokens counts as added; a typed one does not."""
+    tokenizer, limit = model.tokenizer, model.facts.context_length
+    prompt = prompt_of(model, text, pair)
+    options = {
+        "return_offsets_mapping": tokenizer.is_fast,
+        "languages": languages,
+        "add_special_tokens": False,
+    }
+    encoded, cut = _within(model, prompt, None, options)
+    begin, end = _place_of(text, prompt)
+    known = special_ids(tokenizer)
+    spans = encoded["offset_mapping"] if tokenizer.is_fast else [(0, 0)] * len(encoded["input_ids"])
+    added = [id_ in known and not begin <= span[0] < end for id_, span in zip(encoded["input_ids"], spans, strict=True)]
+    tokens = _tokens(tokenizer, encoded, added)
+    read = _read(encoded, tokens, prompt, limit, cut)
+    framing = {token.id for token in tokens if token.special}
+    twice = dict.fromkeys(token.piece for token in tokens if token.id in framing and not token.special)
+    if twice:
+        said = f"The text holds {', '.join(twice)} already, and the chat template is put around it once more."
+        read.notes.append(f"{said} Take them out, or switch the template off.")
+    return read
+
+
+def prompt_of(model: LoadedModel, text: str, pair: str | None = None) -> str:
+    """The model's chat template around a text. Raises CaptureError if it has none, or for a second sentence."""
+    if pair:
+        raise CaptureError("A chat template takes one text: take the second sentence away, or switch it off.")
+    try:
+        return clean_text(chat_prompt(model.tokenizer, text))[0]
+    except ChatError as error:
+        raise CaptureError(str(error)) from None
+
+
+def _place_of(text: str, prompt: str) -> tuple[int, int]:
+    """The characters of a prompt that are the text, without the blanks around it; none if the template changes it."""
+    words = text.strip()
+    begin = prompt.find(words)
+    return (begin, begin + len(words)) if begin >= 0 else (0, 0)
+
+
+def _within(model: LoadedModel, text: str, pair: str | None, options: dict[str, Any]) -> tuple[Any, int]:
+    """A text as the tokenizer gives it, as far as the model reads, and how many tokens that leaves out."""
+    limit = model.facts.context_length
     encoded = model.encode(text, pair, **options)
     n_all = len(encoded["input_ids"])
-    notes: list[str] = []
     if limit is not None and n_all > limit:
         encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
+    return encoded, n_all - len(encoded["input_ids"])
+
+
+def _read(encoded: Any, tokens: tuple[Token, ...], text: str, limit: int | None, cut: int) -> Encoded:
     ids = list(encoded["input_ids"])
-    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages))
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
-    if len(ids) < n_all:
+    notes: list[str] = []
+    if cut:
         end = _end_of_text(tokens)
         rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""
-        notes.append(f"The model reads at most {limit:,} tokens: {n_all - len(ids):,} of {n_all:,} were cut{rest}.")
-    return Encoded(ids, encoded.get("token_type_ids"), tokens, notes)
+        notes.append(f"The model reads at most {limit:,} tokens: {cut:,} of {len(ids) + cut:,} were cut{rest}.")
+    return Encoded(ids, encoded.get("token_type_ids"), tokens, notes + _twice(tokens), text)
+
+
+def _twice(tokens: Sequence[Token]) -> list[str]:
+    """A sentence for each special token that was typed where the model is given the same one anyway."""
+    doubled = {a.piece: None for a, b in pairwise(tokens) if a.id == b.id and a.special != b.special}
+    return [
+        f"{piece} was typed where the model is given one anyway: it is read twice. Take it out of the text."
+        for piece in doubled
+    ]
 
 
 def special_ids(tokenizer: Any) -> set[int]:
@@ -324,7 +411,7 @@ def decoder_side(model: LoadedModel, target: str, languages: Languages | None = 
     notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
     tokens = (start_token, *before, *own[:limit])
-    return Encoded([token.id for token in tokens], None, tokens, notes)
+    return Encoded([token.id for token in tokens], None, tokens, notes + _twice(tokens), target)
 
 
 def _start(model: nn.Module, labels: Sequence[int]) -> int:

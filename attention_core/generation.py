@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from attention_core.capturing import decoder_side
-from attention_core.languages import LanguageError, Languages
+from attention_core.capturing import CaptureError, decoder_side, languages_of, prompt_of
+from attention_core.languages import Languages
 from attention_core.models import LoadedModel
 from attention_core.readout import Choice, choices_of
 from attention_core.tokens import clean_text
@@ -54,6 +54,7 @@ def continue_text(
     target: str | None = None,
     source_language: str | None = None,
     target_language: str | None = None,
+    chat: bool = False,
     how: How = "greedy",
     seed: int = 0,
     temperature: float = 1.0,
@@ -61,7 +62,8 @@ def continue_text(
 ) -> Continuation:
     """Let a causal model continue `text`, or an encoder-decoder `target`, its decoder's text, by up to n tokens.
 
-    The languages are those of `capture`: the decoder is given the same first tokens.
+    The languages are those of `capture`: the decoder is given the same first tokens. With `chat` the model answers what
+    a user says; the whole text is then the prompt and the answer, to be read without the template.
 
     "greedy" takes the likeliest token each time. "sampled" draws from the probabilities (of logits ÷ temperature): the
     same seed draws the same tokens on every machine where the logits are the same. `stop` is asked after every token
@@ -76,7 +78,7 @@ def continue_text(
         raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
     if not 0 < temperature < 100:
         raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
-    given = _given(model, text, target, source_language, target_language)
+    given = _given(model, text, target, source_language, target_language, chat)
     own = given.own
     limit = model.facts.context_length
     room = n if limit is None else min(n, limit - len(own))
@@ -105,12 +107,13 @@ def append_token(
     target: str | None = None,
     source_language: str | None = None,
     target_language: str | None = None,
+    chat: bool = False,
 ) -> Continuation:
     """The text with one chosen token of the vocabulary after it.
 
     Raises GenerationError for a token that no text stands for: a special one, or a part of a character.
     """
-    given = _given(model, text, target, source_language, target_language)
+    given = _given(model, text, target, source_language, target_language, chat)
     tokenizer = model.target_tokenizer if given.of_decoder else model.tokenizer
     if not 0 <= token < len(tokenizer):
         raise GenerationError(f"The vocabulary has no token {token}.")
@@ -163,22 +166,35 @@ class _Given:
 
 
 def _given(
-    model: LoadedModel, text: str, target: str | None, source_language: str | None, target_language: str | None
+    model: LoadedModel,
+    text: str,
+    target: str | None,
+    source_language: str | None,
+    target_language: str | None,
+    chat: bool,
 ) -> _Given:
     text, _ = clean_text(text)
     try:
-        languages = model.languages(source_language, target_language)
-    except LanguageError as error:
+        languages = languages_of(model, source_language, target_language)
+        text = prompt_of(model, text) if chat else text
+    except CaptureError as error:
         raise GenerationError(str(error)) from None
     limit = model.facts.context_length
-    encoded = model.encode(text, languages=languages, truncation=limit is not None, max_length=limit)
-    ids = list(encoded["input_ids"])
+    options: dict[str, Any] = {"languages": languages, "add_special_tokens": not chat}
+    ids = list(model.encode(text, truncation=limit is not None, max_length=limit, **options)["input_ids"])
     if not ids:
         raise GenerationError("The model's tokenizer makes no tokens of this text. Type at least one word.")
     if not model.facts.encoder_decoder:
-        return _Given(text, ids, None, languages)
+        return _Given(_without_what_is_added(model, text, ids) if chat else text, ids, None, languages)
     target, _ = clean_text(target or "")
     return _Given(target, ids, decoder_side(model, target, languages).ids, languages)
+
+
+def _without_what_is_added(model: LoadedModel, prompt: str, ids: list[int]) -> str:
+    """A prompt as a text: the tokenizer adds the start token itself, so it goes from the text, if the tokens stay."""
+    start = model.tokenizer.bos_token
+    shorter = prompt.removeprefix(start) if isinstance(start, str) else prompt
+    return shorter if list(model.encode(shorter)["input_ids"]) == ids else prompt
 
 
 def _ids_of(model: LoadedModel, given: _Given, whole: str) -> list[int]:

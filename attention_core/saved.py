@@ -82,6 +82,7 @@ def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
         "other_layers": list(trace.other_layers),
         "source_language": trace.source_language,
         "target_language": trace.target_language,
+        "chat": trace.chat,
         "source_tokens": [asdict(token) for token in trace.source_tokens],
         "target_tokens": [asdict(token) for token in trace.target_tokens],
         "layers": layers,
@@ -157,6 +158,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
         source_language=_text_or_none(header.get("source_language")),
         target_language=_text_or_none(header.get("target_language")),
+        chat=_text_or_none(header.get("chat")),
     )
     if not source:
         raise ValueError("a trace needs at least one token")

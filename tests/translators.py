@@ -11,12 +11,10 @@ from typing import Any
 
 import sentencepiece
 import torch
-import transformers as library
+import transformers
 
-transformers: Any = library  # the types that its classes declare are narrower than what they take
-
-ENGLISH: list[str] = "the small frog sat on a green mat while the old dog ran far away and then slept".split()
-GERMAN: list[str] = "der kleine Frosch sitzt auf einer grünen Matte und ein alter Hund schläft dort ganz fest".split()
+ENGLISH = "the small frog sat on a green mat while the old dog ran far away and then slept".split()
+GERMAN = "der kleine Frosch sitzt auf einer grünen Matte und ein alter Hund schläft dort ganz fest".split()
 SOURCE = "the small frog sat on a green mat"
 TARGET = "der kleine Frosch schläft auf einer Matte"
 
