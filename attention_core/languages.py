@@ -61,13 +61,13 @@ class Spoken:
         return Languages(found, other)
 
     def _named(self, asked: str) -> str:
-        by_plain_name = {_plain(code): code for code in self.codes}
-        found = asked if asked in self.codes else by_plain_name.get(_plain(asked))
+        by_plain_name = {plain_name(code): code for code in self.codes}
+        found = asked if asked in self.codes else by_plain_name.get(plain_name(asked))
         if found is not None:
             return found
         # Those that begin alike first: "de" is de_DE's and "deu" deu_Latn's language.
-        begin = [code for name, code in by_plain_name.items() if name.startswith(_plain(asked)[:3])]
-        close = [by_plain_name[name] for name in get_close_matches(_plain(asked), by_plain_name, N_NEAR, 0.5)]
+        begin = [code for name, code in by_plain_name.items() if name.startswith(plain_name(asked)[:3])]
+        close = [by_plain_name[name] for name in get_close_matches(plain_name(asked), by_plain_name, N_NEAR, 0.5)]
         near = list(dict.fromkeys([*begin, *close]))[:N_NEAR]
         shown = asked if len(asked) <= 40 else f"{asked[:40]}…"
         hint = f"Near it are {', '.join(near)}." if near else f"The first of them is {next(iter(self.codes))}."
@@ -106,5 +106,6 @@ def _tell(tokenizer: Any, source: str | None, target: str | None) -> None:
     tokenizer.src_lang = source
 
 
-def _plain(code: str) -> str:
+def plain_name(code: str) -> str:
+    """A language's name without its frame: "__cmn_Hant__" and "cmn-hant" are one."""
     return code.strip().strip("_").lower().replace("-", "_")

@@ -134,6 +134,13 @@ class LoadedModel:
             raise LanguageError(f"{self.facts.name} is told no language: “{asked[:40]}” cannot be chosen.")
         return Languages()
 
+    def knows(self, language: str) -> bool:
+        """Can its tokenizer be told this language?"""
+        try:
+            return bool(language) and self.languages(language) is not None
+        except LanguageError:
+            return False
+
     @property
     def exact(self) -> bool:
         """Can q, k and v be captured? Otherwise only the weights that the model returns itself."""
