@@ -116,7 +116,7 @@ def test_an_unknown_language_of_a_link_is_replaced_and_said(app, folders):
     opened(app, model=folders["nllb"], text=SOURCE, target_language="xx_Xxxx")
     assert app.session_state["view"].target_language == ""
     assert shown(app).target_language == "eng_Latn"
-    said = [one.value for one in app.caption]
+    said = [one.value.replace("\\", "") for one in app.caption]
     assert any("does not know “xx_Xxxx” as the language of the decoder text" in one for one in said), said
 
 
