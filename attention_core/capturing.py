@@ -1,10 +1,11 @@
 """Run a text through a model once, at the price of a plain forward pass, and keep what attention saw."""
 
 import inspect
+import sys
 from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from attention_core.attention_functions import EAGER, AttentionFunction, choose_attention, collector, eager_function
+from attention_core.chat import ChatError, chat_prompt
 from attention_core.hybrids import layers_that_run, other_layers
+from attention_core.languages import LanguageError, Languages
 from attention_core.masks import Band
 from attention_core.memory import said_as
 from attention_core.models import LoadedModel
@@ -62,15 +65,28 @@ class NoTokensError(CaptureError):
 
 
 @said_as(CaptureError)
-def capture(model: LoadedModel, text: str, pair: str | None = None, target: str | None = None) -> Trace:
+def capture(
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    target: str | None = None,
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    chat: bool = False,
+) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
     Of an architecture that hides q and k from transformers' attention interface, the weights that it returns itself.
 
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
-    token alone if None). A text over the model's limit is cut, and `notes` says where.
+    token alone if None). A text over the model's limit is cut, and `notes` says where. The languages are for models
+    whose tokenizer is told some, by its own names (NLLB: "eng_Latn"); None takes what is usual, see `model.spoken`.
+    `chat` puts the model's chat template around the text, as what a user says (see `chat.chat_prompt`): the trace's
+    text is then the whole prompt.
 
-    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, and ValueError
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
+    that the model does not know or a chat template that it has not, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
@@ -78,9 +94,11 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     if pair is not None:
         pair, pair_notes = clean_text(pair)
         notes += pair_notes
+    languages = languages_of(model, source_language, target_language)
+    typed = text if chat else None
     pair, shown = _of_choices(model, pair or None, notes)
-    source = _encode(model, text, shown)
-    notes += source.notes
+    source = _encode_chat(model, text, shown, languages) if chat else _encode(model, text, shown, languages)
+    text, notes = source.text, notes + source.notes
     if model.sentences is not None and model.sentences.prompt:
         notes.append(f"As a sentence encoder the model puts “{model.sentences.prompt}” before a text: not added here.")
     decoder: Encoded | None = None
@@ -89,9 +107,19 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
         target = None
     elif model.facts.encoder_decoder:
         target, target_notes = clean_text(target or "")
-        decoder = decoder_side(model, target)
+        decoder = decoder_side(model, target, languages)
         notes += target_notes + decoder.notes
-    return _captured(model, source, decoder, text, pair, target, notes)
+        if model.spoken is not None and not (model.spoken.stated or target_language) and languages.target:
+            notes.append(f"No target language was chosen: the decoder is told the source's, {languages.target}.")
+    return _captured(model, source, decoder, text, pair, target, notes, languages, typed)
+
+
+def languages_of(model: LoadedModel, source: str | None, target: str | None) -> Languages:
+    """The languages of a text and of the decoder's text. Raises CaptureError for one that the model does not know."""
+    try:
+        return model.languages(source, target)
+    except LanguageError as error:
+        raise CaptureError(str(error)) from None
 
 
 def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Trace:
@@ -124,6 +152,8 @@ def _captured(
     pair: str | None,
     target: str | None,
     notes: list[str],
+    languages: Languages = Languages(),  # noqa: B008 (frozen)
+    chat: str | None = None,
 ) -> Trace:
     """Run the model on what was encoded."""
     model.hold()
@@ -167,6 +197,9 @@ def _captured(
         layers=layers,
         notes=tuple(notes),
         reservations=model.report.reservations,
+        source_language=languages.source,
+        target_language=languages.target,
+        chat=chat,
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
@@ -181,17 +214,38 @@ class Counted:
     cut_from: int | None  # character of the first sentence where the model's limit cuts it; None if all fits
 
 
-def count_tokens(model: LoadedModel, text: str, pair: str | None = None) -> Counted:
-    """Count the tokens of a text without running the model."""
+def count_tokens(
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    *,
+    source_language: str | None = None,
+    chat: bool = False,
+) -> Counted:
+    """Count the tokens of a text without running the model. A chat template's own are among the special ones."""
     text, _ = clean_text(text)
     _, pair = _of_choices(model, clean_text(pair)[0] if pair else None, [])
-    encoded = model.encode(text, pair)
+    languages = languages_of(model, source_language, None)
+    if chat:
+        return _counted_chat(model, text, pair, languages)
+    encoded = model.encode(text, pair, languages=languages)
     ids = encoded["input_ids"]
-    n_special = sum(_added(model, encoded, text))
+    n_special = sum(_added(model, encoded, text, languages))
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
-    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair).tokens))
+    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair, languages).tokens))
+
+
+def _counted_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Counted:
+    prompt = prompt_of(model, text, pair)
+    n = len(model.encode(prompt, languages=languages, add_special_tokens=False)["input_ids"])
+    read = _encode_chat(model, text, pair, languages)
+    n_special = sum(token.special for token in read.tokens)
+    if len(read.ids) == n:
+        return Counted(n, n_special, None)
+    begin, _ = _place_of(text, prompt)
+    return Counted(n, n_special, min(len(text), max(0, _end_of_text(read.tokens) - begin)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,30 +256,93 @@ class Encoded:
     types: list[int] | None
     tokens: tuple[Token, ...]
     notes: list[str]
+    text: str = ""  # that the tokens' characters are counted in
 
 
-def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
+def _encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
     tokenizer, limit = model.tokenizer, model.facts.context_length
-    options = {"return_offsets_mapping": tokenizer.is_fast}
+    options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
+    encoded, cut = _within(model, text, pair, options)
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages))
+    return _read(encoded, tokens, text, limit, cut)
+
+
+def _encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
+    """The chat template around a text. What it writes of special tokens counts as added; a typed one does not."""
+    tokenizer, limit = model.tokenizer, model.facts.context_length
+    prompt = prompt_of(model, text, pair)
+    options = {
+        "return_offsets_mapping": tokenizer.is_fast,
+        "languages": languages,
+        "add_special_tokens": False,
+    }
+    encoded, cut = _within(model, prompt, None, options)
+    begin, end = _place_of(text, prompt)
+    known = special_ids(tokenizer)
+    spans = encoded["offset_mapping"] if tokenizer.is_fast else [(0, 0)] * len(encoded["input_ids"])
+    added = [id_ in known and not begin <= span[0] < end for id_, span in zip(encoded["input_ids"], spans, strict=True)]
+    tokens = _tokens(tokenizer, encoded, added)
+    read = _read(encoded, tokens, prompt, limit, cut)
+    framing = {token.id for token in tokens if token.special}
+    twice = dict.fromkeys(token.piece for token in tokens if token.id in framing and not token.special)
+    if twice:
+        said = f"The text holds {', '.join(twice)} already, and the chat template is put around it once more."
+        read.notes.append(f"{said} Take them out, or switch the template off.")
+    return read
+
+
+def prompt_of(model: LoadedModel, text: str, pair: str | None = None) -> str:
+    """The model's chat template around a text. Raises CaptureError if it has none, or for a second sentence."""
+    if pair:
+        raise CaptureError("A chat template takes one text: take the second sentence away, or switch it off.")
+    try:
+        return clean_text(chat_prompt(model.tokenizer, text))[0]
+    except ChatError as error:
+        raise CaptureError(str(error)) from None
+
+
+def _place_of(text: str, prompt: str) -> tuple[int, int]:
+    """The characters of a prompt that are the text, without the blanks around it; none if the template changes it."""
+    words = text.strip()
+    begin = prompt.find(words)
+    return (begin, begin + len(words)) if begin >= 0 else (0, 0)
+
+
+def _within(model: LoadedModel, text: str, pair: str | None, options: dict[str, Any]) -> tuple[Any, int]:
+    """A text as the tokenizer gives it, as far as the model reads, and how many tokens that leaves out."""
+    limit = model.facts.context_length
     encoded = model.encode(text, pair, **options)
     n_all = len(encoded["input_ids"])
-    notes: list[str] = []
     if limit is not None and n_all > limit:
         encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
+    return encoded, n_all - len(encoded["input_ids"])
+
+
+def _read(encoded: Any, tokens: tuple[Token, ...], text: str, limit: int | None, cut: int) -> Encoded:
     ids = list(encoded["input_ids"])
-    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text))
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
-    if len(ids) < n_all:
+    notes: list[str] = []
+    if cut:
         end = _end_of_text(tokens)
         rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""
-        notes.append(f"The model reads at most {limit:,} tokens: {n_all - len(ids):,} of {n_all:,} were cut{rest}.")
-    return Encoded(ids, encoded.get("token_type_ids"), tokens, notes)
+        notes.append(f"The model reads at most {limit:,} tokens: {cut:,} of {len(ids) + cut:,} were cut{rest}.")
+    return Encoded(ids, encoded.get("token_type_ids"), tokens, notes + _twice(tokens), text)
+
+
+def _twice(tokens: Sequence[Token]) -> list[str]:
+    """A sentence for each special token that was typed where the model is given the same one anyway."""
+    doubled = {a.piece: None for a, b in pairwise(tokens) if a.id == b.id and a.special != b.special}
+    return [
+        f"{piece} was typed where the model is given one anyway: it is read twice. Take it out of the text."
+        for piece in doubled
+    ]
 
 
 def special_ids(tokenizer: Any) -> set[int]:
     """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other."""
-    return set(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
+    listed = getattr(tokenizer, "lang_code_to_id", {}).values()  # M2M100 does not call its languages special
+    return {*tokenizer.all_special_ids, *listed} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
 def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
@@ -239,7 +356,7 @@ def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     return [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
 
 
-def _added(model: LoadedModel, encoded: Any, text: str, *, target: bool = False) -> list[bool]:
+def _added(model: LoadedModel, encoded: Any, text: str, languages: Languages, *, target: bool = False) -> list[bool]:
     """Which tokens the tokenizer put around a text: a special token that was typed is read like any other.
 
     Tokenizers written in Python do not say it. Of theirs, what the text alone gives without special tokens was typed;
@@ -249,7 +366,8 @@ def _added(model: LoadedModel, encoded: Any, text: str, *, target: bool = False)
     if tokenizer.is_fast:
         return [sequence is None for sequence in encoded.sequence_ids(0)]
     ids, known = list(encoded["input_ids"]), special_ids(tokenizer)
-    typed = list(model.encode(text, target=target, add_special_tokens=False)["input_ids"])
+    alone = model.encode(text, target=target, languages=languages, add_special_tokens=False)
+    typed = list(alone["input_ids"])
     same = [_n_same(ids[first:], typed) for first in range(MOST_BEFORE + 1)]
     first = same.index(max(same))
     return [id_ in known and not first <= place < first + same[first] for place, id_ in enumerate(ids)]
@@ -285,27 +403,41 @@ def _end_of_text(tokens: Sequence[Token]) -> int:
     return max((token.span[1] for token in tokens if not token.special), default=0)
 
 
-def decoder_side(model: LoadedModel, target: str) -> Encoded:
+def decoder_side(model: LoadedModel, target: str, languages: Languages | None = None) -> Encoded:
     """The decoder's input as in its training: the labels (the target as its tokenizer writes it) moved right by one.
 
-    So first the start token, then what the tokenizer puts before a text (BART: a second <s>; T5: nothing), then the
-    text, and nothing of what it puts after.
+    So first the start token, then what the tokenizer puts before a text (BART: a second <s>; T5: nothing; NLLB: the
+    language), then the text, and nothing of what it puts after.
     """
-    config = model.model.config
-    start = getattr(config, "decoder_start_token_id", None)
-    if start is None:
-        start = getattr(config, "bos_token_id", None) or 0
+    languages = languages or model.languages()
     tokenizer = model.target_tokenizer
-    encoded = model.encode(target or "a", target=True, return_offsets_mapping=tokenizer.is_fast)
-    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", target=True))
+    encoded = model.encode(target or "a", target=True, languages=languages, return_offsets_mapping=tokenizer.is_fast)
+    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", languages, target=True))
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
+    start = _start(model.model, [token.id for token in labels])
     piece = str(tokenizer.convert_ids_to_tokens(start))
+    if len(before) > 1 and before[0].id == start:  # SeamlessM4T's labels begin with the start token already
+        before = before[1:]
     limit = (model.facts.context_length or len(own) + 1 + len(before)) - 1 - len(before)
     notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
     tokens = (start_token, *before, *own[:limit])
-    return Encoded([token.id for token in tokens], None, tokens, notes)
+    return Encoded([token.id for token in tokens], None, tokens, notes + _twice(tokens), target)
+
+
+def _start(model: nn.Module, labels: Sequence[int]) -> int:
+    """What stands before the labels when they are moved right: one token for all texts, or the last label.
+
+    mBART and PLBart end a target with its language and so begin with it; FSMT begins with the end token.
+    """
+    shift = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
+    if shift is not None and "decoder_start_token_id" not in inspect.signature(shift).parameters:
+        return labels[-1]
+    start = getattr(model.config, "decoder_start_token_id", None)
+    if start is None:
+        start = getattr(model.config, "bos_token_id", None) or 0
+    return start
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -251,7 +251,8 @@ def script(view: View, *, model_reference: str | None = None) -> str:
     """
     reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
-    texts = "".join(f", {name}={value!r}" for name, value in (("pair", view.pair), ("target", view.target)) if value)
+    asked = {name: getattr(view, name) for name in ("pair", "target", "source_language", "target_language", "chat")}
+    texts = "".join(f", {name}={value!r}" for name, value in asked.items() if value)
     what = f"layer {view.layer}" if isinstance(view.layer, int) else "all layers of one kind"
     which = f"head {view.head}" if isinstance(view.head, int) else f"{view.head} over heads"
     one_layer = isinstance(view.layer, int)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from attention_core.capturing import decoder_side
+from attention_core.capturing import CaptureError, decoder_side, languages_of, prompt_of
+from attention_core.languages import Languages
 from attention_core.models import LoadedModel
 from attention_core.readout import Choice, choices_of
 from attention_core.tokens import clean_text
@@ -51,12 +52,18 @@ def continue_text(
     n: int = 1,
     *,
     target: str | None = None,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    chat: bool = False,
     how: How = "greedy",
     seed: int = 0,
     temperature: float = 1.0,
     stop: Callable[[int], bool] = lambda n_written: False,
 ) -> Continuation:
     """Let a causal model continue `text`, or an encoder-decoder `target`, its decoder's text, by up to n tokens.
+
+    The languages are those of `capture`: the decoder is given the same first tokens. With `chat` the model answers what
+    a user says; the whole text is then the prompt and the answer, to be read without the template.
 
     "greedy" takes the likeliest token each time. "sampled" draws from the probabilities (of logits ÷ temperature): the
     same seed draws the same tokens on every machine where the logits are the same. `stop` is asked after every token
@@ -71,16 +78,16 @@ def continue_text(
         raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
     if not 0 < temperature < 100:
         raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
-    given, ids, decoder_ids = _given(model, text, target)
-    own = ids if decoder_ids is None else decoder_ids
+    given = _given(model, text, target, source_language, target_language, chat)
+    own = given.own
     limit = model.facts.context_length
     room = n if limit is None else min(n, limit - len(own))
     if room < 1:
         raise GenerationError(f"The text fills all {limit:,} tokens that the model can read: nothing can be added.")
     chooser = _Chooser(how, seed, temperature)
     stopper = _Stopper(len(own), room, stop)
-    new = _generate(model, ids, decoder_ids, room, chooser, stopper)
-    tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
+    new = _generate(model, given.ids, given.decoder_ids, room, chooser, stopper)
+    tokenizer = model.target_tokenizer if given.of_decoder else model.tokenizer
     ended: Ended = (
         "end" if new and new[-1] in _end_ids(model.head.whole, tokenizer) else "length" if len(new) == n else "stopped"
     )
@@ -88,29 +95,35 @@ def continue_text(
         ended = "limit"
     written = new[:-1] if ended == "end" else new
     added = choices_of(tokenizer, list(zip(written, chooser.probabilities, strict=False)))
-    whole, written = _appended(tokenizer, given, own, written)
-    return Continuation(
-        whole, added[: len(written)], ended, _ids_of(model, text, whole, decoder_ids) == [*own, *written]
-    )
+    whole, written = _appended(model, given, written)
+    return Continuation(whole, added[: len(written)], ended, _ids_of(model, given, whole) == [*own, *written])
 
 
-def append_token(model: LoadedModel, text: str, token: int, *, target: str | None = None) -> Continuation:
+def append_token(
+    model: LoadedModel,
+    text: str,
+    token: int,
+    *,
+    target: str | None = None,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    chat: bool = False,
+) -> Continuation:
     """The text with one chosen token of the vocabulary after it.
 
     Raises GenerationError for a token that no text stands for: a special one, or a part of a character.
     """
-    given, ids, decoder_ids = _given(model, text, target)
-    own = ids if decoder_ids is None else decoder_ids
-    tokenizer = model.target_tokenizer if decoder_ids is not None else model.tokenizer
+    given = _given(model, text, target, source_language, target_language, chat)
+    tokenizer = model.target_tokenizer if given.of_decoder else model.tokenizer
     if not 0 <= token < len(tokenizer):
         raise GenerationError(f"The vocabulary has no token {token}.")
     (chosen,) = choices_of(tokenizer, [(token, 1.0)])
     if token in tokenizer.all_special_ids:
         raise GenerationError(f"{chosen.text} ends or frames a text: it cannot be typed.")
-    whole, written = _appended(tokenizer, given, own, [token])
+    whole, written = _appended(model, given, [token])
     if not written:
         raise GenerationError(f"{chosen.text} is a part of a character. Continue by a few tokens to complete it.")
-    return Continuation(whole, (chosen,), "length", _ids_of(model, text, whole, decoder_ids) == [*own, token])
+    return Continuation(whole, (chosen,), "length", _ids_of(model, given, whole) == [*given.own, token])
 
 
 def fill_mask(model: LoadedModel, text: str, which: int, token: int) -> str:
@@ -133,21 +146,61 @@ def fill_mask(model: LoadedModel, text: str, which: int, token: int) -> str:
     return before + (word.lstrip() if before[-1:].isspace() or not before else word) + after
 
 
-def _given(model: LoadedModel, text: str, target: str | None) -> tuple[str, list[int], list[int] | None]:
-    """The text that is continued, the ids of the text, and of the decoder's text where there is a decoder."""
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What there is before anything is written."""
+
+    text: str  # that is continued: the decoder's where there is a decoder
+    ids: list[int]
+    decoder_ids: list[int] | None  # None without a decoder
+    languages: Languages
+
+    @property
+    def of_decoder(self) -> bool:
+        return self.decoder_ids is not None
+
+    @property
+    def own(self) -> list[int]:
+        """The tokens that are continued."""
+        return self.ids if self.decoder_ids is None else self.decoder_ids
+
+
+def _given(
+    model: LoadedModel,
+    text: str,
+    target: str | None,
+    source_language: str | None,
+    target_language: str | None,
+    chat: bool,
+) -> _Given:
     text, _ = clean_text(text)
+    try:
+        languages = languages_of(model, source_language, target_language)
+        text = prompt_of(model, text) if chat else text
+    except CaptureError as error:
+        raise GenerationError(str(error)) from None
     limit = model.facts.context_length
-    ids = list(model.encode(text, truncation=limit is not None, max_length=limit)["input_ids"])
+    options: dict[str, Any] = {"languages": languages, "add_special_tokens": not chat}
+    ids = list(model.encode(text, truncation=limit is not None, max_length=limit, **options)["input_ids"])
     if not ids:
         raise GenerationError("The model's tokenizer makes no tokens of this text. Type at least one word.")
     if not model.facts.encoder_decoder:
-        return text, ids, None
+        return _Given(_without_what_is_added(model, text, ids) if chat else text, ids, None, languages)
     target, _ = clean_text(target or "")
-    return target, ids, decoder_side(model, target).ids
+    return _Given(target, ids, decoder_side(model, target, languages).ids, languages)
 
 
-def _ids_of(model: LoadedModel, text: str, whole: str, decoder_ids: list[int] | None) -> list[int]:
-    return decoder_side(model, whole).ids if decoder_ids is not None else list(model.encode(whole)["input_ids"])
+def _without_what_is_added(model: LoadedModel, prompt: str, ids: list[int]) -> str:
+    """A prompt as a text: the tokenizer adds the start token itself, so it goes from the text, if the tokens stay."""
+    start = model.tokenizer.bos_token
+    shorter = prompt.removeprefix(start) if isinstance(start, str) else prompt
+    return shorter if list(model.encode(shorter)["input_ids"]) == ids else prompt
+
+
+def _ids_of(model: LoadedModel, given: _Given, whole: str) -> list[int]:
+    if given.of_decoder:
+        return decoder_side(model, whole, given.languages).ids
+    return list(model.encode(whole, languages=given.languages)["input_ids"])
 
 
 def _generate(
@@ -163,8 +216,10 @@ def _generate(
     whole: Any = model.head.whole
     inputs = {"input_ids": torch.tensor([ids], device=model.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    starts: dict[str, int] = {}
     if decoder_ids is not None:
         inputs["decoder_input_ids"] = torch.tensor([decoder_ids], device=model.device)
+        starts["decoder_start_token_id"] = decoder_ids[0]  # else mBART's language would get another one before it
     # What is not set here is taken from the checkpoint: its end token, its suppressed tokens. One token more than is
     # wanted: some checkpoints force the end token at the last place.
     config = GenerationConfig(
@@ -181,6 +236,7 @@ def _generate(
         return_dict_in_generate=False,
         output_attentions=False,
         output_hidden_states=False,
+        **starts,
     )
     with torch.inference_mode():
         written = whole.generate(
@@ -231,14 +287,15 @@ class _Stopper(StoppingCriteria):
         return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)
 
 
-def _appended(tokenizer: Any, given: str, own: list[int], new: list[int]) -> tuple[str, list[int]]:
+def _appended(model: LoadedModel, given: _Given, new: list[int]) -> tuple[str, list[int]]:
     """The text with the new tokens after it; half a character at the end is left out, and its tokens with it."""
+    own = given.own
 
     def text_of(ids: list[int]) -> str:
-        return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return model.decode(ids, target=given.of_decoder)
 
     while new and text_of([*own, *new]).endswith("\ufffd"):
         new = new[:-1]
     before, after = text_of(own), text_of([*own, *new])
     tail = after[len(before) :] if after.startswith(before) else text_of(new)
-    return (given + tail if given else tail.lstrip()), new
+    return (given.text + tail if given.text else tail.lstrip()), new

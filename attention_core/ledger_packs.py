@@ -151,10 +151,14 @@ def first_rows(order: Tensor, tensor: Tensor) -> list[int]:
 
 def _prelude(trace: "Trace") -> str:
     """The lines that make `trace`; a long text stands there as `…`."""
-    texts = [trace.text, *([trace.pair] if trace.pair else [])]
+    texts = [trace.text if trace.chat is None else trace.chat, *([trace.pair] if trace.pair else [])]
     shown = ", ".join(repr(text) if len(text) <= 400 else "…" for text in texts)
     if trace.target:
         shown += f", target={trace.target!r}" if len(trace.target) <= 400 else ", target=…"
+    told = {"source_language": trace.source_language, "target_language": trace.target_language}
+    shown += "".join(f", {name}={value!r}" for name, value in told.items() if value)
+    if trace.chat is not None:
+        shown += ", chat=True"
     return f"from attention_core import capture, load_model\ntrace = capture(load_model({trace.facts.id!r}), {shown})"
 
 

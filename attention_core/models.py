@@ -10,7 +10,7 @@ them (which needs the processor and memory). `load_model` does both.
 import errno
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,12 +26,14 @@ from attention_core.attention_functions import choose_attention, dispatches, tex
 from attention_core.borrowed import Borrowed, plain_model
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.languages import LanguageError, Languages, Spoken, spoken_by
 from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, pruned_heads, read_folder, too_big
 from attention_core.patience import Patience
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
+from attention_core.sides import sides_of
 from attention_core.task_head import TaskHead, task_loader_of, task_of
 from attention_core.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 
@@ -91,6 +93,7 @@ class LoadedModel:
     task: TaskHead | None = None  # what it was fine-tuned for, where the checkpoint has that head
     sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
     report: LoadingReport = LoadingReport()  # what loading dropped or made up
+    spoken: Spoken | None = None  # the languages that its tokenizer can be told
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
     borrowed: Borrowed | None = field(default=None, repr=False)  # of a model that was in memory already
 
@@ -119,13 +122,54 @@ class LoadedModel:
         part = self.head or self.task
         return part.whole if part else self.model
 
-    def encode(self, text: str, pair: str | None = None, *, target: bool = False, **options: Any) -> Any:
+    def encode(
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        target: bool = False,
+        languages: Languages | None = None,
+        **options: Any,
+    ) -> Any:
         """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
+
+        `target` reads the text as what the decoder writes. `languages` None tells those that are usual.
 
         Raises ModelError if that takes more than some seconds.
         """
         tokenizer = self.target_tokenizer if target else self.tokenizer
-        return self.tokenizing.run(lambda: tokenizer(text, pair, **options))
+        told = languages or self.languages()
+
+        def call() -> Any:
+            with told.told(tokenizer):
+                return tokenizer(text_target=text, **options) if target else tokenizer(text, pair, **options)
+
+        return self.tokenizing.run(call)
+
+    def decode(self, ids: Sequence[int], *, target: bool = False) -> str:
+        """The text of some tokens, special ones included; in turn with `encode`, which changes the tokenizer."""
+        tokenizer = self.target_tokenizer if target else self.tokenizer
+        return self.tokenizing.run(
+            lambda: tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        )
+
+    def languages(self, source: str | None = None, target: str | None = None) -> Languages:
+        """The languages of a text and of the decoder's text by the tokenizer's names; None or "": what is usual.
+
+        Raises languages.LanguageError for one that the model does not know, or any where it knows none.
+        """
+        if self.spoken is not None:
+            return self.spoken.chosen(source, target)
+        if asked := source or target:
+            raise LanguageError(f"{self.facts.name} is told no language: “{asked[:40]}” cannot be chosen.")
+        return Languages()
+
+    def knows(self, language: str) -> bool:
+        """Can its tokenizer be told this language?"""
+        try:
+            return bool(language) and self.languages(language) is not None
+        except LanguageError:
+            return False
 
     @property
     def exact(self) -> bool:
@@ -322,16 +366,18 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
     model, head, task, tokenizer, report = _from_pretrained(
         located, contents, where, spread=not where.fits_first(counts)
     )
-    target = located.folder / "target_tokenizer"
+    source, target = sides_of(tokenizer)
+    own = located.folder / "target_tokenizer"
     return LoadedModel(
         _facts(located.name, card, model, head or task, tokenizer),
         model,
-        tokenizer,
-        AutoTokenizer.from_pretrained(target, trust_remote_code=False) if target.is_dir() else tokenizer,
+        source,
+        AutoTokenizer.from_pretrained(own, trust_remote_code=False) if own.is_dir() else target,
         head,
         task=task,
         sentences=_sentences(located.folder, model, tokenizer),
         report=report,
+        spoken=_spoken(tokenizer, model, head),
     )
 
 
@@ -365,14 +411,16 @@ def wrap_model(model: Any, tokenizer: Any, *, name: str = "model") -> LoadedMode
     except BaseException:
         borrowed.give_back()
         raise
+    source, target = sides_of(tokenizer)
     return LoadedModel(
         _facts(name, None, body, head or trained, tokenizer),
         body,
-        tokenizer,
-        tokenizer,
+        source,
+        target,
         head,
         task=trained,
         report=LoadingReport(listed=about),
+        spoken=_spoken(tokenizer, body, head),
         borrowed=borrowed,
     )
 
@@ -551,6 +599,11 @@ def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Any) -> Sentence
     if sentences is not None and sentences.lower_case:
         lower_cased(tokenizer)
     return sentences
+
+
+def _spoken(tokenizer: Any, model: PreTrainedModel, head: LanguageHead | None) -> Spoken | None:
+    writes = getattr(head.whole, "generation_config", None) if head else None
+    return spoken_by(tokenizer, writes, model.config)
 
 
 def _facts(

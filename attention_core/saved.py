@@ -80,6 +80,9 @@ def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
         "notes": list(trace.notes),
         "reservations": list(trace.reservations),
         "other_layers": list(trace.other_layers),
+        "source_language": trace.source_language,
+        "target_language": trace.target_language,
+        "chat": trace.chat,
         "source_tokens": [asdict(token) for token in trace.source_tokens],
         "target_tokens": [asdict(token) for token in trace.target_tokens],
         "layers": layers,
@@ -145,8 +148,8 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     trace = Trace(
         facts=ModelFacts(**_typed(header["facts"], ModelFacts)),
         text=_text(header["text"]),
-        pair=None if header["pair"] is None else _text(header["pair"]),
-        target=None if header["target"] is None else _text(header["target"]),
+        pair=_text_or_none(header["pair"]),
+        target=_text_or_none(header["target"]),
         source_tokens=source,
         target_tokens=target,
         layers=layers,
@@ -154,6 +157,9 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         reservations=tuple(_text(said) for said in header.get("reservations", [])),  # absent in files of before
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
         opened=True,
+        source_language=_text_or_none(header.get("source_language")),
+        target_language=_text_or_none(header.get("target_language")),
+        chat=_text_or_none(header.get("chat")),
     )
     if not source:
         raise ValueError("a trace needs at least one token")
@@ -257,6 +263,10 @@ def _text(value: object) -> str:
     _require(isinstance(value, str))
     str(value).encode("utf-8")  # raises UnicodeEncodeError, a ValueError
     return str(value)
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _require(holds: bool) -> None:

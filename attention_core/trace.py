@@ -350,6 +350,9 @@ class Trace:
     reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
     opened: bool = False  # from a file: the model is not here
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
+    source_language: str | None = None  # that the tokenizer was told, by its own name; None if it is told none
+    target_language: str | None = None
+    chat: str | None = None  # what was typed, where the model's chat template made `text` of it
     ending: "Ending | None" = field(
         default=None, repr=False
     )  # what the model can say more; None in a trace from a file

@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import quote_plus
 
+from attention_core.languages import plain_name
+
 VERSION = 1
 LINK_LIMIT = 4096  # bytes of the query string; longer ones are cut by some mail programs, proxies and chats
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
@@ -28,6 +30,9 @@ class View:
     start: int = 0  # character from which the text is read: a later window of one that is longer than the model reads
     pair: str = ""  # second sentence
     target: str = ""  # decoder text of an encoder-decoder
+    source_language: str = ""  # that the tokenizer is told, by its own name; "": what is usual
+    target_language: str = ""
+    chat: bool = False  # the model's chat template is put around the text
     layer: int | str = 3  # or "all:<stack>:<kind>": all layers of one kind, for the mean or maximum over their heads
     head: int | str = 1  # or "mean", "max"
     query: int | None = None
@@ -61,6 +66,9 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "start": "from",
     "pair": "p",
     "target": "d",
+    "source_language": "sl",
+    "target_language": "tl",
+    "chat": "chat",
     "layer": "l",
     "head": "h",
     "query": "q",
@@ -86,6 +94,9 @@ _WORDS = {  # how a sentence calls the field
     "start": "place from which the text is read",
     "pair": "second sentence",
     "target": "decoder text",
+    "source_language": "language of the text",
+    "target_language": "language of the decoder text",
+    "chat": "“chat template”",
     "hide_special": "“hide special tokens”",
     "hide_first": "“hide first token”",
     "renormalise": "“renormalise rows”",
@@ -195,6 +206,30 @@ def clamp(
     return replace(view, layer=layer, head=head, query=query, key=key), tuple(sentences)
 
 
+def clamp_telling(
+    view: View, source_language: str | None, target_language: str | None, *, chat: bool
+) -> tuple[View, tuple[str, ...]]:
+    """`view` with what its model was told as it read, and one sentence for each thing that it could not be told.
+
+    The languages are the tokenizer's names (None: it is told none); `chat`: the chat template was put around the text.
+    """
+    sentences: list[str] = []
+    for field, told in (("source_language", source_language), ("target_language", target_language)):
+        asked = getattr(view, field)
+        if not asked or asked == told:
+            continue
+        if told is not None and plain_name(asked) == plain_name(told):
+            view = replace(view, **{field: told})
+            continue
+        used = "none is told to this model" if told is None else f"{told} was used"
+        sentences.append(f"This model does not know {_quoted(asked)} as the {_WORDS[field]}; {used}.")
+        view = replace(view, **{field: ""})
+    if view.chat and not chat:
+        sentences.append("This model has no chat template: the text is read as it is.")
+        view = replace(view, chat=False)
+    return view, tuple(sentences)
+
+
 def _single(params: Mapping[str, str | Sequence[str]], name: str, words: str, sentences: list[str]) -> str | None:
     """The value of one parameter; of a repeated one, the last."""
     value = params.get(name)
@@ -273,6 +308,12 @@ def _model(text: str) -> str:
     return text
 
 
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_-]{1,40}", text):
+        raise ValueError
+    return text
+
+
 _SWITCH = ("0 or 1", _switch)
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "model": ("the name of a model", _model),
@@ -280,6 +321,9 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "start": ("the number of a character, from 0", _whole),
     "pair": ("a text", str),
     "target": ("a text", str),
+    "source_language": ("the name of a language", _language),
+    "target_language": ("the name of a language", _language),
+    "chat": _SWITCH,
     "layer": ("a whole number from 0 or “all:” with the kind of layers", _layer),
     "head": ("a whole number from 0, “mean” or “max”", _head),
     "query": ("the number of a token, from 0", _whole),

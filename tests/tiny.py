@@ -28,13 +28,13 @@ def tokenizer(*, specials: bool = True, limit: int = 64) -> PreTrainedTokenizerF
     )
 
 
-def random_model(architecture: str, **sizes) -> PreTrainedModel:
+def random_model(architecture: str, *, n_words: int = len(WORDS), **sizes) -> PreTrainedModel:
     """A model of this class name ("BertModel") with random weights of a size that makes attention uneven."""
     import transformers
 
     cls = getattr(transformers, architecture)
     torch.manual_seed(7)
-    model = cls(cls.config_class(vocab_size=len(WORDS), **sizes)).eval()
+    model = cls(cls.config_class(vocab_size=n_words, **sizes)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 or "sinks" in name:

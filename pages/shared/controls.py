@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -15,6 +15,9 @@ from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
 from pages.shared.service import service
 from pages.shared.sources import Source
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 
 def model_and_text(view: View) -> Callable[[], None]:
@@ -48,18 +51,24 @@ def _composer(view: View) -> None:
             "pair": view.pair,
             "target": view.target,
             "seed": state.seed(),
-            "count_url": f"sightline/count?model={quote(view.model, safe='')}",
+            "count_url": f"sightline/count?{urlencode(_counting(view))}",
             "n": None,
             "limit": facts.context_length if facts else None,
             "model_name": facts.name if facts else _name(view.model),
             "examples": _gallery_in(view.model),
-            "can_pair": not has_decoder,
+            "can_pair": not has_decoder and not view.chat,
             "can_target": has_decoder,
             "busy": False,
         },
         key="composer",
         on_text=_commit,
     )
+
+
+def _counting(view: View) -> dict[str, str]:
+    """What decides how many tokens a text makes."""
+    told = {"sl": view.source_language, "chat": "1" if view.chat else ""}
+    return {"model": view.model} | {name: value for name, value in told.items() if value}
 
 
 def _commit() -> None:
@@ -77,13 +86,15 @@ def _commit() -> None:
     place = {name: example[name] for name in ("layer", "head") if name in example}
     if model != _model_of(example):
         place = {}
+    if model != state.view().model:
+        place |= _UNTOLD
     state.change(
         model=model,
         text=text,
         start=start,
         pair=pair,
         target=str(committed.get("target") or ""),
-        query=example.get("query") if place else None,
+        query=example.get("query") if "layer" in place else None,
         key=None,
         **place,
     )
@@ -115,6 +126,8 @@ def _model_picker(view: View) -> Callable[[], None]:
         _facts(view.model)
         _open_trace()
         st.toggle("Large type, for a projector", key="frame_large")
+    telling = st.empty()
+    drawn = _telling(telling, view)
     place, before = st.empty(), _fact_line(view.model)
 
     def write(line: str) -> None:
@@ -124,9 +137,57 @@ def _model_picker(view: View) -> Callable[[], None]:
         now = _fact_line(state.view().model)
         if now != before:
             write(now)
+        if not drawn:
+            _telling(telling, state.view())
 
     write(before)
     return renew
+
+
+_UNTOLD: dict[str, Any] = {"source_language": "", "target_language": "", "chat": False}  # another model has others
+
+
+def _telling(place: "DeltaGenerator", view: View) -> bool:
+    """What a model is told beside the text, where there is a choice; False while the model is not here yet."""
+    model = service().loaded(view.model)
+    if model is None or state.opened_file():
+        return False
+    from attention_core.chat import template_of
+
+    with place.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        if model.spoken is not None:
+            asked = (view.source_language, view.target_language)
+            names, told = (
+                list(model.spoken.codes),
+                model.languages(*(code if model.knows(code) else "" for code in asked)),
+            )
+            _language("From", "source_language", names, told.source, "The language of the text")
+            if model.facts.encoder_decoder:
+                _language("To", "target_language", names, told.target, "The language that the decoder writes")
+        if template_of(model.tokenizer) is not None or view.chat:
+            st.session_state["frame_chat"] = view.chat
+            st.toggle(
+                "Chat template",
+                key="frame_chat",
+                on_change=lambda: state.change(chat=st.session_state["frame_chat"], query=None, key=None),
+                help="Read the text as what a user says: with the model's own marks for who speaks around it.",
+            )
+    return True
+
+
+def _language(label: str, field: str, names: list[str], told: str | None, help_: str) -> None:
+    """A select that changes one language of the view."""
+    key = f"frame_{field}"
+    st.session_state[key] = told
+    st.selectbox(
+        label,
+        names,
+        index=None if told is None else 0,  # one that is told cannot be taken away
+        key=key,
+        placeholder="none",
+        on_change=lambda: state.change(**{field: st.session_state[key] or ""}, query=None, key=None),
+        help=f"{help_}, by the tokenizer's own name. Its code is put beside the tokens.",
+    )
 
 
 def _choose_model() -> None:
@@ -134,9 +195,8 @@ def _choose_model() -> None:
     if chosen:
         card = find_card(chosen.strip())
         st.session_state["file"] = ""
-        state.change(
-            model=card.id if card else chosen.strip(), layer=View().layer, head=View().head, query=None, key=None
-        )
+        place = {"layer": View().layer, "head": View().head, "query": None, "key": None}
+        state.change(model=card.id if card else chosen.strip(), **place, **_UNTOLD)
 
 
 def _name(model: str) -> str:

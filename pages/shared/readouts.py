@@ -218,7 +218,8 @@ def put_token(view: View, token: int, which: int) -> None:
             else:
                 state.change(pair=fill_mask(model, view.pair, which - n_first, token))
             return
-        made = append_token(model, view.text_read, token, target=view.target)
+        told = {"source_language": view.source_language, "target_language": view.target_language, "chat": view.chat}
+        made = append_token(model, view.text_read, token, target=view.target, **told)
     except GenerationError as error:
         st.session_state["readout_said"] = [str(error)]
         return
@@ -228,8 +229,12 @@ def put_token(view: View, token: int, which: int) -> None:
 
 
 def _put(view: View, text: str, *, of_decoder: bool = False, **values: None) -> None:
-    """Make `text` the decoder's, or what is read of the view's text: what stands before its window stays."""
-    state.change(**({"target": text} if of_decoder else {"text": view.text[: view.start] + text}), **values)
+    """Make `text` the decoder's, or what is read of the view's text: what stands before its window stays.
+
+    A chat that was continued holds its template as text.
+    """
+    written = {"target": text} if of_decoder else {"text": view.text[: view.start] + text, "chat": False}
+    state.change(**written, **values)
 
 
 def _mask_word(trace: "Trace", mask: str) -> None:

@@ -276,7 +276,8 @@ async def count(request: Request) -> Response:
     from attention_core.capturing import count_tokens
 
     try:
-        counted = await run_in_threadpool(count_tokens, model, text, pair or None)
+        told = {"source_language": request.query_params.get("sl"), "chat": request.query_params.get("chat") == "1"}
+        counted = await run_in_threadpool(partial(count_tokens, model, text, pair or None, **told))
     except ValueError as error:
         return JSONResponse({"error": str(error)}, status_code=422)
     except Exception as error:  # a stranger's tokenizer
@@ -345,6 +346,9 @@ def script(request: Request) -> Response:
         text=source.text,
         pair=source.pair,
         target=source.target,
+        source_language=source.source_language,
+        target_language=source.target_language,
+        chat=source.chat,
         hide_special=picture.hide_special,
         hide_first=picture.hide_first,
         renormalise=picture.renormalise,

@@ -193,7 +193,8 @@ class Service:
         model = self.model(source.model)
 
         def job() -> "Continuation":
-            return continue_text(model, source.text, n, target=source.target, how=how, seed=seed, stop=stop)
+            told = _told(model, source)
+            return continue_text(model, source.text, n, target=source.target, **told, how=how, seed=seed, stop=stop)
 
         return self._in_turn(job, visitor)
 
@@ -289,7 +290,7 @@ class Service:
         from attention_core import capture
 
         begun = time.perf_counter()
-        trace = capture(model, source.text, source.pair or None, source.target or None)
+        trace = capture(model, source.text, source.pair or None, source.target or None, **_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
@@ -323,6 +324,17 @@ def _use_threads(n: int) -> None:
 
     torch.get_num_threads()  # the first question makes torch forget what this thread was told before
     torch.set_num_threads(n)
+
+
+def _told(model: "LoadedModel", source: Source) -> dict[str, Any]:
+    """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
+    from attention_core.chat import template_of
+
+    return {
+        "source_language": source.source_language if model.knows(source.source_language) else None,
+        "target_language": source.target_language if model.knows(source.target_language) else None,
+        "chat": source.chat and template_of(model.tokenizer) is not None,
+    }
 
 
 def _is_long(source: Source, model: "LoadedModel") -> bool:

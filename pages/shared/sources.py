@@ -17,6 +17,9 @@ class Source:
     text: str
     pair: str = ""
     target: str = ""
+    source_language: str = ""
+    target_language: str = ""
+    chat: bool = False
     file: str = ""  # sha256 of an opened trace file; the other fields are then empty
 
 
@@ -39,11 +42,16 @@ class Picture:
 
 def picture_of(view: View, file: str = "") -> Picture:
     """The picture that a view shows."""
-    source = Source("", "", file=file) if file else Source(view.model, view.text_read, view.pair, view.target)
+    if file:
+        source = Source("", "", file=file)
+    else:
+        told = view.source_language, view.target_language, view.chat
+        source = Source(view.model, view.text_read, view.pair, view.target, *told)
     return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
 
 
 def picture_bytes(picture: Picture) -> int:
     """About what a picture takes in memory."""
     source = picture.source
-    return 500 + 4 * sum(map(len, (source.model, source.text, source.pair, source.target)))
+    names = source.model, source.text, source.pair, source.target, source.source_language, source.target_language
+    return 500 + 4 * sum(map(len, names))

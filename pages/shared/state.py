@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from attention_core.view import PARAMETERS, View, clamp, from_params, link, to_params, well_formed
+from attention_core.view import (
+    PARAMETERS,
+    View,
+    clamp,
+    clamp_telling,
+    from_params,
+    link,
+    to_params,
+    well_formed,
+)
 from pages.shared import address, grow_view
 from pages.shared.grow_view import GrowView
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_TOLD = ("source_language", "target_language", "chat")  # what a model is told beside its texts
 LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
 ADDRESSES = 8  # of those written: a browser is a few quick choices behind, never more
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
@@ -76,7 +86,7 @@ def take_report(key: str = "explorer") -> None:
     """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
     _visitor_acted("view")
     chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    names = {field.name for field in fields(View)} - {"model", "text", "pair", "target"}
+    names = {field.name for field in fields(View)} - {"model", "text", "pair", "target", *_TOLD}
     params = to_params(st.session_state["view"])
     for name in names & set(chosen):
         value = chosen[name]
@@ -149,7 +159,9 @@ def fall_back() -> View:
     st.session_state["file"] = source.file
     before = st.session_state["view"]
     if not source.file:
-        before = replace(before, model=source.model, text=source.text, start=0, pair=source.pair, target=source.target)
+        told = {name: getattr(source, name) for name in _TOLD}
+        texts = {"text": source.text, "start": 0, "pair": source.pair, "target": source.target}
+        before = replace(before, model=source.model, **texts, **told)
     st.session_state["view"] = before
     return before
 
@@ -222,14 +234,17 @@ def trace_now() -> "Trace":
 
 def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     """The session's view, as `fitted` makes it, and a sentence for each change."""
-    becomes, sentences = fitted(view, trace)
+    becomes, sentences = fitted(view, trace, from_file=bool(opened_file()))
     if becomes != view:
         _set(becomes)
     return becomes, sentences
 
 
-def fitted(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
-    """The view with a layer, head and tokens that this trace has, and a sentence for each change."""
+def fitted(view: View, trace: "Trace", *, from_file: bool = False) -> tuple[View, tuple[str, ...]]:
+    """The view with a layer, head and tokens that this trace has, and a sentence for each change.
+
+    The trace of a file does not come from the view's text: its languages are not the view's.
+    """
     from attention_core.contribution import why_not
     from attention_core.pictures import groups
     from attention_core.reading import Reading, items
@@ -237,6 +252,10 @@ def fitted(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]
     sizes = {group.name: layers[group.layers[0]][1:] for group in groups(trace)}
     becomes, sentences = clamp(view, layers, sizes)
+    if not from_file:
+        told = trace.source_language, trace.target_language
+        becomes, more = clamp_telling(becomes, *told, chat=trace.chat is not None)
+        sentences = (*sentences, *more)
     try:
         for tokens in filter(None, (trace.source_tokens, trace.target_tokens)):
             items(tokens, Reading(becomes.hide_special, becomes.hide_first))
