@@ -69,6 +69,13 @@ def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
 
     Raises ModelError if that model reads no text, or not without an image or sound, and has no part that does.
     """
+    try:
+        config.get_text_config()
+    except ValueError:  # MusicGen: a text encoder, and a decoder of sound
+        raise ModelError(
+            f"{shown} is made of several models, and its config.json does not tell which one reads the text. "
+            "Choose a model that reads text alone."
+        ) from None
     named, usual = named_class(config), _usual_classes(config)
     cls = named or (usual[0] if usual else None)
     if cls is None:

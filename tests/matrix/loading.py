@@ -97,7 +97,7 @@ def check_class(model_type: str, cls: type[PreTrainedModel] | None = None, *, da
         except ModelError as error:
             said = str(error)
             # Sizes that are real beside a vocabulary that is not.
-            right = "gives a model text alone" in said or "They do not belong together" in said
+            right = "text alone" in said or "They do not belong together" in said
             return Loading(model_type, cls.__name__, said if right else "", () if right else (said,))
         faults = _unlike(saved, loaded)
         faults += [f"said without a reason: {said}" for said in loaded.report.reservations]
