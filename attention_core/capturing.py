@@ -94,8 +94,8 @@ def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int
     Raises ValueError for no tokens, more than the model can read, or a side that is missing.
     """
     sides = {"ids": ids} if target_ids is None else {"ids": ids, "target_ids": target_ids}
-    limit = model.facts.context_length
     for name, side in sides.items():
+        limit = model.facts.context_length if name == "ids" else model.facts.target_length
         if not 0 < len(side) <= (limit or len(side)):
             raise ValueError(f"{name} must be 1 … {limit or 'any number of'} tokens; got {len(side)}")
     if model.facts.encoder_decoder != (target_ids is not None):
@@ -289,7 +289,7 @@ def decoder_side(model: LoadedModel, target: str) -> Encoded:
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
     piece = str(tokenizer.convert_ids_to_tokens(start))
-    limit = (model.facts.context_length or len(own) + 1 + len(before)) - 1 - len(before)
+    limit = (model.facts.target_length or len(own) + 1 + len(before)) - 1 - len(before)
     notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
     tokens = (start_token, *before, *own[:limit])
@@ -359,15 +359,36 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: list[Tensor],
     try:
         with torch.inference_mode():
             found = model.model(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
-    except IndexError:  # of an embedding: a tokenizer with more tokens than the model has vectors
-        raise CaptureError(
-            f"{model.facts.architecture} has no vector for one of this text's tokens or places: "
-            "the model and its tokenizer do not belong together."
-        ) from None
+    except (IndexError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "out of bounds" not in str(error):
+            raise
+        raise CaptureError(_beyond_a_table(model, inputs, error)) from None
     hidden = getattr(found, "last_hidden_state", None)
     if isinstance(hidden, Tensor):
         ended.append(hidden[0])
     return found
+
+
+def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Exception) -> str:
+    """What a model has no entry for: one of the tokens, a second sentence, or something else of its own."""
+    name, apart = model.facts.architecture, "the model and its tokenizer do not belong together."
+    whole: Any = model.model
+    parts = (whole.get_encoder(), whole.get_decoder()) if model.facts.encoder_decoder else (whole,)
+    names, tokenizers = ("input_ids", "decoder_input_ids"), (model.tokenizer, model.target_tokenizer)
+    for side, tokenizer, part in zip(names, tokenizers, parts, strict=False):
+        table, highest = part.get_input_embeddings(), int(inputs[side].max())
+        n_rows = table.num_embeddings if isinstance(table, nn.Embedding) else None
+        if n_rows is not None and highest >= n_rows:
+            (piece,) = _pieces(tokenizer, [highest])
+            return f"{name} has vectors for {n_rows:,} tokens, and “{piece}” has the number {highest:,}: {apart}"
+    n_types = getattr(whole.config, "type_vocab_size", None)
+    types = inputs.get("token_type_ids")
+    if n_types is not None and types is not None and int(types.max()) >= n_types:
+        kinds = f"{n_types} kind{'s' * (n_types != 1)} of sentence"
+        return f"{name} has vectors for {kinds}, and its tokenizer marks {int(types.max()) + 1}: {apart}"
+    n_tokens = " and ".join(f"{inputs[side].shape[1]:,}" for side in names if side in inputs)
+    said = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+    return f"{name} could not read this text of {n_tokens} tokens: one of its tables has no such entry ({said})."
 
 
 def _ending(model: LoadedModel, ended: list[Tensor], watched: Watcher | None, n_tokens: int) -> Ending | None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import streamlit as st
@@ -15,6 +15,9 @@ from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
 from pages.shared.service import service
 from pages.shared.sources import Source
+
+if TYPE_CHECKING:
+    from attention_core.models import ModelFacts
 
 
 def model_and_text(view: View) -> Callable[[], None]:
@@ -176,7 +179,7 @@ def _facts(name: str) -> None:
             ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
             ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
             ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
-            ("Reads at most", f"{facts.context_length:,} tokens" if facts.context_length else "no stated limit"),
+            ("Reads at most", _reads_at_most(facts)),
             ("Computes in", f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"),
         ]
     elif card and card.context:
@@ -192,6 +195,14 @@ def _facts(name: str) -> None:
         ]
     cells = "".join(f"<dt>{theme.escape(term)}</dt><dd>{theme.escape(fact)}</dd>" for term, fact in rows)
     st.html(f"<h2 class='sl-h'>{theme.escape(_name(name))}</h2><dl class='sl-facts'>{cells}</dl>")
+
+
+def _reads_at_most(facts: "ModelFacts") -> str:
+    if not facts.context_length:
+        return "no stated limit"
+    tokens = f"{facts.context_length:,} tokens"
+    other = facts.target_length if facts.target_length != facts.context_length else None
+    return f"{tokens}; its decoder {other:,}" if other else tokens
 
 
 def _open_trace() -> None:
