@@ -3,7 +3,7 @@
 Where the numbers of places begin after the padding token's (RoBERTa and its kind: 514 rows, 512 places), a config names
 the rows. So the model is asked: it reads a few tokens up to its first layer, which shows the tables that are read by
 place and where they begin; then as many tokens as come out, up to the same point. Nothing behind the embeddings is
-computed: a trial costs what looking the tokens up costs.
+computed: a trial costs what looking the tokens up costs, and what is made of their number alone.
 """
 
 import copy
@@ -22,7 +22,10 @@ from attention_core.memory import is_out_of_memory
 
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 FEW = 4  # tokens show where a table begins
-TRIED = 2_048  # a limit that no table was seen for is tried up to here: beyond, masks and rotations grow large
+# Some models make a mask of all pairs before anything else: 1 GB for LED's 16,384 tokens. So more than this is tried in
+# part: so many tokens read a row each, one after the other, and the rows that are left are counted.
+MOST_TRIED = 4_096
+TRIED_BLINDLY = 1_024  # where no table was seen: nothing but masks and rotations is longer for more
 
 # What a configuration calls it.
 _OF_TEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len")
@@ -93,7 +96,12 @@ def _tried(part: _Part, stated: int | None) -> int | None:
         return stated
     room = min(places, default=None)
     limit = min((n for n in (stated, room) if n is not None), default=None)
-    if limit is None or (room is None and limit > TRIED) or limit <= few or _read(part, limit) is not None:
+    if limit is None or limit <= few or (room is None and limit > TRIED_BLINDLY):
+        return limit
+    if limit > MOST_TRIED and _read(part, MOST_TRIED) == places:
+        return limit
+    limit = min(limit, MOST_TRIED)
+    if _read(part, limit) is not None:
         return limit
     fits, over = few, limit
     while over - fits > 1:
