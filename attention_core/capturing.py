@@ -376,8 +376,8 @@ def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Except
     parts = (whole.get_encoder(), whole.get_decoder()) if model.facts.encoder_decoder else (whole,)
     names, tokenizers = ("input_ids", "decoder_input_ids"), (model.tokenizer, model.target_tokenizer)
     for side, tokenizer, part in zip(names, tokenizers, parts, strict=False):
-        table, highest = part.get_input_embeddings(), int(inputs[side].max())
-        n_rows = table.num_embeddings if isinstance(table, nn.Embedding) else None
+        table, highest = getattr(part.get_input_embeddings(), "weight", None), int(inputs[side].max())
+        n_rows = table.shape[0] if isinstance(table, Tensor) else None
         if n_rows is not None and highest >= n_rows:
             (piece,) = _pieces(tokenizer, [highest])
             return f"{name} has vectors for {n_rows:,} tokens, and “{piece}” has the number {highest:,}: {apart}"
