@@ -376,6 +376,8 @@ def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Except
     parts = (whole.get_encoder(), whole.get_decoder()) if model.facts.encoder_decoder else (whole,)
     names, tokenizers = ("input_ids", "decoder_input_ids"), (model.tokenizer, model.target_tokenizer)
     for side, tokenizer, part in zip(names, tokenizers, parts, strict=False):
+        if side not in inputs:
+            continue
         table, highest = getattr(part.get_input_embeddings(), "weight", None), int(inputs[side].max())
         n_rows = table.shape[0] if isinstance(table, Tensor) else None
         if n_rows is not None and highest >= n_rows:
@@ -386,7 +388,7 @@ def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Except
     if n_types is not None and types is not None and int(types.max()) >= n_types:
         kinds = f"{n_types} kind{'s' * (n_types != 1)} of sentence"
         return f"{name} has vectors for {kinds}, and its tokenizer marks {int(types.max()) + 1}: {apart}"
-    n_tokens = " and ".join(f"{inputs[side].shape[1]:,}" for side in names if side in inputs)
+    n_tokens = " and ".join(f"{inputs[side].shape[-1]:,}" for side in names if side in inputs)
     said = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
     return f"{name} could not read this text of {n_tokens} tokens: one of its tables has no such entry ({said})."
 
