@@ -148,6 +148,7 @@ def _one(cls: Any, model_type: str, reads: tuple[str, str | None, str | None], b
             model = load_model(folder)
             trace = capture(model, text, pair, target if model.facts.encoder_decoder else None)
             readout = trace.readout()
+            own_model = cls.from_pretrained(folder, attn_implementation="eager")  # some tables are made, not saved
         except ModelError as error:
             return f": refused ({_short(error, folder)})"
         except Exception as error:
@@ -155,7 +156,7 @@ def _one(cls: Any, model_type: str, reads: tuple[str, str | None, str | None], b
     kind = type(readout).__name__
     if kind not in AGREES:
         return ": no readout"
-    own = Own(whole, tokenizer, text, pair, [token.id for token in trace.target_tokens] if target else [])
+    own = Own(own_model.eval(), tokenizer, text, pair, [token.id for token in trace.target_tokens] if target else [])
     try:
         agrees = AGREES[kind](readout, own)
     except Exception as error:
