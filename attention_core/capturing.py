@@ -131,8 +131,8 @@ def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int
     Raises ValueError for no tokens, more than the model can read, or a side that is missing.
     """
     sides = {"ids": ids} if target_ids is None else {"ids": ids, "target_ids": target_ids}
-    limit = model.facts.context_length
     for name, side in sides.items():
+        limit = model.facts.context_length if name == "ids" else model.facts.target_length
         if not 0 < len(side) <= (limit or len(side)):
             raise ValueError(f"{name} must be 1 … {limit or 'any number of'} tokens; got {len(side)}")
     if model.facts.encoder_decoder != (target_ids is not None):
@@ -419,7 +419,7 @@ def decoder_side(model: LoadedModel, target: str, languages: Languages | None = 
     piece = str(tokenizer.convert_ids_to_tokens(start))
     if len(before) > 1 and before[0].id == start:  # SeamlessM4T's labels begin with the start token already
         before = before[1:]
-    limit = (model.facts.context_length or len(own) + 1 + len(before)) - 1 - len(before)
+    limit = (model.facts.target_length or len(own) + 1 + len(before)) - 1 - len(before)
     notes = [f"The decoder's text was cut to {limit:,} tokens."] if len(own) > limit else []
     start_token = Token(text=piece, id=start, span=(0, 0), special=True, piece=piece, word=None)
     tokens = (start_token, *before, *own[:limit])
@@ -518,11 +518,10 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **opt
             if task is not None and model.facts.encoder_decoder:
                 ended.decoder_ids = stack.enter_context(what_the_decoder_reads(model.model))
             found = running(**{name: ids.to(device) for name, ids in inputs.items()}, **options)
-    except IndexError:  # of an embedding: a tokenizer with more tokens than the model has vectors
-        raise CaptureError(
-            f"{model.facts.architecture} has no vector for one of this text's tokens or places: "
-            "the model and its tokenizer do not belong together."
-        ) from None
+    except (IndexError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "out of bounds" not in str(error):
+            raise
+        raise CaptureError(_beyond_a_table(model, inputs, error)) from None
     except AssertionError as error:  # of a class that wants a text of a certain form: three separators, one mask
         reason = (str(error).strip().splitlines() or ["it does not say why"])[0][:200]
         raise CaptureError(f"{type(running).__name__} does not read this text: {reason}") from None
@@ -570,6 +569,30 @@ def _tokens_read_twice(model: LoadedModel, source: "Encoded", ended: _Ended) -> 
     if ids[1:] == source.ids[: len(ids) - 1]:
         return (replace(made[0], special=True, word=None), *source.tokens[: len(ids) - 1])
     return made
+
+
+def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Exception) -> str:
+    """What a model has no entry for: one of the tokens, a second sentence, or something else of its own."""
+    name, apart = model.facts.architecture, "the model and its tokenizer do not belong together."
+    whole: Any = model.model
+    parts = (whole.get_encoder(), whole.get_decoder()) if model.facts.encoder_decoder else (whole,)
+    names, tokenizers = ("input_ids", "decoder_input_ids"), (model.tokenizer, model.target_tokenizer)
+    for side, tokenizer, part in zip(names, tokenizers, parts, strict=False):
+        if side not in inputs:
+            continue
+        table, highest = getattr(part.get_input_embeddings(), "weight", None), int(inputs[side].max())
+        n_rows = table.shape[0] if isinstance(table, Tensor) else None
+        if n_rows is not None and highest >= n_rows:
+            (piece,) = _pieces(tokenizer, [highest])
+            return f"{name} has vectors for {n_rows:,} tokens, and “{piece}” has the number {highest:,}: {apart}"
+    n_types = getattr(whole.config, "type_vocab_size", None)
+    types = inputs.get("token_type_ids")
+    if n_types is not None and types is not None and int(types.max()) >= n_types:
+        kinds = f"{n_types} kind{'s' * (n_types != 1)} of sentence"
+        return f"{name} has vectors for {kinds}, and its tokenizer marks {int(types.max()) + 1}: {apart}"
+    n_tokens = " and ".join(f"{inputs[side].shape[-1]:,}" for side in names if side in inputs)
+    said = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+    return f"{name} could not read this text of {n_tokens} tokens: one of its tables has no such entry ({said})."
 
 
 def _ending(model: LoadedModel, ended: _Ended, watched: Watcher | None, n_tokens: int) -> Ending:

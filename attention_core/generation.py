@@ -80,7 +80,7 @@ def continue_text(
         raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
     given = _given(model, text, target, source_language, target_language, chat)
     own = given.own
-    limit = model.facts.context_length
+    limit = model.facts.context_length if given.decoder_ids is None else model.facts.target_length
     room = n if limit is None else min(n, limit - len(own))
     if room < 1:
         raise GenerationError(f"The text fills all {limit:,} tokens that the model can read: nothing can be added.")

@@ -25,6 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
 from attention_core.borrowed import Borrowed, plain_model
 from attention_core.catalogue import ModelCard, find_card
+from attention_core.context_length import UNBOUNDED, limits_of
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.languages import LanguageError, Languages, Spoken, spoken_by
 from attention_core.loading_report import LoadingReport, missing_in, report_of
@@ -50,7 +51,6 @@ __all__ = [
 ]
 
 _ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled folders are relative to it
-UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -79,6 +79,7 @@ class ModelFacts:
     context_length: int | None  # tokens; None if nothing limits it
     licence: str
     encoder_decoder: bool
+    target_length: int | None = None  # the same of the decoder's text; None without a decoder too
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -616,6 +617,7 @@ def _facts(
     encoder_decoder = reads_two_texts(model)
     if encoder_decoder:
         layers += _first(config, "decoder_layers", "num_decoder_layers") or layers
+    limits = limits_of(model, tokenizer, two_texts=encoder_decoder)
     return ModelFacts(
         id=card.id if card else name,
         name=card.name if card else (Path(name).name or name),
@@ -626,9 +628,10 @@ def _facts(
         d_model=d_model,
         d_head=_first(config, "head_dim", "d_kv") or (d_model // n_heads if n_heads else 0),
         n_parameters=sum(parameter.numel() for parameter in (head.whole if head else model).parameters()),
-        context_length=_context_length(config, tokenizer),
+        context_length=limits.source,
         licence=card.licence if card else "not stated",
         encoder_decoder=encoder_decoder,
+        target_length=limits.target,
     )
 
 
@@ -642,14 +645,3 @@ def _first(config: Any, *names: str) -> int:
         if isinstance(value, int):
             return value
     return 0
-
-
-def _context_length(config: Any, tokenizer: Any) -> int | None:
-    """Tokens the model can read: the smaller of what its positions and its tokenizer allow."""
-    stated = getattr(tokenizer, "model_max_length", 0)
-    limits = [
-        _first(config, "max_position_embeddings", "n_positions", "max_sequence_length"),
-        int(stated) if isinstance(stated, int | float) and math.isfinite(stated) else 0,
-    ]
-    real = [limit for limit in limits if 0 < limit < UNBOUNDED]
-    return min(real) if real else None

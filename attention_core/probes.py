@@ -131,7 +131,7 @@ def repeat_probes(model: LoadedModel) -> Iterator[Probe]:
     if model.facts.encoder_decoder:
         decoder_before = decoder_side(model, "").ids
         decoder_symbols = plain_ids(model, model.target_tokenizer)
-    room = model.facts.context_length or 10**6
+    room = min(model.facts.context_length or 10**6, model.facts.target_length or 10**6)
     longest = min(LONGEST, (room - max(len(before) + len(after), len(decoder_before))) // 2)
     if min(len(symbols), len(decoder_symbols)) < FEWEST_SYMBOLS or longest < SHORTEST:
         return

@@ -146,7 +146,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     _require(0 < len(header["layers"]) <= _MAX_LAYERS)
     layers = tuple(_layer(layer, tensors) for layer in header["layers"])
     trace = Trace(
-        facts=ModelFacts(**_typed(header["facts"], ModelFacts)),
+        facts=ModelFacts(**_typed({"target_length": None, **header["facts"]}, ModelFacts)),  # absent in files of before
         text=_text(header["text"]),
         pair=_text_or_none(header["pair"]),
         target=_text_or_none(header["target"]),

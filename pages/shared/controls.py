@@ -19,6 +19,8 @@ from pages.shared.sources import Source
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from attention_core.models import ModelFacts
+
 
 def model_and_text(view: View) -> Callable[[], None]:
     """The bar on top: text box, model picker with facts, and a place to open a saved trace.
@@ -238,7 +240,7 @@ def _facts(name: str) -> None:
             ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
             ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
             ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
-            ("Reads at most", f"{facts.context_length:,} tokens" if facts.context_length else "no stated limit"),
+            ("Reads at most", _reads_at_most(facts)),
             ("Computes in", f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"),
         ]
     elif card and card.context:
@@ -256,6 +258,14 @@ def _facts(name: str) -> None:
         rows += [("When loaded", said) for said in model.report.listed]
     cells = "".join(f"<dt>{theme.escape(term)}</dt><dd>{theme.escape(fact)}</dd>" for term, fact in rows)
     st.html(f"<h2 class='sl-h'>{theme.escape(_name(name))}</h2><dl class='sl-facts'>{cells}</dl>")
+
+
+def _reads_at_most(facts: "ModelFacts") -> str:
+    if not facts.context_length:
+        return "no stated limit"
+    tokens = f"{facts.context_length:,} tokens"
+    other = facts.target_length if facts.target_length != facts.context_length else None
+    return f"{tokens}; its decoder {other:,}" if other else tokens
 
 
 def _open_trace() -> None:

@@ -37,20 +37,28 @@ def main() -> int:
     if worst.get("difference"):
         share = worst["difference"]
         print(f"closest to its tolerance: {worst['model_type']}, {share:.0%} of it")
+    differs = [result["model_type"] for result in results if any("✗" in (result.get(name) or "") for name in _BESIDE)]
+    if differs:
+        print(f"beside the attention, {len(differs)} differ (✗): {', '.join(differs)}")
+    faults = int(counts["wrong"] > 0 or bool(differs))
     if options.model_types or options.loading:
-        return int(counts["wrong"] > 0)
+        return faults
     if options.write:
         FILE.write_text(table(results, transformers.__version__), encoding="utf-8")
         print(f"wrote {FILE}")
-        return int(counts["wrong"] > 0)
-    return int(_differs(results, FILE) or counts["wrong"] > 0)
+        return faults
+    return int(_differs(results, FILE) or faults)
+
+
+_BESIDE = ("tokens", "longest", "readout")
 
 
 def _report(result: dict[str, Any]) -> None:
     difference = result.get("difference")
     share = f"{difference:7.1%}" if difference is not None else " " * 7
     layers, why = result.get("layers", ""), result.get("why", "")
-    print(f"{result['model_type']:26} {result['outcome']:20} {share}  {layers:40} {why}", flush=True)
+    beside = " | ".join(result.get(name) or "" for name in _BESIDE).strip(" |")
+    print(f"{result['model_type']:26} {result['outcome']:20} {share}  {layers:40} {why}  {beside}", flush=True)
 
 
 def _differs(results: list[dict[str, Any]], file: Path) -> bool:

@@ -2,7 +2,8 @@
 
 import copy
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -17,7 +18,10 @@ from attention_core.models import LoadedModel, wrap_model
 from attention_core.proof import compare
 from attention_core.trace import AttentionLayer, LayerTrace
 from tests import tiny
+from tests.matrix.longest import longest_text
+from tests.matrix.readouts import readouts
 from tests.matrix.shrinking import SPECIAL_CASES, tiny_config
+from tests.matrix.texts import text_to_tokens
 
 Outcome = Literal[
     "exact", "in part", "weights only", "not attention", "not text alone", "cannot be built tiny", "refused", "wrong"
@@ -37,15 +41,19 @@ class Result:
     terms: str = ""  # what the formula needed: "bias, sliding window"
     steps: str = ""  # the checks that held in every layer
     difference: float | None = None  # the largest share of its tolerance that any comparison used
+    tokens: str = ""  # from text to tokens: "source ✓, target ✓"
+    longest: str = ""  # "64; decoder 62"
+    readout: str = ""  # "next token ✓, labels: no readout"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def check(model_type: str, *, every_head: bool = True) -> Result:
+def check(model_type: str, *, every_head: bool = True, beside: bool = True) -> Result:
     """Build, capture and prove one architecture. Anything unforeseen is "wrong" with the error's text.
 
     The proof is of every head of every layer, or of the first and the last (other groups, if heads are grouped) alone.
+    `beside` asks for what stands beside the attention too: text to tokens, the longest text, the readouts.
     """
     try:
         config = tiny_config(model_type)
@@ -54,10 +62,31 @@ def check(model_type: str, *, every_head: bool = True) -> Result:
     except Exception as error:
         return _failed(model_type, "cannot be built tiny", error)
     try:
-        return _check(model_type, cls, config, model, every_head)
+        found = _check(model_type, cls, config, model, every_head)
+        return _with_columns(found, cls) if beside and found.outcome in _SHOWN else found
     except Exception as error:
         refused = isinstance(error, ValueError) and "is not known here" in str(error)
         return _failed(model_type, "refused" if refused else "wrong", error, cls.__name__)
+
+
+_SHOWN = ("exact", "in part", "weights only")
+
+
+def _with_columns(found: Result, cls: type[PreTrainedModel]) -> Result:
+    name = found.model_type
+    return replace(
+        found,
+        tokens=_cell(lambda: text_to_tokens(name, lambda config: build(cls, config), tiny_config(name))),
+        longest=_cell(lambda: longest_text(name, build(cls, tiny_config(name)))),
+        readout=_cell(lambda: readouts(name, build)),
+    )
+
+
+def _cell(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except Exception as error:
+        return f"✗ {sentence(error)[:100]}"
 
 
 def _failed(model_type: str, outcome: Outcome, error: Exception, model_class: str = "") -> Result:

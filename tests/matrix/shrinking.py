@@ -3,7 +3,8 @@
 Whatever says how large something is becomes small, by the words in its name; everything else stays as the authors set
 it, so that each architecture keeps its own terms (windows, soft-caps, sinks, norms, shared layers). What these rules
 get wrong is in `special_cases.json`, by model type: "config" has settings of its own, "if it fails" says what an error
-with certain words means, "not between tokens" names attention that is of another kind and not ours to show.
+with certain words means, "not between tokens" names attention that is of another kind and not ours to show, "tokenizer"
+has what the constructor of its tokenizer wants beside a vocabulary.
 """
 
 import json
@@ -29,7 +30,10 @@ _RULES: tuple[tuple[str, int], ...] = (
     (r"vocab_size|^n_vocab$|^n_words$", len(WORDS)),
     (r"num_key_value_heads|num_kv_heads|n_head_kv|n_kv_heads", N_KV_HEADS),
     (r"(num|n)_?(attention_)?heads?$|attention_heads$|^n_head$", N_HEADS),
-    (r"max_position|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_2d", N_POSITIONS),
+    (
+        r"max_position|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_(en|de)coder_position|max_2d",
+        N_POSITIONS,
+    ),
     (r"window|attention_chunk_size|local_attention$", WINDOW),
     (r"qk_rope_head_dim|^rotary_dim$", 4),
     (r"^n_groups?$", 2),

@@ -1,5 +1,6 @@
 """docs/support.md: the results as a table, and the table read back."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from tests.matrix.architectures import TASKS
 from tests.matrix.checking import Outcome
 
 FILE = Path(__file__).parents[2] / "docs/support.md"
-COLUMNS = ("model_type", "result", "class", "layers", "terms of the formula", "checks", "note")
+BESIDE = ("text → tokens", "longest text", "readout")
+COLUMNS = ("model_type", "result", "class", "layers", "terms of the formula", "checks", *BESIDE, "note")
 
 _MEANING: dict[Outcome, str] = {
     "exact": "q, k, v and output are captured; every check below holds in every head of every layer",
@@ -56,6 +58,18 @@ def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
         "(and norms and rotations on the way), the mask, the weights, the output, and W_O: the linear map that reads "
         "the output. What could not be observed is not in the list.",
         "",
+        "**Beside the attention.** *text → tokens*: the tokens of a text, and of the decoder's text, are those of the "
+        "tokenizer's own call, for a tiny tokenizer of the class that transformers names for the architecture; the "
+        "target (`text_target=`) is moved right by the class with the head, and where the tokenizer is told languages "
+        "two are chosen. *longest text*: tokens that the card claims; so many are captured, and one more is cut with a "
+        "note; the tokenizer sets no limit there. *readout*: every class with a head that transformers' lists have for "
+        "the architecture is saved, opened by what its config.json names, and `trace.readout()` agrees with what that "
+        "class gives by itself. ✗ is a fault of ours, – is nothing to compare, with the reason in the cell.",
+        "",
+        "| column | part | ✓ agrees | ✗ differs | – |",
+        "|---|---|---:|---:|---:|",
+        *counted(results),
+        "",
         "**How small.** Sizes come from rules by the words of a setting's name (`tests/matrix/shrinking.py`); settings "
         "that a few architectures need are in `tests/matrix/special_cases.json`. The capture itself has no list of "
         "architectures.",
@@ -68,6 +82,33 @@ def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
     return "\n".join(lines)
 
 
+def counted(results: Sequence[dict[str, Any]]) -> list[str]:
+    """The cells of the columns beside the attention, counted part by part."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for column, field, parts_of in zip(BESIDE, ("tokens", "longest", "readout"), (", ", "; ", ", "), strict=True):
+        for result in results:
+            for part in (result.get(field) or "").split(parts_of):
+                if part:
+                    counts.setdefault((column, _name(column, part)), Counter())[_state(column, part)] += 1
+    return [
+        f"| {column} | {name} | {found['✓']} | {found['✗']} | {found['–']} |"
+        for (column, name), found in counts.items()
+    ]
+
+
+def _name(column: str, part: str) -> str:
+    """What a part of a cell is about: its first words."""
+    if column == "longest text":
+        return "decoder's text" if part.startswith("decoder") else "text"
+    return re.split(r" ?[✓✗–:]", part)[0] or "source"
+
+
+def _state(column: str, part: str) -> str:
+    if "✗" in part:
+        return "✗"
+    return "✓" if "✓" in part or (column == "longest text" and "no limit" not in part) else "–"
+
+
 def row(result: dict[str, Any]) -> str:
     cells = (
         f"`{result['model_type']}`",
@@ -76,6 +117,9 @@ def row(result: dict[str, Any]) -> str:
         result.get("layers", ""),
         result.get("terms", ""),
         result.get("steps", ""),
+        result.get("tokens", ""),
+        result.get("longest", ""),
+        result.get("readout", ""),
         result.get("why", ""),
     )
     return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"
