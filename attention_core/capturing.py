@@ -67,10 +67,13 @@ def capture(model: LoadedModel, text: str, pair: str | None = None, target: str 
     `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
     token alone if None). A text over the model's limit is cut, and `notes` says where.
 
-    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, and ValueError
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is or a `target`
+    is given to a model without a decoder, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
+    if target and not model.facts.encoder_decoder:
+        raise CaptureError(f"{model.facts.name} has no decoder to give a target to; leave it out.")
     text, notes = clean_text(text)
     if pair is not None:
         pair, pair_notes = clean_text(pair)

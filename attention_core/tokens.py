@@ -48,6 +48,8 @@ def display(piece: str, *, style: Style) -> str:
         return _visible(piece.replace("▁", " "))
     if style == "wordpiece" and len(piece) > 2 and piece.startswith("##"):
         return JOIN + _visible(piece[2:])
+    if style not in STYLES:
+        raise ValueError(f"the style of a vocabulary is one of {', '.join(STYLES)}; got {style!r}")
     return _visible(piece)
 
 

@@ -181,7 +181,7 @@ def put_token(view: View, token: int, which: int) -> None:
             else:
                 state.change(pair=fill_mask(model, view.pair, which - n_first, token))
             return
-        made = append_token(model, view.text_read, token, target=view.target)
+        made = append_token(model, view.text_read, token, target=view.target if model.facts.encoder_decoder else None)
     except GenerationError as error:
         st.session_state["readout_said"] = [str(error)]
         return

@@ -193,7 +193,8 @@ class Service:
         model = self.model(source.model)
 
         def job() -> "Continuation":
-            return continue_text(model, source.text, n, target=source.target, how=how, seed=seed, stop=stop)
+            target = source.target if model.facts.encoder_decoder else None
+            return continue_text(model, source.text, n, target=target, how=how, seed=seed, stop=stop)
 
         return self._in_turn(job, visitor)
 
@@ -289,7 +290,10 @@ class Service:
         from attention_core import capture
 
         begun = time.perf_counter()
-        trace = capture(model, source.text, source.pair or None, source.target or None)
+        # What a link has for a model of another kind is not read; the page says so (`opening`).
+        decodes = model.facts.encoder_decoder
+        pair, target = (None, source.target) if decodes else (source.pair, None)
+        trace = capture(model, source.text, pair or None, target or None)
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
