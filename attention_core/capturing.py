@@ -20,8 +20,9 @@ from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
-from attention_core.tokens import Token, clean_text, style_of, tokens_from, words_of
+from attention_core.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
+from attention_core.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}
@@ -204,7 +205,9 @@ def _encode(model: LoadedModel, text: str, pair: str | None) -> Encoded:
     if limit is not None and n_all > limit:
         encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
     ids = list(encoded["input_ids"])
-    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text))
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text), (text, pair or ""))
+    if not (known() and tokenizer.is_fast) and has_unspaced(text + (pair or "")):
+        notes.append(NOT_KNOWN)
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
     if len(ids) < n_all:
@@ -253,7 +256,9 @@ def _n_same(a: Sequence[int], b: Sequence[int]) -> int:
     )
 
 
-def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Token, ...]:
+def _tokens(
+    tokenizer: Any, encoded: Any, specials: Sequence[bool], texts: tuple[str, str] = ("", "")
+) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
     pieces = _pieces(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
@@ -261,7 +266,25 @@ def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Tok
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []
     if len({word for word in words if word is not None}) <= 1:  # some tokenizers call the whole text one word
         words = words_of(pieces, specials, style)
+    if any(map(has_unspaced, texts)):  # a tokenizer written in Python does not say where its pieces stand
+        words = _unspaced_words(texts, encoded, spans, words) if tokenizer.is_fast else list(range(len(ids)))
+    words = join_blanks(pieces, words, specials)
     return tokens_from(pieces, ids, spans, specials, words, style)
+
+
+def _unspaced_words(
+    texts: tuple[str, str], encoded: Any, spans: Sequence[tuple[int, int]], words: Sequence[int | None]
+) -> list[int | None]:
+    """The words of each sentence, cut where its script writes no blanks; each token alone where that is not known."""
+    made: list[int | None] = [None] * len(words)
+    sequences = encoded.sequence_ids(0)
+    for which, text in enumerate(texts):
+        own = [place for place, sequence in enumerate(sequences) if sequence == which]
+        cut = split_words(text, [spans[place] for place in own], [words[place] for place in own])
+        for n, place in enumerate(own):
+            number = n if cut is None else cut[n]
+            made[place] = None if words[place] is None or number is None else number + which * len(words)
+    return made
 
 
 def _words(encoded: Any, n_tokens: int) -> list[int | None]:
@@ -288,7 +311,7 @@ def decoder_side(model: LoadedModel, target: str) -> Encoded:
         start = getattr(config, "bos_token_id", None) or 0
     tokenizer = model.target_tokenizer
     encoded = model.encode(target or "a", target=True, return_offsets_mapping=tokenizer.is_fast)
-    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", target=True))
+    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", target=True), (target or "a", ""))
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
     piece = str(tokenizer.convert_ids_to_tokens(start))

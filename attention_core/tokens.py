@@ -135,6 +135,17 @@ def words_of(pieces: Sequence[str], specials: Sequence[bool], style: Style) -> t
     return tuple(words)
 
 
+def join_blanks(pieces: Sequence[str], words: Sequence[int | None], specials: Sequence[bool]) -> tuple[int | None, ...]:
+    """The same words, but a lone `▁` is none: it belongs to the word after it, at the end to the one before."""
+    joined = list(words)
+    for place in reversed(range(len(joined))):
+        if pieces[place] == "▁" and not specials[place]:
+            after = joined[place + 1] if place + 1 < len(joined) and not specials[place + 1] else None
+            before = words[place - 1] if place and not specials[place - 1] else None
+            joined[place] = next((word for word in (after, before) if word is not None), joined[place])
+    return tuple(joined)
+
+
 def join_texts(texts: Iterable[str]) -> str:
     """The shown texts of neighbouring pieces as the text of one word: joins closed, split characters made whole."""
     text = "".join(text.removeprefix(JOIN) for text in texts)
