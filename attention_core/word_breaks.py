@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 _UNSPACED = (
     "\u0e00-\u0e7f\u0e80-\u0eff"  # Thai, Lao
@@ -60,21 +61,27 @@ def split_words(
 ) -> tuple[int | None, ...] | None:
     """The words of tokens that stand at these places of the text; None where ICU is needed and not here.
 
-    A word of the tokenizer is cut where ICU cuts an unspaced script in it; a piece that holds the end of one word and
+    Letters of an unspaced script have the words of ICU, others those of the tokenizer; a piece that holds the end of one word and
     the start of another belongs to the word in which it begins. Bytes of one character have its place, and so its word.
     """
     if not has_unspaced(text):
         return tuple(words)
     if not known():
         return None
-    # Only cuts beside an unspaced letter: what has blanks around it keeps its tokenizer's words.
-    cuts = [at for at in breaks(text) if _is_unspaced(text, at) or _is_unspaced(text, at - 1)]
+    starts = breaks(text)
+    # How many segments of an unspaced script have begun: words of others on both sides of one are two.
+    n_unspaced = list(accumulate(_is_unspaced(text, start) for start in starts))
     made: list[int | None] = []
-    n, before = -1, None  # the number of the current word, and its names: the tokenizer's, and how many cuts lie before
+    n, before = -1, None  # the number of the current word, and what tells it from the next
     for (start, stop), word in zip(spans, words, strict=True):
-        name = None if word is None else (word, bisect_right(cuts, _first_letter(text, start, stop)))
-        if name is not None and name != before:
-            n += 1
+        at = _first_letter(text, start, stop)
+        name: tuple[int, int] | int | None = None
+        if word is not None:
+            # Of an unspaced script ICU alone decides: some tokenizers cut it at every mark. Others keep their words.
+            segment = bisect_right(starts, at)
+            name = segment if _is_unspaced(text, at) else (word, n_unspaced[segment - 1])
+            if name != before:
+                n += 1
         made.append(None if name is None else n)
         before = name
     return tuple(made)
