@@ -11,7 +11,6 @@ Source: Unicode Standard Annex 29, section 4; ICU, "Boundary Analysis", dictiona
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import accumulate
 
 _UNSPACED = (
@@ -43,7 +42,6 @@ def known() -> bool:
     return True
 
 
-@lru_cache(maxsize=64)
 def breaks(text: str) -> tuple[int, ...]:
     """Where ICU begins a word, as places in the text's characters; 0 is the first. Needs ICU (`known`)."""
     from icu4py.breakers import WordBreaker
@@ -61,8 +59,9 @@ def split_words(
 ) -> tuple[int | None, ...] | None:
     """The words of tokens that stand at these places of the text; None where ICU is needed and not here.
 
-    Letters of an unspaced script have the words of ICU, others those of the tokenizer; a piece that holds the end of one word and
-    the start of another belongs to the word in which it begins. Bytes of one character have its place, and so its word.
+    Letters of an unspaced script have the words of ICU, others those of the tokenizer; a piece that holds the end of
+    one word and the start of another belongs to the word in which it begins. Bytes of one character have its place, and
+    so its word.
     """
     if not has_unspaced(text):
         return tuple(words)
