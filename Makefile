@@ -16,13 +16,13 @@ PYTEST := $(BIN)/python -m pytest
 
 SECONDS ?= 600
 
-.PHONY: fuzz app test check bench load screenshots matrix reference clean format lint types unit js browser tools
+.PHONY: fuzz app test check bench load screenshots matrix reference clean format lint types unit kernels js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
 
 # One runner after another, so that each closing line stands on its own; `make -j` does no harm.
-test: format lint types unit js browser
+test: format lint types unit kernels js browser
 
 check: format lint types unit
 
@@ -37,6 +37,14 @@ types: .venv/.dev tools
 
 unit: .venv/.dev tools
 	$(PYTEST) --ignore=tests/browser
+
+# The tests of numbers with the processor's other kernels: theirs round differently. (unit runs them with its best.)
+NUMBERS := $(patsubst %,tests/test_%.py,attention capturing projections proof ledger)
+kernels: .venv/.dev
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
+	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cpu._is_avx2_supported())' \
+		|| { echo "No AVX2 here: its kernels were not tried."; exit 0; } \
+		&& ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
 
 js: tools
 	node --test tests/js/*.test.mjs

@@ -26,8 +26,9 @@ from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
 from attention_core.task_head import what_the_decoder_reads
-from attention_core.tokens import Token, clean_text, style_of, tokens_from, words_of
+from attention_core.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
+from attention_core.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}
@@ -86,10 +87,12 @@ def capture(
     text is then the whole prompt.
 
     Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
-    that the model does not know or a chat template that it has not, and ValueError
+    that the model does not know, a chat template that it has not or a `target` without a decoder, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
+    if target and not model.facts.encoder_decoder:
+        raise CaptureError(f"{model.facts.name} has no decoder to give a target to; leave it out.")
     text, notes = clean_text(text)
     if pair is not None:
         pair, pair_notes = clean_text(pair)
@@ -263,8 +266,8 @@ def _encode(model: LoadedModel, text: str, pair: str | None, languages: Language
     tokenizer, limit = model.tokenizer, model.facts.context_length
     options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
     encoded, cut = _within(model, text, pair, options)
-    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages))
-    return _read(encoded, tokens, text, limit, cut)
+    tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages), (text, pair or ""))
+    return _read(encoded, tokens, text, limit, cut, _about_words(tokenizer, text + (pair or "")))
 
 
 def _encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
@@ -281,8 +284,8 @@ def _encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Lan
     known = special_ids(tokenizer)
     spans = encoded["offset_mapping"] if tokenizer.is_fast else [(0, 0)] * len(encoded["input_ids"])
     added = [id_ in known and not begin <= span[0] < end for id_, span in zip(encoded["input_ids"], spans, strict=True)]
-    tokens = _tokens(tokenizer, encoded, added)
-    read = _read(encoded, tokens, prompt, limit, cut)
+    tokens = _tokens(tokenizer, encoded, added, (prompt, ""))
+    read = _read(encoded, tokens, prompt, limit, cut, _about_words(tokenizer, prompt))
     framing = {token.id for token in tokens if token.special}
     twice = dict.fromkeys(token.piece for token in tokens if token.id in framing and not token.special)
     if twice:
@@ -318,11 +321,15 @@ def _within(model: LoadedModel, text: str, pair: str | None, options: dict[str, 
     return encoded, n_all - len(encoded["input_ids"])
 
 
-def _read(encoded: Any, tokens: tuple[Token, ...], text: str, limit: int | None, cut: int) -> Encoded:
+def _about_words(tokenizer: Any, text: str) -> list[str]:
+    """A sentence where the words of a script without blanks are not known."""
+    return [NOT_KNOWN] if has_unspaced(text) and not (known() and tokenizer.is_fast) else []
+
+
+def _read(encoded: Any, tokens: tuple[Token, ...], text: str, limit: int | None, cut: int, notes: list[str]) -> Encoded:
     ids = list(encoded["input_ids"])
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
-    notes: list[str] = []
     if cut:
         end = _end_of_text(tokens)
         rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""
@@ -380,7 +387,9 @@ def _n_same(a: Sequence[int], b: Sequence[int]) -> int:
     )
 
 
-def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Token, ...]:
+def _tokens(
+    tokenizer: Any, encoded: Any, specials: Sequence[bool], texts: tuple[str, str] = ("", "")
+) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
     pieces = _pieces(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
@@ -388,7 +397,25 @@ def _tokens(tokenizer: Any, encoded: Any, specials: Sequence[bool]) -> tuple[Tok
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []
     if len({word for word in words if word is not None}) <= 1:  # some tokenizers call the whole text one word
         words = words_of(pieces, specials, style)
+    if any(map(has_unspaced, texts)):  # a tokenizer written in Python does not say where its pieces stand
+        words = _unspaced_words(texts, encoded, spans, words) if tokenizer.is_fast else list(range(len(ids)))
+    words = join_blanks(pieces, words, specials)
     return tokens_from(pieces, ids, spans, specials, words, style)
+
+
+def _unspaced_words(
+    texts: tuple[str, str], encoded: Any, spans: Sequence[tuple[int, int]], words: Sequence[int | None]
+) -> list[int | None]:
+    """The words of each sentence, cut where its script writes no blanks; each token alone where that is not known."""
+    made: list[int | None] = [None] * len(words)
+    sequences = encoded.sequence_ids(0)
+    for which, text in enumerate(texts):
+        own = [place for place, sequence in enumerate(sequences) if sequence == which]
+        cut = split_words(text, [spans[place] for place in own], [words[place] for place in own])
+        for n, place in enumerate(own):
+            number = n if cut is None else cut[n]
+            made[place] = None if words[place] is None or number is None else number + which * len(words)
+    return made
 
 
 def _words(encoded: Any, n_tokens: int) -> list[int | None]:
@@ -412,7 +439,8 @@ def decoder_side(model: LoadedModel, target: str, languages: Languages | None = 
     languages = languages or model.languages()
     tokenizer = model.target_tokenizer
     encoded = model.encode(target or "a", target=True, languages=languages, return_offsets_mapping=tokenizer.is_fast)
-    labels = _tokens(tokenizer, encoded, _added(model, encoded, target or "a", languages, target=True))
+    added = _added(model, encoded, target or "a", languages, target=True)
+    labels = _tokens(tokenizer, encoded, added, (target or "a", ""))
     before = list(takewhile(lambda token: token.special, labels))
     own = [token for token in labels if not token.special] if target else []
     start = _start(model.model, [token.id for token in labels])

@@ -26,6 +26,7 @@ from attention_core.view import View
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
+TRACE_FILE = "sightline-trace.safetensors"  # what a saved trace is called unless somebody calls it otherwise
 LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
 
 
@@ -244,10 +245,11 @@ def atlas_svg(
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
-def script(view: View, *, model_reference: str | None = None) -> str:
+def script(view: View, *, model_reference: str | None = None, file: str | None = None) -> str:
     """Python that makes `view` again and proves it: it runs as it stands where `attention_core` can be imported.
 
-    `model_reference` is what `load_model` takes, if it is not `view.model`.
+    `model_reference` is what `load_model` takes, if it is not `view.model`; `file` the name of the trace file that was
+    opened, if it was not a model that read the text.
     """
     reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
@@ -259,13 +261,15 @@ def script(view: View, *, model_reference: str | None = None) -> str:
     code = [
         f'"""Attention weights, {what}, {which}: rows look at columns."""',
         "",
-        "from attention_core import capture, load_model",
+        f"from attention_core import {'load_trace' if file else 'capture, load_model'}",
         "from attention_core.metrics import strongest" if view.query is None else None,
         f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
         "from attention_core.reading import Reading",
         "",
-        f"model = load_model({model_reference or view.model!r})",
-        f"trace = capture(model, {view.text!r}{texts})",
+        None if file else f"model = load_model({model_reference or view.model!r})",
+        f"trace = load_trace({file!r})  # the saved trace: put it beside this script, or write where it is"
+        if file
+        else f"trace = capture(model, {view.text!r}{texts})",
         f"reading = Reading({options})",
         f"layers = [{view.layer}]"
         if one_layer
@@ -281,9 +285,14 @@ def script(view: View, *, model_reference: str | None = None) -> str:
         ]
     else:
         code += [
-            f"row = next((n for n, query in enumerate(queries) if {view.query} in query.pieces), 0)",
-            "for key, weight in zip(keys, weights[row].tolist()):",
-            '    print(f"{queries[row].text} looks at {key.text}: {weight:.4f}")',
+            f"rows = [n for n, query in enumerate(queries) if {view.query} in query.pieces]",
+            "if not rows:",
+            f'    print("Token {view.query} is hidden in this view: it has no row.")',
+            "for row in rows:",
+            "    for n, key in enumerate(keys):",
+            "        masked = allowed is not None and not allowed[row, n]",
+            "        shown = 'masked' if masked else f'{weights[row, n]:.4f}'",
+            '        print(f"{queries[row].text} looks at {key.text}: {shown}")',
         ]
     heads = f"[{view.head}]" if isinstance(view.head, int) else "range(trace.layers[n].n_heads)"
     code += [

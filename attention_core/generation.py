@@ -6,7 +6,7 @@ beams, no penalties for repetition, whatever the checkpoint's own settings for t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -69,11 +69,14 @@ def continue_text(
     same seed draws the same tokens on every machine where the logits are the same. `stop` is asked after every token
     with the number written so far.
 
-    Raises GenerationError if the model cannot write or the text leaves no room.
+    Raises GenerationError if the model cannot write, the text leaves no room, or an option is none of those there are.
     Source of the drawing: Gumbel 1954; Maddison et al. 2014, section 2: argmax(logits + Gumbel noise) is a sample.
     """
     if model.head is None or model.head.predicts != "next token":
         raise GenerationError(f"{model.facts.name} predicts no next token, so it cannot continue a text.")
+    if how not in get_args(How):
+        ways = " or ".join(f'"{way}"' for way in get_args(How))
+        raise GenerationError(f"Tokens are chosen {ways} (there are no beams); got {how!r}.")
     if not 1 <= n <= MAX_NEW_TOKENS:
         raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
     if not 0 < temperature < 100:
@@ -185,6 +188,8 @@ def _given(
     if not ids:
         raise GenerationError("The model's tokenizer makes no tokens of this text. Type at least one word.")
     if not model.facts.encoder_decoder:
+        if target:
+            raise GenerationError(f"{model.facts.name} has no decoder to give a target to; leave it out.")
         return _Given(_without_what_is_added(model, text, ids) if chat else text, ids, None, languages)
     target, _ = clean_text(target or "")
     return _Given(target, ids, decoder_side(model, target, languages).ids, languages)

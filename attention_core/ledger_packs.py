@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core import wire
+from attention_core.export import TRACE_FILE
 from attention_core.ledger import Ledger, Step, ledger
 from attention_core.ledger_matrices import matrices_of
 from attention_core.ledger_products import products_of, taken_apart
@@ -151,6 +152,8 @@ def first_rows(order: Tensor, tensor: Tensor) -> list[int]:
 
 def _prelude(trace: "Trace") -> str:
     """The lines that make `trace`; a long text stands there as `…`."""
+    if trace.opened:
+        return f"from attention_core import load_trace\ntrace = load_trace({TRACE_FILE!r})  # the saved trace"
     texts = [trace.text if trace.chat is None else trace.chat, *([trace.pair] if trace.pair else [])]
     shown = ", ".join(repr(text) if len(text) <= 400 else "…" for text in texts)
     if trace.target:

@@ -4,6 +4,7 @@ Every function compares rows of what a model computed (`close` is how far, relat
 the same quantity may differ) and returns None where they do not say enough.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,9 @@ LAYOUTS: tuple[Layout, ...] = ("half-split", "interleaved", "interleaved to half
 
 # How far, relative to the largest number, two rows of the same quantity may differ and still be recognised as one.
 CLOSE = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
+
+TRIED = 8  # windows that are looked at one by one where the first look cannot tell them apart
+MOST_AS_LONG = 256  # windows of one length that are compared at all: more heads than models have
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +54,30 @@ def windows(target: Tensor, output: Tensor, close: float) -> tuple[Tensor, float
     few = max(2, 2048 // width)  # rows that the first look takes: enough to tell windows apart
     spans = output[:few].unfold(1, width, 1).transpose(0, 1).flatten(1)  # [window, probe · channel]
     heads = target[:, :few].flatten(1)
-    norms = heads.norm(dim=1, keepdim=True) * spans.norm(dim=1)
-    start = (heads @ spans.T / norms.clamp_min(1e-30)).abs().argmax(dim=1)
+    products, lengths = heads @ spans.T, spans.norm(dim=1)
+    likeness = (products / (heads.norm(dim=1, keepdim=True) * lengths).clamp_min(1e-30)).abs()
+    start = likeness.argmax(dim=1)
+    if len(start.unique()) == n_heads and (match := _shared_factor(target, output, start, close)) is not None:
+        return match
+    # Heads that are equal, parallel, nearly so, or empty: the likest window is a matter of rounding.
+    longest = int(heads.norm(dim=1).argmax())
+    if float(heads[longest].norm()) and float(likeness[longest].max()) < 1 - max(close, 1e-4):
+        return None
+    best = start[longest]
+    factor = float(products[longest, best] / lengths[best].square().clamp_min(1e-30))
+    for candidate in (1.0, width**-0.5, factor):
+        if abs(candidate - factor) <= 10 * close * abs(factor) or not factor:
+            apart = (candidate * lengths) ** 2 - 2 * candidate * products  # squared, less the head's own length
+            start = _one_each(target, output * candidate, apart, close)
+            match = _shared_factor(target, output, start, close)
+            if match is not None:
+                return match
+    return None
+
+
+def _shared_factor(target: Tensor, output: Tensor, start: Tensor, close: float) -> tuple[Tensor, float] | None:
+    """The windows that start there, and the factor they all need, if that is what gives the target."""
+    width = target.shape[2]
     columns = start[:, None] + torch.arange(width, device=target.device)
     found = columns_of(output, columns)
     power = float((found * found).sum())
@@ -62,20 +88,105 @@ def windows(target: Tensor, output: Tensor, close: float) -> tuple[Tensor, float
     return None
 
 
-def same_lengths(target: Tensor, output: Tensor, close: float) -> Tensor | None:
-    """Neighbouring columns in which every head's vector is as long as in the target (times one constant)."""
+def _one_each(target: Tensor, output: Tensor, apart: Tensor, close: float) -> Tensor:
+    """Where the window nearest to each head starts: of equally near ones, the first that no earlier head overlaps."""
+    n_heads, _, width = target.shape
+    near = apart.topk(min(max(TRIED, 2 * n_heads), apart.shape[1]), dim=1, largest=False).indices.sort(dim=1).values
+    aligned = torch.arange(n_heads, device=target.device) * width  # of empty heads any window is near: these, if so
+    aligned = aligned.clamp_max(apart.shape[1] - 1).expand(n_heads, -1)
+    near = torch.cat((near, aligned), dim=1)
+    channels = torch.arange(width, device=target.device)
+    far = torch.stack(
+        [
+            (columns_of(output, near[:, i, None] + channels) - target).abs().amax(dim=(1, 2))
+            for i in range(near.shape[1])
+        ],
+        dim=1,
+    )
+    return _in_their_order(near, far, width, 0.05 * close * magnitude(target))
+
+
+def _in_their_order(near: Sequence[Tensor] | Tensor, far: Iterable[Tensor], width: int, equal: float) -> Tensor:
+    """Of the starts near each head, the one least far; of equal ones, the first that no earlier head overlaps."""
+    taken: list[int] = []
+    for starts, apart in zip(near, far, strict=True):
+        same = sorted(set(starts[apart <= apart.min() + equal].tolist()))
+        free = [at for at in same if all(abs(at - other) >= width for other in taken)]
+        # None is free where keys are repeated for several heads: one window makes them all.
+        taken.append(free[0] if free and len(same) > 1 else int(starts[apart.argmin()]))
+    return torch.tensor(taken, device=near[0].device)
+
+
+def same_lengths(target: Tensor, output: Tensor, close: float) -> Iterator[Tensor]:
+    """Neighbouring columns in which every head's vector is as long as in the target (times one constant).
+
+    Where several windows are as long (after an RMS norm with equal gains all heads are), their lengths do not tell
+    which is which: then the turn that takes one head to the target says it for the others.
+    """
     n_heads, n_probes, width = target.shape
     if output.shape[0] != n_probes or output.shape[1] < width:
-        return None
-    lengths = output.float().unfold(1, width, 1).norm(dim=-1)  # [probe, window]
-    ratio = target.norm(dim=-1)[:, :, None] / lengths.clamp_min(1e-30)
+        return
+    spans = output.float().unfold(1, width, 1)  # [probe, window, channel]
+    lengths, wanted = spans.norm(dim=-1), target.norm(dim=-1)
+    ratio = wanted[:, :, None] / lengths.clamp_min(1e-30)
     middle = ratio.mean(dim=1, keepdim=True)
     spread = ((ratio - middle) / middle.clamp_min(1e-30)).abs().amax(dim=1)  # [head, window]
-    stretched = (middle[:, 0] - 1).abs()
+    middle = middle[:, 0]
+    stretched = (middle - 1).abs()
+    empty = wanted.amax(dim=1, keepdim=True) == 0
+    fits = torch.where(empty, lengths.amax(dim=0) == 0, spread <= 20 * close)
+    if not bool(fits.any(dim=1).all()):
+        return
     # Of windows that fit, one without a stretch is the likelier; with a single probe any stretch would fit.
-    best = (spread + (stretched if n_probes == 1 else 1e-3 * close * stretched)).argmin(dim=1)
-    fits = spread.gather(1, best[:, None]).amax() <= 20 * close
-    return best[:, None] + torch.arange(width, device=target.device) if bool(fits) else None
+    unlike = spread + (stretched if n_probes == 1 else 1e-3 * close * stretched)
+    unlike = unlike.masked_fill(~fits, float("inf"))
+    channels = torch.arange(width, device=target.device)
+    if bool((fits.sum(dim=1) > 1).any()):
+        for start in _told_by_one_turn(target, spans.transpose(0, 1), middle, unlike, close):
+            yield start[:, None] + channels
+    yield unlike.argmin(dim=1)[:, None] + channels
+
+
+def _told_by_one_turn(target: Tensor, spans: Tensor, stretch: Tensor, unlike: Tensor, close: float) -> Iterator[Tensor]:
+    """Where each head's window starts, if the turn of the longest head's window is that of all the others."""
+    head = int(target.flatten(1).norm(dim=1).argmax())
+    alone = target[head : head + 1]
+    some = _nearest(unlike[head])
+    likely = _pairs_apart(alone, spans[some] * stretch[head, some, None, None]).argsort(stable=True)[:TRIED]
+    for window in some[likely].tolist():
+        factor = float(stretch[head, window])
+        for scale in (1.0, factor) if abs(factor - 1) > 1e-3 else (1.0,):
+            turn = find_turn(alone, spans[window][None] * scale, close)
+            if turn is None:
+                continue
+            rotary = Rotary("rotary", turn.start, turn.dims, turn.layout, turn.cos, turn.sin, observed=False)
+            near = [_nearest(row) for row in unlike]
+            far = [
+                (rotary.turn(spans[starts] * scale) - other).abs().amax(dim=(1, 2))
+                for starts, other in zip(near, target, strict=True)
+            ]
+            yield _in_their_order(near, far, target.shape[2], 0.05 * close * magnitude(target))
+
+
+def _nearest(unlike: Tensor) -> Tensor:
+    """The windows that fit a head, the likeliest first, as many as are compared."""
+    ranked = unlike.sort()
+    return ranked.indices[: int(ranked.values.isfinite().sum())][:MOST_AS_LONG]
+
+
+def _pairs_apart(alone: Tensor, spans: Tensor) -> Tensor:
+    """How far each window [window, probe, channel] is from one that a turn takes to this head [1, probe, channel].
+
+    A turn keeps the length of every pair and passes on the channels that it leaves alone, at one end of the head.
+    """
+    width = alone.shape[2]
+    far = [(spans[..., at] - alone[..., at]).abs().amax(dim=1) for at in (0, width - 1)]
+    for layout in LAYOUTS if width % 2 == 0 else ():
+        (a, b), (to_a, to_b) = pairs_read(0, width, layout), pairs_written(0, width, layout)
+        before = (spans[..., a] ** 2 + spans[..., b] ** 2).sqrt()
+        after = (alone[..., to_a] ** 2 + alone[..., to_b] ** 2).sqrt()
+        far.append((before - after).abs().amax(dim=(1, 2)))
+    return torch.stack(far).amin(dim=0)
 
 
 def any_columns(target: Tensor, output: Tensor, close: float) -> Tensor | None:
@@ -84,7 +195,8 @@ def any_columns(target: Tensor, output: Tensor, close: float) -> Tensor | None:
     if output.shape[0] != n_probes or n_probes < 3:
         return None
     wanted = target.transpose(1, 2).flatten(0, 1)  # [head · channel, probe]
-    found = [torch.cdist(block, output.float().T).argmin(dim=1) for block in wanted.split(512)]
+    exact = "donot_use_mm_for_euclid_dist"  # by a product, columns nearer than 3e-4 would be told apart by rounding
+    found = [torch.cdist(block, output.float().T, compute_mode=exact).argmin(dim=1) for block in wanted.split(512)]
     columns = torch.cat(found).view(n_heads, width)
     return columns if alike(columns_of(output.float(), columns), target, close) else None
 

@@ -151,11 +151,11 @@ class _Search:
         yield from self._turned(target, maps)
         for norm in norms:
             given = norm.after.flatten(1)
-            columns = same_lengths(target, given, self.close)
-            turn = None if columns is None else find_turn(target, columns_of(given, columns), self.close)
-            if columns is not None and turn is not None:
-                for origin in self._through(norm, columns, maps, norms):
-                    yield replace(origin, steps=(*origin.steps, turn))
+            for columns in same_lengths(target, given, self.close):
+                turn = find_turn(target, columns_of(given, columns), self.close)
+                if turn is not None:
+                    for origin in self._through(norm, columns, maps, norms):
+                        yield replace(origin, steps=(*origin.steps, turn))
         yield from self._side_by_side(target, maps)
         for fed in maps:
             columns = any_columns(target, fed.probe, self.close)
@@ -170,16 +170,14 @@ class _Search:
 
     def _turned(self, target: Tensor, maps: list[FedMap]) -> Iterator[_Origin]:
         for fed in maps:
-            columns = same_lengths(target, fed.probe, self.close)
-            if columns is None:
-                continue
-            before = columns_of(fed.probe, columns)
-            stretch = float(target.norm() / before.norm().clamp_min(1e-30))
-            # All of it turned, and stretched by the model's own cosines (YaRN), or a scaled map turned in part.
-            for factor in (1.0, stretch) if abs(stretch - 1) > 1e-3 else (1.0,):
-                turn = find_turn(target, before * factor, self.close)
-                if turn is not None:
-                    yield _Origin(((fed, columns),), factor, (turn,))
+            for columns in same_lengths(target, fed.probe, self.close):
+                before = columns_of(fed.probe, columns)
+                stretch = float(target.norm() / before.norm().clamp_min(1e-30))
+                # All of it turned, and stretched by the model's own cosines (YaRN), or a scaled map turned in part.
+                for factor in (1.0, stretch) if abs(stretch - 1) > 1e-3 else (1.0,):
+                    turn = find_turn(target, before * factor, self.close)
+                    if turn is not None:
+                        yield _Origin(((fed, columns),), factor, (turn,))
 
     def _through(self, norm: FedNorm, columns: Tensor, maps: list[FedMap], norms: list[FedNorm]) -> Iterator[_Origin]:
         """What a norm was fed, for the heads that are these columns of what it gave."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -297,6 +297,8 @@ def load_model(
 
     Raises ModelError with a plain sentence: not found, no network, gated, pickles only, damaged, too big …
     """
+    if dtype not in get_args(Precision):
+        raise ModelError(f"The precision is one of {', '.join(get_args(Precision))}; got {dtype!r}.")
     where = Placement(dtype, device, offload)
     located = locate(name, where, allow_folders=allow_folders, allow_hub=allow_hub, progress=progress)
     return build(located, where, progress=progress)

@@ -171,6 +171,8 @@ def line_pack(
     trace: Trace, reading: Reading, layer: LayerName, head: HeadName, axis: Literal["query", "key"], index: int
 ) -> bytes:
     """One row (what a query looks at) or column (what looks at a key), exact, as a pack with `weights` and `scores`."""
+    if axis not in ("query", "key"):
+        raise ValueError(f'a line is that of a "query" or of a "key"; got {axis!r}')
     layers = _layers(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     if not 0 <= index < len(queries if axis == "query" else keys):
@@ -282,7 +284,7 @@ def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
     """The layers a picture is made of; ValueError names what does not exist."""
     if isinstance(layer, str):
         found = next((group.layers for group in groups(trace) if group.name == layer), None)
-        if found is None or isinstance(head, int):
+        if found is None or head not in ("mean", "max"):
             raise ValueError(f"there is no picture {layer!r}, {head!r}")
         return found
     if not 0 <= layer < len(trace.layers):

@@ -24,12 +24,14 @@ from attention_core.projections import Found
 from attention_core.saved_projections import number, pack_projections, unpack_projections
 from attention_core.strict_json import strict_json
 from attention_core.tokens import Token
-from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly
+from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly, checks_of
 from attention_core.wire import OVERSHOOT
 
 FORMAT = "sightline-trace"
 VERSION = 1
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+MOST_MAPS = 1 << 30  # bytes of the weights around attention in a file that a visitor saves: a model of 2 billion
 
 _MAX_HEADER = 16_000_000  # bytes; a text of 32,000 tokens needs half
 _MAX_LAYERS, _MAX_HEADS = 1_024, 1_024  # heads: of one layer
@@ -44,8 +46,11 @@ class TraceFileError(ValueError):
     """A trace file cannot be opened; the text is a plain sentence."""
 
 
-def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
-    """The trace as the bytes of a safetensors file; with `projections` also x, W_Q, W_K, W_V and W_O of every layer."""
+def trace_bytes(trace: Trace, *, projections: bool = True) -> bytes:
+    """The trace as the bytes of a safetensors file; with `projections` also x, W_Q, W_K, W_V and W_O of every layer.
+
+    The header says which checks the proof still makes when the file is opened.
+    """
     tensors: dict[str, Tensor] = {}
     names: dict[tuple[object, ...], str] = {}  # T5's relative bias is one tensor for all layers: stored once
 
@@ -83,6 +88,7 @@ def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
         "source_language": trace.source_language,
         "target_language": trace.target_language,
         "chat": trace.chat,
+        "checks": list(checks_of(trace.layers, projections=projections, witness=False)),
         "source_tokens": [asdict(token) for token in trace.source_tokens],
         "target_tokens": [asdict(token) for token in trace.target_tokens],
         "layers": layers,
@@ -90,13 +96,30 @@ def trace_bytes(trace: Trace, *, projections: bool = False) -> bytes:
     return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)})
 
 
-def save_trace(trace: Trace, file: str | Path, *, projections: bool = False) -> None:
-    """Write the trace to a file, by convention `*.safetensors`; x and the weights around attention only if asked."""
+def save_trace(trace: Trace, file: str | Path, *, projections: bool = True) -> None:
+    """Write the trace to a file, by convention `*.safetensors`; smaller without `projections`.
+
+    They are x and the weights around attention; without them the proof of the opened trace covers the output alone.
+    """
     Path(file).write_bytes(trace_bytes(trace, projections=projections))
 
 
+def maps_bytes(trace: Trace) -> int:
+    """About what the weights around attention would take in the file."""
+    return sum(
+        weight.numel() * weight.element_size()
+        for layer in trace.layers
+        if isinstance(layer, LayerTrace) and (found := layer.projections) is not None
+        for weight in {
+            id(one.weight): one.weight
+            for one in (*(part for p in (found.q, found.k, found.v) if p for part in p.parts), found.o)
+            if one is not None
+        }.values()
+    )
+
+
 def load_trace(file: str | Path | bytes) -> Trace:
-    """Open a saved trace, without its model: the proof covers the output, the weights' witness stayed with the model.
+    """Open a saved trace, without its model: the weights' witness stayed with it; `trace.checks` are those that came.
 
     Raises TraceFileError with a plain sentence if the file is damaged, of another kind or inconsistent.
     """
@@ -163,6 +186,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
     )
     if not source:
         raise ValueError("a trace needs at least one token")
+    _require(header.get("checks", list(trace.checks)) == list(trace.checks))  # absent in files of before
     for i, layer in enumerate(layers):
         if (layer.n_query, layer.n_key) != (len(trace.query_tokens(i)), len(trace.key_tokens(i))):
             raise ValueError(f"layer {i}: the tensors do not fit the tokens")

@@ -48,6 +48,8 @@ def display(piece: str, *, style: Style) -> str:
         return _visible(piece.replace("▁", " "))
     if style == "wordpiece" and len(piece) > 2 and piece.startswith("##"):
         return JOIN + _visible(piece[2:])
+    if style not in STYLES:
+        raise ValueError(f"the style of a vocabulary is one of {', '.join(STYLES)}; got {style!r}")
     return _visible(piece)
 
 
@@ -131,6 +133,17 @@ def words_of(pieces: Sequence[str], specials: Sequence[bool], style: Style) -> t
         words.append(word)
         joins = not punctuation and shown[-1:] not in _BREAKS
     return tuple(words)
+
+
+def join_blanks(pieces: Sequence[str], words: Sequence[int | None], specials: Sequence[bool]) -> tuple[int | None, ...]:
+    """The same words, but a lone `▁` is none: it belongs to the word after it, at the end to the one before."""
+    joined = list(words)
+    for place in reversed(range(len(joined))):
+        if pieces[place] == "▁" and not specials[place]:
+            after = joined[place + 1] if place + 1 < len(joined) and not specials[place + 1] else None
+            before = words[place - 1] if place and not specials[place - 1] else None
+            joined[place] = next((word for word in (after, before) if word is not None), joined[place])
+    return tuple(joined)
 
 
 def join_texts(texts: Iterable[str]) -> str:

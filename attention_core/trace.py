@@ -4,7 +4,7 @@ A trace keeps q, k and v, not the attention matrices: O(layers · tokens · d_mo
 O(layers · heads · tokens²). The weights of a head are computed when somebody looks at them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -335,6 +335,20 @@ class WeightsOnly(AttentionLayer):
         return {"given": self.given}
 
 
+def checks_of(layers: Iterable[AttentionLayer], *, projections: bool = True, witness: bool = True) -> tuple[str, ...]:
+    """What the proof of each of these layers can compare, by name, in its order; only what all of them have."""
+    common: tuple[str, ...] | None = None
+    for layer in layers:
+        names = ["row sums"]
+        if isinstance(layer, LayerTrace):
+            found = layer.projections if projections else None
+            names = [name for name in ("q", "k", "v") if getattr(found, name, None) is not None]
+            names += ["mask", "weights"] if witness and layer.witness is not None else []
+            names += ["output"] + (["W_O"] if found is not None and found.o is not None else [])
+        common = tuple(names) if common is None else tuple(name for name in common if name in names)
+    return common or ()
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """One text through one model: its tokens and every attention layer in the order in which the model called them."""
@@ -356,6 +370,7 @@ class Trace:
     ending: "Ending | None" = field(
         default=None, repr=False
     )  # what the model can say more; None in a trace from a file
+    opened: bool = False  # it came from a file, without its model
     # What `pictures` reads off the tokens, once for all layers and heads.
     read: "dict[tuple[Any, ...], tuple[Item, ...]]" = field(default_factory=dict, init=False, repr=False)
 
@@ -380,6 +395,11 @@ class Trace:
             if self.ending.last_norm is not None:
                 tensors.append(self.ending.last_norm.before)
         return tensors
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Names of the checks that the proof makes in every layer: beside the model more than in a file."""
+        return checks_of(self.layers)
 
     def query_tokens(self, layer: int) -> tuple[Token, ...]:
         """The tokens that look, in this layer."""

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
@@ -96,3 +98,9 @@ def test_merging_undoes_splitting():
 def test_channels_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="got 20 channels for 3 heads"):
         split_heads(torch.randn(5, 20), 3)
+
+
+def test_the_kernels_that_were_asked_for_are_those_that_run():
+    """`make kernels` runs the tests of numbers under each: a wish that torch ignored would test one of them twice."""
+    asked = os.environ.get("ATEN_CPU_CAPABILITY")
+    assert torch.backends.cpu.get_cpu_capability().lower() == (asked or torch.backends.cpu.get_cpu_capability().lower())

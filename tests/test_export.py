@@ -4,15 +4,19 @@ import ast
 import base64
 import csv
 import io
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from attention_core import palette, wire
+from attention_core import capture, palette, save_trace, wire
 from attention_core.export import (
     LABEL_COLUMNS,
     RECT_LIMIT,
@@ -25,6 +29,7 @@ from attention_core.export import (
 )
 from attention_core.reading import Item
 from attention_core.view import View
+from tests import tiny
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
@@ -261,9 +266,53 @@ def test_the_script_is_short_python_that_holds_the_texts_as_literals(view):
     literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert {text for text in (view.model, view.text, view.pair, view.target) if text} <= literals
     assert len(source.splitlines()) <= 25
-    assert {type(node).__name__ for node in tree.body} <= {"Expr", "ImportFrom", "Assign", "For", "Assert"}
+    assert {type(node).__name__ for node in tree.body} <= {"Expr", "ImportFrom", "Assign", "For", "If", "Assert"}
     assert "\u202e" not in source and "\ud800" not in source
 
 
 def test_the_script_loads_the_reference_that_it_is_given():
     assert "load_model('/models/mine')" in script(View(), model_reference="/models/mine")
+
+
+def run_of(source, folder):
+    """What the script prints, run as a visitor runs it beside his files."""
+    (folder / "view.py").write_text(source, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "view.py"], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_script_of_an_opened_trace_opens_the_file_and_says_what_is_masked(tmp_path):
+    """A causal row: what it may read has its weight, the future is called masked, and not a weight of 0."""
+    trace = capture(tiny.family("gpt2"), "the cat sat on")
+    save_trace(trace, tmp_path / "mine.safetensors")
+    source = script(View(model="", text="", layer=1, head=2, query=2), file="mine.safetensors")
+    assert "load_model" not in source
+    printed = run_of(source, tmp_path)
+    tokens, row = [token.text for token in trace.tokens], trace.weights(1, 2)[2].tolist()
+    assert printed[:6] == [
+        f"{tokens[2]} looks at {token}: {f'{weight:.4f}' if n <= 2 else 'masked'}"
+        for n, (token, weight) in enumerate(zip(tokens, row, strict=True))
+    ]
+    assert printed[6].startswith("5 checks hold")  # q, k, v, output, W_O
+
+
+def test_the_script_says_that_a_query_is_hidden_and_prints_no_other_row(tmp_path):
+    """[CLS] is the first token: with special tokens hidden it has no row. A word's piece has its word's row."""
+    trace = capture(tiny.family("bert"), "the cat sat")
+    save_trace(trace, tmp_path / "sightline-trace.safetensors")
+    view = View(layer=0, head=0, query=0, hide_special=True)
+    printed = run_of(script(view, file="sightline-trace.safetensors"), tmp_path)
+    assert printed[0] == "Token 0 is hidden in this view: it has no row."
+    assert not any("looks at" in line for line in printed)
+
+
+def test_the_script_of_a_text_runs_as_it_stands(tmp_path):
+    """The bundled model; a mean over heads, where no row is chosen, and one token's row."""
+    printed = run_of(script(View(text="the cat sat", layer="all:encoder:self", head="mean", query=2)), tmp_path)
+    assert [line.split(": ")[0] for line in printed[:5]] == [
+        f"cat looks at {key}" for key in ("[CLS]", "the", "cat", "sat", "[SEP]")
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from attention_core.saved import trace_bytes
 from attention_core.view import DEFAULT_TEXT, View
 from pages.shared import controls, readouts
 from pages.shared.menu import MENU
@@ -366,6 +367,45 @@ def test_a_task_that_needs_a_second_text_asks_for_it_in_its_own_words(app, predi
     change(app, model=predicting[name], text=tiny.SENTENCE, layer=0, head=0)
     assert "second sentence" in said(app) and "a vector" not in said(app)
     assert not [button for button in app.button if button.key == "readout_pair"]
+
+
+def test_above_an_opened_trace_stand_its_own_models_name_and_facts(app, speakers, with_folders):
+    """MiniLM was open before: nothing of it stays on the page."""
+    data = trace_bytes(service().trace(Source(speakers["gpt2"], "the cat sat")))
+    app.run()
+    source = service().open_file(data)
+    app.session_state["file"] = source.file
+    app.run()
+    trace = service().known_trace(source)
+    picker = app.selectbox(key="frame_model")
+    shown = next(label for label in picker.options if "saved trace" in label)
+    assert shown == f"{trace.facts.name} · saved trace"
+    assert picker.options[picker.index] == shown
+    above = " ".join(part.proto.body for part in app.get("html"))
+    assert f"{trace.facts.n_layers} layers × {trace.facts.n_heads} heads" in above
+    assert "22.6 M" not in above and "MiniLM" not in above  # neither the line nor the card of the model before
+    app.button(key="frame_close_file").click().run()
+    assert app.selectbox(key="frame_model").value == "minilm"
+    assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("name", "unread", "sentence"),
+    [
+        ("gpt2", {"target": "the dog"}, "has no decoder: the decoder text of this view is not read."),
+        ("bert", {"target": "the dog"}, "has no decoder: the decoder text of this view is not read."),
+        ("bart", {"pair": "the dog"}, "reads one text: the second sentence of this view is not read."),
+    ],
+)
+def test_what_a_link_has_for_another_kind_of_model_is_said_and_not_read(
+    app, speakers, with_folders, name, unread, sentence
+):
+    app.run()
+    change(app, model=speakers[name], text="the cat sat", layer=0, head=0, **unread)
+    assert any(sentence in caption.value.replace("\\", "") for caption in app.caption)
+    trace = service().trace(service().picture(explorer(app)["key"]).source)
+    assert not trace.target and trace.pair is None
+    assert not app.exception and not app.error
 
 
 def test_an_opened_trace_that_made_room_is_said_and_there_is_a_way_back(app):

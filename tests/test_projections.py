@@ -246,6 +246,109 @@ def test_stages_are_named_and_end_at_q():
     torch.testing.assert_close(stages[2][1], layer.q[5], atol=1e-5, rtol=1e-5)
 
 
+# --- heads that lengths or likeness do not tell apart
+
+_EXPERTS = {"intermediate_size": 20, "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 12}
+_NORMED = {  # a norm of each head of q and k: after it, with equal gains, every head is as long as any other
+    "Qwen3Model": {},
+    "Gemma3TextModel": {},
+    "Exaone4Model": {},
+    "Qwen3MoeModel": _EXPERTS,
+    "Dots1Model": {"first_k_dense_replace": 8, "n_group": 1, "topk_group": 1, "n_routed_experts": 2},
+}
+
+
+def normed(architecture, *, gains=False, dtype=torch.float32):
+    sizes = {**tiny.FAMILIES["llama"][1], "num_hidden_layers": 6, **_NORMED[architecture]}
+    model = tiny.random_model(architecture, **sizes)
+    if gains:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "q_norm" in name or "k_norm" in name:
+                    parameter.uniform_(0.5, 1.5)
+    return wrap_model(model.to(dtype), tiny.tokenizer(specials=False))
+
+
+def in_order(n_heads, width, start=0, step=None):
+    return start + torch.arange(n_heads)[:, None] * (step or width) + torch.arange(width)
+
+
+@pytest.mark.parametrize("gains", [False, True], ids=["equal gains", "random gains"])
+@pytest.mark.parametrize("architecture", _NORMED)
+def test_heads_of_one_length_are_told_apart_in_every_layer(architecture, gains):
+    trace = capture(normed(architecture, gains=gains), tiny.SENTENCE)
+    assert [layer.projections.missing for layer in trace.layers] == [()] * 6
+    for index, layer in enumerate(trace.layers):
+        assert torch.equal(layer.projections.q.parts[0].columns, in_order(6, 6))
+        assert torch.equal(layer.projections.k.parts[0].columns, in_order(2, 6))
+        assert red(trace, index, 5) == []
+
+
+@pytest.mark.parametrize(("dtype", "text"), [(torch.bfloat16, tiny.SENTENCE), (torch.float32, "the cat")])
+def test_heads_of_one_length_are_told_apart_in_half_precision_and_in_two_tokens(dtype, text):
+    trace = capture(normed("Qwen3Model", dtype=dtype), text)
+    assert [layer.projections.missing for layer in trace.layers] == [()] * 6
+    assert all(torch.equal(layer.projections.q.parts[0].columns, in_order(6, 6)) for layer in trace.layers)
+
+
+@pytest.mark.parametrize("turned", [(0, 8), (0, 4), (6, 2)], ids=["all", "the first half", "the last pair"])
+@pytest.mark.parametrize("layout", map_numbers.LAYOUTS)
+def test_which_head_is_which_does_not_hang_on_the_last_bit_of_its_length(turned, layout):
+    """Seven heads of length 1, each off by as much as rounding does, in an order that their windows have not."""
+    for seed in range(12):
+        noise = torch.Generator().manual_seed(seed)
+        heads = nn.functional.normalize(torch.randn(7, 5, 8, generator=noise), dim=-1)
+        angles = torch.rand(5, turned[1] // 2, generator=noise)
+        rotary = Rotary("rotary", *turned, layout, angles.cos(), angles.sin(), observed=True)
+        target = rotary.turn(heads) * (1 + 1e-7 * torch.randn(7, 5, 1, generator=noise))
+        order = torch.randperm(7, generator=noise)
+        given = torch.cat([heads[head] for head in order], dim=1)
+        found = [
+            columns
+            for columns in map_numbers.same_lengths(target, given, 2e-5)
+            if map_numbers.find_turn(target, map_numbers.columns_of(given, columns), 2e-5) is not None
+        ]
+        assert torch.equal(found[0], order.argsort()[:, None] * 8 + torch.arange(8))
+
+
+def test_a_hundred_heads_of_one_length_are_not_tried_against_each_other(monkeypatch):
+    """No window fits: each of a few is tried for one head, never every window for every head."""
+    tried = []
+    find = map_numbers.find_turn
+    monkeypatch.setattr(map_numbers, "find_turn", lambda *given: tried.append(1) or find(*given))
+    noise = torch.Generator().manual_seed(1)
+    target, other = (nn.functional.normalize(torch.randn(100, 8, 64, generator=noise), dim=-1) for _ in range(2))
+    assert len(list(map_numbers.same_lengths(target, other.transpose(0, 1).flatten(1), 2e-5))) == 1
+    assert len(tried) <= map_numbers.TRIED
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "qwen3", "gpt-neox"])
+@pytest.mark.parametrize("alike", ["equal", "nearly equal", "parallel", "empty"])
+def test_heads_that_are_equal_parallel_or_empty_are_found_where_they_stand(name, alike):
+    """Grown from shared heads, or pruned to nothing: which of two such windows is the likelier, rounding decides."""
+    model = tiny.bare(name, **({"num_key_value_heads": 3} if name in ("llama", "qwen3") else {}))
+    step, width = {"bert": (5, 5), "gpt2": (5, 5), "llama": (6, 6), "qwen3": (6, 6), "gpt-neox": (36, 36)}[name]
+    noise = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for at, parameter in model.named_parameters():
+            if not any(part in at for part in ("query.", "key.", "c_attn", "q_proj", "k_proj", "query_key_value")):
+                continue
+            heads = parameter.mT if "c_attn.weight" in at else parameter  # [column, d_in]: head 0 makes head 1
+            first = heads[:width]
+            heads[step : step + width] = {
+                "equal": first,
+                "nearly equal": first + 1e-4 * torch.randn(first.shape, generator=noise),
+                "parallel": 2 * first,
+                "empty": 0 * first,
+            }[alike]
+    trace = captured_from(wrap_model(model, tiny.tokenizer(), name=name))
+    for index, layer in enumerate(trace.layers):
+        assert layer.projections.missing == ()
+        assert [red(trace, index, head) for head in range(3)] == [[], [], []]
+        columns = layer.projections.q.parts[0].columns
+        assert torch.equal(columns, in_order(*columns.shape, step=step))
+
+
 # --- the residual stream
 
 
@@ -435,7 +538,7 @@ def test_projections_are_saved_if_asked_and_prove_the_same_without_the_model(nam
             written = of_layer.projections.o.written
             assert torch.equal(after.mid(written), before.mid(written))
             assert (after.order, after.after is None) == (before.order, before.after is None)
-    assert load_trace(trace_bytes(trace)).layers[0].projections is None
+    assert load_trace(trace_bytes(trace, projections=False)).layers[0].projections is None
 
 
 @pytest.mark.parametrize("change", ["columns", "weight", "x", "cos"])

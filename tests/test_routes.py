@@ -134,4 +134,11 @@ def test_downloads_come_as_files_that_read_back(client, data):
     assert trace.text == TEXT
     script = client.get(f"{data}/export/script.py?layer=3&head=1").text
     assert f"capture(model, {TEXT!r})" in script
+    assert trace.checks == ("q", "k", "v", "output", "W_O")
+    opened = service().open_file(client.get(f"{data}/export/trace.safetensors").content)
+    address = f"/sightline/data/{service().key(Picture(opened))}"
+    script = client.get(f"{address}/export/script.py?layer=3&head=1").text
+    assert "load_model" not in script and "load_trace('sightline-trace.safetensors')" in script
+    code = wire.unpack(client.get(f"{address}/ledger/3/1/4").content)[0]["prelude"]
+    assert "load_model" not in code and "load_trace('sightline-trace.safetensors')" in code
     assert json.loads(client.get(f"{data}/head/77/0").text)["error"]

@@ -48,8 +48,39 @@ def test_a_trace_comes_back_as_it_was_with_its_proof(name, tmp_path):
             trace.layers[index].mask,
         )
         assert torch.equal(layer.all_weights(), trace.layers[index].all_weights())
-        assert [check.name for check in again.proof(index, 0)] == ["output"]  # the witness stayed with the model
+        # The witness of the weights stayed with the model.
+        assert [check.name for check in again.proof(index, 0)] == ["q", "k", "v", "output", "W_O"]
         assert all(check.holds for check in again.proof(index, 0))
+
+
+def header_of(file: bytes) -> dict:
+    size = int.from_bytes(file[:8], "little")
+    return json.loads(json.loads(file[8 : 8 + size])["__metadata__"][FORMAT])
+
+
+@pytest.mark.parametrize("name", ["bert", "mistral", "t5", "bloom"])
+def test_a_file_says_which_checks_it_carries_and_so_does_the_opened_trace(name, tmp_path):
+    """One way for a notebook and for the page, one default: what the linear maps prove comes along."""
+    trace = captured(name)
+    beside = ("row sums",) if name == "bloom" else ("q", "k", "v", "mask", "weights", "output", "W_O")
+    assert trace.checks == beside == tuple(check.name for check in trace.proof(0, 0))
+    save_trace(trace, tmp_path / "trace.safetensors")
+    assert header_of((tmp_path / "trace.safetensors").read_bytes()) == header_of(trace_bytes(trace))
+    for data in (trace_bytes(trace), trace_bytes(trace, projections=False)):
+        again = load_trace(data)
+        assert again.opened and not trace.opened
+        assert list(again.checks) == header_of(data)["checks"] == [check.name for check in again.proof(0, 0)]
+    assert again.checks == (("row sums",) if name == "bloom" else ("output",))
+
+
+def test_a_file_of_before_opens_and_one_that_promises_other_checks_does_not(file):
+    """Files did not say which checks they carry."""
+    old = header_of(file)
+    del old["checks"]
+    data = dump_tensors(load_tensors(file), {"format": FORMAT, FORMAT: json.dumps(old)})
+    assert load_trace(data).checks == ("q", "k", "v", "output", "W_O")
+    with pytest.raises(TraceFileError, match="was changed"):
+        load_trace(changed(file, checks=["q", "k", "v", "mask", "weights", "output", "W_O"]))
 
 
 def test_a_tensor_that_layers_share_is_stored_once():

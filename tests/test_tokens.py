@@ -207,3 +207,12 @@ def test_clean_text_is_always_fit_for_a_tokenizer_and_clean_already(text):
     cleaned, _ = tokens.clean_text(text)
     cleaned.encode("utf-8")
     assert tokens.clean_text(cleaned) == (cleaned, [])
+
+
+def test_a_lone_blank_sign_is_never_a_word():
+    """It belongs to the word after it, several together too; at the end to the word before."""
+    pieces = ["<s>", "▁", "猫", "▁", "▁", "(", "▁a", "▁", "</s>"]
+    specials = [True, *[False] * 7, True]
+    words = [None, 0, 1, 2, 3, 4, 5, 6, None]
+    assert tokens.join_blanks(pieces, words, specials) == (None, 1, 1, 4, 4, 4, 5, 5, None)
+    assert tokens.join_blanks(["▁the", "▁cat"], [0, 1], [False, False]) == (0, 1)

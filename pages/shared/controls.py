@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from attention_core.models import ModelFacts
+    from attention_core.trace import Trace
 
 
 def model_and_text(view: View) -> Callable[[], None]:
@@ -105,18 +106,23 @@ def _commit() -> None:
 def _model_picker(view: View) -> Callable[[], None]:
     settings = service().settings
     cards = [card for card in CATALOGUE if card.bundled or settings.fetches(card.reference)]
+    file = state.opened_file()
     options = [card.id for group in GROUPS for card in cards if card.group == group]
     listed = [name for name in settings.hub_only if settings.hub and find_card(name) is None]
     for other in (*listed, settings.model, view.model):
         if other not in options:
             options.append(other)
-    if st.session_state.get("frame_model") != view.model:
-        st.session_state["frame_model"] = view.model
+    shown = view.model
+    if file:  # what is on the page is the file's model, not the one that read the text before
+        options.insert(0, shown := _OF_FILE)
+    saved = f"{trace.facts.name} · saved trace" if file and (trace := _file_trace()) else "A saved trace"
+    if st.session_state.get("frame_model") != shown:
+        st.session_state["frame_model"] = shown
     row = st.container(key="frame_picker", horizontal=True, gap="small", vertical_alignment="bottom")
     row.selectbox(
         "Model",
         options,
-        format_func=option_label,
+        format_func=lambda model: saved if model == _OF_FILE else option_label(model),
         key="frame_model",
         on_change=_choose_model,
         accept_new_options=True,
@@ -125,18 +131,21 @@ def _model_picker(view: View) -> Callable[[], None]:
         + ".",
     )
     with row.popover("⋯", help="About this model; open a saved trace; large type", width="content"):
-        _facts(view.model)
+        if file:
+            _facts_of_file()
+        else:
+            _facts(view.model)
         _open_trace()
         st.toggle("Large type, for a projector", key="frame_large")
     telling = st.empty()
     drawn = _telling(telling, view)
-    place, before = st.empty(), _fact_line(view.model)
+    place, before = st.empty(), _line_of_file() if file else _fact_line(view.model)
 
     def write(line: str) -> None:
         place.html(f"<p class='sl-factline'>{theme.escape(line)}</p>")
 
     def renew() -> None:
-        now = _fact_line(state.view().model)
+        now = before if file else _fact_line(state.view().model)
         if now != before:
             write(now)
         if not drawn:
@@ -194,7 +203,7 @@ def _language(label: str, field: str, names: list[str], told: str | None, help_:
 
 def _choose_model() -> None:
     chosen = st.session_state["frame_model"]
-    if chosen:
+    if chosen and chosen != _OF_FILE:
         card = find_card(chosen.strip())
         st.session_state["file"] = ""
         place = {"layer": View().layer, "head": View().head, "query": None, "key": None}
@@ -219,11 +228,26 @@ def option_label(model: str) -> str:
 _SHORT = dict(zip(GROUPS, ("small", "encoder", "decoder", "enc-dec"), strict=True))  # the list is narrow
 
 
+_OF_FILE = " of the opened trace file"  # in the picker's list, where names of models stand: no model is called so
+
+
+def _file_trace() -> "Trace | None":
+    return service().known_trace(Source("", "", file=state.opened_file()))
+
+
+def _line_of_file() -> str:
+    trace = _file_trace()
+    return _line(trace.facts) if trace else ""
+
+
 def _fact_line(name: str) -> str:
     model, card = service().loaded(name), find_card(name)
     if model is None:
         return f"{card.size_mb:,} MB · {card.licence}" if card else ""
-    facts = model.facts
+    return _line(model.facts)
+
+
+def _line(facts: "ModelFacts") -> str:
     size = f"{facts.n_parameters / 1e6:,.1f} M parameters"
     return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} · {facts.licence}"
 
@@ -233,16 +257,8 @@ def _facts(name: str) -> None:
     model = service().loaded(name)
     rows: list[tuple[str, str]] = []
     if model:
-        facts = model.facts
-        grouped = f" ({facts.n_kv_heads} key/value heads)" if facts.n_kv_heads != facts.n_heads else ""
-        rows += [
-            ("Architecture", facts.architecture),
-            ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
-            ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
-            ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
-            ("Reads at most", _reads_at_most(facts)),
-            ("Computes in", f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"),
-        ]
+        computes = f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"
+        rows += [*_rows(model.facts), ("Computes in", computes)]
     elif card and card.context:
         rows.append(("Reads at most", f"{card.context:,} tokens"))
     if card:
@@ -256,8 +272,34 @@ def _facts(name: str) -> None:
         ]
     if model:  # what of the saved model is not in the one that runs, and touches no picture
         rows += [("When loaded", said) for said in model.report.listed]
+    _show_facts(_name(name), rows)
+
+
+def _facts_of_file() -> None:
+    trace = _file_trace()
+    if trace is None:
+        return
+    checks = ", ".join(trace.checks)
+    _show_facts(
+        trace.facts.name,
+        [*_rows(trace.facts), ("Licence", trace.facts.licence), ("The saved trace proves", checks)],
+    )
+
+
+def _rows(facts: "ModelFacts") -> list[tuple[str, str]]:
+    grouped = f" ({facts.n_kv_heads} key/value heads)" if facts.n_kv_heads != facts.n_heads else ""
+    return [
+        ("Architecture", facts.architecture),
+        ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
+        ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
+        ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
+        ("Reads at most", _reads_at_most(facts)),
+    ]
+
+
+def _show_facts(title: str, rows: list[tuple[str, str]]) -> None:
     cells = "".join(f"<dt>{theme.escape(term)}</dt><dd>{theme.escape(fact)}</dd>" for term, fact in rows)
-    st.html(f"<h2 class='sl-h'>{theme.escape(_name(name))}</h2><dl class='sl-facts'>{cells}</dl>")
+    st.html(f"<h2 class='sl-h'>{theme.escape(title)}</h2><dl class='sl-facts'>{cells}</dl>")
 
 
 def _reads_at_most(facts: "ModelFacts") -> str:
@@ -290,7 +332,7 @@ def _open_trace() -> None:
 
 
 def _file_banner() -> None:
-    trace = service().known_trace(Source("", "", file=state.opened_file()))
+    trace = _file_trace()
     with st.container(key="frame_file", border=True):
         if trace is None:  # the page says what to do
             st.text("The opened trace file made room for others.")

@@ -37,7 +37,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
         if trace is None:
             st.stop()
     view, clamped = state.fit(view, trace)
-    for sentence in (*clamped, *_window(view), *trace.notes):
+    for sentence in (*clamped, *_window(view), *_not_read(view, trace), *trace.notes):
         notes.caption(theme.literal(sentence))
     return view, trace
 
@@ -47,6 +47,18 @@ def _window(view: View) -> tuple[str, ...]:
         return ()
     begins = " ".join(view.text_read[:60].split())[:24].rstrip()
     return (f"Read from character {view.start + 1:,} of {len(view.text):,} on: “{begins}…”.",)
+
+
+def _not_read(view: View, trace: "Trace") -> tuple[str, ...]:
+    """What a link has for a model of another kind."""
+    if state.opened_file():
+        return ()
+    name, said = trace.facts.name, []
+    if view.target and not trace.facts.encoder_decoder:
+        said.append(f"{name} has no decoder: the decoder text of this view is not read.")
+    if view.pair and trace.pair is None and trace.facts.encoder_decoder:
+        said.append(f"{name} reads one text: the second sentence of this view is not read.")
+    return tuple(said)
 
 
 def one_head(view: View, trace: "Trace") -> tuple[View, str]:

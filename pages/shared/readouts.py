@@ -219,7 +219,8 @@ def put_token(view: View, token: int, which: int) -> None:
                 state.change(pair=fill_mask(model, view.pair, which - n_first, token))
             return
         told = {"source_language": view.source_language, "target_language": view.target_language, "chat": view.chat}
-        made = append_token(model, view.text_read, token, target=view.target, **told)
+        target = view.target if model.facts.encoder_decoder else None
+        made = append_token(model, view.text_read, token, target=target, **told)
     except GenerationError as error:
         st.session_state["readout_said"] = [str(error)]
         return

@@ -320,12 +320,12 @@ def export(request: Request) -> Response:
 @_answering
 def trace_file(request: Request) -> Response:
     """The whole trace, to be opened again without the model."""
-    from attention_core.saved import trace_bytes
+    from attention_core.export import TRACE_FILE
+    from attention_core.saved import MOST_MAPS, maps_bytes, trace_bytes
 
-    picture = service().picture(request.path_params["key"])
-    return _download(
-        trace_bytes(service().trace(picture.source)), "application/octet-stream", "sightline-trace.safetensors"
-    )
+    trace = service().trace(service().picture(request.path_params["key"]).source)
+    body = trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)  # what it proves, its header says
+    return _download(body, "application/octet-stream", TRACE_FILE)
 
 
 @_answering
@@ -333,6 +333,7 @@ def script(request: Request) -> Response:
     """The code that makes this view."""
     from dataclasses import replace
 
+    from attention_core.export import TRACE_FILE
     from attention_core.export import script as script_of
     from attention_core.view import PARAMETERS, from_params
 
@@ -340,12 +341,13 @@ def script(request: Request) -> Response:
     asked = request.query_params
     chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
     source = picture.source
+    trace = service().trace(source)
     view = replace(
         chosen,
         model=source.model,
         text=source.text,
-        pair=source.pair,
-        target=source.target,
+        pair=trace.pair or "",  # as far as the model reads them
+        target=trace.target or "",
         source_language=source.source_language,
         target_language=source.target_language,
         chat=source.chat,
@@ -355,7 +357,8 @@ def script(request: Request) -> Response:
         words=picture.words,
         by_norm=picture.by_norm,
     )
-    return _download(script_of(view), "text/x-python", "sightline-view.py")
+    made = script_of(view, file=TRACE_FILE if source.file else None)
+    return _download(made, "text/x-python", "sightline-view.py")
 
 
 async def lab_file(request: Request) -> Response:

@@ -194,7 +194,8 @@ class Service:
 
         def job() -> "Continuation":
             told = _told(model, source)
-            return continue_text(model, source.text, n, target=source.target, **told, how=how, seed=seed, stop=stop)
+            target = source.target if model.facts.encoder_decoder else None
+            return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
         return self._in_turn(job, visitor)
 
@@ -290,7 +291,11 @@ class Service:
         from attention_core import capture
 
         begun = time.perf_counter()
-        trace = capture(model, source.text, source.pair or None, source.target or None, **_told(model, source))
+        # What a link has for a model of another kind is not read; the page says so (`opening`).
+        decodes = model.facts.encoder_decoder
+        pair = source.pair if not decodes or model.task is not None else None
+        target = source.target if decodes else None
+        trace = capture(model, source.text, pair or None, target or None, **_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
