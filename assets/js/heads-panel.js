@@ -106,7 +106,7 @@ export function createPanel(app) {
         const value = h("span", { class: "sl-mono sl-number" });
         const bar = h("span", { class: "sl-bar" });
         const name = h("button", { type: "button", class: "sl-term" }, metric.title);
-        app.tip.on(name, metric.title, `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`);
+        app.frame.tip.on(name, metric.title, `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`);
         numbers.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
         return { name: metric.name, value, fill: bar };
       });
