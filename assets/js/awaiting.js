@@ -13,12 +13,13 @@ export function createAwaiting() {
       if (holds()) return Promise.resolve();
       return new Promise((/** @type {(value?: any) => void} */ resolve) => {
         const end = () => {
+          clearTimeout(timer);
           waiting.delete(check);
           resolve();
         };
         const check = () => holds() && end();
+        const timer = setTimeout(end, patience);
         waiting.add(check);
-        setTimeout(end, patience);
       });
     },
     stop() {

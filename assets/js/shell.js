@@ -24,8 +24,11 @@ export function createShell(root, { sheet, css, name, testid }, ...children) {
   const styled = css
     ? Promise.resolve()
     : new Promise((/** @type {(value?: any) => void} */ resolve) => {
-        style.onload = style.onerror = () => resolve();
-        setTimeout(resolve, PATIENCE);
+        const timer = setTimeout(resolve, PATIENCE);
+        style.onload = style.onerror = () => {
+          clearTimeout(timer);
+          resolve();
+        };
       });
   root.append(style, host);
   return {
