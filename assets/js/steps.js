@@ -27,7 +27,6 @@ import { story } from "./steps-story.js";
 import { readColours } from "./steps-strip.js";
 import { values } from "./steps-values.js";
 
-export const MODES = ["story", "numbers", "formula", "code"];
 /** Keys shown before somebody asks for all. */
 const MOST_KEYS = 16;
 /** So few are shown at once. */
