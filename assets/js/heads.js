@@ -31,8 +31,8 @@ import { askLabels, loadAlike, loadLook } from "./heads-later.js";
 import { mounting } from "./mounting.js";
 import { Overview } from "./overview.js";
 import { readTheme } from "./scale.js";
+import { readColours } from "./signed.js";
 import { HttpSource, LostError } from "./source.js";
-import { readColours } from "./steps-strip.js";
 import { View } from "./view.js";
 
 /** @extends {View<Data>} */

@@ -39,7 +39,7 @@ import { cellText, exact, makers, repeats } from "./lab-numbers.js";
 import { foremostPair } from "./lab-plane.js";
 import { createQueue } from "./lab-queue.js";
 import { mounting } from "./mounting.js";
-import { readColours } from "./steps-strip.js";
+import { readColours } from "./signed.js";
 import { View } from "./view.js";
 
 /**
@@ -93,7 +93,7 @@ export class Lab extends View {
     this.lesson = "";
     /** @type {Set<string>} matrices that repeat another and are shown all the same */
     this.unfolded = new Set();
-    /** @type {import("./steps-strip.js").Colours} */
+    /** @type {import("./signed.js").Colours} */
     this.colours = /** @type {any} */ (null);
     this.frame = createFrame(this);
     this.listen();

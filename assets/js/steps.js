@@ -17,6 +17,7 @@
 import { asset } from "./addresses.js";
 import { h, say } from "./dom.js";
 import { mounting } from "./mounting.js";
+import { readColours } from "./signed.js";
 import { codePanel, formulaPanel } from "./steps-formula.js";
 import { createFrame } from "./steps-frame.js";
 import { glossaryOf, lowered, symbolsIn, wordsIn } from "./steps-glossary.js";
@@ -24,7 +25,6 @@ import { LedgerView } from "./steps-ledger.js";
 import { checkText, keysShown } from "./steps-number.js";
 import { matrixPanel, productsPanel } from "./steps-open.js";
 import { story } from "./steps-story.js";
-import { readColours } from "./steps-strip.js";
 import { values } from "./steps-values.js";
 
 /** Keys shown before somebody asks for all. */
@@ -49,7 +49,7 @@ export class Steps extends LedgerView {
     this.explained = new Set();
     /** @type {(() => void)[]} */
     this.paintings = [];
-    /** @type {import("./steps-strip.js").Colours} */
+    /** @type {import("./signed.js").Colours} */
     this.colours = /** @type {any} */ (null);
     this.failed = "";
     this.frame = createFrame(this);
