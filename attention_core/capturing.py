@@ -636,10 +636,11 @@ def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int
     masks: dict[int, PassedMask] = {}  # many layers share one mask tensor: look at each once
     counts: dict[Kind, int] = {}
     layers = []
-    # A modelling file's own eager function knows no mask but the one that it is given: without one all may be read.
+    # A modelling file's own eager function knows no mask but the one that it is given: without one all may be read. A
+    # module that calls itself causal is believed all the same: if its mask was lost on the way, the proof shows it.
     eager = choose_attention(model.model) == EAGER
     for call in calls:
-        is_causal = False if eager else call.keywords.get("is_causal")
+        is_causal = getattr(call.module, "is_causal", False) if eager else call.keywords.get("is_causal")
         mask = read_mask(call.mask, call.module, call.q, call.k, is_causal, masks)
         kind = _kind(call, mask.allowed, in_encoder=call.module in encoder, encoder_decoder=model.facts.encoder_decoder)
         n_query = n_target if n_target and kind != "encoder self" else n_source

@@ -190,7 +190,7 @@ def test_a_token_put_into_a_window_leaves_what_stands_before_it(monkeypatch):
     model = service().model("storyteller")
     (time,) = model.tokenizer(" time")["input_ids"]
     readouts.put_token(View(model="storyteller", text="Long ago. Once upon a", start=10), time, 0)
-    assert changed == {"text": "Long ago. Once upon a time"}
+    assert changed == {"text": "Long ago. Once upon a time", "chat": False}
 
 
 def test_a_text_too_long_for_a_link_says_how_to_share_it(app):

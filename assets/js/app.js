@@ -1,13 +1,15 @@
 /**
  * The explorer's state: takes data, passes choices around, and repaints what a change touches.
  */
-import { mark, typing } from "./dom.js";
-import { createFrame, popover } from "./frame.js";
+import { mark } from "./dom.js";
+import { createFrame } from "./frame.js";
 import { choiceAt, neighbour, placeOf } from "./grid.js";
 import { createNumbers } from "./numbers.js";
+import { popover } from "./popover.js";
 import { readTheme } from "./scale.js";
 import { active, carried, initial, positionOf, reduce } from "./selection.js";
 import { AT_ONCE, createSync } from "./sync.js";
+import { View } from "./view.js";
 import { codesOf } from "./wire.js";
 
 /** @typedef {import("./explorer.js").Data} Data */
@@ -16,13 +18,11 @@ import { codesOf } from "./wire.js";
 
 const DEFAULTS = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
 
-export class App {
+/** @extends {View<Data>} */
+export class App extends View {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
-    this.root = root;
-    this.data = data;
-    /** @type {Callbacks} */
-    this.callbacks = {};
+    super(root, data);
     this.selection = initial();
     /** @type {Record<string, any>} */
     this.options = { ...DEFAULTS };
@@ -47,8 +47,6 @@ export class App {
     this.read = { hidden: false, renormalised: false, words: false, shown: false };
     this.masks = false;
     this.headError = false;
-    /** @type {number | null} */
-    this.seed = null;
     /** @type {{query: number | null, key: number | null} | null} a pin from outside, until its tokens are here */
     this.asked = null;
     this.level = 0;
@@ -58,13 +56,10 @@ export class App {
     this.expecting = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.patience = undefined;
-    this.life = new AbortController();
     this.numbers = createNumbers(this);
     this.sync = createSync(this);
     this.frame = createFrame(this, data.css);
-    const { signal } = this.life;
-    document.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
+    this.listen();
   }
 
   get source() {
@@ -91,9 +86,7 @@ export class App {
       else this.selection = { ...this.selection, layer, head };
     }
     this.sync.arrived();
-    this.frame.styled.then(() => {
-      if (this.life.signal.aborted) return;
-      this.frame.host.style.visibility = "";
+    this.whenStyled(() => {
       this.retheme();
       if (data.key || data.packs) this.numbers.load();
       else this.frame.state.show(data.loading ? "loading" : "empty");
@@ -283,8 +276,7 @@ export class App {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const { frame, overview, selection } = this;
-    if (this.data.first || !frame.host.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (typing(event) || !overview || frame.help.element.open) return;
+    if (this.data.first || !this.hears(event) || !overview || frame.help.element.open) return;
     if (event.key === "Escape") this.dispatch({ type: "release" });
     else if (event.key === "?") this.openHelp();
     else if (event.key === "[") this.stepHead(-1);
@@ -296,12 +288,11 @@ export class App {
   }
 
   destroy() {
-    this.life.abort();
+    super.destroy();
     this.sync.stop();
     this.numbers.stop();
     clearTimeout(this.patience);
     cancelAnimationFrame(this.animation);
-    this.frame.remove();
   }
 }
 

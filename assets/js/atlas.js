@@ -11,8 +11,9 @@ import { AGGREGATES, choiceAt, corner, geometry, hit, placeOf, walk } from "./gr
 import { thin } from "./layout.js";
 import { peakOf } from "./matrix.js";
 import { context, font } from "./paint.js";
-import { createLegend, createPreview, thumbnail } from "./preview.js";
+import { createLegend, createPreview } from "./preview.js";
 import { css, lookup } from "./scale.js";
+import { thumbnail } from "./thumbnail.js";
 
 /** @param {App} app */
 export function createAtlas(app) {

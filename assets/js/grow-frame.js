@@ -9,16 +9,14 @@ import { createForm } from "./grow-form.js";
 import { going, statusWords } from "./grow-live.js";
 import { createGrid, createMap } from "./grow-maps.js";
 import { createTables } from "./grow-tables.js";
+import { createShell } from "./shell.js";
 import { createState } from "./states.js";
 
-const PATIENCE = 3000;
 /** A curve's class by the score's place; also how it is dashed. */
 export const CLASSES = ["sl-one-score", "sl-two-score", "sl-three-score"];
 
 /** @param {Grow} app */
 export function createFrame(app) {
-  const sheets = ["explorer.css", "grow.css"].map((name) => h("link", { rel: "stylesheet", href: new URL(`../css/${name}`, import.meta.url).href }));
-  const probe = h("span", { class: "sl-probe", "aria-hidden": "true" });
   const state = createState(() => app.again());
   const tasks = createTasks(app);
   const runs = createRuns(app);
@@ -37,22 +35,16 @@ export function createFrame(app) {
       tables.actions),
     h("div", { class: "sl-grow-choice" }, tasks.element, runs.element, form.element, live.element),
     scrubber.element, main, tables.element, quiet);
-  const host = h("div", { class: "sl-root sl-grow-root", style: "visibility: hidden" }, probe, view);
-  app.root.append(...sheets, host);
+  const shell = createShell(app.root, { sheet: "grow.css", name: "sl-grow-root" }, view);
   state.show("loading", "A recorded training run is on its way.");
   const resizer = new ResizeObserver(() => app.drawSoon());
-  resizer.observe(host);
+  resizer.observe(shell.host);
 
   return {
-    host,
+    ...shell,
     view,
-    probe,
     state,
     form,
-    styled: Promise.all(sheets.map((sheet) => new Promise((/** @type {(value?: any) => void} */ resolve) => {
-      sheet.onload = sheet.onerror = () => resolve();
-      setTimeout(resolve, PATIENCE);
-    }))),
     /** What can be drawn without a run. */
     drawChoice() {
       tasks.draw();
@@ -70,8 +62,7 @@ export function createFrame(app) {
     focusStop: live.focus,
     remove() {
       resizer.disconnect();
-      for (const sheet of sheets) sheet.remove();
-      host.remove();
+      shell.remove();
     },
   };
 }

@@ -6,9 +6,10 @@
  */
 import { h, mark, say } from "./dom.js";
 import { drawCells, drawGrid, drawLabels, drawMarkedLabels, frame } from "./heatmap-paint.js";
-import { cellAt, cellBox, heatmapGeometry, wholeView } from "./layout.js";
+import { createStage } from "./heatmap-stage.js";
+import { cellBox, wholeView } from "./layout.js";
 import { Matrix } from "./matrix.js";
-import { context, font, hatch, picture, widest } from "./paint.js";
+import { context, hatch, picture } from "./paint.js";
 import { lookup } from "./scale.js";
 import { MASKED } from "./wire.js";
 
@@ -101,9 +102,8 @@ function outline(ctx, plot, view, cells, colour) {
 
 /** @param {(text: string) => void} tell  what the pointer or the cursor is on */
 export function createMap(tell) {
-  const base = h("canvas", { "aria-hidden": "true" });
-  const top = h("canvas", { class: "sl-over", "aria-hidden": "true" });
-  const stage = h("div", { class: "sl-stage sl-grow-stage", tabindex: "0", role: "application", "aria-roledescription": "attention map" }, base, top);
+  const place = createStage("sl-grow-stage", { "aria-roledescription": "attention map" });
+  const { element: stage, base, over } = place;
   const scratch = h("canvas", null);
   /** @type {{run: Run, at: number, layer: number, head: number} | null} */
   let shown = null;
@@ -122,9 +122,8 @@ export function createMap(tell) {
   /** @param {MouseEvent} event */
   function under(event) {
     if (!g || !shown) return null;
-    const box = base.getBoundingClientRect();
     const n = shown.run.size;
-    const at = cellAt(g, view(), event.clientX - box.left, event.clientY - box.top, n, n);
+    const at = place.under(event, g, view(), n, n);
     return at && at.query !== null && at.key !== null ? { query: at.query, key: at.key } : null;
   }
 
@@ -157,7 +156,7 @@ export function createMap(tell) {
   /** The frame of the cell, its labels, its words. */
   function cross() {
     if (!g || !shown || !theme) return;
-    const ctx = context(top, g.width, g.height);
+    const ctx = context(over, g.width, g.height);
     if (!cell) return tell("");
     frame(ctx, painter(), g, view(), cell, false);
     drawMarkedLabels(ctx, painter(), view(), g, cell);
@@ -176,10 +175,7 @@ export function createMap(tell) {
       const { run, at, layer, head } = next;
       const n = run.size;
       const names = run.facts.tokens;
-      const ruler = /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d"));
-      ruler.font = font(theme);
-      const label = widest(ruler, names);
-      g = heatmapGeometry({ width: stage.clientWidth || 320, maxHeight: tall, nQuery: n, nKey: n, queryLabel: label, keyLabel: label, size: theme.size });
+      g = place.geometry(theme, names, names, { width: place.width, maxHeight: tall });
       const ctx = context(base, g.width, g.height);
       const matrix = new Matrix({ nQuery: n, nKey: n, codes: run.map(at, layer, head), rows: n, cols: n, quality: "rounded" });
       hatch(ctx, theme, g.plot.x, g.plot.y, g.plot.w, g.plot.h);

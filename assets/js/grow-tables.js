@@ -3,16 +3,17 @@
  *
  * @typedef {import("./grow.js").Grow} Grow
  */
+import { copied, createAddress } from "./copying.js";
 import { h, mark, say } from "./dom.js";
-import { popover } from "./frame.js";
 import { cell, curvesCsv, mapCsv, table } from "./grow-run.js";
+import { popover } from "./popover.js";
 import { download } from "./save.js";
 import { MASKED } from "./wire.js";
 
 /** @param {Grow} app */
 export function createTables(app) {
   const told = h("span", { class: "sl-grow-told", role: "status" });
-  const address = h("input", { type: "text", readonly: true, class: "sl-address", "aria-label": "Link to this view", hidden: true, onfocus: () => address.select() });
+  const address = createAddress();
   const menu = h("div", { class: "sl-pop sl-menu", role: "group", "aria-label": "Files", hidden: true });
   const saver = h("button", { type: "button", "data-testid": "sl-save", "aria-expanded": "false" }, "Save ▾");
   const large = h("button", { type: "button", title: "For a projector", onclick: () => app.callbacks.setTrigger?.("large", Date.now()) }, "Large type");
@@ -53,16 +54,9 @@ export function createTables(app) {
     address.hidden = true;
     const link = await app.link();
     if (!link) return say(told, "The link is not ready yet: the server has not answered. Try again.");
-    try {
-      await navigator.clipboard.writeText(link);
-      say(told, "Link copied.");
-      setTimeout(() => say(told, ""), 6000);
-    } catch {
-      // Browsers keep the clipboard from pages without https: the link is shown to be copied by hand.
-      address.value = link;
-      address.hidden = false;
-      address.focus();
-    }
+    if (!(await copied(link, address))) return;
+    say(told, "Link copied.");
+    setTimeout(() => say(told, ""), 6000);
   }
 
   const curves = panel("Every saved step as a table");

@@ -26,17 +26,17 @@
  *
  * @typedef {import("./mounting.js").Callbacks} Callbacks
  */
-import { settle, typing } from "./dom.js";
+import { appRoot } from "./addresses.js";
+import { createAwaiting } from "./awaiting.js";
+import { settle } from "./dom.js";
 import { nearest } from "./grow-curves.js";
 import { createFrame } from "./grow-frame.js";
 import { follow } from "./grow-live.js";
-import { runOf, same } from "./grow-run.js";
-import { appRoot, mounting } from "./mounting.js";
+import { same } from "./grow-run.js";
+import { MINE, RunsView } from "./grow-runs.js";
+import { mounting } from "./mounting.js";
 import { lookup, readTheme } from "./scale.js";
-import { HttpSource } from "./source.js";
 
-/** The id of the visitor's own run; recorded ones have their name. */
-export const MINE = "mine";
 /** Milliseconds a saved step is shown while it plays; longer for who prefers less motion. */
 const BEAT = 160;
 const CALM_BEAT = 700;
@@ -44,38 +44,15 @@ const LINK_PATIENCE = 4000;
 /** A score from which a head is worth being shown large by itself. */
 const STANDS_OUT = 0.3;
 
-/** Recorded runs, for the whole visit. */
-const source = new HttpSource(appRoot());
-
-export class Grow {
+export class Grow extends RunsView {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
-    this.root = root;
-    this.data = data;
-    /** @type {Callbacks} */
-    this.callbacks = {};
-    /** @type {Place} */
-    this.place = { ...data.select };
-    /** @type {number | null} */
-    this.seed = null;
-    /** @type {Run | null} */
-    this.run = null;
-    /** @type {Run | null} what it is compared with */
-    this.other = null;
-    /** The run that is shown: its name, or "mine". */
-    this.shownId = "";
-    /** True: the visitor's own run is wanted as soon as it has something to show. */
-    this.wantsMine = false;
-    /** @type {import("./grow-live.js").Live | null} */
-    this.live = null;
+    super(root, data);
     this.problem = "";
     this.follows = () => this.onLive();
     /** What has formed in the growing run so far, in words. */
     this.formed = "";
-    /** Which press on Start the server has not answered yet; 0 if none. */
-    this.waiting = 0;
     this.formOpen = false;
-    this.onHeadOfOther = false;
     /** @type {{layer: number, head: number, second: boolean} | null} */
     this.peek = null;
     /** @type {number | null} step under the pointer on a curve */
@@ -89,19 +66,10 @@ export class Grow {
     this.colours = [];
     /** The score whose cells are outlined. */
     this.marked = "";
-    this.wanted = "";
-    this.told = "";
-    /** @type {(() => void) | null} */
-    this.answered = null;
-    /** @type {number | undefined} */
-    this.pending = undefined;
-    this.life = new AbortController();
-    this.report = settle(300, () => this.send());
+    this.awaiting = createAwaiting();
     this.announce = settle(400, () => this.sayStep());
     this.frame = createFrame(this);
-    const { signal } = this.life;
-    document.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
+    this.listen();
   }
 
   /** @param {Data} data @param {Callbacks} callbacks */
@@ -117,7 +85,7 @@ export class Grow {
     if (data.seed !== this.seed) {
       this.seed = data.seed;
       this.place = { ...data.select };
-      this.told = JSON.stringify(this.choice());
+      this.agree();
       this.frame.form.fill(this.place);
       this.wantsMine = Boolean(data.live && same(data.live.settings, this.place));
     }
@@ -126,17 +94,14 @@ export class Grow {
       this.live = live;
       live.changed = this.follows;
     }
-    this.answered?.();
-    this.frame.styled.then(() => {
-      if (this.life.signal.aborted) return;
-      this.frame.host.style.visibility = "";
+    this.awaiting.arrived();
+    this.whenStyled(() => {
       this.retheme();
       this.load();
     });
   }
 
-  retheme() {
-    if (!this.frame.probe.isConnected) return;
+  readTheme() {
     this.theme = readTheme(this.frame.probe);
     this.table = lookup(this.theme);
     const style = getComputedStyle(this.frame.probe);
@@ -145,87 +110,6 @@ export class Grow {
       return style.color;
     });
     this.frame.probe.style.color = "";
-    this.draw();
-  }
-
-  // --- which runs
-
-  get task() {
-    return this.data.tasks.find((task) => task.name === this.place.task) ?? this.data.tasks[0];
-  }
-
-  /** Settings of the visitor's own run, as soon as there is one. */
-  get mine() {
-    return this.data.live?.settings ?? null;
-  }
-
-  /** The runs of the chosen task that can be shown. @returns {{id: string, title: string}[]} */
-  known() {
-    const found = this.data.runs.filter((run) => run.settings.task === this.place.task).map(({ id, title }) => ({ id, title }));
-    if (this.mine?.task === this.place.task && this.live?.run) found.push({ id: MINE, title: `yours: ${this.data.live?.title}` });
-    return found;
-  }
-
-  /** The run that stands for the place: one's own, the recorded one with these settings, else the task's first. */
-  wantedId() {
-    if (this.wantsMine && this.live?.run && this.mine?.task === this.place.task) return MINE;
-    const recorded = this.data.runs.filter((run) => run.settings.task === this.place.task);
-    return (recorded.find((run) => same(run.settings, this.place)) ?? recorded[0])?.id ?? "";
-  }
-
-  /** @param {string} id @returns {Promise<Run>} */
-  async fetch(id) {
-    if (id === MINE) return /** @type {Run} */ (this.live?.run);
-    const found = this.data.runs.find((run) => run.id === id);
-    if (!found) throw new Error(`There is no recorded run ${id}.`);
-    return runOf(await source.pack(found.address));
-  }
-
-  /** @param {Run} run */
-  idOf(run) {
-    return run === this.live?.run ? MINE : run.facts.name;
-  }
-
-  /** Bring in the runs of the place, unless they are here. */
-  async load() {
-    const id = this.wantedId();
-    const vs = this.place.vs && this.place.vs !== id && this.known().some((run) => run.id === this.place.vs) ? this.place.vs : "";
-    const name = `${id}|${vs}`;
-    if (this.run && name === this.wanted) return this.draw();
-    this.wanted = name;
-    this.frame.drawChoice();
-    try {
-      const [run, other] = await Promise.all([this.fetch(id), vs ? this.fetch(vs) : null]);
-      if (this.wanted !== name || this.life.signal.aborted) return;
-      [this.run, this.other, this.shownId] = [run, other, id];
-      if (!other) this.onHeadOfOther = false;
-      this.frame.state.show("ready");
-      this.draw();
-    } catch (error) {
-      if (this.wanted !== name) return;
-      this.wanted = "";
-      this.frame.state.show("error", /** @type {Error} */ (error).message);
-    }
-  }
-
-  again() {
-    this.wanted = "";
-    this.frame.state.show("loading");
-    this.load();
-  }
-
-  /** Why another run is shown than the settings of the link ask for; "" if it is the one. */
-  missing() {
-    if (!this.run || !this.task.grows || this.waiting || this.shownId === MINE || same(this.run.facts.settings, this.place)) return "";
-    if (this.live && same(this.mine ?? this.place, this.place)) return "";
-    const { heads, positions, seed } = this.place;
-    return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
-  }
-
-  /** Where the numbers of the shown run can be had as a file. */
-  fileAddress() {
-    const path = this.shownId === MINE ? `sightline/grow/live/${encodeURIComponent(this.live?.key ?? "")}/file` : `${this.data.runs.find((run) => run.id === this.shownId)?.address}/file`;
-    return new URL(path, appRoot()).href;
   }
 
   // --- what is chosen
@@ -371,8 +255,7 @@ export class Grow {
     this.problem = "";
     this.pause();
     this.place = { ...settings, at: null, vs: this.place.vs === MINE ? "" : this.place.vs, layer: null, head: null };
-    this.report.cancel();
-    this.send();
+    this.sendNow();
     this.callbacks.setTrigger?.("start", { ...settings, nonce: this.waiting });
     this.setForm(false);
     this.frame.focusStop();
@@ -398,27 +281,12 @@ export class Grow {
     return { task, seed, heads, positions, at, vs: vs === MINE ? "" : vs, layer, head };
   }
 
-  send() {
-    const choice = this.choice();
-    const text = JSON.stringify(choice);
-    if (text === this.told) return;
-    this.told = text;
-    this.callbacks.setState?.("view", choice);
-  }
-
   /** The address of what is on screen; null if the server does not answer. */
   async link() {
-    this.report.cancel();
-    this.send();
+    this.sendNow();
     const wanted = JSON.stringify(this.choice());
     const ready = () => JSON.stringify(this.data.echo) === wanted;
-    if (!ready()) {
-      await new Promise((resolve) => {
-        this.answered = () => ready() && resolve(null);
-        setTimeout(resolve, LINK_PATIENCE);
-      });
-      this.answered = null;
-    }
+    await this.awaiting.until(ready, LINK_PATIENCE);
     return ready() ? location.origin + location.pathname + this.data.link : null;
   }
 
@@ -442,13 +310,6 @@ export class Grow {
     this.formed = found;
   }
 
-  drawSoon() {
-    this.pending ??= requestAnimationFrame(() => {
-      this.pending = undefined;
-      this.draw();
-    });
-  }
-
   draw() {
     if (!this.theme || this.life.signal.aborted) return;
     this.frame.drawChoice();
@@ -460,7 +321,7 @@ export class Grow {
 
   /** @param {KeyboardEvent} event */
   onKey(event) {
-    if (!this.frame.host.isConnected || !this.run || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
+    if (!this.run || !this.hears(event)) return;
     const from = /** @type {any} */ (event.composedPath()[0]);
     if (from?.closest?.(".sl-table") || from?.type === "range") return; // the table scrolls, the scrubber moves by itself
     const { key } = event;
@@ -475,12 +336,10 @@ export class Grow {
 
   destroy() {
     this.pause();
-    this.life.abort();
-    this.report.cancel();
+    super.destroy();
     this.announce.cancel();
     // The run itself goes on: it belongs to the tab, and another view may be showing it already.
     if (this.live?.changed === this.follows) this.live.changed = () => {};
-    this.frame.remove();
   }
 }
 

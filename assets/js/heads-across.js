@@ -5,6 +5,7 @@
  */
 import { h, mark, say } from "./dom.js";
 import { number } from "./heads-data.js";
+import { createTokens } from "./heads-tokens.js";
 import { context, font } from "./paint.js";
 import { css, rampAt, textOn } from "./scale.js";
 import { strongestOf } from "./matrix.js";
@@ -34,7 +35,7 @@ export function createAcross(app) {
   const over = h("select", { "aria-label": "Over the heads of a layer", onchange: () => { how = over.value; draw(); } }, h("option", { value: "mean" }, "mean over heads"), h("option", { value: "max" }, "maximum over heads"));
   const which = h("select", { "aria-label": "Which stack", onchange: () => { stack = which.selectedIndex; draw(); } });
   const title = h("p", { class: "sl-across-title", "data-testid": "sl-across-title" });
-  const line = h("div", { class: "sl-tokens sl-across-tokens", role: "group", "aria-label": "Tokens; choose the one that is followed" });
+  const tokens = createTokens("Tokens; choose the one that is followed", (at) => app.follow(at, stacks()[stack].id), "sl-across-tokens");
   const bars = h("ol", { class: "sl-bars sl-across-bars", "data-testid": "sl-across-bars" });
   const canvas = h("canvas", { role: "img" });
   const picture = h("div", { class: "sl-across-picture" }, h("h3", null, "Layer by layer"), canvas);
@@ -45,28 +46,13 @@ export function createAcross(app) {
     { class: "sl-heads-wide sl-across", "aria-label": "Across layers", "data-testid": "sl-across" },
     h("div", { class: "sl-head-row" }, h("h2", null, "Across layers"), h("span", { class: "sl-picks" }, h("span", { class: "sl-modes", role: "group", "aria-label": "How the layers are followed" }, ...buttons), over, which)),
     title,
-    line,
+    tokens.element,
     h("div", { class: "sl-across-two" }, h("div", null, h("h3", null, "Most drawn on"), bars), picture),
     scale,
     says,
   );
-  /** @type {HTMLButtonElement[]} */
-  let tokens = [];
   let made = "";
 
-  line.onclick = (event) => {
-    const token = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (token) app.follow(tokens.indexOf(/** @type {HTMLButtonElement} */ (token)), stacks()[stack].id);
-  };
-  line.onkeydown = (event) => {
-    const at = tokens.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: tokens.length - 1 }[event.key];
-    if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const next = tokens[Math.min(Math.max(to, 0), tokens.length - 1)];
-    for (const token of tokens) token.tabIndex = token === next ? 0 : -1;
-    next.focus();
-  };
 
   /** Groups whose layers read one another. */
   const stacks = () => app.heads.groups.filter(({ id }) => id.endsWith(":self"));
@@ -92,8 +78,7 @@ export function createAcross(app) {
     if (made !== wanted) {
       made = wanted;
       loaded = "";
-      tokens = shown.map(({ t, w }, i) => h("button", { type: "button", class: `sl-token${w < i ? " sl-join" : ""}`, tabindex: i === query ? "0" : "-1" }, h("bdi", null, t)));
-      line.replaceChildren(...tokens);
+      tokens.show(shown, query);
     }
     say(title, `What ${quoted(shown[query]?.t ?? "")} in the last layer draws on in the input`);
     say(says, `${SAYS[way]} ${WARNING}`);
@@ -131,13 +116,13 @@ export function createAcross(app) {
       bars.replaceChildren();
       picture.hidden = true;
       say(scale, failed);
-      for (const token of tokens) token.style.background = token.style.color = "";
+      for (const token of tokens.buttons) token.style.background = token.style.color = "";
       return;
     }
     const [rows, columns] = drawn.shape;
     const last = Float32Array.from({ length: columns }, (_, i) => /** @type {any} */ (drawn).data[(rows - 1) * columns + i]);
     const top = way === "flow" ? 1 : Math.max(...last);
-    tokens.forEach((token, i) => {
+    tokens.buttons.forEach((token, i) => {
       const colour = rampAt(theme.ramp, last[i] / top);
       token.style.background = css(colour);
       token.style.color = css(textOn(colour));

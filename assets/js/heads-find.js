@@ -5,6 +5,7 @@
  */
 import { exchange, h, mark, say } from "./dom.js";
 import { LOOK, strongest } from "./heads-data.js";
+import { createTokens } from "./heads-tokens.js";
 import { count, quoted, weightText } from "./words.js";
 
 /** Heads in the ranking. */
@@ -30,7 +31,7 @@ export function createFind(app) {
     h("button", { type: "button", class: `sl-slot sl-${name}`, "data-slot": name, "data-testid": `sl-find-${name}`, onclick: () => aim(name) }, h("bdi", { class: "sl-mono" })));
   const clear = h("button", { type: "button", class: "sl-plain", onclick: () => { aim("query"); app.setPair({ query: null, key: null }); } }, "clear");
   const kind = h("select", { "aria-label": "Which attention", onchange: () => app.setGroup(kind.selectedIndex) });
-  const line = h("div", { class: "sl-tokens", role: "group", "aria-label": "Tokens of the text" });
+  const tokens = createTokens("Tokens of the text", take);
   const hint = h("p", { class: "sl-second" });
   const list = h("ol", { class: "sl-ranked", "data-testid": "sl-find-ranked" });
   const rest = h("p", { class: "sl-second" });
@@ -39,27 +40,12 @@ export function createFind(app) {
     { class: "sl-find", "aria-label": "Find heads that look from one token to another", "data-testid": "sl-find" },
     h("div", { class: "sl-find-ask" }, h("h2", null, "Find heads that look from"), slots[0], h("h2", { "aria-hidden": "true" }, "to"), slots[1], kind, clear),
     hint,
-    line,
+    tokens.element,
     list,
     rest,
   );
-  /** @type {HTMLButtonElement[]} */
-  let tokens = [];
   let made = "";
 
-  line.onclick = (event) => {
-    const token = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (token) take(tokens.indexOf(/** @type {HTMLButtonElement} */ (token)));
-  };
-  line.onkeydown = (event) => {
-    const at = tokens.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: tokens.length - 1 }[event.key];
-    if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const next = tokens[Math.min(Math.max(to, 0), tokens.length - 1)];
-    for (const token of tokens) token.tabIndex = token === next ? 0 : -1;
-    next.focus();
-  };
   list.onclick = (event) => {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
     if (button) app.choose(Number(button.dataset.i), "find");
@@ -69,7 +55,7 @@ export function createFind(app) {
   function aim(name) {
     slot = name;
     draw();
-    tokens.find((token) => token.tabIndex === 0)?.focus();
+    tokens.focus();
   }
 
   /** @param {number} at */
@@ -109,10 +95,9 @@ export function createFind(app) {
     const wanted = `${app.shownKey}|${side}`;
     if (made !== wanted) {
       made = wanted;
-      tokens = words.map(({ t, w }, i) => h("button", { type: "button", class: `sl-token${w < i ? " sl-join" : ""}`, tabindex: i ? "-1" : "0", title: `token ${i}` }, h("bdi", null, t)));
-      line.replaceChildren(...tokens);
+      tokens.show(words, 0, (i) => ({ title: `token ${i}` }));
     }
-    tokens.forEach((token, i) => {
+    tokens.buttons.forEach((token, i) => {
       const asQuery = layer.queries === side && sameWord(words, i, pair.query);
       const asKey = layer.keys === side && sameWord(words, i, pair.key);
       mark(token, "data-here", asQuery ? "query" : asKey ? "key" : null);

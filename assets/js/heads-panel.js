@@ -6,8 +6,8 @@
 import { exchange, focusAt, focusedAt, focusedBy, h, mark, say } from "./dom.js";
 import { aligned, number, share } from "./heads-data.js";
 import { context } from "./paint.js";
-import { thumbnail } from "./preview.js";
 import { lookup } from "./scale.js";
+import { thumbnail } from "./thumbnail.js";
 import { caption } from "./words.js";
 
 /** @param {HeadsView} app */
@@ -72,7 +72,7 @@ export function createPanel(app) {
     if (!found) return;
     const side = Math.round(theme.size * 9);
     const ctx = context(canvas, side, side);
-    thumbnail(ctx, /** @type {any} */ (app), found, 0, 0, side, lookup(theme), scratch);
+    thumbnail(ctx, app, found, 0, 0, side, lookup(theme), scratch);
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(looks, `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`);
@@ -106,7 +106,7 @@ export function createPanel(app) {
         const value = h("span", { class: "sl-mono sl-number" });
         const bar = h("span", { class: "sl-bar" });
         const name = h("button", { type: "button", class: "sl-term" }, metric.title);
-        app.tip.on(name, metric.title, `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`);
+        app.frame.tip.on(name, metric.title, `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`);
         numbers.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
         return { name: metric.name, value, fill: bar };
       });

@@ -155,7 +155,7 @@ function drawTitles(app, titles, columns) {
     titles.dataset.wanted = wanted;
     titles.replaceChildren(...all.map((one) => {
       const button = h("button", { type: "button", "data-sort": one.name, onclick: () => app.setSort(pressed(app.sort, one.name)) }, h("span", { class: "sl-col" }, one.short), h("span", { class: "sl-sign", "aria-hidden": "true" }));
-      app.tip.on(button, one.title, one.says);
+      app.frame.tip.on(button, one.title, one.says);
       return h("th", { scope: "col", class: one.name === LOOK ? "sl-look" : null }, button);
     }));
   }

@@ -23,37 +23,23 @@
  *
  * @typedef {import("./scale.js").Theme & {diverging: import("./scale.js").Rgb[]}} HeadsTheme
  */
-import { h, mark, say, settle } from "./dom.js";
+import { appRoot, dataAddress } from "./addresses.js";
+import { mark, settle } from "./dom.js";
 import { ALL, filtered, Heads, LOOK, letters, parseOnly, parseSort, sorted, writeOnly, writeSort } from "./heads-data.js";
-import { createAcross } from "./heads-across.js";
-import { createFilter, createStatus } from "./heads-filter.js";
-import { createFind } from "./heads-find.js";
-import { createMap } from "./heads-map.js";
-import { createPanel } from "./heads-panel.js";
-import { createReading } from "./heads-reading.js";
-import { createScatter } from "./heads-scatter.js";
-import { createTable } from "./heads-table.js";
-import { createTip } from "./heads-tip.js";
-import { createWrites } from "./heads-writes.js";
-import { appRoot, mounting } from "./mounting.js";
+import { createFrame } from "./heads-frame.js";
+import { askLabels, loadAlike, loadLook } from "./heads-later.js";
+import { mounting } from "./mounting.js";
 import { Overview } from "./overview.js";
 import { readTheme } from "./scale.js";
+import { readColours } from "./signed.js";
 import { HttpSource, LostError } from "./source.js";
-import { createState } from "./states.js";
-import { readColours } from "./steps-strip.js";
-import { quoted } from "./words.js";
+import { View } from "./view.js";
 
-const PATIENCE = 3000;
-/** How often the labels are asked for while they are made, ms. */
-const ASK_AGAIN = 1000;
-
-export class HeadsView {
+/** @extends {View<Data>} */
+export class HeadsView extends View {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
-    this.root = root;
-    this.data = data;
-    /** @type {Callbacks} */
-    this.callbacks = {};
+    super(root, data);
     /** @type {Heads} */
     this.heads = /** @type {any} */ (null);
     /** @type {Overview | null} */
@@ -89,57 +75,12 @@ export class HeadsView {
     this.sourceKey = "";
     this.shownKey = "";
     this.wanted = "";
-    /** @type {number | null} */
-    this.seed = null;
-    this.reported = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.asking = undefined;
-    this.life = new AbortController();
-    this.report = settle(300, () => this.send());
-    this.alikeLater = settle(120, () => this.loadAlike());
-    this.writesLater = settle(120, () => this.writes?.draw());
-    this.build();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal: this.life.signal });
-  }
-
-  build() {
-    const sheets = ["explorer.css", "heads.css"].map((name) => h("link", { rel: "stylesheet", href: new URL(`../css/${name}`, import.meta.url).href }));
-    this.probe = h("span", { class: "sl-probe", "aria-hidden": "true" });
-    this.live = h("p", { class: "sl-quiet", role: "status", "aria-live": "polite", "data-testid": "sl-heads-live" });
-    this.view = h("div", { class: "sl-heads" });
-    this.host = h("div", { class: "sl-root sl-heads-root", style: "visibility: hidden" }, this.probe, this.view, this.live);
-    this.tip = createTip(this.host);
-    this.state = createState(() => this.again());
-    this.status = createStatus(this);
-    this.reading = createReading(this);
-    this.map = createMap(this);
-    this.scatter = createScatter(this);
-    this.find = createFind(this);
-    this.filter = createFilter(this);
-    this.table = createTable(this);
-    this.panel = createPanel(this);
-    this.across = createAcross(this);
-    this.writes = createWrites(this);
-    const hint = h("p", { class: "sl-second sl-heads-hint" }, "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.");
-    const plots = h("div", { class: "sl-heads-plots" }, this.map.element, this.scatter.element);
-    const numbers = h("div", { class: "sl-heads-numbers" }, this.filter.element, this.table.element);
-    const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, this.status.element, this.reading.element, hint), plots, this.find.element, numbers, this.across.element, this.writes.element, this.panel.element);
-    this.view.append(this.state.element, body);
-    this.root.append(...sheets, this.host);
-    this.sheets = sheets;
-    this.state.show("loading", "Every metric is computed for every head.");
-    this.styled = Promise.all(sheets.map((sheet) => new Promise((/** @type {(value?: any) => void} */ resolve) => {
-      sheet.onload = sheet.onerror = () => resolve();
-      setTimeout(resolve, PATIENCE);
-    })));
-    let width = 0;
-    this.resizer = new ResizeObserver(() => {
-      const now = this.view.clientWidth;
-      if (now === width) return;
-      width = now;
-      this.draw();
-    });
-    this.resizer.observe(this.view);
+    this.alikeLater = settle(120, () => loadAlike(this));
+    this.writesLater = settle(120, () => this.frame.writes.draw());
+    this.frame = createFrame(this);
+    this.listen();
   }
 
   /** @param {Data} data @param {Callbacks} callbacks */
@@ -148,8 +89,7 @@ export class HeadsView {
     this.callbacks = callbacks;
     const another = data.key !== this.sourceKey;
     if (another) {
-      const base = new URL(`sightline/data/${encodeURIComponent(data.key)}/`, appRoot()).href;
-      this.source = new HttpSource(base, { onLost: () => this.callbacks.setTrigger?.("lost", data.key) });
+      this.source = new HttpSource(dataAddress(data.key), { onLost: () => this.callbacks.setTrigger?.("lost", data.key) });
       this.sourceKey = data.key;
       this.shownKey = "";
     } else if (this.source?.lost) {
@@ -158,9 +98,7 @@ export class HeadsView {
     }
     const fromPython = data.seed !== this.seed;
     this.seed = data.seed;
-    this.styled.then(() => {
-      if (this.life.signal.aborted) return;
-      this.host.style.visibility = "";
+    this.whenStyled(() => {
       this.readTheme();
       if (!this.shownKey) this.load();
       else if (fromPython) this.adopt();
@@ -169,15 +107,9 @@ export class HeadsView {
   }
 
   readTheme() {
-    const theme = /** @type {HeadsTheme} */ (readTheme(this.probe));
-    theme.diverging = readColours(this.probe).signed;
+    const theme = /** @type {HeadsTheme} */ (readTheme(this.frame.probe));
+    theme.diverging = readColours(this.frame.probe).signed;
     this.theme = theme;
-  }
-
-  retheme() {
-    if (!this.probe.isConnected) return;
-    this.readTheme();
-    this.draw();
   }
 
   /** Fetch the numbers of this text. */
@@ -185,7 +117,7 @@ export class HeadsView {
     const { source, sourceKey } = this;
     if (!source || this.wanted === sourceKey) return;
     this.wanted = sourceKey;
-    mark(this.view, "aria-busy", true);
+    mark(this.frame.view, "aria-busy", true);
     const here = () => this.sourceKey === sourceKey && !this.life.signal.aborted;
     try {
       const pack = await source.pack("heads");
@@ -196,20 +128,20 @@ export class HeadsView {
       this.overview = null;
       this.alike = null;
       this.shownKey = sourceKey;
-      this.state.show("ready");
+      this.frame.state.show("ready");
       this.adopt();
-      this.askLabels();
+      askLabels(this);
       const overview = await source.overview();
       if (!here()) return;
       this.overview = new Overview(sourceKey, overview);
-      this.panel.draw();
+      this.frame.panel.draw();
     } catch (error) {
       if (!here()) return;
-      this.state.show(error instanceof LostError ? "lost" : "error", /** @type {Error} */ (error).message);
+      this.frame.state.show(error instanceof LostError ? "lost" : "error", /** @type {Error} */ (error).message);
     } finally {
       if (this.wanted === sourceKey) {
         this.wanted = "";
-        mark(this.view, "aria-busy", false);
+        mark(this.frame.view, "aria-busy", false);
       }
     }
   }
@@ -237,12 +169,12 @@ export class HeadsView {
     const { queries, keys } = heads.layers[heads.groups[this.group].layers[0]];
     const inside = (/** @type {number | null} */ at, /** @type {string} */ side) => (at !== null && at < heads.tokens[side].length ? at : null);
     this.pair = { query: inside(select.query, queries), key: inside(select.key, keys) };
-    this.reported = JSON.stringify(this.choice());
-    this.find?.adopt();
+    this.agree();
+    this.frame.find.adopt();
     heads.setLook(null);
     this.hovered = null;
     if (this.selected !== null) this.alikeLater();
-    this.loadLook().then(() => this.draw());
+    loadLook(this).then(() => this.draw());
     this.draw();
   }
 
@@ -256,7 +188,7 @@ export class HeadsView {
     if (group !== this.group && this.pair.query === null && this.pair.key === null) this.group = group;
     this.alikeLater();
     this.marks(from);
-    this.panel.draw();
+    this.frame.panel.draw();
     this.writesLater();
     this.announce(this.says(i));
     this.report();
@@ -266,17 +198,16 @@ export class HeadsView {
   hover(i, from) {
     if (i === this.hovered) return;
     this.hovered = i;
-    for (const part of [this.map, this.scatter, this.table]) part.marks("hover");
-    mark(this.view, "data-hovers", i === null ? null : from);
+    const { map, scatter, table } = this.frame;
+    for (const part of [map, scatter, table]) part.marks("hover");
+    mark(this.frame.view, "data-hovers", i === null ? null : from);
   }
 
   /** Open a head in the explorer, with the choice told first. @param {number} i */
   open(i) {
     this.selected = i;
     this.marks("open");
-    this.report.cancel();
-    this.send();
-    this.callbacks.setTrigger?.("explore", Date.now());
+    this.leave("explore");
   }
 
   /** @param {"metric" | "metric_x" | "metric_y"} which @param {string} name */
@@ -289,9 +220,8 @@ export class HeadsView {
   /** Python answers with other numbers. @param {boolean} byNorm */
   setByNorm(byNorm) {
     this.byNorm = byNorm;
-    this.reading.draw();
-    this.report.cancel();
-    this.send();
+    this.frame.reading.draw();
+    this.sendNow();
   }
 
   /** @param {{by: string, down: boolean}} sort */
@@ -322,8 +252,8 @@ export class HeadsView {
     const first = !this.heads.look;
     this.pair = pair;
     this.report();
-    const looked = this.loadLook();
-    this.find.draw();
+    const looked = loadLook(this);
+    this.frame.find.draw();
     await looked;
     if (this.pair !== pair) return; // another one is on its way
     const { heads } = this;
@@ -373,69 +303,6 @@ export class HeadsView {
     return { query: word(layer.queries, pair.query), key: word(layer.keys, pair.key) };
   }
 
-  // --- what comes later
-
-  /** The weight between the two chosen tokens, in every head. */
-  async loadLook() {
-    const { heads, source, pair, group } = this;
-    this.lookFailed = "";
-    if (pair.query === null || pair.key === null || !source) {
-      heads.setLook(null);
-      return;
-    }
-    try {
-      const pack = await source.pack(`heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`);
-      if (this.heads !== heads || this.pair !== pair) return;
-      const { query, key } = this.pairTokens();
-      this.lookOf = pair;
-      heads.setLook(pack, `${query} → ${key}`, `${this.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`, this.data.by_norm ? "‖a·v·W_O‖" : "attention");
-    } catch (error) {
-      if (this.heads !== heads || this.pair !== pair) return;
-      heads.setLook(null);
-      this.lookFailed = /** @type {Error} */ (error).message;
-      this.announce(this.lookFailed);
-    }
-  }
-
-  /** Heads that behave like the chosen one. */
-  async loadAlike() {
-    const { heads, source, selected } = this;
-    if (selected === null || !source || this.alike?.of === selected) return;
-    const { layer, head } = heads.places[selected];
-    try {
-      const { meta } = await source.pack(`heads/like/${layer}/${head}`);
-      if (this.heads !== heads || this.selected !== selected) return;
-      const found = meta.heads.map((/** @type {any} */ one) => ({ i: heads.indexOf(one.layer, one.head), distance: one.distance })).filter((/** @type {any} */ one) => one.i !== null);
-      this.alike = { of: selected, heads: found, says: meta.says };
-      this.panel.draw();
-    } catch {
-      // The panel keeps its dots; the numbers of the text are more important, and they say what is wrong.
-    }
-  }
-
-  /** Ask for the labels until they are there: they belong to the model, not to the text. */
-  async askLabels() {
-    clearTimeout(this.asking);
-    const { source, heads } = this;
-    if (!source) return;
-    let told;
-    try {
-      told = await (await source.answer("heads/labels")).json();
-    } catch (error) {
-      if (error instanceof LostError) return;
-      told = { state: "failed", done: 0, total: 0, says: `No labels: ${/** @type {Error} */ (error).message}` };
-    }
-    if (this.heads !== heads || this.life.signal.aborted) return;
-    this.told = told;
-    if (told.state === "working") {
-      this.status.draw();
-      this.asking = setTimeout(() => this.askLabels(), ASK_AGAIN);
-      return;
-    }
-    if (told.cards) heads.cards = heads.places.map(({ layer, head }) => told.cards[`${layer}.${head}`] ?? null);
-    this.draw();
-  }
-
   get labelling() {
     return this.told.state === "working";
   }
@@ -464,14 +331,6 @@ export class HeadsView {
     };
   }
 
-  send() {
-    const choice = this.choice();
-    const text = JSON.stringify(choice);
-    if (text === this.reported) return;
-    this.reported = text;
-    this.callbacks.setState?.("view", choice);
-  }
-
   /** Where a head's link leads: this view's link with that head, on the first page. @param {number} i */
   address(i) {
     const { layer, head } = this.heads.places[i];
@@ -491,46 +350,35 @@ export class HeadsView {
 
   /** @param {string} text */
   announce(text) {
-    say(/** @type {Node} */ (this.live), text);
+    this.frame.announce(text);
   }
 
   // --- drawing
 
   draw() {
-    if (!this.heads || !this.theme || !this.shownKey || !this.host?.isConnected) return;
+    if (!this.heads || !this.theme || !this.shownKey || !this.frame.host.isConnected) return;
     this.shown = order(this);
-    for (const part of [this.status, this.reading, this.map, this.scatter, this.find, this.filter, this.table, this.panel, this.across, this.writes]) part.draw();
-    this.host.dataset.ready = `${this.shownKey}:${this.heads.cards ? "labels" : this.told.state}`;
+    this.frame.draw();
+    this.frame.host.dataset.ready = `${this.shownKey}:${this.heads.cards ? "labels" : this.told.state}`;
   }
 
   /** The selection has moved; nothing else has. @param {string} from */
   marks(from) {
-    for (const part of [this.map, this.scatter, this.find, this.table]) part.marks(from);
+    const { map, scatter, find, table } = this.frame;
+    for (const part of [map, scatter, find, table]) part.marks(from);
   }
 
   destroy() {
-    this.life.abort();
-    this.report.cancel();
+    super.destroy();
     this.alikeLater.cancel();
     this.writesLater.cancel();
     clearTimeout(this.asking);
-    this.resizer?.disconnect();
-    for (const sheet of this.sheets ?? []) sheet.remove();
-    this.host?.remove();
   }
 }
 
 /** @param {HeadsView} view */
 function order({ heads, only, sort }) {
   return sorted(heads, filtered(heads, only), sort);
-}
-
-/** What several pieces of a word mean. @param {Record<string, any>} meta */
-function pieces({ queries, keys }) {
-  const parts = [];
-  if (keys.length > 1) parts.push(`summed over its ${keys.length} pieces`);
-  if (queries.length > 1) parts.push(`averaged over the ${queries.length} pieces that look`);
-  return parts.length ? `, ${parts.join(" and ")}` : "";
 }
 
 /** True if the heads are the same ones, so that their labels still hold. @param {Heads} heads @param {import("./wire.js").Pack} pack */

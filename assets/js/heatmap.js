@@ -8,23 +8,17 @@
  */
 import { h, mark, say } from "./dom.js";
 import { drawCells, drawGrid, drawLabels, drawMarkedLabels, drawNumbers, drawTile, frame } from "./heatmap-paint.js";
-import { cellAt, heatmapGeometry, isWhole, pan, reveal, tilesOf, wholeView, zoom } from "./layout.js";
-import { context, font, hatch, widest } from "./paint.js";
+import { createStage } from "./heatmap-stage.js";
+import { isWhole, pan, reveal, tilesOf, wholeView, zoom } from "./layout.js";
+import { context, hatch } from "./paint.js";
 import { css, lookup } from "./scale.js";
 import { active } from "./selection.js";
 import { caption, count } from "./words.js";
 
 /** @param {App} app */
 export function createHeatmap(app) {
-  const base = h("canvas", { "aria-hidden": "true" });
-  const over = h("canvas", { "aria-hidden": "true", class: "sl-over" });
-  const stage = h("div", {
-    class: "sl-stage",
-    role: "application",
-    "aria-roledescription": "heatmap",
-    tabindex: "0",
-    "data-testid": "sl-heatmap",
-  }, base, over);
+  const place = createStage("", { "aria-roledescription": "heatmap", "data-testid": "sl-heatmap" });
+  const { element: stage, base, over } = place;
   const zooms = h("div", { class: "sl-zoom", role: "group", "aria-label": "Zoom" });
   const notes = h("p", { class: "sl-caption" });
   const small = h("p", { class: "sl-caption sl-small" });
@@ -45,10 +39,7 @@ export function createHeatmap(app) {
   const counts = () => /** @type {[number, number]} */ ([app.matrix?.nQuery ?? 0, app.matrix?.nKey ?? 0]);
 
   /** @param {MouseEvent} event */
-  const under = (event) => {
-    const box = base.getBoundingClientRect();
-    return g && view ? cellAt(g, view, event.clientX - box.left, event.clientY - box.top, ...counts()) : null;
-  };
+  const under = (event) => (g && view ? place.under(event, g, view, ...counts()) : null);
 
   /** @param {number} factor @param {{query: number, key: number} | null} [about] */
   function zoomBy(factor, about = null) {
@@ -153,19 +144,8 @@ export function createHeatmap(app) {
       view = wholeView(nQuery, nKey);
       shape = `${nQuery}x${nKey}`;
     }
-    if (measure || !g) width = stage.clientWidth || 320;
-    const ruler = /** @type {CanvasRenderingContext2D} */ (canvases.tile.getContext("2d"));
-    ruler.font = font(theme);
-    g = heatmapGeometry({
-      width,
-      maxHeight: Math.max(app.heatmapHeight(), 200),
-      nQuery,
-      nKey,
-      queryLabel: widest(ruler, queries),
-      keyLabel: widest(ruler, keys),
-      keyTail: widest(ruler, keys.slice(-Math.ceil(nKey / 12))),
-      size: theme.size,
-    });
+    if (measure || !g) width = place.width;
+    g = place.geometry(theme, queries, keys, { width, maxHeight: Math.max(app.heatmapHeight(), 200), nQuery, nKey, tail: Math.ceil(nKey / 12) });
     const ctx = context(base, g.width, g.height);
     const { plot } = g;
     const top = options.per_head_scale ? matrix.peak || 1 : 1;

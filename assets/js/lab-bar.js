@@ -4,7 +4,7 @@
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark } from "./dom.js";
-import { popover } from "./frame.js";
+import { popover } from "./popover.js";
 import { createReal } from "./lab-real.js";
 import { createSave } from "./lab-save.js";
 import { choice } from "./lab-switches.js";

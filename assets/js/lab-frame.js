@@ -12,13 +12,10 @@ import { createFlow } from "./lab-flow.js";
 import { createIdeas } from "./lab-ideas.js";
 import { createInspector } from "./lab-inspector.js";
 import { createSwitches } from "./lab-switches.js";
-
-const PATIENCE = 3000;
+import { createShell } from "./shell.js";
 
 /** @param {Lab} app */
 export function createFrame(app) {
-  const sheets = ["explorer.css", "lab.css"].map((name) => h("link", { rel: "stylesheet", href: new URL(`../css/${name}`, import.meta.url).href }));
-  const probe = h("span", { class: "sl-probe", "aria-hidden": "true" });
   const live = h("p", { class: "lab-told", role: "status", "aria-live": "polite", hidden: true });
   const said = h("div", { class: "lab-said", role: "alert" });
   const fault = createFault(app);
@@ -32,8 +29,7 @@ export function createFrame(app) {
   const inspector = createInspector(app);
   const body = h("div", { class: "lab-body" }, said, bar.element, live, switches.element, flow.element,
     h("div", { class: "lab-below" }, compare.element, arrows.element, ideas.element), inspector.element, fault.element);
-  const host = h("div", { class: "sl-root sl-lab", "data-testid": "lab", style: "visibility: hidden" }, probe, body);
-  app.root.append(...sheets, host);
+  const shell = createShell(app.root, { sheet: "lab.css", name: "sl-lab", testid: "lab" }, body);
   let width = 0;
   const resizer = new ResizeObserver(([{ contentRect }]) => {
     if (Math.abs(contentRect.width - width) < 2) return;
@@ -45,9 +41,8 @@ export function createFrame(app) {
   let timer;
 
   return {
-    host,
+    ...shell,
     body,
-    probe,
     fault,
     inspector,
     arrows,
@@ -66,10 +61,6 @@ export function createFrame(app) {
         },
       },
     ],
-    styled: Promise.all(sheets.map((sheet) => new Promise((/** @type {(value?: any) => void} */ resolve) => {
-      sheet.onload = sheet.onerror = () => resolve();
-      setTimeout(resolve, PATIENCE);
-    }))),
     /** @param {string} text */
     tell(text) {
       live.hidden = text === "";
@@ -82,8 +73,7 @@ export function createFrame(app) {
     },
     remove() {
       resizer.disconnect();
-      for (const sheet of sheets) sheet.remove();
-      host.remove();
+      shell.remove();
     },
   };
 }

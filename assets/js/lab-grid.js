@@ -9,7 +9,7 @@ import { h, mark, say } from "./dom.js";
 import { editable } from "./lab-editor.js";
 import { at, cellText, walk } from "./lab-numbers.js";
 import { css, rampAt, textOn } from "./scale.js";
-import { signedPlace, topOf } from "./steps-strip.js";
+import { signedPlace, topOf } from "./signed.js";
 
 /** The strongest colours are left to the weights: a matrix full of ones must not shout. */
 const SOFT = 0.62;
@@ -26,7 +26,7 @@ const UPRIGHT = 5;
  * What a cell looks like.
  *
  * @param {number | null} value @param {"signed" | "weights"} kind @param {number} top  the largest magnitude of the matrix
- * @param {import("./steps-strip.js").Colours} colours
+ * @param {import("./signed.js").Colours} colours
  */
 export function look(value, kind, top, colours) {
   if (value === null) return null;

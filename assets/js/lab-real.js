@@ -5,7 +5,7 @@
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "./dom.js";
-import { popover } from "./frame.js";
+import { popover } from "./popover.js";
 import { choice } from "./lab-switches.js";
 
 /** The tokens that are proposed: those given if there are any, else the first ones that are words. @param {Model["tokens"][number]} tokens @param {number[]} [given] @param {number} [most] */

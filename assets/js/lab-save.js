@@ -3,8 +3,9 @@
  *
  * @typedef {import("./lab.js").Lab} Lab
  */
+import { appRoot } from "./addresses.js";
 import { h, say } from "./dom.js";
-import { popover } from "./frame.js";
+import { popover } from "./popover.js";
 import { download, rasterise } from "./save.js";
 
 const FILES = [
@@ -50,7 +51,7 @@ export function createSave(app) {
 
 /** @param {Lab} app @param {string} kind */
 async function fetched(app, kind) {
-  const answer = await fetch(new URL(`../../../${app.data.files}/${kind}`, import.meta.url), { method: "POST", body: app.data.state });
+  const answer = await fetch(new URL(`${app.data.files}/${kind}`, appRoot()), { method: "POST", body: app.data.state });
   if (answer.ok) return answer.blob();
   const { error = "The server did not answer." } = await answer.json().catch(() => ({}));
   throw new Error(`This file could not be made: ${error}`);

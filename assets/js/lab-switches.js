@@ -4,7 +4,7 @@
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "./dom.js";
-import { popover } from "./frame.js";
+import { popover } from "./popover.js";
 
 /** Temperatures of the slider, even on a logarithmic scale. */
 export const TEMPERATURES = [0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100];

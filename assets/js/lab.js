@@ -39,7 +39,8 @@ import { cellText, exact, makers, repeats } from "./lab-numbers.js";
 import { foremostPair } from "./lab-plane.js";
 import { createQueue } from "./lab-queue.js";
 import { mounting } from "./mounting.js";
-import { readColours } from "./steps-strip.js";
+import { readColours } from "./signed.js";
+import { View } from "./view.js";
 
 /**
  * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly): actions
@@ -61,13 +62,11 @@ const EXCHANGED = 2000;
 /** An answer that takes longer is waited for: the matrices then fade, ms. */
 const PATIENCE = 500;
 
-export class Lab {
+/** @extends {View<Data>} */
+export class Lab extends View {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
-    this.root = root;
-    this.data = data;
-    /** @type {import("./mounting.js").Callbacks} */
-    this.callbacks = {};
+    super(root, data);
     this.queue = kept.queue;
     this.head = kept.head;
     kept.lab = this;
@@ -94,13 +93,10 @@ export class Lab {
     this.lesson = "";
     /** @type {Set<string>} matrices that repeat another and are shown all the same */
     this.unfolded = new Set();
-    /** @type {import("./steps-strip.js").Colours} */
+    /** @type {import("./signed.js").Colours} */
     this.colours = /** @type {any} */ (null);
-    this.life = new AbortController();
     this.frame = createFrame(this);
-    const { signal } = this.life;
-    document.addEventListener("keydown", (event) => this.onKey(event), { signal });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
+    this.listen();
   }
 
   /** @param {Data} data @param {Lab["callbacks"]} callbacks */
@@ -130,9 +126,7 @@ export class Lab {
     }
     this.lesson = data.preset?.name ?? "";
     this.take(data.problem);
-    this.frame.styled.then(() => {
-      if (this.life.signal.aborted) return;
-      this.frame.host.style.visibility = "";
+    this.whenStyled(() => {
       const colours = readColours(this.frame.probe);
       if (JSON.stringify(colours) !== JSON.stringify(this.colours)) this.colours = colours; // the same ones: nothing to paint anew
       this.draw();
@@ -140,9 +134,11 @@ export class Lab {
   }
 
   retheme() {
-    if (!this.frame.probe.isConnected || !this.colours) return;
+    if (this.colours) super.retheme();
+  }
+
+  readTheme() {
     this.colours = readColours(this.frame.probe);
-    this.draw();
   }
 
   /** A problem that has not been shown yet. @param {Data["problem"]} problem */
@@ -343,11 +339,10 @@ export class Lab {
   }
 
   destroy() {
-    this.life.abort();
+    super.destroy();
     this.answered();
     kept.left = performance.now();
     if (kept.lab === this) kept.lab = null;
-    this.frame.remove();
   }
 }
 

@@ -17,11 +17,6 @@
 /** How long after an end its element is looked at again, if it is still in the page, ms. */
 const GONE = 100;
 
-/** The app's root, under which its routes lie: pages other than the first one live below it. */
-export function appRoot() {
-  return new URL("../../../", import.meta.url);
-}
-
 /** A clean-up for Streamlit that ends a view only if its element has gone. @param {Root} root @param {() => void} end */
 export function afterItsElement(root, end) {
   const endIfGone = () => !root.isConnected && end();

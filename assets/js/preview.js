@@ -1,13 +1,14 @@
 /**
- * What goes with the atlas: a head's small picture, the enlarged one with its numbers, and what the colours mean.
+ * What goes with the atlas: the enlarged head with its numbers, and what the colours mean.
  *
  * @typedef {import("./app.js").App} App
  */
 import { h, say } from "./dom.js";
 import { placeOf } from "./grid.js";
-import { blockMax, peakOf } from "./matrix.js";
+import { peakOf } from "./matrix.js";
 import { context, hatch, picture } from "./paint.js";
 import { lookup } from "./scale.js";
+import { thumbnail } from "./thumbnail.js";
 import { codesOf, weight } from "./wire.js";
 import { caption } from "./words.js";
 
@@ -99,17 +100,4 @@ export function createLegend(app) {
   }
 
   return { element, draw };
-}
-
-/** One small picture, block maxima where it has fewer pixels than cells. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./overview.js").Picture} found @param {number} x @param {number} y @param {number} side @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
-export function thumbnail(ctx, app, found, x, y, side, table, scratch) {
-  const { codes, rows, cols } = found;
-  const pixels = Math.round(side * (window.devicePixelRatio || 1));
-  const blockR = Math.ceil(rows / pixels);
-  const blockC = Math.ceil(cols / pixels);
-  const small = blockR > 1 || blockC > 1 ? blockMax(codes, rows, cols, blockR, blockC) : found;
-  const { masked } = codesOf(codes);
-  if (small.codes.includes(masked)) hatch(ctx, app.theme, x, y, side, side, 4);
-  picture(small.codes, small.rows, small.cols, table, scratch);
-  ctx.drawImage(scratch, x, y, side, side);
 }

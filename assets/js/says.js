@@ -33,9 +33,10 @@
  * @property {number} [none]  probability of no answer
  */
 
+import { asset } from "./addresses.js";
 import { exchange, h } from "./dom.js";
 
-const STYLES = new URL("../css/says.css", import.meta.url);
+const STYLES = asset("css/says.css");
 
 /** @type {WeakMap<object, {body: HTMLElement, drawn: string}>} */
 const mounted = new WeakMap();

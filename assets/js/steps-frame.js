@@ -3,21 +3,20 @@
  *
  * @typedef {import("./steps.js").Steps} Steps
  */
+import { appRoot } from "./addresses.js";
 import { h, mark, say } from "./dom.js";
+import { createShell } from "./shell.js";
 import { createState } from "./states.js";
 import { createTip } from "./steps-glossary.js";
 import { DIGITS } from "./steps-number.js";
 import { stateOf } from "./words.js";
 
-const PATIENCE = 3000;
 const MODES = [["story", "Story"], ["numbers", "Numbers"], ["formula", "Formula"], ["code", "Code"]];
 /** Ticks of a small picture: more are drawn as one band. */
 const TICKS = 32;
 
 /** @param {Steps} app */
 export function createFrame(app) {
-  const sheets = ["explorer.css", "steps.css"].map((name) => h("link", { rel: "stylesheet", href: new URL(`../css/${name}`, import.meta.url).href }));
-  const probe = h("span", { class: "sl-probe", "aria-hidden": "true" });
   const state = createState(() => app.again());
   const map = createMap(app);
   const stepper = createStepper(app);
@@ -28,22 +27,16 @@ export function createFrame(app) {
   const readout = h("p", { class: "sl-hover", "aria-hidden": "true" });
   const live = h("p", { class: "sl-quiet", role: "status", "aria-live": "polite" });
   const view = h("div", { class: "sl-walk" }, state.element, h("div", { class: "sl-top" }, map.element, proof, reasons), stepper.element, tools.element, body, readout, live);
-  const host = h("div", { class: "sl-root sl-steps-root", style: "visibility: hidden" }, probe, view);
-  const tip = createTip(host);
-  app.root.append(...sheets, host);
+  const shell = createShell(app.root, { sheet: "steps.css", name: "sl-steps-root" }, view);
+  const tip = createTip(shell.host);
   state.show("loading");
 
   return {
-    host,
+    ...shell,
     view,
-    probe,
     state,
     tip,
     readout,
-    styled: Promise.all(sheets.map((sheet) => new Promise((/** @type {(value?: any) => void} */ resolve) => {
-      sheet.onload = sheet.onerror = () => resolve();
-      setTimeout(resolve, PATIENCE);
-    }))),
     draw() {
       map.draw();
       stepper.draw();
@@ -59,10 +52,6 @@ export function createFrame(app) {
     /** @param {string} text */
     announce(text) {
       say(live, text);
-    },
-    remove() {
-      for (const sheet of sheets) sheet.remove();
-      host.remove();
     },
   };
 }
@@ -92,7 +81,7 @@ function createMap(app) {
         token.fill(meta.queries.map((/** @type {any} */ one, /** @type {number} */ i) => `${i} ${one.t}`));
         layer.fill(layers.map((one, i) => (layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i))));
         head.fill(Array.from({ length: layers[place.layer].n_heads }, (_, i) => String(i)));
-        back.href = new URL(`../../../${data.link ?? ""}`, import.meta.url).href;
+        back.href = new URL(data.link ?? "", appRoot()).href;
       }
       token.choose(place.query, meta.queries.length, "query");
       layer.choose(place.layer, layers.length);

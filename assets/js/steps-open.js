@@ -6,7 +6,8 @@
 import { h } from "./dom.js";
 import { bar, num, roleOf } from "./steps-parts.js";
 import { written } from "./steps-number.js";
-import { paint, topOf } from "./steps-strip.js";
+import { topOf } from "./signed.js";
+import { paint } from "./steps-strip.js";
 import { subscripted } from "./steps-glossary.js";
 import { count } from "./words.js";
 

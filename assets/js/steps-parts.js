@@ -5,7 +5,8 @@
  */
 import { h } from "./dom.js";
 import { largest, written } from "./steps-number.js";
-import { paint, topOf } from "./steps-strip.js";
+import { topOf } from "./signed.js";
+import { paint } from "./steps-strip.js";
 import { count } from "./words.js";
 
 /** Components of a vector that are shown first, in numbers. */

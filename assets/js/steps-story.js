@@ -5,7 +5,7 @@
  */
 import { h } from "./dom.js";
 import { bar, footRow, keyTable, num, strip } from "./steps-parts.js";
-import { topOf } from "./steps-strip.js";
+import { topOf } from "./signed.js";
 
 /** @param {Steps} app @returns {(Node | null)[]} */
 export function story(app) {

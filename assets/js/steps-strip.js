@@ -1,43 +1,6 @@
-/**
- * Signed numbers as strips of coloured cells, one pixel a number, stretched by the style sheet.
- *
- * @typedef {import("./scale.js").Rgb} Rgb
- */
-import { parseColour, rampAt } from "./scale.js";
-
-/** @typedef {{signed: Rgb[], weights: Rgb[], nan: Rgb}} Colours */
-
-const STOPS = 9;
-
-/** The two ramps, read through an element (they may use light-dark(), which only an element can resolve). @param {HTMLElement} probe @returns {Colours} */
-export function readColours(probe) {
-  const style = getComputedStyle(probe);
-  /** @param {string} name @returns {Rgb} */
-  const colour = (name) => {
-    probe.style.color = `var(--c-${name})`;
-    return parseColour(style.color) ?? [128, 128, 128];
-  };
-  /** @param {string} name */
-  const ramp = (name) => Array.from({ length: STOPS }, (_, i) => colour(`${name}-${i}`));
-  const found = { signed: ramp("div"), weights: ramp("ramp"), nan: colour("nan") };
-  probe.style.color = "";
-  return found;
-}
-
-/** Where a signed number lies on the diverging ramp: 0.5 is zero, both ends are ±top. @param {number} x @param {number} top */
-export function signedPlace(x, top) {
-  return top > 0 ? 0.5 + x / top / 2 : 0.5;
-}
-
-/** The largest finite magnitude. @param {ArrayLike<number>} values */
-export function topOf(values) {
-  let top = 0;
-  for (let i = 0; i < values.length; i++) {
-    const size = Math.abs(values[i]);
-    if (size > top && size < Infinity) top = size;
-  }
-  return top;
-}
+/** Numbers as strips of coloured cells, one pixel a number, stretched by the style sheet. */
+import { rampAt } from "./scale.js";
+import { signedPlace } from "./signed.js";
 
 /**
  * Paint a matrix, one pixel a cell.
@@ -45,7 +8,7 @@ export function topOf(values) {
  * @param {HTMLCanvasElement} canvas
  * @param {ArrayLike<number>} values  row by row; NaN and -∞ stay transparent, so that the hatching under them shows
  * @param {number} rows @param {number} columns
- * @param {Colours} colours
+ * @param {import("./signed.js").Colours} colours
  * @param {{top: number, weights?: boolean}} scale
  */
 export function paint(canvas, values, rows, columns, colours, { top, weights = false }) {

@@ -3,6 +3,7 @@
  *
  * @typedef {import("./app.js").App} App
  */
+import { createAwaiting } from "./awaiting.js";
 import { settle } from "./dom.js";
 import { originalOf } from "./selection.js";
 
@@ -35,8 +36,7 @@ export function echoes(echo, view) {
 export function createSync(app, patience = 4000) {
   /** @type {string | null} */
   let known = null;
-  /** @type {Set<() => void>} */
-  const waiting = new Set();
+  const awaiting = createAwaiting();
   const later = settle(300, send);
   const now = () => payload(app.selection, app.options, app.queries, app.keys);
 
@@ -61,12 +61,10 @@ export function createSync(app, patience = 4000) {
       else known = JSON.stringify(now());
     },
     /** New data has come: its link may be the one that is waited for. */
-    arrived() {
-      for (const check of [...waiting]) check();
-    },
+    arrived: awaiting.arrived,
     stop() {
       later.cancel();
-      waiting.clear();
+      awaiting.stop();
     },
     /** The link of what is on screen now. @returns {Promise<{url: string | null, says: string}>} */
     async link() {
@@ -76,18 +74,7 @@ export function createSync(app, patience = 4000) {
       if (!ready()) {
         known = null;
         send();
-        await new Promise((resolve) => {
-          const check = () => {
-            if (!ready()) return;
-            waiting.delete(check);
-            resolve(null);
-          };
-          waiting.add(check);
-          setTimeout(() => {
-            waiting.delete(check);
-            resolve(null);
-          }, patience);
-        });
+        await awaiting.until(ready, patience);
       }
       if (!ready()) return { url: null, says: "The link is not ready yet: the server has not answered. Try again." };
       const { link, link_note: note } = app.data;

@@ -3,6 +3,7 @@
  *
  * @typedef {import("./app.js").App} App
  */
+import { copied, createAddress } from "./copying.js";
 import { h, mark, say } from "./dom.js";
 import { FILES, save } from "./save.js";
 
@@ -32,7 +33,7 @@ export function createToolbar(app) {
   const copy = h("button", { type: "button", "data-testid": "sl-copy", onclick: () => copyLink() }, "Copy link");
   const help = h("button", { type: "button", class: "sl-help", "aria-label": "Keyboard shortcuts and tour", title: "Keyboard shortcuts (?)", onclick: () => app.openHelp() }, "?");
   const says = h("p", { class: "sl-status", role: "status" });
-  const address = h("input", { type: "text", readonly: true, class: "sl-address", "aria-label": "Link to this view", hidden: true, onfocus: () => address.select() });
+  const address = createAddress();
   const element = h(
     "div",
     { class: "sl-toolbar", "data-testid": "sl-toolbar", role: "group", "aria-label": "Options" },
@@ -74,16 +75,8 @@ export function createToolbar(app) {
     const link = await app.sync.link();
     mark(copy, "aria-disabled", null);
     if (!link.url) return tell(link.says, 12000);
-    try {
-      await navigator.clipboard.writeText(link.url);
-      tell("Link copied. It opens this very view.");
-    } catch {
-      // Browsers keep the clipboard from pages without https: the link is shown to be copied by hand.
-      address.value = link.url;
-      address.hidden = false;
-      address.focus();
-      tell("Copy the link from here:", 0);
-    }
+    if (await copied(link.url, address)) tell("Link copied. It opens this very view.");
+    else tell("Copy the link from here:", 0);
   }
 
   function draw() {

@@ -43,9 +43,13 @@ def _version() -> str:
     """Changes with any file a browser may have kept, so that addresses can be cached for ever."""
     digest = hashlib.sha256()
     for folder in SERVED:
-        for file in sorted((ASSETS / folder).glob("*")):
+        for file in _files(folder):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted(file for file in (ASSETS / folder).rglob("*") if file.is_file())
 
 
 ASSETS_URL = f"assets/{_version()}/"
@@ -53,7 +57,8 @@ ASSETS_URL = f"assets/{_version()}/"
 
 def asset_files() -> dict[str, Path]:
     """Our own files, by the address that changes with their content."""
-    return {f"/{ASSETS_URL}{folder}/{file.name}": file for folder in SERVED for file in (ASSETS / folder).glob("*.*")}
+    files = (file for folder in SERVED for file in _files(folder))
+    return {f"/{ASSETS_URL}{file.relative_to(ASSETS).as_posix()}": file for file in files}
 
 
 class _Cached(StaticFiles):

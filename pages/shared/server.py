@@ -134,10 +134,12 @@ def look_for_no_components() -> None:
 
 
 def middleware() -> list[Middleware]:
-    hashed = {base() + address: file for address, file in (streamlit_files() | asset_files()).items()}
+    streamlits, ours = (
+        {base() + name: file for name, file in files.items()} for files in (streamlit_files(), asset_files())
+    )
     return [
         Middleware(SafeHeaders),
         Middleware(OnlyBytes),
         Middleware(FirstFrame),
-        Middleware(HashedFiles, files=hashed),
+        Middleware(HashedFiles, files=streamlits, ours=ours),
     ]

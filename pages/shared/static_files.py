@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
 from pages.shared.bounded import BoundedCache
+from pages.shared.sent_files import made_of, sent
 
 KEPT_BYTES = 32 * 1_000_000  # all of Streamlit's and our own files, compressed, are 9 MB
 SMALLEST = 300  # bytes; below, compression saves nothing
@@ -42,15 +43,17 @@ def streamlit_files() -> dict[str, Path]:
 
 
 class HashedFiles:
-    """Answers GET and HEAD for `files` (address → file); everything else goes on to the app.
+    """Answers GET and HEAD for `files` (address → file) and for `ours`; everything else goes on to the app.
 
-    Only what is in the mapping is ever read, so an address cannot lead out of it. What is not compressed yet is sent
-    as it is and compressed in the background, so that the very first visitor does not wait for it.
+    Of ours goes what `sent_files` makes of them. Only what is in the mappings is ever read, so an address cannot lead
+    out of them. What is not compressed yet is sent as it is and compressed in the background, so that the very first
+    visitor does not wait for it.
     """
 
-    def __init__(self, app: ASGIApp, files: Mapping[str, Path]) -> None:
+    def __init__(self, app: ASGIApp, files: Mapping[str, Path], ours: Mapping[str, Path] | None = None) -> None:
         self.app = app
-        self._files = files
+        self._files = {**files, **(ours or {})}
+        self._ours = frozenset((ours or {}).values())
         self._plain: BoundedCache[_Body] = BoundedCache(KEPT_BYTES, lambda body: len(body.data))
         self._gzipped: BoundedCache[_Body] = BoundedCache(KEPT_BYTES, lambda body: len(body.data))
         self._compressor = ThreadPoolExecutor(1, thread_name_prefix="compress")
@@ -85,14 +88,15 @@ class HashedFiles:
         await send({"type": "http.response.body", "body": body.data if scope["method"] == "GET" else b""})
 
     def _body(self, file: Path, *, gzipped: bool) -> _Body:
-        version = file.stat().st_mtime_ns  # a developer's change is seen at the next reload
+        # A developer's change is seen at the next reload.
+        version = max(part.stat().st_mtime_ns for part in (made_of(file) if file in self._ours else (file,)))
         compressible = gzipped and file.suffix in COMPRESSIBLE
         if compressible:
             if (body := self._gzipped.peek((file, version))) is not None:
                 return body
             self._compress_later(file, version)
         # Read on the event loop: 1 to 500 kB from the disk cache, once.
-        body = self._plain.get((file, version), lambda: _read(file))
+        body = self._plain.get((file, version), lambda: self._read(file))
         return replace(body, final=False) if compressible else body
 
     def _compress_later(self, file: Path, version: int) -> None:
@@ -103,16 +107,15 @@ class HashedFiles:
         self._compressor.submit(self._compress, file, version)
 
     def _compress(self, file: Path, version: int) -> None:
-        plain = _read(file)
+        plain = self._read(file)
         data = gzip.compress(plain.data, compresslevel=9, mtime=0)
         smaller = len(plain.data) >= SMALLEST and len(data) < len(plain.data)
         tag = plain.tag[:-1] + b'-gzip"'  # another body needs another tag
         self._gzipped.put((file, version), _Body(data, tag, True) if smaller else plain)
 
-
-def _read(file: Path) -> _Body:
-    data = file.read_bytes()
-    return _Body(data, b'"' + hashlib.sha256(data).hexdigest()[:20].encode() + b'"', False)
+    def _read(self, file: Path) -> _Body:
+        data = sent(file) if file in self._ours else file.read_bytes()
+        return _Body(data, b'"' + hashlib.sha256(data).hexdigest()[:20].encode() + b'"', False)
 
 
 def _type(file: Path) -> str:

@@ -68,6 +68,12 @@ class Element {
     this.append(...children);
   }
 
+  remove() {
+    if (!this.parentElement) return;
+    this.parentElement.children = this.parentElement.children.filter((child) => child !== this);
+    this.parentElement = null;
+  }
+
   contains(element) {
     for (let at = element; at; at = at.parentElement) if (at === this) return true;
     return false;

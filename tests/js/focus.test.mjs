@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { popover } from "../../assets/js/frame.js";
+import { popover } from "../../assets/js/popover.js";
 import { createPanel } from "../../assets/js/heads-panel.js";
 import { render } from "../../assets/js/says.js";
 import { createToolbar } from "../../assets/js/toolbar.js";

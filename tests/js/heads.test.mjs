@@ -164,13 +164,14 @@ function looking(answers) {
   all.tokens.source = ["the", "cat", "sat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));
   const pack = { meta: { of: 3, null: 0.3, queries: [0], keys: [1] }, arrays: { rank: { data: [1, 2, 3, 3, 3] }, weights: { data: Float32Array.from([0.875, 0.5, 0.25, 0.125, 0]) } } };
   const view = Object.assign(Object.create(HeadsView.prototype), {
-    heads: all, group: 0, pair: { query: null, key: null }, lookOf: null, lookFailed: "", data: { by_norm: false }, shownKey: "key", live: element("p"),
+    heads: all, group: 0, pair: { query: null, key: null }, lookOf: null, lookFailed: "", data: { by_norm: false }, shownKey: "key", frame: { announce() {} },
     metric: "previous", metric_x: "entropy", metric_y: "previous", sort: { by: "head", down: false }, only: { ...ALL }, report() {},
     source: { pack: async (path) => (await answers[path.split("/").slice(3).join("/")]) ?? pack },
   });
-  view.find = createFind(view);
-  view.draw = () => view.find.draw();
-  const [list, rest] = [view.find.element.find("sl-find-ranked"), view.find.element.children.at(-1)];
+  const find = createFind(view);
+  view.frame.find = find;
+  view.draw = () => find.draw();
+  const [list, rest] = [find.element.find("sl-find-ranked"), find.element.children.at(-1)];
   return { view, seen: (part) => !part.hidden && part.style.visibility !== "hidden", list, rest };
 }
 

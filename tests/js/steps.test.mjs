@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { signedPlace, topOf } from "../../assets/js/signed.js";
 import { glossaryOf, symbolsIn, wordsIn } from "../../assets/js/steps-glossary.js";
 import { checkText, keysShown, largest, written } from "../../assets/js/steps-number.js";
 import { productsOf } from "../../assets/js/steps-open.js";
 import { shares } from "../../assets/js/steps-story.js";
-import { signedPlace, topOf } from "../../assets/js/steps-strip.js";
 import { Steps } from "../../assets/js/steps.js";
 import "./elements.mjs";
 

@@ -1,0 +1,114 @@
+/**
+ * What every view is: it takes data, tells Python what was chosen once that has settled, follows the page's colours, hears
+ * the keyboard, and goes.
+ *
+ * A view extends this. It makes its `frame` (see shell.js), calls `listen`, and says what it has to say to `choice`,
+ * `readTheme`, `draw` and `onKey`.
+ */
+import { settle, typing } from "./dom.js";
+
+/** How long a choice rests before Python is told, ms. */
+const SETTLED = 300;
+
+/** @template Data */
+export class View {
+  /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
+  constructor(root, data) {
+    this.root = root;
+    this.data = data;
+    /** @type {import("./mounting.js").Callbacks} */
+    this.callbacks = {};
+    /** The data's own count of changes from outside: another one, and the choice is taken from the data. @type {number | null} */
+    this.seed = null;
+    /** The choice that Python knows, as text. */
+    this.reported = "";
+    /** @type {number | undefined} */
+    this.pending = undefined;
+    /** Ends with the view, and all that listens with it. */
+    this.life = new AbortController();
+    this.report = settle(SETTLED, () => this.send());
+    /** @type {any} */
+    this.frame = null;
+  }
+
+  /** Hear the keyboard and follow the theme for as long as the view is there. */
+  listen() {
+    const { signal } = this.life;
+    document.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
+  }
+
+  /** Show the view once its style sheet is there, and go on. @param {() => void} then */
+  whenStyled(then) {
+    this.frame.styled.then(() => {
+      if (this.life.signal.aborted) return;
+      this.frame.host.style.visibility = "";
+      then();
+    });
+  }
+
+  /** Read the colours again, and draw with them. */
+  retheme() {
+    if (!this.frame.probe.isConnected) return;
+    this.readTheme();
+    this.draw();
+  }
+
+  /** Take the page's colours from the probe. */
+  readTheme() {}
+
+  draw() {}
+
+  /** Draw in the next frame. */
+  drawSoon() {
+    this.pending ??= requestAnimationFrame(() => {
+      this.pending = undefined;
+      this.draw();
+    });
+  }
+
+  /** A key was pressed somewhere on the page. @param {KeyboardEvent} _event */
+  onKey(_event) {}
+
+  /** True if this key may be a shortcut: pressed alone, by nobody who writes. @param {KeyboardEvent} event */
+  hears(event) {
+    return this.frame.host.isConnected && !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.altKey && !typing(event);
+  }
+
+  /** What is chosen, in the words that Python has for it. @returns {Record<string, any>} */
+  choice() {
+    return {};
+  }
+
+  /** What is chosen now is what Python knows. */
+  agree() {
+    this.reported = JSON.stringify(this.choice());
+  }
+
+  /** Tell Python what is chosen, unless it knows. */
+  send() {
+    const choice = this.choice();
+    const text = JSON.stringify(choice);
+    if (text === this.reported) return;
+    this.reported = text;
+    this.callbacks.setState?.("view", choice);
+  }
+
+  /** Tell Python at once. */
+  sendNow() {
+    this.report.cancel();
+    this.send();
+  }
+
+  /** Go to another page, with the choice told first. @param {string} trigger */
+  leave(trigger) {
+    this.sendNow();
+    this.callbacks.setTrigger?.(trigger, Date.now());
+  }
+
+  destroy() {
+    this.life.abort();
+    this.report.cancel();
+    this.frame.remove();
+  }
+}
