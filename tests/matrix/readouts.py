@@ -142,8 +142,7 @@ def _one(cls: Any, model_type: str, reads: tuple[str, str | None, str | None], b
         return f": cannot be built tiny ({type(error).__name__})"
     with TemporaryDirectory() as folder:
         whole.save_pretrained(folder)
-        tokenizer = tiny.tokenizer()
-        tokenizer.save_pretrained(folder)
+        tiny.tokenizer().save_pretrained(folder)  # of some architectures transformers opens it as another class
         try:
             model = load_model(folder)
             trace = capture(model, text, pair, target if model.facts.encoder_decoder else None)
@@ -156,7 +155,9 @@ def _one(cls: Any, model_type: str, reads: tuple[str, str | None, str | None], b
     kind = type(readout).__name__
     if kind not in AGREES:
         return ": no readout"
-    own = Own(own_model.eval(), tokenizer, text, pair, [token.id for token in trace.target_tokens] if target else [])
+    own = Own(
+        own_model.eval(), model.tokenizer, text, pair, [token.id for token in trace.target_tokens] if target else []
+    )
     try:
         agrees = AGREES[kind](readout, own)
     except Exception as error:

@@ -31,7 +31,7 @@ _RULES: tuple[tuple[str, int], ...] = (
     (r"num_key_value_heads|num_kv_heads|n_head_kv|n_kv_heads", N_KV_HEADS),
     (r"(num|n)_?(attention_)?heads?$|attention_heads$|^n_head$", N_HEADS),
     (
-        r"max_position|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_(en|de)coder_position|max_2d",
+        r"max_position|model_max_length|n_positions|max_seq|n_ctx|max_source_positions|max_target_positions|max_(en|de)coder_position|max_2d",
         N_POSITIONS,
     ),
     (r"window|attention_chunk_size|local_attention$", WINDOW),
