@@ -34,6 +34,7 @@ MASK = Colour("#b9b5ac", "#55535f")  # hatch lines of a masked cell
 NAN = Colour("#c2410c", "#ff8f6b")  # NaN and ±∞, drawn with a cross as well
 FOCUS = Colour("#4a34c7", "#b3a5ff")
 OK = Colour("#1a7340", "#63d490")
+PART = Colour("#7a5200", "#f0c060")  # checked, with exceptions
 BAD = Colour("#b3261e", "#ff9a8f")
 
 # Weights from 0 to 1.

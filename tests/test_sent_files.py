@@ -71,7 +71,7 @@ def test_a_change_in_an_imported_sheet_is_seen_at_the_next_reload(tmp_path):
 def test_what_a_view_falls_back_to_is_the_cores_palette():
     tokens = (ASSETS / "css" / "tokens.css").read_text(encoding="utf-8")
     found = dict(re.findall(r"--c-([\w-]+): var\(--sl-[\w-]+, light-dark\((#\w+, #\w+)\)\);", tokens))
-    names = "QUERY KEY VALUE OUTPUT PAPER PANEL INK LINE MASK NAN FOCUS OK BAD".split()
+    names = "QUERY KEY VALUE OUTPUT PAPER PANEL INK LINE MASK NAN FOCUS OK PART BAD".split()
     pairs = {name.lower(): getattr(palette, name) for name in names} | {"ink2": palette.INK_2}
     wanted = {name: f"{pair.light}, {pair.dark}" for name, pair in pairs.items()}
     ramps = {"ramp": (palette.RAMP_LIGHT, palette.RAMP_DARK), "div": (palette.DIVERGING_LIGHT, palette.DIVERGING_DARK)}

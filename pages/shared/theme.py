@@ -45,6 +45,7 @@ def _variables(large: bool) -> str:
         "line": palette.LINE,
         "focus": palette.FOCUS,
         "ok": palette.OK,
+        "part": palette.PART,
         "bad": palette.BAD,
         "mask": palette.MASK,
         "nan": palette.NAN,
