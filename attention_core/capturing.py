@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from attention_core.attention_functions import AttentionFunction, collector, eager_function
 from attention_core.hybrids import layers_that_run, other_layers
+from attention_core.map_search import find_projections
 from attention_core.masks import Band
 from attention_core.memory import said_as
 from attention_core.models import LoadedModel
@@ -423,7 +424,7 @@ def _layer(call: _Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
         softcap=call.keywords.get("softcap"),
         sink_logit=_sink_logit(call),
         witness=_witness(call, mask),
-        found=Found(call.seen),
+        found=Found(call.seen, find_projections),
     )
 
 
