@@ -22,7 +22,6 @@ from torch import Tensor
 from attention_core import palette, wire
 from attention_core.reading import Item, Reading
 from attention_core.svg_text import n_columns_of, xml
-from attention_core.view import View
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
@@ -244,47 +243,57 @@ def atlas_svg(
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
-def script(view: View, *, model_reference: str | None = None) -> str:
-    """Python that makes `view` again and proves it: it runs as it stands where `attention_core` can be imported.
+def script(
+    model_reference: str,
+    text: str,
+    *,
+    pair: str = "",
+    target: str = "",
+    layer: int | str,
+    head: int | str,
+    query: int | None = None,
+    reading: Reading,
+) -> str:
+    """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
 
-    `model_reference` is what `load_model` takes, if it is not `view.model`.
+    `model_reference` is what `load_model` takes; `layer` and `head` are as in a view: an index, or the name of several
+    layers, "mean" or "max" of several heads; `query` is the row that is printed, None for the strongest links.
     """
-    reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
-    texts = "".join(f", {name}={value!r}" for name, value in (("pair", view.pair), ("target", view.target)) if value)
-    what = f"layer {view.layer}" if isinstance(view.layer, int) else "all layers of one kind"
-    which = f"head {view.head}" if isinstance(view.head, int) else f"{view.head} over heads"
-    one_layer = isinstance(view.layer, int)
+    texts = "".join(f", {name}={value!r}" for name, value in (("pair", pair), ("target", target)) if value)
+    what = f"layer {layer}" if isinstance(layer, int) else "all layers of one kind"
+    which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
+    one_layer = isinstance(layer, int)
     code = [
         f'"""Attention weights, {what}, {which}: rows look at columns."""',
         "",
         "from attention_core import capture, load_model",
-        "from attention_core.metrics import strongest" if view.query is None else None,
+        "from attention_core.metrics import strongest" if query is None else None,
         f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
         "from attention_core.reading import Reading",
         "",
-        f"model = load_model({model_reference or view.model!r})",
-        f"trace = capture(model, {view.text!r}{texts})",
+        f"model = load_model({model_reference!r})",
+        f"trace = capture(model, {text!r}{texts})",
         f"reading = Reading({options})",
-        f"layers = [{view.layer}]"
+        f"layers = [{layer}]"
         if one_layer
-        else f"layers = next(group.layers for group in groups(trace) if group.name == {view.layer!r})",
+        else f"layers = next(group.layers for group in groups(trace) if group.name == {layer!r})",
         "queries, keys = rows_and_columns(trace, reading, layers[0])",
-        f"weights, allowed = weights_of(trace, reading, {view.layer!r}, {view.head!r})  # [query, key]",
+        f"weights, allowed = weights_of(trace, reading, {layer!r}, {head!r})  # [query, key]",
         "",
     ]
-    if view.query is None:
+    if query is None:
         code += [
             "for link in strongest(weights, allowed=allowed):",
             '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
         ]
     else:
         code += [
-            f"row = next((n for n, query in enumerate(queries) if {view.query} in query.pieces), 0)",
+            f"row = next((n for n, query in enumerate(queries) if {query} in query.pieces), 0)",
             "for key, weight in zip(keys, weights[row].tolist()):",
             '    print(f"{queries[row].text} looks at {key.text}: {weight:.4f}")',
         ]
-    heads = f"[{view.head}]" if isinstance(view.head, int) else "range(trace.layers[n].n_heads)"
+    heads = f"[{head}]" if isinstance(head, int) else "range(trace.layers[n].n_heads)"
     code += [
         "",
         f"checks = [check for n in layers for head in {heads} for check in trace.proof(layer=n, head=head)]",

@@ -23,8 +23,7 @@ from attention_core.export import (
     weights_csv,
     weights_npz,
 )
-from attention_core.reading import Item
-from attention_core.view import View
+from attention_core.reading import Item, Reading
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAN = float("nan")
@@ -246,24 +245,23 @@ def test_an_atlas_needs_layers_and_a_label_for_each():
 # script
 
 
-VIEWS = [
-    View(),
-    View(query=8, hide_special=True, renormalise=True),
-    View(layer="all:encoder:self", head="max", words=True, pair="second", target="third"),
-    View(layer=1, head="mean", text='""")\nimport os # {x} \\ \u202e\ud800', model="a'b\"c"),
+ASKED = [
+    {"layer": 2, "head": 1},
+    {"layer": 2, "head": 1, "query": 8, "reading": Reading(hide_special=True, renormalise=True)},
+    {"layer": "all:encoder:self", "head": "max", "pair": "second", "target": "third", "reading": Reading(words=True)},
+    {"model": "a'b\"c", "text": '""")\nimport os # {x} \\ \u202e\ud800', "layer": 1, "head": "mean"},
 ]
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_script_is_short_python_that_holds_the_texts_as_literals(view):
-    source = script(view)
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_script_is_short_python_that_holds_the_texts_as_literals(asked):
+    model, text = asked.get("model", "/models/mine"), asked.get("text", "The animal was tired")
+    rest = {"reading": Reading(), **{name: value for name, value in asked.items() if name not in ("model", "text")}}
+    source = script(model, text, **rest)
     tree = ast.parse(source)
     literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    assert {text for text in (view.model, view.text, view.pair, view.target) if text} <= literals
+    assert {one for one in (model, text, asked.get("pair"), asked.get("target")) if one} <= literals
     assert len(source.splitlines()) <= 25
     assert {type(node).__name__ for node in tree.body} <= {"Expr", "ImportFrom", "Assign", "For", "Assert"}
     assert "\u202e" not in source and "\ud800" not in source
-
-
-def test_the_script_loads_the_reference_that_it_is_given():
-    assert "load_model('/models/mine')" in script(View(), model_reference="/models/mine")
+    assert f"load_model({model!r})" in source

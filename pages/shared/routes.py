@@ -330,8 +330,6 @@ def trace_file(request: Request) -> Response:
 @_answering
 def script(request: Request) -> Response:
     """The code that makes this view."""
-    from dataclasses import replace
-
     from attention_core.export import script as script_of
     from attention_core.view import PARAMETERS, from_params
 
@@ -339,19 +337,17 @@ def script(request: Request) -> Response:
     asked = request.query_params
     chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
     source = picture.source
-    view = replace(
-        chosen,
-        model=source.model,
-        text=source.text,
+    code = script_of(
+        source.model,
+        source.text,
         pair=source.pair,
         target=source.target,
-        hide_special=picture.hide_special,
-        hide_first=picture.hide_first,
-        renormalise=picture.renormalise,
-        words=picture.words,
-        by_norm=picture.by_norm,
+        layer=chosen.layer,
+        head=chosen.head,
+        query=chosen.query,
+        reading=picture.reading(),
     )
-    return _download(script_of(view), "text/x-python", "sightline-view.py")
+    return _download(code, "text/x-python", "sightline-view.py")
 
 
 async def lab_file(request: Request) -> Response:
