@@ -39,11 +39,15 @@ _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
 
 
+def _files(folder: str) -> list[Path]:
+    return sorted(file for file in (ASSETS / folder).rglob("*.*") if file.is_file())
+
+
 def _version() -> str:
     """Changes with any file a browser may have kept, so that addresses can be cached for ever."""
     digest = hashlib.sha256()
     for folder in SERVED:
-        for file in sorted((ASSETS / folder).glob("*")):
+        for file in _files(folder):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -53,7 +57,7 @@ ASSETS_URL = f"assets/{_version()}/"
 
 def asset_files() -> dict[str, Path]:
     """Our own files, by the address that changes with their content."""
-    return {f"/{ASSETS_URL}{folder}/{file.name}": file for folder in SERVED for file in (ASSETS / folder).glob("*.*")}
+    return {f"/{ASSETS_URL}{file.relative_to(ASSETS).as_posix()}": file for folder in SERVED for file in _files(folder)}
 
 
 class _Cached(StaticFiles):
