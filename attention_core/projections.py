@@ -6,7 +6,7 @@ x and the weights. What cannot be explained to within the tolerance is *not obse
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -133,9 +133,6 @@ class Projection:
 
     def bias(self, head: int) -> Float[Tensor, " width"] | None:
         return self.parts[0].offsets(self.parts[0].columns[head])
-
-    def without_bias(self) -> "Projection":
-        return replace(self, parts=tuple(replace(part, bias=None) for part in self.parts))
 
     def stages(self, head: int, rows: Rows = EVERY_ROW) -> tuple[tuple[str, Float[Tensor, "row d_head"]], ...]:
         """A head's vectors after each step, by name: "projection", then each of `steps`."""
