@@ -16,6 +16,7 @@ from attention_core.attention_functions import EAGER, AttentionFunction, choose_
 from attention_core.chat import ChatError, chat_prompt
 from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.languages import LanguageError, Languages
+from attention_core.map_search import find_projections
 from attention_core.masks import Band
 from attention_core.memory import said_as
 from attention_core.models import LoadedModel
@@ -681,7 +682,7 @@ def _layer(call: _Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
         softcap=call.keywords.get("softcap"),
         sink_logit=_sink_logit(call),
         witness=_witness(call, mask),
-        found=Found(call.seen),
+        found=Found(call.seen, find_projections),
     )
 
 

@@ -64,17 +64,6 @@ def all_attention(layer: AttentionLayer, rows: slice = slice(None), *, by_norm: 
     return contribution_shares(layer, weights) if by_norm else weights
 
 
-def contribution_vectors(layer: AttentionLayer, query: int) -> Float[Tensor, "head key d_model"]:
-    """a · v · W_O of every head and key for one query. With the bias of W_O they sum to what the layer wrote.
-
-    Takes heads · keys · d_model memory. Raises ValueError as `value_norms`.
-    """
-    layer, o = _with_output_projection(layer)
-    row = layer.all_weights(slice(query, query + 1))[:, 0]
-    values = layer.v[[layer.kv_head(head) for head in range(layer.n_heads)]].float()
-    return torch.stack([(row[h, :, None] * values[h]) @ _slot(o, h) for h in range(layer.n_heads)])
-
-
 def why_not(layer: AttentionLayer) -> str:
     """Why this layer has no contributions, as the end of a sentence; empty if it has."""
     if not isinstance(layer, LayerTrace):

@@ -9,8 +9,9 @@ import hashlib
 import io
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -22,7 +23,6 @@ from torch import Tensor
 from attention_core import palette, wire
 from attention_core.reading import Item, Reading
 from attention_core.svg_text import n_columns_of, xml
-from attention_core.view import View
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
@@ -245,56 +245,66 @@ def atlas_svg(
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
-def script(view: View, *, model_reference: str | None = None, file: str | None = None) -> str:
-    """Python that makes `view` again and proves it: it runs as it stands where `attention_core` can be imported.
+def script(
+    model_reference: str,
+    text: str,
+    *,
+    given: Mapping[str, str | bool] = MappingProxyType({}),
+    layer: int | str,
+    head: int | str,
+    query: int | None = None,
+    reading: Reading,
+    file: str | None = None,
+) -> str:
+    """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
 
-    `model_reference` is what `load_model` takes, if it is not `view.model`; `file` the name of the trace file that was
-    opened, if it was not a model that read the text.
+    `model_reference` is what `load_model` takes; `given` holds the other arguments of `capture` by name (`pair`,
+    `target`, the languages, `chat`), empty ones are left out. `layer` and `head` are as in a view: an index, or the
+    name of several layers, "mean" or "max" of several heads; `query` is the row that is printed, None for the
+    strongest links. `file` names the trace file that was opened, if it was not a model that read the text.
     """
-    reading = Reading(view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
-    asked = {name: getattr(view, name) for name in ("pair", "target", "source_language", "target_language", "chat")}
-    texts = "".join(f", {name}={value!r}" for name, value in asked.items() if value)
-    what = f"layer {view.layer}" if isinstance(view.layer, int) else "all layers of one kind"
-    which = f"head {view.head}" if isinstance(view.head, int) else f"{view.head} over heads"
-    one_layer = isinstance(view.layer, int)
+    texts = "".join(f", {name}={value!r}" for name, value in given.items() if value)
+    what = f"layer {layer}" if isinstance(layer, int) else "all layers of one kind"
+    which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
+    one_layer = isinstance(layer, int)
     code = [
         f'"""Attention weights, {what}, {which}: rows look at columns."""',
         "",
         f"from attention_core import {'load_trace' if file else 'capture, load_model'}",
-        "from attention_core.metrics import strongest" if view.query is None else None,
+        "from attention_core.metrics import strongest" if query is None else None,
         f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
         "from attention_core.reading import Reading",
         "",
-        None if file else f"model = load_model({model_reference or view.model!r})",
+        None if file else f"model = load_model({model_reference!r})",
         f"trace = load_trace({file!r})  # the saved trace: put it beside this script, or write where it is"
         if file
-        else f"trace = capture(model, {view.text!r}{texts})",
+        else f"trace = capture(model, {text!r}{texts})",
         f"reading = Reading({options})",
-        f"layers = [{view.layer}]"
+        f"layers = [{layer}]"
         if one_layer
-        else f"layers = next(group.layers for group in groups(trace) if group.name == {view.layer!r})",
+        else f"layers = next(group.layers for group in groups(trace) if group.name == {layer!r})",
         "queries, keys = rows_and_columns(trace, reading, layers[0])",
-        f"weights, allowed = weights_of(trace, reading, {view.layer!r}, {view.head!r})  # [query, key]",
+        f"weights, allowed = weights_of(trace, reading, {layer!r}, {head!r})  # [query, key]",
         "",
     ]
-    if view.query is None:
+    if query is None:
         code += [
             "for link in strongest(weights, allowed=allowed):",
             '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
         ]
     else:
         code += [
-            f"rows = [n for n, query in enumerate(queries) if {view.query} in query.pieces]",
+            f"rows = [n for n, query in enumerate(queries) if {query} in query.pieces]",
             "if not rows:",
-            f'    print("Token {view.query} is hidden in this view: it has no row.")',
+            f'    print("Token {query} is hidden in this view: it has no row.")',
             "for row in rows:",
             "    for n, key in enumerate(keys):",
             "        masked = allowed is not None and not allowed[row, n]",
             "        shown = 'masked' if masked else f'{weights[row, n]:.4f}'",
             '        print(f"{queries[row].text} looks at {key.text}: {shown}")',
         ]
-    heads = f"[{view.head}]" if isinstance(view.head, int) else "range(trace.layers[n].n_heads)"
+    heads = f"[{head}]" if isinstance(head, int) else "range(trace.layers[n].n_heads)"
     code += [
         "",
         f"checks = [check for n in layers for head in {heads} for check in trace.proof(layer=n, head=head)]",

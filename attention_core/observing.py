@@ -80,6 +80,12 @@ class Seen:
     later: bool = False  # another map was fed since: what ends now has read more than the attention's output
     closed: bool = False  # nothing that runs later can belong to this call
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What of it takes memory, by name."""
+        named = {f"x{i}": fed.x for i, fed in enumerate(self.maps)}
+        named |= {f"written{i}": fed.output for i, fed in enumerate(self.after)}
+        return named | {f"pre{i}": x for i, x in enumerate(self.entered)}
+
 
 @dataclass(slots=True, eq=False)
 class Watcher:

@@ -81,19 +81,6 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def oklab(hex_colour: str) -> tuple[float, float, float]:
-    """Perceived lightness (0 = black, 1 = white) and the axes green–red and blue–yellow. Source: Ottosson 2020."""
-    red, green, blue = (_linear(channel) for channel in channels(hex_colour))
-    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
-    medium = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
-    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
-    return (
-        0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
-        1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
-        0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
-    )
-
-
 def _linear(channel: int) -> float:
     """One sRGB channel, 0 to 255, as linear light, 0 to 1."""
     value = channel / 255

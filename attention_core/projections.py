@@ -6,16 +6,14 @@ x and the weights. What cannot be explained to within the tolerance is *not obse
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from attention_core.observing import Seen
 
 EVERY_ROW = slice(None)
 Rows = slice | Tensor
@@ -141,9 +139,6 @@ class Projection:
 
     def bias(self, head: int) -> Float[Tensor, " width"] | None:
         return self.parts[0].offsets(self.parts[0].columns[head])
-
-    def without_bias(self) -> "Projection":
-        return replace(self, parts=tuple(replace(part, bias=None) for part in self.parts))
 
     def stages(self, head: int, rows: Rows = EVERY_ROW) -> tuple[tuple[str, Float[Tensor, "row d_head"]], ...]:
         """A head's vectors after each step, by name: "projection", then each of `steps`."""
@@ -295,40 +290,45 @@ class Projections:
         return named
 
 
-class Found:
-    """The projections of one call, searched when somebody first asks, or given."""
+@runtime_checkable
+class Sought(Protocol):
+    """What was observed around a call, from which its projections are found."""
 
-    def __init__(self, seen: Seen | Projections) -> None:
-        self._seen = seen if isinstance(seen, Seen) else None
+    def tensors(self) -> dict[str, Tensor]:
+        """What of it takes memory, by name."""
+        ...
+
+
+class Found:
+    """The projections of one call: given, or searched by `search` in what was observed when somebody first asks."""
+
+    def __init__(self, seen: Sought | Projections, search: Callable[[Any], Projections] | None = None) -> None:
+        self._seen = None if isinstance(seen, Projections) else seen
         self._found = seen if isinstance(seen, Projections) else None
+        self._search = search
         self._lock = Lock()
+        if self._found is None and search is None:
+            raise ValueError("what was observed needs a function that finds the projections in it")
 
     def __call__(self) -> Projections:
         with self._lock:
             if self._found is None:
-                assert self._seen is not None
-                from attention_core.map_search import find_projections  # it needs the classes of this module
-
+                assert self._search is not None
                 with torch.inference_mode():
-                    self._found = find_projections(self._seen)
+                    self._found = self._search(self._seen)
                 self._seen = None  # what was not needed is let go
             return self._found
 
-    def __reduce__(self) -> "tuple[type[Found], tuple[Seen | Projections]]":
+    def __reduce__(self) -> tuple[Any, ...]:
         """A trace that rests while it is not looked at (`resting`) is written without the lock."""
         with self._lock:
-            known = self._seen if self._found is None else self._found
-        assert known is not None
-        return Found, (known,)
+            return Found, (self._seen if self._found is None else self._found, self._search)
 
     def tensors(self) -> dict[str, Tensor]:
         with self._lock:
-            if self._found is not None:
-                return self._found.tensors()
-            assert self._seen is not None
-            named = {f"x{i}": fed.x for i, fed in enumerate(self._seen.maps)}
-            named |= {f"written{i}": fed.output for i, fed in enumerate(self._seen.after)}
-            return named | {f"pre{i}": x for i, x in enumerate(self._seen.entered)}
+            known = self._seen if self._found is None else self._found
+            assert known is not None
+            return known.tensors()
 
 
 def normalise(p: Tensor, whole: Tensor, kind: NormKind, eps: float, gain: Tensor | None, bias: Tensor | None) -> Tensor:

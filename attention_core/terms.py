@@ -1,25 +1,28 @@
 """Names of what a layer's attention has beyond softmax(q·kᵀ ÷ √d_head)·v; each only where it is present."""
 
-from typing import TYPE_CHECKING
-
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.masks import Band
-from attention_core.projections import Norm, Rotary
-
-if TYPE_CHECKING:
-    from attention_core.trace import LayerTrace
+from attention_core.projections import Norm, Projections, Rotary
 
 _LOOK = 64  # rows and columns of a bias that are looked at to name it
 
 
-def terms_of(layer: "LayerTrace") -> tuple[str, ...]:
-    """The named terms of one layer, in the order in which they are computed."""
+def terms_of(
+    projections: Projections | None,
+    *,
+    grouped: bool,
+    mask: Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"],
+    bias: Float[Tensor, "#head query key"] | None,
+    softcap: float | None,
+    sink_logit: Tensor | None,
+) -> tuple[str, ...]:
+    """The named terms of one layer, in the order in which they are computed; `grouped`: fewer keys than queries."""
     terms = []
-    if layer.n_kv_heads < layer.n_heads:
+    if grouped:
         terms.append("grouped heads")
-    projections = layer.projections
     if projections is not None:
         inputs = [projection for projection in (projections.q, projections.k, projections.v) if projection is not None]
         if any(projection.latent for projection in inputs):
@@ -29,13 +32,13 @@ def terms_of(layer: "LayerTrace") -> tuple[str, ...]:
             terms.append("q/k norm")
         if any(isinstance(step, Rotary) for step in steps):
             terms.append("rotary")
-    if layer.softcap is not None:
+    if softcap is not None:
         terms.append("soft-cap")
-    if layer.bias is not None and bool(layer.bias[:, -_LOOK:, -_LOOK:].any()):  # cross-attention of T5 adds zeros
-        terms.append(name_of_bias(layer.bias))
-    if isinstance(layer.mask, Band) and layer.mask.back is not None:
+    if bias is not None and bool(bias[:, -_LOOK:, -_LOOK:].any()):  # cross-attention of T5 adds zeros
+        terms.append(name_of_bias(bias))
+    if isinstance(mask, Band) and mask.back is not None:
         terms.append("sliding window")
-    if layer.sink_logit is not None:
+    if sink_logit is not None:
         terms.append("sink logit")
     if projections is not None and projections.o is not None and projections.o.gate is not None:
         terms.append("gated output")

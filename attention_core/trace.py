@@ -16,6 +16,7 @@ from attention_core.attention import AttentionSteps, attend, attention_weights
 from attention_core.masks import CAUSAL, Band
 from attention_core.models import ModelFacts
 from attention_core.projections import Found, Projections
+from attention_core.terms import terms_of
 from attention_core.tokens import Token
 
 if TYPE_CHECKING:
@@ -158,9 +159,14 @@ class LayerTrace(AttentionLayer):
     @property
     def terms(self) -> tuple[str, ...]:
         """What this layer's attention has beyond the plain formula, by name: "grouped heads", "rotary" …"""
-        from attention_core.terms import terms_of
-
-        return terms_of(self)
+        return terms_of(
+            self.projections,
+            grouped=self.n_kv_heads < self.n_heads,
+            mask=self.mask,
+            bias=self.bias,
+            softcap=self.softcap,
+            sink_logit=self.sink_logit,
+        )
 
     @property
     def n_heads(self) -> int:

@@ -93,12 +93,10 @@ def encode_u1(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) ->
 
 def decode_u2(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Codes of `encode_u2` as (weights, masked): NaN where the cell was NaN, ±∞ or masked."""
-    return _decode(codes, U2_ONE, U2_MASKED)
-
-
-def decode_u1(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Codes of `encode_u1` as (weights, masked): NaN where the cell was NaN, ±∞ or masked."""
-    return _decode(codes, U1_ONE, U1_MASKED)
+    codes = np.asarray(codes)
+    weights = codes.astype(np.float32) / np.float32(U2_ONE)
+    weights[codes > U2_ONE] = np.nan
+    return weights, codes == U2_MASKED
 
 
 def _encode(
@@ -119,10 +117,3 @@ def _encode(
     if masked is not None:
         codes[np.broadcast_to(masked, codes.shape)] = masked_code
     return codes
-
-
-def _decode(codes: NDArray[Any], one: int, masked_code: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    codes = np.asarray(codes)
-    weights = codes.astype(np.float32) / np.float32(one)
-    weights[codes > one] = np.nan
-    return weights, codes == masked_code

@@ -9,7 +9,6 @@ from attention_core import capture
 from attention_core.contribution import (
     HeadWrites,
     contribution_shares,
-    contribution_vectors,
     contributions,
     frozen,
     head_writes,
@@ -19,6 +18,7 @@ from attention_core.contribution import (
 from attention_core.models import wrap_model
 from attention_core.projections import Found, Norm
 from attention_core.readout import Unsaid
+from tests.plain_numbers import contribution_vectors
 from tests.tiny import FAMILIES, SENTENCE, family, random_model, tokenizer
 
 

@@ -11,7 +11,6 @@ from attention_core import capture, load_model, pictures
 from attention_core.downloads import EXPORTS, atlas_html
 from attention_core.export import script
 from attention_core.reading import Reading
-from attention_core.view import View
 from tests import tiny
 
 
@@ -53,21 +52,24 @@ def test_a_notebook_shows_the_atlas_and_a_head(trace):
     assert "head 1" in trace.picture(0, 1)._repr_html_()
 
 
+TIRED = "The animal didn't cross the street because it was too tired"
+
+
 @pytest.mark.parametrize(
-    "view",
+    ("text", "asked", "reading"),
     [
-        View(),
-        View(query=9, hide_special=True, renormalise=True),
-        View(layer="all:encoder:self", head="mean", words=True),
-        View(text='a "quoted" \\ text\n""" # $x$', pair="second", head="max"),
+        (TIRED, {"layer": 2, "head": 1}, Reading()),
+        (TIRED, {"layer": 2, "head": 1, "query": 9}, Reading(hide_special=True, renormalise=True)),
+        (TIRED, {"layer": "all:encoder:self", "head": "mean"}, Reading(words=True)),
+        ('a "quoted" \\ text\n""" # $x$', {"layer": 2, "head": "max", "given": {"pair": "second"}}, Reading()),
     ],
 )
-def test_the_script_of_a_view_runs_and_prints_its_numbers(view, tmp_path, capsys):
+def test_the_script_of_a_picture_runs_and_prints_its_numbers(text, asked, reading, tmp_path, capsys):
     file = tmp_path / "view.py"
-    file.write_text(script(view), encoding="utf-8")
+    file.write_text(script("minilm", text, **asked, reading=reading), encoding="utf-8")
     ran = runpy.run_path(str(file))
     printed = capsys.readouterr().out
     assert "checks hold" in printed
     model = load_model("minilm")
-    trace = capture(model, view.text, view.pair or None)
+    trace = capture(model, text, **asked.get("given", {}))
     assert torch.equal(ran["trace"].layers[2].q, trace.layers[2].q)

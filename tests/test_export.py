@@ -27,8 +27,7 @@ from attention_core.export import (
     weights_csv,
     weights_npz,
 )
-from attention_core.reading import Item
-from attention_core.view import View
+from attention_core.reading import Item, Reading
 from tests import tiny
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -251,27 +250,27 @@ def test_an_atlas_needs_layers_and_a_label_for_each():
 # script
 
 
-VIEWS = [
-    View(),
-    View(query=8, hide_special=True, renormalise=True),
-    View(layer="all:encoder:self", head="max", words=True, pair="second", target="third"),
-    View(layer=1, head="mean", text='""")\nimport os # {x} \\ \u202e\ud800', model="a'b\"c"),
+ASKED = [
+    {"layer": 2, "head": 1},
+    {"layer": 2, "head": 1, "query": 8, "reading": Reading(hide_special=True, renormalise=True)},
+    {"layer": "all:encoder:self", "head": "max", "pair": "second", "target": "third", "reading": Reading(words=True)},
+    {"model": "a'b\"c", "text": '""")\nimport os # {x} \\ \u202e\ud800', "layer": 1, "head": "mean"},
 ]
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_the_script_is_short_python_that_holds_the_texts_as_literals(view):
-    source = script(view)
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_script_is_short_python_that_holds_the_texts_as_literals(asked):
+    model, text = asked.get("model", "/models/mine"), asked.get("text", "The animal was tired")
+    given = {name: asked.get(name, "") for name in ("pair", "target")}
+    rest = {name: value for name, value in asked.items() if name not in ("model", "text", *given)}
+    source = script(model, text, **{"reading": Reading(), **rest}, given=given)
     tree = ast.parse(source)
     literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    assert {text for text in (view.model, view.text, view.pair, view.target) if text} <= literals
+    assert {one for one in (model, text, asked.get("pair"), asked.get("target")) if one} <= literals
     assert len(source.splitlines()) <= 25
     assert {type(node).__name__ for node in tree.body} <= {"Expr", "ImportFrom", "Assign", "For", "If", "Assert"}
     assert "\u202e" not in source and "\ud800" not in source
-
-
-def test_the_script_loads_the_reference_that_it_is_given():
-    assert "load_model('/models/mine')" in script(View(), model_reference="/models/mine")
+    assert f"load_model({model!r})" in source
 
 
 def run_of(source, folder):
@@ -289,7 +288,7 @@ def test_the_script_of_an_opened_trace_opens_the_file_and_says_what_is_masked(tm
     """A causal row: what it may read has its weight, the future is called masked, and not a weight of 0."""
     trace = capture(tiny.family("gpt2"), "the cat sat on")
     save_trace(trace, tmp_path / "mine.safetensors")
-    source = script(View(model="", text="", layer=1, head=2, query=2), file="mine.safetensors")
+    source = script("", "", layer=1, head=2, query=2, reading=Reading(), file="mine.safetensors")
     assert "load_model" not in source
     printed = run_of(source, tmp_path)
     tokens, row = [token.text for token in trace.tokens], trace.weights(1, 2)[2].tolist()
@@ -304,15 +303,16 @@ def test_the_script_says_that_a_query_is_hidden_and_prints_no_other_row(tmp_path
     """[CLS] is the first token: with special tokens hidden it has no row. A word's piece has its word's row."""
     trace = capture(tiny.family("bert"), "the cat sat")
     save_trace(trace, tmp_path / "sightline-trace.safetensors")
-    view = View(layer=0, head=0, query=0, hide_special=True)
-    printed = run_of(script(view, file="sightline-trace.safetensors"), tmp_path)
+    asked = {"layer": 0, "head": 0, "query": 0, "reading": Reading(hide_special=True)}
+    printed = run_of(script("", "", **asked, file="sightline-trace.safetensors"), tmp_path)
     assert printed[0] == "Token 0 is hidden in this view: it has no row."
     assert not any("looks at" in line for line in printed)
 
 
 def test_the_script_of_a_text_runs_as_it_stands(tmp_path):
     """The bundled model; a mean over heads, where no row is chosen, and one token's row."""
-    printed = run_of(script(View(text="the cat sat", layer="all:encoder:self", head="mean", query=2)), tmp_path)
+    asked = {"layer": "all:encoder:self", "head": "mean", "query": 2, "reading": Reading()}
+    printed = run_of(script("minilm", "the cat sat", **asked), tmp_path)
     assert [line.split(": ")[0] for line in printed[:5]] == [
         f"cat looks at {key}" for key in ("[CLS]", "the", "cat", "sat", "[SEP]")
     ]

@@ -27,7 +27,7 @@ from attention_core.grow_runs import load_run
 from attention_core.grow_tasks import SCORES, TASKS, RunSettings
 from attention_core.masks import causal_mask
 from attention_core.training import Batch, generator_of, induction_weight, previous_token_weight, repeated_once
-from attention_core.wire import decode_u1
+from tests.plain_numbers import decode_u1
 
 SHORT = RunSettings("copying", seed=3, n_steps=5)
 

@@ -16,7 +16,8 @@ from attention_core.grow_runs import Run, RunFileError, SavedStep, load_run, low
 from attention_core.grow_tasks import TASKS, RunSettings
 from attention_core.storyteller import Recipe, layer_weights
 from attention_core.storyteller_growth import growth, probe_row
-from attention_core.wire import U1_MASKED, decode_u1, pack, unpack
+from attention_core.wire import U1_MASKED, pack, unpack
+from tests.plain_numbers import decode_u1
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 RUNS = ASSETS / "runs"

@@ -9,7 +9,6 @@ import torch
 
 from attention_core import head_metrics
 from attention_core.capturing import capture
-from attention_core.contribution import contribution_vectors
 from attention_core.head_metrics import METRICS, Stopped, head_scores
 from attention_core.key_marks import is_punctuation, rarest
 from attention_core.metrics import adjusted_share, correlation, offset_sums
@@ -18,6 +17,7 @@ from attention_core.tokens import Token
 from attention_core.trace import Trace, WeightsOnly
 from tests.benchmarks.capture import peak_bytes
 from tests.benchmarks.texts import text_of
+from tests.plain_numbers import contribution_vectors
 from tests.tiny import SENTENCE, family
 
 FACTS = ModelFacts("hand", "hand", "Hand", 1, 1, 1, 1, 1, 1, None, "", False)

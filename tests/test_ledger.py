@@ -18,6 +18,7 @@ from attention_core.projections import Found
 from attention_core.reading import Reading
 from attention_core.trace import LayerTrace, Trace
 from tests import tiny
+from tests.plain_numbers import without_bias
 
 # Every family with q and k to show; the layers, heads and queries of each are walked through.
 EXACT = [name for name in tiny.FAMILIES if name not in ("bloom", "falcon", "mpt")]
@@ -191,7 +192,7 @@ def test_cross_attention_reads_the_encoder():
 @pytest.mark.parametrize("which", ["q", "k", "v"])
 def test_a_dropped_bias_turns_that_projection_red(minilm, which):
     projection = getattr(minilm.exact(3).projections, which)
-    found = ledger(with_projections(minilm, 3, **{which: projection.without_bias()}), 3, 1, 10)
+    found = ledger(with_projections(minilm, 3, **{which: without_bias(projection)}), 3, 1, 10)
     assert red(found) == {"qkv": [which]}
     (fault,) = found.faults
     assert fault.check == which and abs(fault.ours - fault.models) > 1e-3

@@ -19,6 +19,7 @@ from attention_core.reading import Reading
 from attention_core.trace import LayerTrace
 from tests import tiny
 from tests.benchmarks import long_text
+from tests.plain_numbers import decode_u1
 
 
 @pytest.mark.timeout(300)
@@ -95,7 +96,7 @@ def test_a_mean_over_layers_that_see_different_keys_is_the_mean_of_their_matrice
     header, arrays = wire.unpack(overview(trace, Reading()))
     found = next(one for one in header["aggregates"] if (one["layer"], one["head"]) == ("all:decoder:self", "mean"))
     codes = arrays["aggregates"][found["offset"] : found["offset"] + found["rows"] * found["cols"]]
-    picture, _ = wire.decode_u1(codes.reshape(found["rows"], found["cols"]))
+    picture, _ = decode_u1(codes.reshape(found["rows"], found["cols"]))
     n = every.shape[-1]
     side = math.ceil(n / found["rows"])
     mean = torch.nn.functional.pad(every.mean(dim=0), (0, -n % side, 0, -n % side))

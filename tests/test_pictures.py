@@ -13,6 +13,7 @@ from attention_core.overview import overview
 from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
 from attention_core.reading import Reading
 from tests import tiny
+from tests.plain_numbers import decode_u1
 
 DECODER_TEXT = "the dog slept and then it ran"
 
@@ -57,7 +58,7 @@ def test_the_overview_of_a_long_text_is_block_maxima_that_keep_the_strongest_lin
     assert not header["full"]
     codes = picture_of(header, arrays, 1, 2)
     assert codes.shape == (4, 4)  # 12 tokens in blocks of 3
-    weights, _ = wire.decode_u1(codes)
+    weights, _ = decode_u1(codes)
     expected = both_ways.weights(1, 2).reshape(4, 3, 4, 3).amax(dim=(1, 3))
     np.testing.assert_allclose(weights, expected.numpy(), atol=2.1e-3)
 
@@ -88,7 +89,7 @@ def test_aggregates_are_the_mean_and_the_maximum_over_heads(encoder_decoder):
     for how, expected in (("mean", every.mean(dim=0)), ("max", every.amax(dim=0))):
         place = by_name["all:encoder:self", how]
         codes = arrays["aggregates"][place["offset"] : place["offset"] + place["rows"] * place["cols"]]
-        np.testing.assert_allclose(wire.decode_u1(codes)[0], expected.numpy().ravel(), atol=2.1e-3)
+        np.testing.assert_allclose(decode_u1(codes)[0], expected.numpy().ravel(), atol=2.1e-3)
 
 
 def test_an_overview_in_blocks_of_rows_is_the_same(encoder_decoder, monkeypatch):

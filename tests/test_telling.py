@@ -11,6 +11,7 @@ from attention_core import capture, load_model
 from attention_core.chat import chat_prompt
 from attention_core.export import script
 from attention_core.ledger_packs import _prelude
+from attention_core.reading import Reading
 from attention_core.view import View, clamp_telling, from_params, link
 from pages.shared.service import service
 from pages.shared.sources import Picture, Source, picture_of
@@ -164,16 +165,15 @@ def test_tokens_are_counted_as_they_are_read(client, folders, monkeypatch):  # n
 
 
 def test_the_script_of_a_view_tells_the_model_the_same(folders, tmp_path):
-    view = View(
-        model=folders["nllb"], text=SOURCE, target=TARGET, target_language="deu_Latn", layer=0, head=0, query=None
-    )
-    code = script(view)
+    given = {"target": TARGET, "target_language": "deu_Latn"}
+    code = script(folders["nllb"], SOURCE, given=given, layer=0, head=0, reading=Reading())
     assert f"target={TARGET!r}, target_language='deu_Latn')" in code
     file = tmp_path / "view.py"
     file.write_text(code, encoding="utf-8")
     ran = runpy.run_path(str(file))
     assert ran["trace"].target_language == "deu_Latn"
-    assert "chat=True" in script(View(model=folders["chatty"], text="the cat", chat=True, layer=0, head=0))
+    chatty = script(folders["chatty"], "the cat", given={"chat": True}, layer=0, head=0, reading=Reading())
+    assert "chat=True" in chatty
     told = capture(load_model(folders["chatty"]), "the cat", chat=True)
     assert _prelude(told).endswith("'the cat', chat=True)")
     assert _prelude(ran["trace"]).endswith("source_language='eng_Latn', target_language='deu_Latn')")

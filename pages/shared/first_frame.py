@@ -9,6 +9,7 @@ drawn its own.
 
 import hashlib
 import html
+import posixpath
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -26,7 +27,7 @@ from pages.shared.service import service
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
 _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
-_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["']\./([\w.-]+\.js)["']""")
+_IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.{1,2}/[\w./-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
 _STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
 _MODULES = re.compile(r"""<script\b[^>]*\btype="module"[^>]*></script>|<link\b[^>]*\brel="modulepreload"[^>]*>""")
@@ -134,14 +135,15 @@ def _streamlit_parts(folder: Path) -> list[str]:
 
 
 def _closure(folder: Path, names: Iterable[str]) -> list[str]:
-    """The modules of these names and everything that they import from their own folder, each once."""
+    """The modules of these names (paths below `folder`) and everything below it that they import, each once."""
     found: dict[str, None] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop(0)
-        if name in found or not (folder / name).is_file():
+        if name in found or name.startswith("../") or not (folder / name).is_file():
             continue
         found[name] = None
         with (folder / name).open(encoding="utf-8") as module:
-            waiting += _IMPORT.findall(module.read(_IMPORTS_WITHIN))
+            imported = _IMPORT.findall(module.read(_IMPORTS_WITHIN))
+        waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(name), one)) for one in imported]
     return list(found)

@@ -336,8 +336,6 @@ def trace_file(request: Request) -> Response:
 @_answering
 def script(request: Request) -> Response:
     """The code that makes this view."""
-    from dataclasses import replace
-
     from attention_core.export import TRACE_FILE
     from attention_core.export import script as script_of
     from attention_core.view import PARAMETERS, from_params
@@ -347,23 +345,23 @@ def script(request: Request) -> Response:
     chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
     source = picture.source
     trace = service().trace(source)
-    view = replace(
-        chosen,
-        model=source.model,
-        text=source.text,
-        pair=trace.pair or "",  # as far as the model reads them
-        target=trace.target or "",
-        source_language=source.source_language,
-        target_language=source.target_language,
-        chat=source.chat,
-        hide_special=picture.hide_special,
-        hide_first=picture.hide_first,
-        renormalise=picture.renormalise,
-        words=picture.words,
-        by_norm=picture.by_norm,
+    code = script_of(
+        source.model,
+        source.text,
+        given={
+            "pair": trace.pair or "",  # as far as the model reads them
+            "target": trace.target or "",
+            "source_language": source.source_language,
+            "target_language": source.target_language,
+            "chat": source.chat,
+        },
+        layer=chosen.layer,
+        head=chosen.head,
+        query=chosen.query,
+        reading=picture.reading(),
+        file=TRACE_FILE if source.file else None,
     )
-    made = script_of(view, file=TRACE_FILE if source.file else None)
-    return _download(made, "text/x-python", "sightline-view.py")
+    return _download(code, "text/x-python", "sightline-view.py")
 
 
 async def lab_file(request: Request) -> Response:
