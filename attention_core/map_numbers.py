@@ -28,6 +28,7 @@ LAYOUTS: tuple[Layout, ...] = ("half-split", "interleaved", "interleaved to half
 CLOSE = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
 TRIED = 8  # windows that are looked at one by one where the first look cannot tell them apart
+SAME_LENGTH = 0.02  # two lengths of numbers of 8 bits, each off by 0.4 % at most, differ by less
 MOST_AS_LONG = 256  # windows of one length that are compared at all: more heads than models have
 
 
@@ -134,7 +135,7 @@ def same_lengths(target: Tensor, output: Tensor, close: float) -> Iterator[Tenso
     middle = middle[:, 0]
     stretched = (middle - 1).abs()
     empty = wanted.amax(dim=1, keepdim=True) == 0
-    fits = torch.where(empty, lengths.amax(dim=0) == 0, spread <= 20 * close)
+    fits = torch.where(empty, lengths.amax(dim=0) == 0, spread <= min(20 * close, SAME_LENGTH))
     if not bool(fits.any(dim=1).all()):
         return
     # Of windows that fit, one without a stretch is the likelier; with a single probe any stretch would fit.
@@ -152,24 +153,24 @@ def _told_by_one_turn(target: Tensor, spans: Tensor, stretch: Tensor, unlike: Te
     head = int(target.flatten(1).norm(dim=1).argmax())
     alone = target[head : head + 1]
     some = _nearest(unlike[head])
-    likely = _pairs_apart(alone, spans[some] * stretch[head, some, None, None]).argsort(stable=True)[:TRIED]
-    for window in some[likely].tolist():
+    apart = _pairs_apart(alone, spans[some] * stretch[head, some, None, None])
+    likely = apart.argsort(stable=True)[:TRIED]
+    others = _nearest(unlike.amin(dim=0))
+    unfit = ~unlike[:, others].isfinite()
+    for window in some[likely[apart[likely] <= 8 * close * magnitude(alone)]].tolist():
         factor = float(stretch[head, window])
         for scale in (1.0, factor) if abs(factor - 1) > 1e-3 else (1.0,):
             turn = find_turn(alone, spans[window][None] * scale, close)
             if turn is None:
                 continue
             rotary = Rotary("rotary", turn.start, turn.dims, turn.layout, turn.cos, turn.sin, observed=False)
-            near = [_nearest(row) for row in unlike]
-            far = [
-                (rotary.turn(spans[starts] * scale) - other).abs().amax(dim=(1, 2))
-                for starts, other in zip(near, target, strict=True)
-            ]
-            yield _in_their_order(near, far, target.shape[2], 0.05 * close * magnitude(target))
+            turned = rotary.turn(spans[others] * scale)
+            far = torch.cdist(target.flatten(1), turned.flatten(1), p=float("inf")).masked_fill(unfit, float("inf"))
+            yield _in_their_order([others] * len(far), far, target.shape[2], 0.05 * close * magnitude(target))
 
 
 def _nearest(unlike: Tensor) -> Tensor:
-    """The windows that fit a head, the likeliest first, as many as are compared."""
+    """The windows that fit, the likeliest first, as many as are compared."""
     ranked = unlike.sort()
     return ranked.indices[: int(ranked.values.isfinite().sum())][:MOST_AS_LONG]
 
