@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attention_core.attention import AttentionSteps, attend
     from attention_core.capturing import capture
+    from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
     from attention_core.models import LoadedModel, ModelError, load_model, wrap_model
     from attention_core.proof import Check
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "AttentionSteps": "attention",
+    "AttentionSteps": "formula.attention",
     "Check": "proof",
     "LayerTrace": "trace",
     "LoadedModel": "models",
@@ -51,7 +51,7 @@ _HOME = {
     "Token": "tokens",
     "Trace": "trace",
     "Verdict": "verdict",
-    "attend": "attention",
+    "attend": "formula.attention",
     "capture": "capturing",
     "continue_text": "generation",
     "load_model": "models",

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attention_core.attention import attend, merge_heads, split_heads
-from attention_core.masks import causal_mask
+from attention_core.formula.attention import attend, merge_heads, split_heads
+from attention_core.formula.masks import causal_mask
 
 ROTARY_BASE = 10_000.0
 

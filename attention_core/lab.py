@@ -33,7 +33,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.masks import causal_mask, window_mask
+from attention_core.formula.masks import causal_mask, window_mask
 
 VERSION = 1
 

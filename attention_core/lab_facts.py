@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.attention import attend
+from attention_core.formula.attention import attend
+from attention_core.formula.metrics import entropy
 from attention_core.lab import LabState, Switches
 from attention_core.lab_edits import random_cells, reordered, shuffle_order, with_switch
 from attention_core.lab_run import LabRun, run
-from attention_core.metrics import entropy
 
 SWITCHES = ("scale", "causal", "padding", "window", "softmax", "temperature", "positions", "n_heads")
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from attention_core.formula.masks import causal_mask
 from attention_core.lab import (
     MAX_REAL,
     MAX_VALUE,
@@ -15,7 +16,6 @@ from attention_core.lab import (
     Switches,
     cells_of,
 )
-from attention_core.masks import causal_mask
 from attention_core.trace import LayerTrace, Trace
 
 

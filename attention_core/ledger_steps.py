@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.attention import AttentionSteps, attend
+from attention_core.formula.attention import AttentionSteps, attend
+from attention_core.formula.masks import Band
 from attention_core.ledger import Fault, Ledger, Step
-from attention_core.masks import Band
 from attention_core.proof import Check, compare
 from attention_core.trace import AttentionLayer, LayerTrace
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attention_core.masks import CAUSAL, EVERYTHING, Band, as_band
+from attention_core.formula.masks import CAUSAL, EVERYTHING, Band, as_band
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from attention_core.masks import Band
+from attention_core.formula.masks import Band
 from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.models import ModelFacts
 from attention_core.projections import Found

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.masks import Band
+from attention_core.formula.masks import Band
 from attention_core.projections import Norm, Projections, Rotary
 
 _LOOK = 64  # rows and columns of a bias that are looked at to name it

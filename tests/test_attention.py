@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from attention_core.attention import attend, merge_heads, split_heads
-from attention_core.masks import causal_mask
+from attention_core.formula.attention import attend, merge_heads, split_heads
+from attention_core.formula.masks import causal_mask
 
 LN3 = torch.log(torch.tensor(3.0))
 

@@ -13,7 +13,7 @@ from transformers.masking_utils import eager_mask
 
 from attention_core import attention_functions, capture, load_model
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
-from attention_core.masks import CAUSAL, EVERYTHING, Band
+from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models import wrap_model
 from attention_core.trace import LayerTrace
 from tests import tiny

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from attention_core import grow_batches
-from attention_core.attention import attend, merge_heads, split_heads
+from attention_core.formula.attention import attend, merge_heads, split_heads
+from attention_core.formula.masks import causal_mask
 from attention_core.grow import codes, grow, head_of, measure, new_model, record, replay
 from attention_core.grow_batches import (
     KINDS,
@@ -25,7 +26,6 @@ from attention_core.grow_command import SHIPPED, command_of, main, report
 from attention_core.grow_model import AttentionOnly, rotate
 from attention_core.grow_runs import load_run
 from attention_core.grow_tasks import SCORES, TASKS, RunSettings
-from attention_core.masks import causal_mask
 from attention_core.training import Batch, generator_of, induction_weight, previous_token_weight, repeated_once
 from tests.plain_numbers import decode_u1
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from attention_core import capture, load_model, wire
+from attention_core.formula.masks import CAUSAL, EVERYTHING
 from attention_core.ledger import Ledger, ledger
 from attention_core.ledger_matrices import extremes, matrices_of
 from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
-from attention_core.masks import CAUSAL, EVERYTHING
 from attention_core.pictures import head_pack
 from attention_core.projections import Found
 from attention_core.reading import Reading

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from attention_core import capture, pictures, wire
 from attention_core import overview as module
-from attention_core.attention import attend, attention_weights
-from attention_core.masks import Band, causal_mask, window_mask
-from attention_core.metrics import strongest
+from attention_core.formula.attention import attend, attention_weights
+from attention_core.formula.masks import Band, causal_mask, window_mask
+from attention_core.formula.metrics import strongest
 from attention_core.overview import overview
 from attention_core.reading import Reading
 from attention_core.trace import LayerTrace

@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_core.masks import CAUSAL, EVERYTHING, Band, as_band, causal_mask, window_mask
+from attention_core.formula.masks import CAUSAL, EVERYTHING, Band, as_band, causal_mask, window_mask
 
 
 def test_a_causal_mask_by_hand():

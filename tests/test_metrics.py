@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from attention_core.metrics import Link, entropy, reach, strongest
+from attention_core.formula.metrics import Link, entropy, reach, strongest
 
 NAN = float("nan")
 

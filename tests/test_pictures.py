@@ -8,7 +8,7 @@ import torch
 
 from attention_core import capture, pictures, wire
 from attention_core import overview as overviews
-from attention_core.metrics import entropy, reach
+from attention_core.formula.metrics import entropy, reach
 from attention_core.overview import overview
 from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
 from attention_core.reading import Reading

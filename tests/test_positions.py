@@ -6,7 +6,7 @@ from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 from transformers.models.gptj.modeling_gptj import apply_rotary_pos_emb, create_sinusoidal_positions
 from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
 
-from attention_core.positions import alibi_bias, alibi_slopes, rotary, sinusoidal
+from attention_core.formula.positions import alibi_bias, alibi_slopes, rotary, sinusoidal
 
 
 def test_the_first_places_of_the_sinusoid_by_hand():

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from attention_core.masks import EVERYTHING
+from attention_core.formula.masks import EVERYTHING
 from attention_core.proof import ROWS_PER_BLOCK, Check, compare, largest_difference, prove
 from attention_core.trace import LayerTrace, WeightsOnly
 
