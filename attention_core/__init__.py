@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from attention_core.models import LoadedModel, ModelError, load_model, wrap_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
-    from attention_core.tokens import Token
+    from attention_core.text.tokens import Token
     from attention_core.trace import LayerTrace, Trace
     from attention_core.verdict import Verdict
 
@@ -48,7 +48,7 @@ _HOME = {
     "LayerTrace": "trace",
     "LoadedModel": "models",
     "ModelError": "models",
-    "Token": "tokens",
+    "Token": "text.tokens",
     "Trace": "trace",
     "Verdict": "verdict",
     "attend": "formula.attention",

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from attention_core.attention_functions import EAGER, AttentionFunction, choose_attention, collector, eager_function
-from attention_core.chat import ChatError, chat_prompt
 from attention_core.formula.masks import Band
 from attention_core.hybrids import layers_that_run, other_layers
-from attention_core.languages import LanguageError, Languages
 from attention_core.map_search import find_projections
 from attention_core.memory import said_as
 from attention_core.models import LoadedModel
@@ -27,9 +25,11 @@ from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
 from attention_core.task_head import what_the_decoder_reads
-from attention_core.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
+from attention_core.text.chat import ChatError, chat_prompt
+from attention_core.text.languages import LanguageError, Languages
+from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
+from attention_core.text.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
-from attention_core.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, offset_sums
-from attention_core.key_marks import KeyMarks, key_marks
+from attention_core.text.marks import KeyMarks, key_marks
 from attention_core.trace import AttentionLayer, Trace
 
 LabelId = Literal[

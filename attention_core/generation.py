@@ -13,10 +13,10 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from attention_core.capturing import CaptureError, decoder_side, languages_of, prompt_of
-from attention_core.languages import Languages
 from attention_core.models import LoadedModel
 from attention_core.readout import Choice, choices_of
-from attention_core.tokens import clean_text
+from attention_core.text.languages import Languages
+from attention_core.text.tokens import clean_text
 
 How = Literal["greedy", "sampled"]
 

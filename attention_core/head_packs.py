@@ -11,7 +11,7 @@ from attention_core import wire
 from attention_core.head_metrics import METRICS, HeadScores
 from attention_core.head_search import find_heads, similar_heads
 from attention_core.pictures import groups
-from attention_core.tokens import Token, join_texts
+from attention_core.text.tokens import Token, join_texts
 from attention_core.trace import Trace
 
 N_ALIKE = 6

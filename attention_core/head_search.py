@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attention_core.contribution import all_attention
 from attention_core.head_metrics import CELLS_PER_BLOCK, Stopped, never
-from attention_core.tokens import Token, join_texts
+from attention_core.text.tokens import Token, join_texts
 from attention_core.trace import AttentionLayer, Kind, Trace
 
 

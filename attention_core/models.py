@@ -27,15 +27,15 @@ from attention_core.borrowed import Borrowed, plain_model
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.context_length import UNBOUNDED, limits_of
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
-from attention_core.languages import LanguageError, Languages, Spoken, spoken_by
 from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, pruned_heads, read_folder, too_big
 from attention_core.patience import Patience
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
-from attention_core.sides import sides_of
 from attention_core.task_head import TaskHead, task_loader_of, task_of
+from attention_core.text.languages import LanguageError, Languages, Spoken, spoken_by
+from attention_core.text.sides import sides_of
 from attention_core.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 
 __all__ = [

@@ -19,7 +19,7 @@ from attention_core.contribution import contribution_shares
 from attention_core.formula.metrics import Link, entropy, reach, strongest
 from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
-from attention_core.tokens import Token
+from attention_core.text.tokens import Token
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
 from attention_core.verdict import reserved
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.task_head import How, TaskHead
-from attention_core.tokens import Token, join_texts
+from attention_core.text.tokens import Token, join_texts
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.tokens import Token, join_texts
+from attention_core.text.tokens import Token, join_texts
 
 
 @dataclass(frozen=True, slots=True)

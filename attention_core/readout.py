@@ -18,7 +18,7 @@ from attention_core.observing import FedNorm
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
 from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.task_head import TaskHead
-from attention_core.tokens import display, style_of
+from attention_core.text.tokens import display, style_of
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attention_core.models import LoadedModel, ModelFacts
 from attention_core.readout import Ending
-from attention_core.tokens import Token
+from attention_core.text.tokens import Token
 from attention_core.trace import AttentionLayer, Trace
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()

@@ -23,7 +23,7 @@ from attention_core.models import ModelFacts
 from attention_core.projections import Found
 from attention_core.saved_projections import number, pack_projections, unpack_projections
 from attention_core.strict_json import strict_json
-from attention_core.tokens import Token
+from attention_core.text.tokens import Token
 from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, WeightsOnly, checks_of
 from attention_core.wire import OVERSHOOT
 

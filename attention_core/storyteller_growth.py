@@ -17,7 +17,7 @@ from attention_core.grow_batches import even_weight, induction_targets, previous
 from attention_core.grow_runs import Run, RunHead, SavedStep
 from attention_core.grow_tasks import INDUCTION, PREVIOUS
 from attention_core.storyteller import Recipe
-from attention_core.tokens import display
+from attention_core.text.tokens import display
 from attention_core.training import Batch, generator_of, repeated_once
 
 PERIOD = 16  # tokens before the row repeats

@@ -17,7 +17,7 @@ from attention_core.formula.masks import CAUSAL, Band
 from attention_core.models import ModelFacts
 from attention_core.projections import Found, Projections
 from attention_core.terms import terms_of
-from attention_core.tokens import Token
+from attention_core.text.tokens import Token
 
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture

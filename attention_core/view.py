@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import quote_plus
 
-from attention_core.languages import plain_name
+from attention_core.text.languages import plain_name
 
 VERSION = 1
 LINK_LIMIT = 4096  # bytes of the query string; longer ones are cut by some mail programs, proxies and chats

@@ -52,7 +52,7 @@ from attention_core.lab_code import python_source
 from attention_core.lab_presets import PRESETS
 from attention_core.pictures import line_pack, weights_of
 from attention_core.reading import Reading, over_heads
-from attention_core.tokens import display, words_of
+from attention_core.text.tokens import display, words_of
 from tests import tiny
 from tests.test_readout import speaking
 

@@ -9,7 +9,7 @@ import torch
 
 from attention_core import capture, load_model
 from attention_core.readout import NextToken
-from attention_core.tokens import clean_text
+from attention_core.text.tokens import clean_text
 from attention_core.view import DEFAULT_TEXT, View, link
 
 GALLERY = json.loads((Path(__file__).parent.parent / "assets/examples/gallery.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from attention_core.reading import (
     read_allowed,
     read_weights,
 )
-from attention_core.tokens import Token
+from attention_core.text.tokens import Token
 
 NAN = float("nan")
 

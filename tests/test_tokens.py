@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from attention_core import tokens
+from attention_core.text import tokens
 
 
 def shown(piece: str, style: tokens.Style = "plain") -> str:

@@ -5,9 +5,10 @@ from icu4py.breakers import WordBreaker
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from attention_core import capture, word_breaks
+from attention_core import capture
 from attention_core.models import wrap_model
 from attention_core.reading import Reading, items
+from attention_core.text import word_breaks
 from tests import tiny
 
 SENTENCES = {
@@ -50,7 +51,7 @@ def test_words_without_blanks_are_those_of_icu(language, kind):
 
 
 def test_where_icu_is_not_there_the_page_says_so_and_no_word_is_made_up(monkeypatch):
-    monkeypatch.setattr("attention_core.word_breaks.known", lambda: False)
+    monkeypatch.setattr("attention_core.text.word_breaks.known", lambda: False)
     monkeypatch.setattr("attention_core.capturing.known", lambda: False)
     trace = capture(reads("letters"), SENTENCES["zh"])
     assert word_breaks.NOT_KNOWN in trace.notes

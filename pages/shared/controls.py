@@ -163,7 +163,7 @@ def _telling(place: "DeltaGenerator", view: View) -> bool:
     model = service().loaded(view.model)
     if model is None or state.opened_file():
         return False
-    from attention_core.chat import template_of
+    from attention_core.text.chat import template_of
 
     with place.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         if model.spoken is not None:

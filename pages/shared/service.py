@@ -333,7 +333,7 @@ def _use_threads(n: int) -> None:
 
 def _told(model: "LoadedModel", source: Source) -> dict[str, Any]:
     """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
-    from attention_core.chat import template_of
+    from attention_core.text.chat import template_of
 
     return {
         "source_language": source.source_language if model.knows(source.source_language) else None,

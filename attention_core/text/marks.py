@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from attention_core.tokens import BLANK, JOIN, Token
+from attention_core.text.tokens import BLANK, JOIN, Token
 
 RAREST = 0.1  # the share of a text's tokens that counts as rare
 
