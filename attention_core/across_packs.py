@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from attention_core import wire
 from attention_core.contribution import HeadWrites, head_writes
 from attention_core.flow import (
     MOST_FLOW_TOKENS,
@@ -13,6 +12,7 @@ from attention_core.flow import (
     rollout_of,
     self_attention,
 )
+from attention_core.formats import wire
 from attention_core.pictures import Group
 from attention_core.trace import Trace
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from attention_core.memory import is_out_of_memory
+from attention_core.formats.memory import is_out_of_memory
 
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 FEW = 4  # tokens show where a table begins

@@ -20,12 +20,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.wire import encode_u1
 from attention_core.grow_batches import Probe, batch_at, even_weight, probe_of, weight_on
 from attention_core.grow_model import AttentionOnly
 from attention_core.grow_runs import Run, RunHead, SavedStep
 from attention_core.grow_tasks import TASKS, RunSettings
 from attention_core.training import Schedule, make_optimizers, token_losses, train
-from attention_core.wire import encode_u1
 
 SAVED = 60  # saved steps of a run, besides the one before the first step
 WARMUP = 30
@@ -112,7 +112,7 @@ def measure(model: AttentionOnly, probe: Probe, step: int, seconds: float) -> Sa
 
 
 def codes(weights: Float[Tensor, "*batch query key"]) -> np.ndarray:
-    """Causal weights as 8-bit codes of `attention_core.wire`, masked above the diagonal."""
+    """Causal weights as 8-bit codes of `attention_core.formats.wire`, masked above the diagonal."""
     n_tokens = weights.shape[-1]
     return encode_u1(weights.numpy(), ~np.tri(n_tokens, dtype=np.bool_))
 

@@ -127,8 +127,8 @@ def live() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     _bound(order["seconds"], order["memory_mb"], order["niceness"])
     Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    from attention_core.formats.wire import pack
     from attention_core.growing import write_record
-    from attention_core.wire import pack
 
     try:
         import torch

@@ -6,11 +6,11 @@ a file of `assets/runs` (`load_run`), or the records that a training process sen
     run = load_run(path)
     run.head.settings, run.head.task, run.head.tokens   # what was trained on what; the tokens on the maps' axes
     run.steps, run.losses, run.right                    # [saved]: steps done, nats per scored token, share right
-    run.maps                    # u8 [saved, layer, head, query, key] as attention_core.wire.encode_u1; 255 = masked
+    run.maps                    # u8 [saved, layer, head, query, key] as attention_core.formats.wire.encode_u1; 255 = masked
     run.scores["previous"]      # f4 [saved, layer, head]: mean weight on the keys of that job, 0 to 1
     run.cliff, run.formed()     # where the loss fell and where each score passed half: computed, None if they did not
 
-A file is gzip over one pack of `attention_core.wire`. Above the diagonal nothing is kept: nobody may look there.
+A file is gzip over one pack of `attention_core.formats.wire`. Above the diagonal nothing is kept: nobody may look there.
 """
 
 import gzip
@@ -26,8 +26,8 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
+from attention_core.formats.wire import U1_MASKED, pack, unpack
 from attention_core.grow_tasks import SCORES, TASKS, RunSettings, Task
-from attention_core.wire import U1_MASKED, pack, unpack
 
 FORMAT, VERSION = "sightline-run", 1
 LARGEST_FILE = 20_000_000  # bytes, unpacked: a file says how large it is only while it is read
@@ -191,7 +191,7 @@ class Run:
         return Cliff(first, last, float(self.losses[first]), float(self.losses[last]))
 
     def to_pack(self, *, first: int = 0, weights: bool = False) -> bytes:
-        """The run as one pack of `attention_core.wire`, from saved step `first` on.
+        """The run as one pack of `attention_core.formats.wire`, from saved step `first` on.
 
         meta: format, version, head, formed (list of `Formed`), cliff (`Cliff` or null). Arrays: steps i4 [saved],
         numbers f4 [saved, 3] (seconds, loss, share right), scores f4 [score, saved, layer, head] and maps u1 [saved,

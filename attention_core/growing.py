@@ -25,9 +25,9 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import IO, Literal
 
+from attention_core.formats.wire import unpack
 from attention_core.grow_runs import Run, RunHead, SavedStep
 from attention_core.grow_tasks import RunSettings
-from attention_core.wire import unpack
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
 

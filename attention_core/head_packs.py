@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_core import wire
+from attention_core.formats import wire
 from attention_core.head_metrics import METRICS, HeadScores
 from attention_core.head_search import find_heads, similar_heads
 from attention_core.pictures import groups

@@ -26,9 +26,9 @@ from attention_core.attention_functions import choose_attention, dispatches, tex
 from attention_core.borrowed import Borrowed, plain_model
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.context_length import UNBOUNDED, limits_of
+from attention_core.formats.memory import is_out_of_memory
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
-from attention_core.memory import is_out_of_memory
 from attention_core.model_files import Contents, ModelError, free_memory_bytes, pruned_heads, read_folder, too_big
 from attention_core.patience import Patience
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder

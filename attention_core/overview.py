@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attention_core import wire
 from attention_core.atlas import BlockMask, block_max, block_side, free_columns, thumbnail_side
 from attention_core.contribution import contribution_shares
+from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
 from attention_core.pictures import (
     Group,

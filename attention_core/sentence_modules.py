@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from attention_core.strict_json import strict_json
+from attention_core.formats.strict_json import strict_json
 
 MODULES = "modules.json"
 MOST_MODULES = 16

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from attention_core import capture, palette, save_trace, wire
+from attention_core import capture, save_trace
 from attention_core.export import (
     LABEL_COLUMNS,
     RECT_LIMIT,
@@ -27,6 +27,7 @@ from attention_core.export import (
     weights_csv,
     weights_npz,
 )
+from attention_core.formats import palette, wire
 from attention_core.reading import Item, Reading
 from tests import tiny
 

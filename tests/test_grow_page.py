@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from attention_core import wire
+from attention_core.formats import wire
 from attention_core.grow_runs import Run, RunHead, SavedStep, load_run, square
 from attention_core.grow_tasks import TASKS, RunSettings
 from attention_core.growing import Limits, Trainings

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, load_model, wire
+from attention_core import capture, load_model
+from attention_core.formats import wire
 from attention_core.formula.masks import CAUSAL, EVERYTHING
 from attention_core.ledger import Ledger, ledger
 from attention_core.ledger_matrices import extremes, matrices_of

@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core import capture, pictures, wire
+from attention_core import capture, pictures
 from attention_core import overview as module
+from attention_core.formats import wire
 from attention_core.formula.attention import attend, attention_weights
 from attention_core.formula.masks import Band, causal_mask, window_mask
 from attention_core.formula.metrics import strongest

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from attention_core import palette
-from attention_core.palette import colour, contrast
+from attention_core.formats import palette
+from attention_core.formats.palette import colour, contrast
 from tests.plain_numbers import oklab
 
 TEXT = ("QUERY", "KEY", "VALUE", "OUTPUT", "INK", "INK_2", "OK", "BAD", "NAN", "FOCUS")

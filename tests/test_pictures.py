@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, pictures, wire
+from attention_core import capture, pictures
 from attention_core import overview as overviews
+from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
 from attention_core.overview import overview
 from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of

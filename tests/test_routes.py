@@ -8,7 +8,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from attention_core import load_trace, wire
+from attention_core import load_trace
+from attention_core.formats import wire
 from pages.shared.routes import ASSETS_URL, routes
 from pages.shared.service import service
 from pages.shared.sources import Picture, Source

@@ -6,7 +6,7 @@ import re
 import pytest
 from starlette.responses import PlainTextResponse
 
-from attention_core import palette
+from attention_core.formats import palette
 from pages.shared.routes import ASSETS
 from pages.shared.sent_files import made_of, sent
 from pages.shared.static_files import HashedFiles

@@ -40,7 +40,7 @@ OUT_OF_MEMORY = """
 import resource, torch
 from attention_core import capture
 from attention_core.capturing import CaptureError
-from attention_core.memory import OUT_OF_MEMORY
+from attention_core.formats.memory import OUT_OF_MEMORY
 from tests import tiny
 torch.set_num_threads(1)
 model = tiny.family("gpt2")

@@ -6,8 +6,9 @@ from functools import cache
 import pytest
 import torch
 
-from attention_core import capture, load_trace, wire
+from attention_core import capture, load_trace
 from attention_core.downloads import svg
+from attention_core.formats import wire
 from attention_core.ledger_packs import ledger_pack
 from attention_core.loading_report import LoadingReport
 from attention_core.pictures import head_pack

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from attention_core import wire
+from attention_core.formats import wire
 from tests.plain_numbers import decode_u1
 
 

@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from attention_core.memory import OUT_OF_MEMORY, is_out_of_memory
+from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared import mishaps
 from pages.shared.service import Gone
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_core import wire
+from attention_core.formats import wire
 from attention_core.grow_runs import Run, lower
 from attention_core.grow_tasks import SCORES, RunSettings
 from pages.shared.grow_view import STORYTELLER, usual
@@ -84,7 +84,7 @@ def facts_of(run: Run) -> dict[str, Any]:
 
 
 def packed(run: Run, *, first: int = 0, **more: Any) -> bytes:
-    """One pack (see `attention_core.wire`) with the saved steps from number `first` on.
+    """One pack (see `attention_core.formats.wire`) with the saved steps from number `first` on.
 
     Arrays: steps i4 [saved]; loss, right and seconds f4 [saved], NaN where there is none; scores f4
     [saved, score, layer, head]; maps u1 [saved, layer, head, cell], lower triangles row by row. `more` joins

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from attention_core import growing, wire
+from attention_core import growing
+from attention_core.formats import wire
 from attention_core.grow_runs import Run
 from pages.shared import grow_library
 from pages.shared.answering import Endpoint, answering

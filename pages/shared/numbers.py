@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from attention_core import wire
+from attention_core.formats import wire
 from attention_core.view import View
 from pages.shared import state
 from pages.shared.service import service

@@ -73,7 +73,7 @@ class Shelf:
             return None  # torch may not be here yet, and a page's frame does not wait for it
         import torch
 
-        from attention_core.memory import is_out_of_memory
+        from attention_core.formats.memory import is_out_of_memory
         from attention_core.resting import put_together
 
         with self._lock:

@@ -1,0 +1,4 @@
+"""Forms that bytes take on their way: packs, JSON from strangers, colours, text in SVG, running out of memory.
+
+Nothing here knows what the numbers mean.
+"""
