@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from attention_core import hybrids, observing, task_head
-from attention_core.model_files import ModelError
+from attention_core.refusal import ModelError
 
 _CLASS_OF_COMPILED = "OptimizedModule"  # torch._dynamo's; importing it takes a second
 

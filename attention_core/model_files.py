@@ -16,6 +16,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from attention_core.folder_limits import LimitError, check_files, check_numbers, check_tokenizer_settings
 from attention_core.formats.strict_json import strict_json
+from attention_core.refusal import ModelError
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 ONE_FILE = "model.safetensors"
@@ -33,10 +34,6 @@ _MAX_HEADER = 25_000_000  # bytes: a quarter of a million tensors; the format it
 _PARTS = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".aria2", ".tmp")  # of a file to come
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _MAX_AXES, _MAX_SIDE = 8, 2**48  # of one tensor
-
-
-class ModelError(ValueError):
-    """A model could not be loaded; the text is a plain sentence for the person who asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
