@@ -23,10 +23,11 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.attention_functions import choose_attention, dispatches, text_modules
-from attention_core.borrowed import Borrowed, plain_model
+from attention_core.borrowed import Borrowed
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.context_length import UNBOUNDED, limits_of
 from attention_core.formats.memory import is_out_of_memory
+from attention_core.in_memory import plain_model
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.model_files import Contents, free_memory_bytes, pruned_heads, read_folder, too_big
