@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.attention_functions import EAGER, AttentionFunction, choose_attention, collector, eager_function
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
-from attention_core.hybrids import layers_that_run, other_layers
 from attention_core.map_search import find_projections
 from attention_core.models import LoadedModel
-from attention_core.observing import Seen, Watcher, install, watcher
+from attention_core.observe.hooks import Seen, Watcher, install, watcher
+from attention_core.observe.hybrids import layers_that_run, other_layers
+from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, collector, eager_function
 from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.predictions import lines_of
 from attention_core.projections import Found

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from attention_core.refusal import ModelError
+from attention_core.observe.refusal import ModelError
 
 _CLASS_OF_COMPILED = "OptimizedModule"  # torch._dynamo's; importing it takes a second
 

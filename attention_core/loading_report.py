@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
 from attention_core.model_files import Contents, weight_files
-from attention_core.refusal import ModelError
+from attention_core.observe.refusal import ModelError
 from attention_core.unread_settings import unread_settings
 from attention_core.which_class import beside_text
 

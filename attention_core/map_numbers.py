@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attention_core.observing import FedNorm
+from attention_core.observe.hooks import FedNorm
 from attention_core.projections import (
     Layout,
     Norm,

@@ -30,7 +30,7 @@ from attention_core.map_numbers import (
     weight_of,
     windows,
 )
-from attention_core.observing import FedMap, FedNorm, FedOutput, Seen, probe_rows
+from attention_core.observe.hooks import FedMap, FedNorm, FedOutput, Seen, probe_rows
 from attention_core.projections import (
     GATES,
     Gate,

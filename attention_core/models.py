@@ -22,8 +22,6 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from attention_core.attention_functions import choose_attention, dispatches, text_modules
-from attention_core.borrowed import Borrowed
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.context_length import UNBOUNDED, limits_of
 from attention_core.formats.memory import is_out_of_memory
@@ -31,8 +29,10 @@ from attention_core.in_memory import plain_model
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.model_files import Contents, free_memory_bytes, pruned_heads, read_folder, too_big
+from attention_core.observe.borrowed import Borrowed
+from attention_core.observe.interface import choose_attention, dispatches, text_modules
+from attention_core.observe.refusal import ModelError
 from attention_core.patience import Patience
-from attention_core.refusal import ModelError
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
 from attention_core.task_head import TaskHead, task_loader_of, task_of

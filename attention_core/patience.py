@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from attention_core.refusal import ModelError
+from attention_core.observe.refusal import ModelError
 
 Result = TypeVar("Result")
 

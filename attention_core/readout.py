@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.models import LoadedModel
-from attention_core.observing import FedNorm
+from attention_core.observe.hooks import FedNorm
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
 from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.task_head import TaskHead

@@ -6,9 +6,9 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.models.tipsv2 import modeling_tipsv2
 
-from attention_core import attention_functions as functions
 from attention_core import capture
 from attention_core.models import wrap_model
+from attention_core.observe import interface as functions
 from tests import tiny
 
 N_QUERY, N_KEY, N_CHOSEN = 5, 7, 3

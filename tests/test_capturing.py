@@ -11,10 +11,11 @@ import torch
 from transformers import AttentionMaskInterface, AutoModel, ByT5Tokenizer, T5Config, T5Model, T5Tokenizer
 from transformers.masking_utils import eager_mask
 
-from attention_core import attention_functions, capture, load_model
+from attention_core import capture, load_model
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models import wrap_model
+from attention_core.observe import interface
 from attention_core.trace import LayerTrace
 from tests import tiny
 
@@ -111,7 +112,7 @@ def test_a_mask_is_kept_as_a_rule(name, masks):
 def test_without_its_mask_function_a_causal_model_would_look_ahead(monkeypatch):
     """transformers drops the causal mask in silence then: the reason why both are registered. The proof notices."""
     model = tiny.family("gemma2")  # eager: nothing but the mask keeps it causal
-    monkeypatch.delitem(AttentionMaskInterface._global_mapping, attention_functions.EAGER)
+    monkeypatch.delitem(AttentionMaskInterface._global_mapping, interface.EAGER)
     trace = capture(model, tiny.SENTENCE)
     proofs = [trace.proof(layer, head) for layer in range(2) for head in range(6)]
     assert not all(check.holds for checks in proofs for check in checks)
@@ -162,7 +163,7 @@ def test_alibi_inside_the_mask_is_a_bias_and_leaving_it_out_makes_the_proof_fail
         return hidden + (slopes[:, None, None] * distance).masked_fill(distance > 0, 0.0)
 
     model = tiny.family("gpt2")
-    monkeypatch.setitem(AttentionMaskInterface._global_mapping, attention_functions.SDPA, with_alibi)
+    monkeypatch.setitem(AttentionMaskInterface._global_mapping, interface.SDPA, with_alibi)
     trace = capture(model, tiny.SENTENCE)
     layer = trace.exact(0)
     assert layer.mask == CAUSAL
@@ -185,10 +186,8 @@ def test_a_changed_value_turns_v_and_output_red_and_nothing_else():
 
 def test_an_unknown_keyword_is_refused_by_name(monkeypatch):
     model = tiny.family("bert")
-    real = attention_functions.sdpa_attention_forward
-    monkeypatch.setattr(
-        attention_functions, "sdpa_attention_forward", lambda *args, twist=None, **kw: real(*args, **kw)
-    )
+    real = interface.sdpa_attention_forward
+    monkeypatch.setattr(interface, "sdpa_attention_forward", lambda *args, twist=None, **kw: real(*args, **kw))
     forward = type(model.model.encoder.layer[0].attention.self).forward
     monkeypatch.setattr(
         type(model.model.encoder.layer[0].attention.self),
@@ -337,7 +336,7 @@ def test_the_test_before_this_one_can_fail(monkeypatch):
     from attention_core import capturing
 
     shared = _GlobalVariable()
-    monkeypatch.setattr(attention_functions, "collector", shared)
+    monkeypatch.setattr(interface, "collector", shared)
     monkeypatch.setattr(capturing, "collector", shared)
     with pytest.raises((AssertionError, CaptureError, ValueError)):
         assert run_two_texts_over_one_model(200) == 0

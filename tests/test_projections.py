@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from attention_core import capture, load_trace, map_numbers, map_search, observing
-from attention_core.attention_functions import collector
+from attention_core import capture, load_trace, map_numbers, map_search
 from attention_core.models import wrap_model
+from attention_core.observe import hooks
+from attention_core.observe.interface import collector
 from attention_core.projections import Found, Norm, Rotary
 from attention_core.saved import TraceFileError, trace_bytes
 from tests import tiny
@@ -203,7 +204,7 @@ def test_rotary_angles_are_position_times_frequency():
 
 
 def test_without_a_table_the_angles_are_recovered_from_the_numbers(monkeypatch):
-    monkeypatch.setattr(observing.Watcher, "gave_table", lambda *_: None)
+    monkeypatch.setattr(hooks.Watcher, "gave_table", lambda *_: None)
     trace = captured_from(tiny.family("llama"))
     (rotary,) = trace.layers[0].projections.q.steps
     assert not rotary.observed
@@ -482,7 +483,7 @@ def test_an_error_in_a_hook_never_stops_the_model(monkeypatch):
     def fails(*_):
         raise RuntimeError("a shape that nobody foresaw")
 
-    monkeypatch.setattr(observing, "_flat", fails)
+    monkeypatch.setattr(hooks, "_flat", fails)
     trace = captured_from(tiny.family("bert"))
     assert [check.name for check in trace.proof(0, 0)] == ["mask", "weights", "output"]
 
@@ -491,12 +492,12 @@ def test_hooks_are_put_on_once_and_sleep_outside_a_capture():
     model = tiny.family("llama")
     captured_from(model)
     before = [len(module._forward_hooks) for module in model.model.modules()]
-    observing.install(model.model)
-    observing.install(model.model.layers[0])  # a part of it: its leaves have theirs already
+    hooks.install(model.model)
+    hooks.install(model.model.layers[0])  # a part of it: its leaves have theirs already
     captured_from(model)
     assert [len(module._forward_hooks) for module in model.model.modules()] == before
     assert max(before) == 1
-    assert observing.watcher.get() is None
+    assert hooks.watcher.get() is None
     assert collector.get() is None
 
 

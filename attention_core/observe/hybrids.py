@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
 
-from attention_core.attention_functions import reads_text
+from attention_core.observe.interface import reads_text
 
 
 @contextmanager

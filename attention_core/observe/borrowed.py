@@ -12,8 +12,9 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from attention_core import hybrids, observing, task_head
-from attention_core.refusal import ModelError
+from attention_core import task_head
+from attention_core.observe import hooks, hybrids
+from attention_core.observe.refusal import ModelError
 
 
 @dataclass(eq=False)
@@ -62,7 +63,7 @@ class Borrowed:
                 return
             self.returned = True
             for part in (self.whole, self.body):
-                observing.remove(part)
+                hooks.remove(part)
                 hybrids.remove(part)
                 task_head.remove(part)
             for config, own in self.attention.values():
