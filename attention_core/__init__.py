@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.capturing import capture
+    from attention_core.facts import LoadedModel
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
-    from attention_core.models import LoadedModel, ModelError, load_model, wrap_model
+    from attention_core.models import ModelError, load_model, wrap_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
     from attention_core.text.tokens import Token
@@ -46,7 +47,7 @@ _HOME = {
     "AttentionSteps": "formula.attention",
     "Check": "proof",
     "LayerTrace": "trace",
-    "LoadedModel": "models",
+    "LoadedModel": "facts",
     "ModelError": "models",
     "Token": "text.tokens",
     "Trace": "trace",

@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attention_core.facts import LoadedModel
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
 from attention_core.map_search import find_projections
-from attention_core.models import LoadedModel
 from attention_core.observe.hooks import Seen, Watcher, install, watcher
 from attention_core.observe.hybrids import layers_that_run, other_layers
 from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, collector, eager_function

@@ -10,8 +10,8 @@ them (which needs the processor and memory). `load_model` does both.
 import errno
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,19 +24,19 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.catalogue import ModelCard, find_card
 from attention_core.context_length import UNBOUNDED, limits_of
+from attention_core.facts import LoadedModel, ModelFacts
 from attention_core.formats.memory import is_out_of_memory
 from attention_core.in_memory import plain_model
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
 from attention_core.model_files import Contents, free_memory_bytes, pruned_heads, read_folder, too_big
 from attention_core.observe.borrowed import Borrowed
-from attention_core.observe.interface import choose_attention, dispatches, text_modules
+from attention_core.observe.interface import choose_attention, text_modules
 from attention_core.observe.refusal import ModelError
-from attention_core.patience import Patience
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
 from attention_core.task_head import TaskHead, task_loader_of, task_of
-from attention_core.text.languages import LanguageError, Languages, Spoken, spoken_by
+from attention_core.text.languages import Spoken, spoken_by
 from attention_core.text.sides import sides_of
 from attention_core.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 
@@ -63,141 +63,6 @@ _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2
 _MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
 _NO_FOLDERS = "This server does not open folders. Choose a model from the list or type a hub id."
 _SHARE_OF_MEMORY = 0.8  # of what is free may be filled with weights: texts need room too
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What the picker and a saved trace say about a model."""
-
-    id: str  # as it was asked for: a card's name, a hub id or a folder
-    name: str
-    architecture: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-    n_parameters: int
-    context_length: int | None  # tokens; None if nothing limits it
-    licence: str
-    encoder_decoder: bool
-    target_length: int | None = None  # the same of the decoder's text; None without a decoder too
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LoadedModel:
-    """A model ready to be captured. It is shared between threads: nothing may be set on it."""
-
-    facts: ModelFacts
-    model: PreTrainedModel
-    tokenizer: Any
-    target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
-    head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
-    task: TaskHead | None = None  # what it was fine-tuned for, where the checkpoint has that head
-    sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
-    report: LoadingReport = LoadingReport()  # what loading dropped or made up
-    spoken: Spoken | None = None  # the languages that its tokenizer can be told
-    tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
-    borrowed: Borrowed | None = field(default=None, repr=False)  # of a model that was in memory already
-
-    def __enter__(self) -> "LoadedModel":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.unwrap()
-
-    def unwrap(self) -> None:
-        """Give a model that `wrap_model` took back as it was, hooks and attention function; of any other, nothing."""
-        if self.borrowed is not None:
-            self.borrowed.give_back()
-
-    def hold(self) -> None:
-        """Before each capture: a model in memory may have been changed by its owner since the last one.
-
-        Raises ModelError if it was given back.
-        """
-        if self.borrowed is not None:
-            self.borrowed.hold()
-
-    @property
-    def whole(self) -> PreTrainedModel:
-        """The model with its head, where it has one."""
-        part = self.head or self.task
-        return part.whole if part else self.model
-
-    def encode(
-        self,
-        text: str,
-        pair: str | None = None,
-        *,
-        target: bool = False,
-        languages: Languages | None = None,
-        **options: Any,
-    ) -> Any:
-        """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
-
-        `target` reads the text as what the decoder writes. `languages` None tells those that are usual.
-
-        Raises ModelError if that takes more than some seconds.
-        """
-        tokenizer = self.target_tokenizer if target else self.tokenizer
-        told = languages or self.languages()
-
-        def call() -> Any:
-            with told.told(tokenizer):
-                return tokenizer(text_target=text, **options) if target else tokenizer(text, pair, **options)
-
-        return self.tokenizing.run(call)
-
-    def decode(self, ids: Sequence[int], *, target: bool = False) -> str:
-        """The text of some tokens, special ones included; in turn with `encode`, which changes the tokenizer."""
-        tokenizer = self.target_tokenizer if target else self.tokenizer
-        return self.tokenizing.run(
-            lambda: tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        )
-
-    def languages(self, source: str | None = None, target: str | None = None) -> Languages:
-        """The languages of a text and of the decoder's text by the tokenizer's names; None or "": what is usual.
-
-        Raises languages.LanguageError for one that the model does not know, or any where it knows none.
-        """
-        if self.spoken is not None:
-            return self.spoken.chosen(source, target)
-        if asked := source or target:
-            raise LanguageError(f"{self.facts.name} is told no language: “{asked[:40]}” cannot be chosen.")
-        return Languages()
-
-    def knows(self, language: str) -> bool:
-        """Can its tokenizer be told this language?"""
-        try:
-            return bool(language) and self.languages(language) is not None
-        except LanguageError:
-            return False
-
-    @property
-    def exact(self) -> bool:
-        """Can q, k and v be captured? Otherwise only the weights that the model returns itself."""
-        return dispatches(self.model)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its inputs go. Weights that were left on the disk come to this device when they are needed."""
-        for parameter in self.model.parameters():
-            if not parameter.is_meta:
-                return parameter.device
-        return torch.device("cpu")
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision in which it computes."""
-        return self.model.dtype
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the parameters and buffers in memory, in bytes."""
-        model = self.whole
-        tensors = [*model.parameters(), *model.buffers()]
-        return sum(tensor.nbytes for tensor in tensors if not tensor.is_meta)
 
 
 @dataclass(frozen=True, slots=True)

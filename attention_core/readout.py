@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.models import LoadedModel
+from attention_core.facts import LoadedModel
 from attention_core.observe.hooks import FedNorm
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
 from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of

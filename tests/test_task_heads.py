@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from attention_core import capture, load_model
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
-from attention_core.models import LoadedModel, wrap_model
+from attention_core.facts import LoadedModel
+from attention_core.models import wrap_model
 from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence
 from attention_core.readout import Unsaid
 from attention_core.saved import load_trace, trace_bytes

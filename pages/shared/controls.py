@@ -19,7 +19,7 @@ from pages.shared.sources import Source
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from attention_core.models import ModelFacts
+    from attention_core.facts import ModelFacts
     from attention_core.trace import Trace
 
 

@@ -8,7 +8,8 @@ from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings
 
 if TYPE_CHECKING:
-    from attention_core.models import LoadedModel, Located, Placement, Precision
+    from attention_core.facts import LoadedModel
+    from attention_core.models import Located, Placement, Precision
 
 
 class Models:
