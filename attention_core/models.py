@@ -10,11 +10,11 @@ them (which needs the processor and memory). `load_model` does both.
 import errno
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -29,10 +29,11 @@ from attention_core.formats.memory import is_out_of_memory
 from attention_core.in_memory import plain_model
 from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.loading_report import LoadingReport, missing_in, report_of
-from attention_core.model_files import Contents, free_memory_bytes, pruned_heads, read_folder, too_big
+from attention_core.model_files import Contents, pruned_heads, read_folder
 from attention_core.observe.borrowed import Borrowed
 from attention_core.observe.interface import choose_attention, text_modules
 from attention_core.observe.refusal import ModelError
+from attention_core.placement import _DTYPES, Placement, Precision
 from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.sentence_modules import transformer_place
 from attention_core.task_head import TaskHead, task_loader_of, task_of
@@ -54,15 +55,11 @@ __all__ = [
 
 _ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled folders are relative to it
 
-Precision = Literal["float32", "bfloat16", "float16", "stored"]
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 # More numbers than are stored: a head or a pooler that the checkpoint lacks and transformers would make up. Much more
 # would fill the memory with noise before anybody could say that the config lies.
 _MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
 _NO_FOLDERS = "This server does not open folders. Choose a model from the list or type a hub id."
-_SHARE_OF_MEMORY = 0.8  # of what is free may be filled with weights: texts need room too
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,66 +80,6 @@ class Located:
     def shown(self) -> str:
         """What a sentence calls it."""
         return self.card.name if self.card else self.folder.name if self.local else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """In which precision a model computes, and where."""
-
-    dtype: Precision = "float32"
-    device: str | None = None  # None: a GPU if there is one
-    offload: Path | None = None  # a folder for what fits nowhere else
-
-    def needed(self, counts: Mapping[str, int]) -> int:
-        """Bytes of memory for so many stored numbers of each safetensors dtype."""
-        if self.dtype != "stored":
-            return sum(counts.values()) * _DTYPES[self.dtype].itemsize
-        return sum(n * _STORED_BYTES.get(dtype, 4) for dtype, n in counts.items())
-
-    @property
-    def first(self) -> torch.device:
-        """The device that is filled first."""
-        if self.device is not None:
-            return torch.device(self.device)
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def check(self, name: str, counts: Mapping[str, int]) -> None:
-        """Raises ModelError if a model of this size finds no room."""
-        needed, free = self.needed(counts), self._free()
-        if self.offload is None and free is not None and needed > free * _SHARE_OF_MEMORY:
-            advice = (
-                "Choose a smaller model, or ask for the precision in which it is stored: that may take half."
-                if self.dtype == "float32"
-                else "Choose a smaller model."
-            )
-            raise ModelError(too_big(name, needed, free, advice))
-
-    def fits_first(self, counts: Mapping[str, int]) -> bool:
-        """Is there room for all of it on the first device?"""
-        free = _free_on(self.first)
-        return free is None or self.needed(counts) <= free * _SHARE_OF_MEMORY
-
-    def limits(self) -> dict[int | str, int]:
-        """Bytes that may be filled on each device, as accelerate wants them."""
-        limits: dict[int | str, int] = {}
-        if self.first.type == "cuda":
-            limits = {
-                i: int(torch.cuda.mem_get_info(i)[0] * _SHARE_OF_MEMORY) for i in range(torch.cuda.device_count())
-            }
-        return {**limits, "cpu": int((free_memory_bytes() or 0) * _SHARE_OF_MEMORY)}
-
-    def _free(self) -> int | None:
-        """Bytes free on all devices that may be used: GPUs and memory, or memory alone."""
-        free = free_memory_bytes()
-        if free is None or self.first.type != "cuda":
-            return free
-        return free + sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
-
-
-def _free_on(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return free_memory_bytes() if device.type == "cpu" else None
 
 
 def load_model(

@@ -9,7 +9,8 @@ from pages.shared.settings import Settings
 
 if TYPE_CHECKING:
     from attention_core.facts import LoadedModel
-    from attention_core.models import Located, Placement, Precision
+    from attention_core.models import Located
+    from attention_core.placement import Placement, Precision
 
 
 class Models:
@@ -100,7 +101,7 @@ class Models:
         return build(located, self._placement(), progress=lambda sentence: self._say(name, sentence))
 
     def _placement(self) -> "Placement":
-        from attention_core.models import Placement
+        from attention_core.placement import Placement
 
         settings = self._settings()
         offload = Path(settings.offload) if settings.offload else None
