@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.capturing import capture
-    from attention_core.facts import LoadedModel
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
-    from attention_core.models import ModelError, load_model, wrap_model
+    from attention_core.models.facts import LoadedModel
+    from attention_core.models.loading import ModelError, load_model, wrap_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
     from attention_core.text.tokens import Token
@@ -47,18 +47,18 @@ _HOME = {
     "AttentionSteps": "formula.attention",
     "Check": "proof",
     "LayerTrace": "trace",
-    "LoadedModel": "facts",
-    "ModelError": "models",
+    "LoadedModel": "models.facts",
+    "ModelError": "models.loading",
     "Token": "text.tokens",
     "Trace": "trace",
     "Verdict": "verdict",
     "attend": "formula.attention",
     "capture": "capturing",
     "continue_text": "generation",
-    "load_model": "models",
+    "load_model": "models.loading",
     "load_trace": "saved",
     "save_trace": "saved",
-    "wrap_model": "models",
+    "wrap_model": "models.loading",
 }
 
 

@@ -12,10 +12,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.facts import LoadedModel
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
 from attention_core.map_search import find_projections
+from attention_core.models.facts import LoadedModel
+from attention_core.models.task_head import what_the_decoder_reads
 from attention_core.observe.hooks import Seen, Watcher, install, watcher
 from attention_core.observe.hybrids import layers_that_run, other_layers
 from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, collector, eager_function
@@ -24,7 +25,6 @@ from attention_core.predictions import lines_of
 from attention_core.projections import Found
 from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
-from attention_core.task_head import what_the_decoder_reads
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
 from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from attention_core.capturing import CaptureError, decoder_side, languages_of, prompt_of
-from attention_core.facts import LoadedModel
+from attention_core.models.facts import LoadedModel
 from attention_core.readout import Choice, choices_of
 from attention_core.text.languages import Languages
 from attention_core.text.tokens import clean_text

@@ -24,8 +24,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.evidence import LABEL_IDS, LabelId, Scored, score_repeat, score_text
-from attention_core.facts import LoadedModel
 from attention_core.metric_catalogue import MetricId
+from attention_core.models.facts import LoadedModel
 from attention_core.probes import Probe, probes
 from attention_core.running import Running, half_width
 

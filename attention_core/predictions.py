@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.task_head import How, TaskHead
+from attention_core.models.task_head import How, TaskHead
 from attention_core.text.tokens import Token, join_texts
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from attention_core.capturing import capture_ids, decoder_side, special_ids
-from attention_core.facts import LoadedModel
+from attention_core.models.facts import LoadedModel
 from attention_core.trace import Trace
 
 N_REPEATS = 16

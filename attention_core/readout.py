@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.facts import LoadedModel
+from attention_core.models.facts import LoadedModel
+from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
+from attention_core.models.task_head import TaskHead
 from attention_core.observe.hooks import FedNorm
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
-from attention_core.sentence_encoder import SentenceEncoder, compared, vectors_of
-from attention_core.task_head import TaskHead
 from attention_core.text.tokens import display, style_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.facts import ModelFacts
+from attention_core.models.facts import ModelFacts
 from attention_core.trace import Kind, WeightsOnly
 
 

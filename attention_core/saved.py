@@ -17,11 +17,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from attention_core.facts import ModelFacts
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.formats.strict_json import strict_json
 from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
+from attention_core.models.facts import ModelFacts
 from attention_core.projections import Found
 from attention_core.saved_projections import number, pack_projections, unpack_projections
 from attention_core.text.tokens import Token

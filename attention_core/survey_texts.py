@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attention_core.facts import LoadedModel
+from attention_core.models.facts import LoadedModel
 
 BYTES_PER_TOKEN = 8  # read for each token that a window may have; a window of longer tokens is a little shorter
 TEXT_ENDINGS = (".txt", ".md", ".text")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.facts import ModelFacts
 from attention_core.formula.attention import AttentionSteps, attend, attention_weights
 from attention_core.formula.masks import CAUSAL, Band
+from attention_core.models.facts import ModelFacts
 from attention_core.projections import Found, Projections
 from attention_core.terms import terms_of
 from attention_core.text.tokens import Token

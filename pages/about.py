@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attention_core.catalogue import CATALOGUE
+from attention_core.models.cards import CATALOGUE
 from pages.shared import theme
 
 st.title("What attention shows, and what it does not")

@@ -4,8 +4,8 @@ from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from attention_core.facts import LoadedModel
-from attention_core.models import wrap_model
+from attention_core.models.facts import LoadedModel
+from attention_core.models.loading import wrap_model
 from tests import tiny
 
 MARKS = ("<s>", "</s>", "<|user|>", "<|bot|>", "<|end|>")

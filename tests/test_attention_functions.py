@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 from transformers.models.tipsv2 import modeling_tipsv2
 
 from attention_core import capture
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from attention_core.observe import interface as functions
 from tests import tiny
 

@@ -54,7 +54,7 @@ def test_a_pasted_prompt_that_begins_with_the_start_token_is_said_to_read_it_twi
 
 
 def test_other_tokens_that_a_tokenizer_adds_are_said_to_be_doubled_too(tmp_path):
-    from attention_core.models import wrap_model
+    from attention_core.models.loading import wrap_model
     from tests.translators import SOURCE, build
 
     assert capture(tiny.family("bert"), "the cat sat [SEP]").notes == (TWICE.format("[SEP]"),)

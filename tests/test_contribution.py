@@ -15,7 +15,7 @@ from attention_core.contribution import (
     value_norms,
     why_not,
 )
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from attention_core.projections import Found, Norm
 from attention_core.readout import Unsaid
 from tests.plain_numbers import contribution_vectors

@@ -5,7 +5,7 @@ import torch
 
 from attention_core import capture
 from attention_core.generation import GenerationError, append_token, continue_text, fill_mask
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from tests import tiny
 from tests.test_readout import speaking
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attention_core import capture, load_trace
-from attention_core.models import ModelError, wrap_model
+from attention_core.models.loading import ModelError, wrap_model
 from attention_core.readout import NextToken
 from attention_core.saved import trace_bytes
 from tests import tiny

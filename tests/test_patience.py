@@ -9,8 +9,9 @@ from threading import Event
 
 import pytest
 
-from attention_core import ModelError, capture, load_model, patience
-from attention_core.patience import Patience
+from attention_core import ModelError, capture, load_model
+from attention_core.models import patience
+from attention_core.models.patience import Patience
 from tests import tiny
 
 

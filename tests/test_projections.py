@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from attention_core import capture, load_trace, map_numbers, map_search
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from attention_core.observe import hooks
 from attention_core.observe.interface import collector
 from attention_core.projections import Found, Norm, Rotary

@@ -7,8 +7,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from attention_core import capture, load_model, load_trace
-from attention_core.language_head import LanguageHead, body_of
-from attention_core.models import wrap_model
+from attention_core.models.language_head import LanguageHead, body_of
+from attention_core.models.loading import wrap_model
 from attention_core.readout import (
     MaskedTokens,
     NextToken,

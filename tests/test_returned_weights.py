@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from attention_core.returned_weights import returned_weights
 from tests import tiny
 

@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import CNN, Dropout, Lay
 from torch import nn
 
 from attention_core import ModelError, capture, load_model
-from attention_core.facts import LoadedModel
+from attention_core.models.facts import LoadedModel
 from attention_core.readout import Similarity, similarity
 from tests import tiny
 

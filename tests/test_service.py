@@ -285,7 +285,7 @@ def test_a_download_holds_up_nobody_elses_text(tiny_models, monkeypatch):
         assert finish.wait(60)
         return tiny_models / "gpt2"
 
-    monkeypatch.setattr("attention_core.hub.fetch", fetch)
+    monkeypatch.setattr("attention_core.models.hub.fetch", fetch)
     served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True))
     with ThreadPoolExecutor(1) as visitors:
         try:
@@ -301,7 +301,7 @@ def test_a_download_holds_up_nobody_elses_text(tiny_models, monkeypatch):
 
 
 def test_a_first_model_of_the_hub_does_not_hold_up_the_start(tiny_models, monkeypatch):
-    monkeypatch.setattr("attention_core.hub.fetch", lambda *_: tiny_models / "gpt2")
+    monkeypatch.setattr("attention_core.models.hub.fetch", lambda *_: tiny_models / "gpt2")
     served = Service(replace(SETTINGS, model="somebody/tiny"))
     served.start().result(timeout=60)
     assert served.loaded("somebody/tiny") is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attention_core.models import ModelError
+from attention_core.models.loading import ModelError
 from pages.shared.loading import Models
 from pages.shared.settings import from_environment
 from pages.shared.sources import Picture, Source, picture_bytes

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from attention_core.capturing import capture
-from attention_core.models import load_model
+from attention_core.models.loading import load_model
 from attention_core.storyteller import (
     Recipe,
     best_head,

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from attention_core import capture, load_model
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
-from attention_core.facts import LoadedModel
-from attention_core.models import wrap_model
+from attention_core.models.facts import LoadedModel
+from attention_core.models.loading import wrap_model
 from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence
 from attention_core.readout import Unsaid
 from attention_core.saved import load_trace, trace_bytes
@@ -323,8 +323,8 @@ def test_predictions_show_themselves_in_a_notebook_as_tables_of_data():
 
 def test_labels_of_a_case_worked_by_hand():
     """softmax([0, ln 3]) = [1/4, 3/4]."""
+    from attention_core.models.task_head import TaskHead
     from attention_core.predictions import labelled
-    from attention_core.task_head import TaskHead
 
     model = whole("bert", "BertForSequenceClassification", num_labels=2)
     found = labelled(TaskHead(model, "labels"), torch.tensor([0.0, math.log(3)]))

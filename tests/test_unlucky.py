@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attention_core import ModelError, load_model, models
+from attention_core import ModelError, load_model
+from attention_core.models import loading
 from tests import tiny
 from tests.serving import ROOT
 
@@ -21,14 +22,14 @@ def saved(tmp_path) -> Path:
 
 def test_a_shard_that_vanishes_between_check_and_load_gets_a_sentence(saved, monkeypatch):
     shard = sorted(saved.glob("*.safetensors"))[-1]
-    kept, check = shard.read_bytes(), models._check_sizes
+    kept, check = shard.read_bytes(), loading._check_sizes
 
     def vanish(*told) -> None:
         check(*told)
         shard.unlink()
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "_check_sizes", vanish)
+        patch.setattr(loading, "_check_sizes", vanish)
         with pytest.raises(ModelError) as told:
             load_model(str(saved))
     assert str(told.value).endswith(".") and "\n" not in str(told.value)
@@ -66,7 +67,7 @@ print("lives")
 DISK_FULL = """
 import resource, signal, sys
 from pathlib import Path
-from attention_core import ModelError, models
+from attention_core import ModelError; from attention_core.models import loading as models
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 place = Path(sys.argv[1])

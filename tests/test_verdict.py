@@ -10,7 +10,7 @@ from attention_core import capture, load_trace
 from attention_core.downloads import svg
 from attention_core.formats import wire
 from attention_core.ledger_packs import ledger_pack
-from attention_core.loading_report import LoadingReport
+from attention_core.models.report import LoadingReport
 from attention_core.pictures import head_pack
 from attention_core.projections import Found, Projections
 from attention_core.reading import Reading

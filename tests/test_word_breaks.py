@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from attention_core import capture
-from attention_core.models import wrap_model
+from attention_core.models.loading import wrap_model
 from attention_core.reading import Reading, items
 from attention_core.text import word_breaks
 from tests import tiny

@@ -149,6 +149,6 @@ def bare(name: str, **changes) -> PreTrainedModel:
 
 def family(name: str, **changes):
     """A tiny random model of a family, ready for `capture`."""
-    from attention_core.models import wrap_model
+    from attention_core.models.loading import wrap_model
 
     return wrap_model(bare(name, **changes), tokenizer(), name=name)

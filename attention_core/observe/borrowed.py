@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from attention_core import task_head
+from attention_core.models import task_head
 from attention_core.observe import hooks, hybrids
 from attention_core.observe.refusal import ModelError
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from attention_core.catalogue import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
+from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from attention_core.view import View
 from pages.shared import components, state, theme
 from pages.shared.routes import ASSETS
@@ -19,7 +19,7 @@ from pages.shared.sources import Source
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from attention_core.facts import ModelFacts
+    from attention_core.models.facts import ModelFacts
     from attention_core.trace import Trace
 
 

@@ -8,9 +8,9 @@ from pages.shared.bounded import BoundedCache
 from pages.shared.settings import Settings
 
 if TYPE_CHECKING:
-    from attention_core.facts import LoadedModel
-    from attention_core.models import Located
-    from attention_core.placement import Placement, Precision
+    from attention_core.models.facts import LoadedModel
+    from attention_core.models.loading import Located
+    from attention_core.models.placement import Placement, Precision
 
 
 class Models:
@@ -57,8 +57,8 @@ class Models:
 
         Raises attention_core.ModelError with a plain sentence.
         """
-        from attention_core.catalogue import find_card
-        from attention_core.models import locate
+        from attention_core.models.cards import find_card
+        from attention_core.models.loading import locate
 
         card = find_card(name.strip())
         mine = name == self._settings().model  # the operator's own choice of a first model is always allowed
@@ -96,12 +96,12 @@ class Models:
             self._progress.pop(name, None)
 
     def _build(self, name: str, located: "Located") -> "LoadedModel":
-        from attention_core.models import build
+        from attention_core.models.loading import build
 
         return build(located, self._placement(), progress=lambda sentence: self._say(name, sentence))
 
     def _placement(self) -> "Placement":
-        from attention_core.placement import Placement
+        from attention_core.models.placement import Placement
 
         settings = self._settings()
         offload = Path(settings.offload) if settings.offload else None

@@ -28,8 +28,8 @@ from pages.shared.sources import Picture, Source, picture_bytes
 from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
-    from attention_core.facts import LoadedModel
     from attention_core.generation import Continuation, How
+    from attention_core.models.facts import LoadedModel
     from attention_core.reading import Reading
     from attention_core.readout import Readout
     from attention_core.trace import Trace

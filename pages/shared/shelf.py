@@ -16,7 +16,7 @@ from weakref import finalize
 from pages.shared import logs
 
 if TYPE_CHECKING:
-    from attention_core.facts import LoadedModel
+    from attention_core.models.facts import LoadedModel
     from attention_core.resting import Apart
     from attention_core.trace import Trace
 

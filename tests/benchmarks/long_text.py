@@ -53,7 +53,7 @@ def _measure() -> dict[str, float]:
     from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
     from attention_core import capture, pictures
-    from attention_core.models import wrap_model
+    from attention_core.models.loading import wrap_model
     from attention_core.overview import overview
     from attention_core.reading import Reading
     from attention_core.trace import LayerTrace

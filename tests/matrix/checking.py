@@ -13,8 +13,8 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import Trace, capture
-from attention_core.facts import LoadedModel
-from attention_core.models import wrap_model
+from attention_core.models.facts import LoadedModel
+from attention_core.models.loading import wrap_model
 from attention_core.observe.interface import choose_attention
 from attention_core.proof import compare
 from attention_core.trace import AttentionLayer, LayerTrace

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import ModelError, load_model
-from attention_core.facts import LoadedModel
-from attention_core.which_class import _modelling_files
+from attention_core.models.facts import LoadedModel
+from attention_core.models.which_class import _modelling_files
 from tests import tiny
 from tests.matrix.checking import build, model_class, sentence
 from tests.matrix.shrinking import tiny_config

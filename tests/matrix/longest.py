@@ -3,8 +3,8 @@
 from typing import Any
 
 from attention_core import Trace, capture
-from attention_core.facts import LoadedModel
-from attention_core.models import wrap_model
+from attention_core.models.facts import LoadedModel
+from attention_core.models.loading import wrap_model
 from tests import tiny
 
 MOST = 1_024  # more is not captured here

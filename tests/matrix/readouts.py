@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import capture, load_model
-from attention_core.models import ModelError
+from attention_core.models.loading import ModelError
 from tests import tiny
 from tests.matrix.shrinking import tiny_config
 

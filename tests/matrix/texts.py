@@ -12,8 +12,8 @@ from transformers import PreTrainedConfig
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import capture
-from attention_core.facts import LoadedModel
-from attention_core.models import wrap_model
+from attention_core.models.facts import LoadedModel
+from attention_core.models.loading import wrap_model
 from tests.matrix.tokenizers import SOURCE, TARGET, CannotBeBuilt, tokenizer_of
 
 

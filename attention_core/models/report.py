@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from attention_core.model_files import Contents, weight_files
+from attention_core.models.folder import Contents, weight_files
+from attention_core.models.unread_settings import unread_settings
+from attention_core.models.which_class import beside_text
 from attention_core.observe.refusal import ModelError
-from attention_core.unread_settings import unread_settings
-from attention_core.which_class import beside_text
 
 _NAMED, _GROUPS_NAMED = 2, 5  # tensors, and parts of a model, that a sentence names; the others are counted
 # A tensor at the top of the model, beside no module that was built: is it of embeddings, attention or norms?

@@ -25,10 +25,10 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import repo_folder_name
 from tqdm.auto import tqdm
 
-from attention_core.folder_limits import DATA, MOST_PART_BYTES
-from attention_core.model_files import INDEX, ONE_FILE, weight_files
+from attention_core.models.folder import INDEX, ONE_FILE, weight_files
+from attention_core.models.limits import DATA, MOST_PART_BYTES
+from attention_core.models.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules, transformer_place
 from attention_core.observe.refusal import ModelError
-from attention_core.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules, transformer_place
 
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")  # as transformers names them
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from attention_core.language_head import LanguageHead
-from attention_core.loading_report import LoadingReport
+from attention_core.models.language_head import LanguageHead
+from attention_core.models.patience import Patience
+from attention_core.models.report import LoadingReport
+from attention_core.models.sentence_encoder import SentenceEncoder
+from attention_core.models.task_head import TaskHead
 from attention_core.observe.borrowed import Borrowed
 from attention_core.observe.interface import dispatches
-from attention_core.patience import Patience
-from attention_core.sentence_encoder import SentenceEncoder
-from attention_core.task_head import TaskHead
 from attention_core.text.languages import LanguageError, Languages, Spoken
 
 

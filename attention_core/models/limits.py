@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attention_core.formats.strict_json import strict_json
-from attention_core.sentence_modules import ModulesError, PathError, modules_of, transformer_place
+from attention_core.models.sentence_modules import ModulesError, PathError, modules_of, transformer_place
 
 DATA = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".vocab")  # endings of what is read beside the weights
 MOST_DATA_BYTES = 64_000_000  # one such file; the largest tokenizer.json in use has half

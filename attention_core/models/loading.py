@@ -22,24 +22,24 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from attention_core.catalogue import ModelCard, find_card
-from attention_core.context_length import UNBOUNDED, limits_of
-from attention_core.facts import LoadedModel, ModelFacts
 from attention_core.formats.memory import is_out_of_memory
-from attention_core.in_memory import plain_model
-from attention_core.language_head import LanguageHead, body_of, loader_of, predicts_of
-from attention_core.loading_report import LoadingReport, missing_in, report_of
-from attention_core.model_files import Contents, pruned_heads, read_folder
+from attention_core.models.cards import ModelCard, find_card
+from attention_core.models.context_length import UNBOUNDED, limits_of
+from attention_core.models.facts import LoadedModel, ModelFacts
+from attention_core.models.folder import Contents, pruned_heads, read_folder
+from attention_core.models.in_memory import plain_model
+from attention_core.models.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.models.placement import _DTYPES, Placement, Precision
+from attention_core.models.report import LoadingReport, missing_in, report_of
+from attention_core.models.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
+from attention_core.models.sentence_modules import transformer_place
+from attention_core.models.task_head import TaskHead, task_loader_of, task_of
+from attention_core.models.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 from attention_core.observe.borrowed import Borrowed
 from attention_core.observe.interface import choose_attention, text_modules
 from attention_core.observe.refusal import ModelError
-from attention_core.placement import _DTYPES, Placement, Precision
-from attention_core.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
-from attention_core.sentence_modules import transformer_place
-from attention_core.task_head import TaskHead, task_loader_of, task_of
 from attention_core.text.languages import Spoken, spoken_by
 from attention_core.text.sides import sides_of
-from attention_core.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
 
 __all__ = [
     "LoadedModel",
@@ -53,7 +53,7 @@ __all__ = [
     "wrap_model",
 ]
 
-_ROOT = Path(__file__).resolve().parent.parent  # of the repository: bundled folders are relative to it
+_ROOT = Path(__file__).resolve().parents[2]  # of the repository: bundled folders are relative to it
 
 
 # More numbers than are stored: a head or a pooler that the checkpoint lacks and transformers would make up. Much more
@@ -130,7 +130,7 @@ def locate(
         return Located(name, card, folder, local=True)
     if not allow_hub:
         raise ModelError("This server does not fetch that model. Choose one of those in the list.")
-    from attention_core.hub import fetch
+    from attention_core.models.hub import fetch
 
     reference = card.reference if card else name
     shown = card.name if card else name

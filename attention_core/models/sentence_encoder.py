@@ -23,7 +23,7 @@ from tokenizers.normalizers import Sequence as Normalizers
 from torch import Tensor, nn
 
 from attention_core.formats.strict_json import strict_json
-from attention_core.sentence_modules import MOST_BYTES, Module, ModulesError, modules_of
+from attention_core.models.sentence_modules import MOST_BYTES, Module, ModulesError, modules_of
 
 Mode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 Function = Literal["cosine", "dot", "euclidean", "manhattan"]

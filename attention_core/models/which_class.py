@@ -18,7 +18,7 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from attention_core.language_head import body_of
+from attention_core.models.language_head import body_of
 from attention_core.observe.refusal import ModelError
 
 # Models of these lists read text; those that can read images or sound beside it do without.

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from attention_core.model_files import free_memory_bytes, too_big
+from attention_core.models.folder import free_memory_bytes, too_big
 from attention_core.observe.refusal import ModelError
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]

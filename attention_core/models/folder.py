@@ -14,8 +14,8 @@ from typing import Any
 
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from attention_core.folder_limits import LimitError, check_files, check_numbers, check_tokenizer_settings
 from attention_core.formats.strict_json import strict_json
+from attention_core.models.limits import LimitError, check_files, check_numbers, check_tokenizer_settings
 from attention_core.observe.refusal import ModelError
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
