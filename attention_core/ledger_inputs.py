@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from attention_core.ledger import Step
-from attention_core.projections import Norm, Projection, Projections, Rotary
+from attention_core.norms import Norm
+from attention_core.projections import Projection, Projections, Rotary
 from attention_core.trace import LayerTrace
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from attention_core.ledger import Step
 from attention_core.ledger_inputs import found, why_missing
-from attention_core.projections import Norm, OutputProjection, Residual
+from attention_core.norms import Norm
+from attention_core.projections import OutputProjection, Residual
 from attention_core.proof import compare
 
 if TYPE_CHECKING:

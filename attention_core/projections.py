@@ -15,10 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_core.norms import Norm, normalise, normalise_groups
+
 EVERY_ROW = slice(None)
 Rows = slice | Tensor
 Layout = Literal["half-split", "interleaved", "interleaved to half-split"]
-NormKind = Literal["rms", "layer"]
 Order = Literal["norm, then attention", "attention, then norm", "no norm of the stream"]
 GateFunction = Literal["sigmoid", "silu", "softplus"]
 
@@ -60,18 +61,6 @@ class Part:
         """What the adapter adds to what the base layer gives (0 without one)."""
         own = self.of(columns, rows)
         return torch.zeros_like(own) if self.base is None else own - self.base.of(columns, rows)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Norm:
-    """A q/k norm: (p - mean) ÷ √(variance + eps) · gain + bias; "rms" leaves the mean in."""
-
-    name: str  # "q/k norm"
-    kind: NormKind
-    eps: float
-    gain: Float[Tensor, "head width"] | None
-    bias: Float[Tensor, "head width"] | None
-    over: Int[Tensor, " whole"] | None = None  # normalised over all these columns together; None: over the head alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -329,24 +318,6 @@ class Found:
             known = self._seen if self._found is None else self._found
             assert known is not None
             return known.tensors()
-
-
-def normalise(p: Tensor, whole: Tensor, kind: NormKind, eps: float, gain: Tensor | None, bias: Tensor | None) -> Tensor:
-    """p normalised by the mean and spread of `whole`, along the last axis."""
-    if kind == "layer":
-        mean = whole.mean(dim=-1, keepdim=True)
-        p, whole = p - mean, whole - mean
-    p = p * torch.rsqrt((whole * whole).mean(dim=-1, keepdim=True) + eps)
-    if gain is not None:
-        p = p * gain
-    return p if bias is None else p + bias
-
-
-def normalise_groups(joined: Tensor, norm: Norm) -> Tensor:
-    """Each group of channels alone, as many channels as the gain has."""
-    groups = (1, joined.shape[1]) if norm.gain is None else tuple(norm.gain.shape)
-    split = joined.unflatten(1, groups)
-    return normalise(split, split, norm.kind, norm.eps, norm.gain, norm.bias).flatten(1)
 
 
 def pairs_read(start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:

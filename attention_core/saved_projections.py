@@ -6,12 +6,11 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from attention_core.norms import Norm, NormKind
 from attention_core.projections import (
     Gate,
     GateFunction,
     Layout,
-    Norm,
-    NormKind,
     Order,
     OutputProjection,
     Part,

@@ -1,0 +1,40 @@
+"""Norms: of queries and keys, of what a layer writes, of the stream."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+NormKind = Literal["rms", "layer"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Norm:
+    """A q/k norm: (p - mean) ÷ √(variance + eps) · gain + bias; "rms" leaves the mean in."""
+
+    name: str  # "q/k norm"
+    kind: NormKind
+    eps: float
+    gain: Float[Tensor, "head width"] | None
+    bias: Float[Tensor, "head width"] | None
+    over: Int[Tensor, " whole"] | None = None  # normalised over all these columns together; None: over the head alone
+
+
+def normalise(p: Tensor, whole: Tensor, kind: NormKind, eps: float, gain: Tensor | None, bias: Tensor | None) -> Tensor:
+    """p normalised by the mean and spread of `whole`, along the last axis."""
+    if kind == "layer":
+        mean = whole.mean(dim=-1, keepdim=True)
+        p, whole = p - mean, whole - mean
+    p = p * torch.rsqrt((whole * whole).mean(dim=-1, keepdim=True) + eps)
+    if gain is not None:
+        p = p * gain
+    return p if bias is None else p + bias
+
+
+def normalise_groups(joined: Tensor, norm: Norm) -> Tensor:
+    """Each group of channels alone, as many channels as the gain has."""
+    groups = (1, joined.shape[1]) if norm.gain is None else tuple(norm.gain.shape)
+    split = joined.unflatten(1, groups)
+    return normalise(split, split, norm.kind, norm.eps, norm.gain, norm.bias).flatten(1)
