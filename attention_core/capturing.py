@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attention_core.ending import Ending
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
 from attention_core.map_search import find_projections
@@ -23,7 +24,6 @@ from attention_core.observe.interface import EAGER, AttentionFunction, choose_at
 from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.predictions import lines_of
 from attention_core.projections import Found
-from attention_core.readout import Ending
 from attention_core.returned_weights import returned_weights
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages

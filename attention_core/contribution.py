@@ -17,10 +17,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.ending import Ending
 from attention_core.map_numbers import norm_rule
 from attention_core.norms import Norm
 from attention_core.projections import Found, OutputProjection
-from attention_core.readout import Ending, Unsaid, piece_of
+from attention_core.readout import Unsaid, piece_of
 from attention_core.text.tokens import display, style_of
 from attention_core.trace import AttentionLayer, LayerTrace, Trace
 

@@ -5,18 +5,18 @@ that are asked about.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.ending import Ending
 from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.models.task_head import TaskHead
-from attention_core.observe.hooks import FedNorm
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
 from attention_core.text.tokens import display, style_of
 
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from attention_core.trace import Trace
 
 N_CHOICES = 10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ending:
-    """What a captured run ended with: the model, and the last vector of each token of the side that speaks."""
-
-    model: LoadedModel
-    # After the last layer and its norm; of the decoder, if there is one. None where the model does not return them.
-    hidden: Float[Tensor, "token d_model"] | None
-    last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
-    said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attention_core.ending import Ending
 from attention_core.models.facts import LoadedModel, ModelFacts
-from attention_core.readout import Ending
 from attention_core.text.tokens import Token
 from attention_core.trace import AttentionLayer, Trace
 

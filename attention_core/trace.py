@@ -21,10 +21,11 @@ from attention_core.text.tokens import Token
 
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
+    from attention_core.ending import Ending
     from attention_core.ledger import Ledger
     from attention_core.proof import Check
     from attention_core.reading import Item
-    from attention_core.readout import Ending, Readout
+    from attention_core.readout import Readout
     from attention_core.verdict import Verdict
 
 Kind = Literal["encoder self", "decoder self", "cross"]

@@ -1,0 +1,21 @@
+"""What a captured run ended with: from here what the model says is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor
+
+from attention_core.models.facts import LoadedModel
+from attention_core.observe.hooks import FedNorm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ending:
+    """What a captured run ended with: the model, and the last vector of each token of the side that speaks."""
+
+    model: LoadedModel
+    # After the last layer and its norm; of the decoder, if there is one. None where the model does not return them.
+    hidden: Float[Tensor, "token d_model"] | None
+    last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
+    said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
