@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from attention_core.capturing import capture
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
+    from attention_core.layers import LayerTrace
     from attention_core.models.facts import LoadedModel
     from attention_core.models.loading import ModelError, load_model, wrap_model
     from attention_core.proof import Check
     from attention_core.saved import load_trace, save_trace
     from attention_core.text.tokens import Token
-    from attention_core.trace import LayerTrace, Trace
+    from attention_core.trace import Trace
     from attention_core.verdict import Verdict
 
 __all__ = [
@@ -46,7 +47,7 @@ __all__ = [
 _HOME = {
     "AttentionSteps": "formula.attention",
     "Check": "proof",
-    "LayerTrace": "trace",
+    "LayerTrace": "layers",
     "LoadedModel": "models.facts",
     "ModelError": "models.loading",
     "Token": "text.tokens",

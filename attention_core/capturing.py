@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from attention_core.ending import Ending
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
+from attention_core.layers import AttentionLayer, Kind, LayerTrace, Mask, Witness
 from attention_core.map_search import find_projections
 from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import what_the_decoder_reads
@@ -29,7 +30,7 @@ from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
 from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
 from attention_core.text.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
-from attention_core.trace import AttentionLayer, Kind, LayerTrace, Mask, Trace, Witness
+from attention_core.trace import Trace
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}

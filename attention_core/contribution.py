@@ -18,12 +18,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.ending import Ending
+from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.map_numbers import norm_rule
 from attention_core.norms import Norm
 from attention_core.projections import Found, OutputProjection
 from attention_core.readout import Unsaid, piece_of
 from attention_core.text.tokens import display, style_of
-from attention_core.trace import AttentionLayer, LayerTrace, Trace
+from attention_core.trace import Trace
 
 N_TOKENS = 10
 

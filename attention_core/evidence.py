@@ -18,8 +18,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, offset_sums
+from attention_core.layers import AttentionLayer
 from attention_core.text.marks import KeyMarks, key_marks
-from attention_core.trace import AttentionLayer, Trace
+from attention_core.trace import Trace
 
 LabelId = Literal[
     "induction", "duplicate", "previous", "next", "same", "punctuation", "rare", "positional", "separator", "first"

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from attention_core.contribution import all_attention
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
+from attention_core.layers import AttentionLayer
 from attention_core.metric_catalogue import METRIC, METRICS, MetricId
 from attention_core.text.marks import KeyMarks, after_earlier, key_marks, same_token, token_ids
-from attention_core.trace import AttentionLayer, Trace
+from attention_core.trace import Trace
 
 MOST_DISTANCE = 32  # of a distance profile, to either side
 CELLS_PER_BLOCK = 400_000  # head · row · key cells at a time: 1.6 MB a tensor, so that a block stays near the processor

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from attention_core.contribution import all_attention
 from attention_core.head_metrics import CELLS_PER_BLOCK, Stopped, never
+from attention_core.layers import AttentionLayer, Kind
 from attention_core.text.tokens import Token, join_texts
-from attention_core.trace import AttentionLayer, Kind, Trace
+from attention_core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from attention_core.lab import (
     Switches,
     cells_of,
 )
-from attention_core.trace import LayerTrace, Trace
+from attention_core.layers import LayerTrace
+from attention_core.trace import Trace
 
 
 def from_trace(trace: Trace, layer: int, head: int, tokens: tuple[int, ...]) -> LabState:

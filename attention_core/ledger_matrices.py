@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.trace import LayerTrace
+from attention_core.layers import LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from attention_core.export import TRACE_FILE
 from attention_core.formats import wire
+from attention_core.layers import LayerTrace
 from attention_core.ledger import Ledger, Step, ledger
 from attention_core.ledger_matrices import matrices_of
 from attention_core.ledger_products import products_of, taken_apart
-from attention_core.trace import LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

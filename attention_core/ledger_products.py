@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.ledger_steps import Here
-from attention_core.trace import AttentionLayer, LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from attention_core.formula.attention import AttentionSteps, attend
 from attention_core.formula.masks import Band
+from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.ledger import Fault, Ledger, Step
 from attention_core.proof import Check, compare
-from attention_core.trace import AttentionLayer, LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

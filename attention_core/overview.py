@@ -14,6 +14,7 @@ from attention_core.atlas import BlockMask, block_max, block_side, free_columns,
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
+from attention_core.layers import AttentionLayer
 from attention_core.pictures import (
     Group,
     LayerName,
@@ -26,7 +27,7 @@ from attention_core.pictures import (
     spans,
 )
 from attention_core.reading import Item, Reading, describe, read_allowed, read_weights
-from attention_core.trace import AttentionLayer, Trace
+from attention_core.trace import Trace
 
 WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
 OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64

@@ -17,10 +17,11 @@ from attention_core.atlas import block_max, block_side
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import Link, entropy, reach, strongest
+from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.text.tokens import Token
-from attention_core.trace import AttentionLayer, LayerTrace, Trace
+from attention_core.trace import Trace
 from attention_core.verdict import reserved
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind

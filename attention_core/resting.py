@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from attention_core.ending import Ending
+from attention_core.layers import AttentionLayer
 from attention_core.models.facts import LoadedModel, ModelFacts
 from attention_core.text.tokens import Token
-from attention_core.trace import AttentionLayer, Trace
+from attention_core.trace import Trace
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()
 _ALIGNED = 64  # bytes: where a block begins, so that a tensor of any type can begin there

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.projections import Found
-from attention_core.trace import AttentionLayer, LayerTrace, Trace
+from attention_core.trace import Trace
 
 GPU = torch.device("cuda", 0)
 

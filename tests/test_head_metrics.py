@@ -11,11 +11,12 @@ from attention_core import head_metrics
 from attention_core.capturing import capture
 from attention_core.formula.metrics import adjusted_share, correlation, offset_sums
 from attention_core.head_metrics import METRICS, Stopped, head_scores
+from attention_core.layers import WeightsOnly
 from attention_core.models.facts import ModelFacts
 from attention_core.models.loading import load_model
 from attention_core.text.marks import is_punctuation, rarest
 from attention_core.text.tokens import Token
-from attention_core.trace import Trace, WeightsOnly
+from attention_core.trace import Trace
 from tests.benchmarks.capture import peak_bytes
 from tests.benchmarks.texts import text_of
 from tests.plain_numbers import contribution_vectors
