@@ -13,7 +13,7 @@ from attention_core.flow import (
     self_attention,
 )
 from attention_core.formats import wire
-from attention_core.pictures import Group
+from attention_core.groups import Group
 from attention_core.trace import Trace
 
 MOST_WHOLE_TOKENS = 512  # rollout after every layer holds layers · tokens² weights; longer texts get the last layer's

@@ -9,8 +9,9 @@ import numpy as np
 
 from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_csv, weights_npz
 from attention_core.formats import wire
+from attention_core.groups import HeadName, LayerName, groups
 from attention_core.overview import overview
-from attention_core.pictures import HeadName, LayerName, groups, picture_blocks, rows_and_columns, weights_of
+from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
 from attention_core.verdict import SIGNS, reserved
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from attention_core.formats import wire
+from attention_core.groups import groups
 from attention_core.head_metrics import METRICS, HeadScores
 from attention_core.head_search import find_heads, similar_heads
-from attention_core.pictures import groups
 from attention_core.text.tokens import Token, join_texts
 from attention_core.trace import Trace
 

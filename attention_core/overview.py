@@ -14,18 +14,9 @@ from attention_core.atlas import BlockMask, block_max, block_side, free_columns,
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
+from attention_core.groups import Group, LayerName, groups, rows_per_block, spans
 from attention_core.layers import AttentionLayer
-from attention_core.pictures import (
-    Group,
-    LayerName,
-    groups,
-    json_number,
-    positions_of,
-    rows_and_columns,
-    rows_per_block,
-    shown_of,
-    spans,
-)
+from attention_core.pictures import json_number, positions_of, rows_and_columns, shown_of
 from attention_core.reading import Item, Reading, describe, read_allowed, read_weights
 from attention_core.trace import Trace
 

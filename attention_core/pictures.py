@@ -17,6 +17,7 @@ from attention_core.atlas import block_max, block_side
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import Link, entropy, reach, strongest
+from attention_core.groups import HeadName, LayerName, groups, rows_per_block, spans
 from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
@@ -24,14 +25,10 @@ from attention_core.text.tokens import Token
 from attention_core.trace import Trace
 from attention_core.verdict import reserved
 
-LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
-HeadName = int | str  # an index, or "mean" or "max" over heads
-
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
 PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand
 TILE_SIDE = 256
 N_STRONGEST = 12
-CELLS_PER_BLOCK = 2_000_000  # head · row · key cells computed at a time: 8 MB a tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,28 +39,6 @@ class Block:
     weights: Float[Tensor, "head row column"]
     allowed: Bool[Tensor, "row column"] | None  # None: every cell may be read
     hidden: Float[Tensor, "head row"]  # share of each row's attention that went to hidden keys
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Layers whose pictures have the same rows and columns: one stack's attention of one kind."""
-
-    stack: str  # "encoder" or "decoder"
-    kind: str  # "self" or "cross"
-    layers: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        return f"all:{self.stack}:{self.kind}"
-
-
-def groups(trace: Trace) -> tuple[Group, ...]:
-    """The trace's layers by stack and kind, in order of appearance."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for index, layer in enumerate(trace.layers):
-        stack = "encoder" if layer.kind == "encoder self" else "decoder"
-        found.setdefault((stack, "cross" if layer.kind == "cross" else "self"), []).append(index)
-    return tuple(Group(stack, kind, tuple(layers)) for (stack, kind), layers in found.items())
 
 
 def rows_and_columns(trace: Trace, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -324,16 +299,6 @@ def _scored(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) ->
         return None
     found = trace.layers[layer]
     return (found, head) if isinstance(found, LayerTrace) else None
-
-
-def rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
-    rows = max(1, CELLS_PER_BLOCK // (n_heads * layer.n_key))
-    return max(1, rows // multiple) * multiple
-
-
-def spans(n: int, step: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n, step):
-        yield start, min(n, start + step)
 
 
 def positions_of(shown: Sequence[Item]) -> Tensor:

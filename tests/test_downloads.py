@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, load_model, pictures
+from attention_core import capture, groups, load_model
 from attention_core.downloads import EXPORTS, atlas_html
 from attention_core.export import script
 from attention_core.reading import Reading
@@ -20,7 +20,7 @@ def trace():
 
 
 def test_the_csv_reads_back_as_the_weights(trace, monkeypatch):
-    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 12 * 5)  # blocks of five rows
+    monkeypatch.setattr(groups, "CELLS_PER_BLOCK", 12 * 5)  # blocks of five rows
     rows = list(csv.reader(io.StringIO("".join(EXPORTS["weights.csv"][1](trace, Reading(), 0, 1)))))
     assert len(rows) == 13
     assert rows[1][0] == "[CLS] [0]"

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core import capture, pictures
+from attention_core import capture, groups
 from attention_core import overview as module
 from attention_core.formats import wire
 from attention_core.formula.attention import attend, attention_weights
@@ -92,7 +92,7 @@ def test_a_mean_over_layers_that_see_different_keys_is_the_mean_of_their_matrice
     assert isinstance(second, LayerTrace)
     trace = replace(trace, layers=(first, replace(second, mask=Band(ahead=3))))
     every = torch.cat([layer.all_weights() for layer in trace.layers])
-    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 1)
+    monkeypatch.setattr(groups, "CELLS_PER_BLOCK", 1)
     monkeypatch.setattr(module, "CELLS_AT_ONCE", 1)
     header, arrays = wire.unpack(overview(trace, Reading()))
     found = next(one for one in header["aggregates"] if (one["layer"], one["head"]) == ("all:decoder:self", "mean"))

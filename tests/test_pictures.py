@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, pictures
+from attention_core import capture, groups, pictures
 from attention_core import overview as overviews
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
@@ -95,7 +95,7 @@ def test_aggregates_are_the_mean_and_the_maximum_over_heads(encoder_decoder):
 
 def test_an_overview_in_blocks_of_rows_is_the_same(encoder_decoder, monkeypatch):
     header, at_once = wire.unpack(overview(encoder_decoder, Reading()))
-    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 3 * 12 * 2)  # blocks of two rows
+    monkeypatch.setattr(groups, "CELLS_PER_BLOCK", 3 * 12 * 2)  # blocks of two rows
     again, in_blocks = wire.unpack(overview(encoder_decoder, Reading()))
     assert (again["layers"], again["aggregates"]) == (header["layers"], header["aggregates"])
     for name, codes in at_once.items():  # a sum in another order may round to the next code
@@ -176,7 +176,7 @@ def test_a_long_head_is_a_picture_with_exact_lines_and_tiles(causal, monkeypatch
 
 def test_blocks_of_rows_put_together_are_the_whole(causal, monkeypatch):
     whole, allowed = weights_of(causal, Reading(words=True), 1, "max")
-    monkeypatch.setattr(pictures, "CELLS_PER_BLOCK", 6 * 12 * 5)  # blocks of 5 rows
+    monkeypatch.setattr(groups, "CELLS_PER_BLOCK", 6 * 12 * 5)  # blocks of 5 rows
     assert len(list(picture_blocks(causal, Reading(words=True), 1, "max"))) == 3
     in_blocks, allowed_in_blocks = weights_of(causal, Reading(words=True), 1, "max")
     torch.testing.assert_close(in_blocks, whole)

@@ -1,0 +1,47 @@
+"""Layers that belong together, and how many rows of them are worked on at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from attention_core.layers import AttentionLayer
+from attention_core.trace import Trace
+
+LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
+
+
+HeadName = int | str  # an index, or "mean" or "max" over heads
+
+
+CELLS_PER_BLOCK = 2_000_000  # head · row · key cells computed at a time: 8 MB a tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Layers whose pictures have the same rows and columns: one stack's attention of one kind."""
+
+    stack: str  # "encoder" or "decoder"
+    kind: str  # "self" or "cross"
+    layers: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return f"all:{self.stack}:{self.kind}"
+
+
+def groups(trace: Trace) -> tuple[Group, ...]:
+    """The trace's layers by stack and kind, in order of appearance."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, layer in enumerate(trace.layers):
+        stack = "encoder" if layer.kind == "encoder self" else "decoder"
+        found.setdefault((stack, "cross" if layer.kind == "cross" else "self"), []).append(index)
+    return tuple(Group(stack, kind, tuple(layers)) for (stack, kind), layers in found.items())
+
+
+def rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
+    rows = max(1, CELLS_PER_BLOCK // (n_heads * layer.n_key))
+    return max(1, rows // multiple) * multiple
+
+
+def spans(n: int, step: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, n, step):
+        yield start, min(n, start + step)
