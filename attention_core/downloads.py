@@ -13,7 +13,7 @@ from attention_core.groups import HeadName, LayerName, groups
 from attention_core.overview import overview
 from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
-from attention_core.verdict import SIGNS, reserved
+from attention_core.verdict import SIGNS, reserved, verdict_of, verdict_of_all
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -50,7 +50,7 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
 def _proof_lines(trace: "Trace", layer: LayerName, head: HeadName) -> tuple[str, ...]:
     """What the proof of this picture comes to: it travels with the picture."""
     if isinstance(layer, int) and isinstance(head, int):
-        verdict = trace.verdict(layer, head)
+        verdict = verdict_of(trace, layer, head)
         return (verdict.text, *trace.reservations)
     return (f"{SIGNS['checked except']} {reserved(trace)}", *trace.reservations) if trace.reservations else ()
 
@@ -123,7 +123,7 @@ def _verdict_html(trace: "Trace") -> str:
     """What the proofs of all heads come to; of a long text, where they would take long, how to ask for them."""
     cells = sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
     if cells <= MOST_CELLS:
-        return trace.verdict()._repr_html_()
+        return verdict_of_all(trace)._repr_html_()
     lines = ("Not proven here: trace.verdict() proves every head, trace.verdict(layer, head) one.", *trace.reservations)
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 

@@ -23,7 +23,7 @@ from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.text.tokens import Token
 from attention_core.trace import Trace
-from attention_core.verdict import reserved
+from attention_core.verdict import reserved, verdict_of
 
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
 PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand
@@ -274,7 +274,7 @@ def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
 def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
     if not (isinstance(layer, int) and isinstance(head, int)):
         return None
-    verdict = trace.verdict(layer, head)
+    verdict = verdict_of(trace, layer, head)
     checks = verdict.checks
     return {
         **verdict.as_json(),
