@@ -14,16 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attention_core.capturing import capture
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
     from attention_core.layers import LayerTrace
     from attention_core.models.facts import LoadedModel
     from attention_core.models.loading import ModelError, load_model, wrap_model
     from attention_core.proof import Check
-    from attention_core.saved import load_trace, save_trace
+    from attention_core.saved import save_trace
     from attention_core.text.tokens import Token
-    from attention_core.trace import Trace
+    from attention_core.trace import Trace, capture, load_trace
     from attention_core.verdict import Verdict
 
 __all__ = [
@@ -54,10 +53,10 @@ _HOME = {
     "Trace": "trace",
     "Verdict": "verdict",
     "attend": "formula.attention",
-    "capture": "capturing",
+    "capture": "trace",
     "continue_text": "generation",
     "load_model": "models.loading",
-    "load_trace": "saved",
+    "load_trace": "trace",
     "save_trace": "saved",
     "wrap_model": "models.loading",
 }

@@ -14,12 +14,12 @@ from attention_core.flow import (
 )
 from attention_core.formats import wire
 from attention_core.groups import Group
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 MOST_WHOLE_TOKENS = 512  # rollout after every layer holds layers · tokens² weights; longer texts get the last layer's
 
 
-def rollout_pack(trace: Trace, stack: str, query: int, how: How) -> bytes:
+def rollout_pack(trace: Record, stack: str, query: int, how: How) -> bytes:
     """`drawn`, f4 [layer, input]: what one token draws on among the input tokens, after each layer. Rows sum to 1.
 
     Above MOST_WHOLE_TOKENS tokens only the row of the last layer. Header: `last_only`, and `flow_limit`, the most
@@ -35,7 +35,7 @@ def rollout_pack(trace: Trace, stack: str, query: int, how: How) -> bytes:
     return wire.pack(header, drawn=np.ascontiguousarray(drawn.float().numpy()))
 
 
-def flow_pack(trace: Trace, stack: str, query: int, how: How) -> bytes:
+def flow_pack(trace: Record, stack: str, query: int, how: How) -> bytes:
     """`drawn`, f4 [1, input]: the most that can pass from each input token to one token of the last layer, 0 to 1.
 
     Raises ValueError for a stack or token that is not there, and above MOST_FLOW_TOKENS tokens.
@@ -49,7 +49,7 @@ def flow_pack(trace: Trace, stack: str, query: int, how: How) -> bytes:
     return wire.pack({"stack": stack, "query": query, "how": how}, drawn=drawn[None].numpy())
 
 
-def writes_pack(trace: Trace, layer: int, head: int, query: int) -> bytes:
+def writes_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
     """What a head writes at one token, in the header: tokens raised and lowered, or `unsaid`, why there are none.
 
     Raises ValueError for a head or token that is not there.
@@ -66,7 +66,7 @@ def writes_pack(trace: Trace, layer: int, head: int, query: int) -> bytes:
     return wire.pack({"unsaid": "", **sides, "length": found.length, "spread": found.spread, "says": found.says})
 
 
-def _group(trace: Trace, stack: str) -> Group:
+def _group(trace: Record, stack: str) -> Group:
     found = next((group for group in self_attention(trace) if group.name == stack), None)
     if found is None:
         raise ValueError(f"there is no self-attention called {stack!r} to follow")

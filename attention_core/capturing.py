@@ -25,12 +25,12 @@ from attention_core.observe.interface import EAGER, AttentionFunction, choose_at
 from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.predictions import lines_of
 from attention_core.projections import Found
+from attention_core.record import Record
 from attention_core.returned_weights import returned_weights
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
 from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
 from attention_core.text.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
-from attention_core.trace import Trace
 
 # Keywords of an attention call that change its result; each has its place in the formula.
 _USED = {"scaling", "softcap", "position_bias", "s_aux", "sinks", "is_causal"}
@@ -77,7 +77,7 @@ def capture(
     source_language: str | None = None,
     target_language: str | None = None,
     chat: bool = False,
-) -> Trace:
+) -> Record:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
     Of an architecture that hides q and k from transformers' attention interface, the weights that it returns itself.
@@ -127,7 +127,7 @@ def languages_of(model: LoadedModel, source: str | None, target: str | None) -> 
         raise CaptureError(str(error)) from None
 
 
-def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Trace:
+def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Record:
     """Capture what attention saw while the model read these tokens of its vocabulary as they are: nothing is added.
 
     For probes that no text stands for: random tokens, tokens in another order. `target_ids` are the decoder's, its
@@ -159,7 +159,7 @@ def _captured(
     notes: list[str],
     languages: Languages = Languages(),  # noqa: B008 (frozen)
     chat: str | None = None,
-) -> Trace:
+) -> Record:
     """Run the model on what was encoded."""
     model.hold()
     inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
@@ -192,7 +192,7 @@ def _captured(
         if not layers:
             nothing = f"{model.facts.architecture} shows neither q and k nor attention weights."
             raise CaptureError(" ".join([*more_notes, nothing]))
-    return Trace(
+    return Record(
         facts=model.facts,
         text=text,
         pair=pair,

@@ -23,8 +23,8 @@ from attention_core.map_numbers import norm_rule
 from attention_core.norms import Norm
 from attention_core.projections import Found, OutputProjection
 from attention_core.readout import Unsaid, piece_of
+from attention_core.record import Record
 from attention_core.text.tokens import display, style_of
-from attention_core.trace import Trace
 
 N_TOKENS = 10
 
@@ -102,7 +102,7 @@ class HeadWrites:
     says: str  # how it was read, a sentence
 
 
-def head_writes(trace: Trace, layer: int, head: int, query: int, n: int = N_TOKENS) -> HeadWrites | Unsaid:
+def head_writes(trace: Record, layer: int, head: int, query: int, n: int = N_TOKENS) -> HeadWrites | Unsaid:
     """Which tokens a head raises and lowers by what it writes straight into the last vector of `query`.
 
     The direct effect only: what later layers make of it is left out. The model's language head is run on the last
@@ -173,7 +173,7 @@ def frozen(
 
 
 def _moved(
-    trace: Trace, ending: Ending, change: Float[Tensor, " d_vocab"], n: int, *, largest: bool
+    trace: Record, ending: Ending, change: Float[Tensor, " d_vocab"], n: int, *, largest: bool
 ) -> tuple[Moved, ...]:
     found = change.topk(min(n, len(change)), largest=largest)
     tokenizer = ending.model.target_tokenizer if trace.target_tokens else ending.model.tokenizer

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,22 +12,20 @@ from attention_core.groups import HeadName, LayerName, groups
 from attention_core.overview import overview
 from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
+from attention_core.record import Record
 from attention_core.verdict import SIGNS, reserved, verdict_of, verdict_of_all
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 MOST_CELLS = 2_000_000  # of all attention matrices: up to here a notebook's picture proves every head, within a second
 
 
-def name_of(trace: "Trace", layer: LayerName, head: HeadName) -> str:
+def name_of(trace: Record, layer: LayerName, head: HeadName) -> str:
     """What a picture shows, in words: "encoder self layer 2 · head 3 · MiniLM"."""
     where = trace.layers[layer].label if isinstance(layer, int) else f"all {' '.join(layer.split(':')[1:])} layers"
     which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
     return f"{where} · {which} · {trace.facts.name}"
 
 
-def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, per_head_scale: bool = False) -> str:
+def svg(trace: Record, reading: Reading, layer: LayerName, head: HeadName, *, per_head_scale: bool = False) -> str:
     """The heatmap for print."""
     weights, allowed = weights_of(trace, reading, layer, head)
     queries, keys = _rows_and_columns(trace, reading, layer)
@@ -47,7 +44,7 @@ def svg(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName, *, p
     )
 
 
-def _proof_lines(trace: "Trace", layer: LayerName, head: HeadName) -> tuple[str, ...]:
+def _proof_lines(trace: Record, layer: LayerName, head: HeadName) -> tuple[str, ...]:
     """What the proof of this picture comes to: it travels with the picture."""
     if isinstance(layer, int) and isinstance(head, int):
         verdict = verdict_of(trace, layer, head)
@@ -55,7 +52,7 @@ def _proof_lines(trace: "Trace", layer: LayerName, head: HeadName) -> tuple[str,
     return (f"{SIGNS['checked except']} {reserved(trace)}", *trace.reservations) if trace.reservations else ()
 
 
-def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
+def csv(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
     """Weights as a table, masked cells empty, some lines at a time: 4,096 tokens make 130 MB of text."""
     queries, keys = _rows_and_columns(trace, reading, layer)
     for block in picture_blocks(trace, reading, layer, head):
@@ -64,7 +61,7 @@ def csv(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> I
         yield table if block.start == 0 else table.split("\r\n", 1)[1]
 
 
-def npz(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> bytes:
+def npz(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
     """Weights as a NumPy archive with labels and where they come from."""
     weights, allowed = weights_of(trace, reading, layer, head)
     return weights_npz(
@@ -79,7 +76,7 @@ def npz(trace: "Trace", reading: Reading, layer: LayerName, head: HeadName) -> b
     )
 
 
-Make = Callable[["Trace", Reading, LayerName, HeadName], str | bytes | Iterator[str]]
+Make = Callable[["Record", Reading, LayerName, HeadName], str | bytes | Iterator[str]]
 
 # Name in the address → media type and maker.
 EXPORTS: dict[str, tuple[str, Make]] = {
@@ -93,7 +90,7 @@ EXPORTS: dict[str, tuple[str, Make]] = {
 class HeadPicture:
     """One head's heatmap, shown by a notebook as the app shows it."""
 
-    trace: "Trace"
+    trace: Record
     layer: LayerName
     head: HeadName
 
@@ -101,7 +98,7 @@ class HeadPicture:
         return svg(self.trace, Reading(), self.layer, self.head)
 
 
-def atlas_html(trace: "Trace") -> str:
+def atlas_html(trace: Record) -> str:
     """Every head at a glance, one SVG per stack and kind of attention."""
     header, arrays = wire.unpack(overview(trace, Reading()))
     pictures = []
@@ -119,7 +116,7 @@ def atlas_html(trace: "Trace") -> str:
     return "\n".join(("<div>", *pictures, _verdict_html(trace), "</div>"))
 
 
-def _verdict_html(trace: "Trace") -> str:
+def _verdict_html(trace: Record) -> str:
     """What the proofs of all heads come to; of a long text, where they would take long, how to ask for them."""
     cells = sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
     if cells <= MOST_CELLS:
@@ -128,11 +125,11 @@ def _verdict_html(trace: "Trace") -> str:
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
-def _rows_and_columns(trace: "Trace", reading: Reading, layer: LayerName) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def _rows_and_columns(trace: Record, reading: Reading, layer: LayerName) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     index = layer if isinstance(layer, int) else next(g.layers[0] for g in groups(trace) if g.name == layer)
     return rows_and_columns(trace, reading, index)
 
 
-def _has_sink(trace: "Trace", layer: LayerName) -> bool:
+def _has_sink(trace: Record, layer: LayerName) -> bool:
     layers = [layer] if isinstance(layer, int) else range(len(trace.layers))
     return any(getattr(trace.layers[index], "sink_logit", None) is not None for index in layers)

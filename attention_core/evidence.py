@@ -19,8 +19,8 @@ from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, offset_sums
 from attention_core.layers import AttentionLayer
+from attention_core.record import Record
 from attention_core.text.marks import KeyMarks, key_marks
-from attention_core.trace import Trace
 
 LabelId = Literal[
     "induction", "duplicate", "previous", "next", "same", "punctuation", "rare", "positional", "separator", "first"
@@ -51,12 +51,12 @@ class Scored:
     weight: Float[Tensor, "label row"]  # mean weight on what is scored, sinks counted
 
 
-def score_text(trace: Trace, control: Trace) -> Scored:
+def score_text(trace: Record, control: Record) -> Scored:
     """Every label that a text can speak for; `control` is the same text with its tokens in another order."""
     return _scored(trace, control, _text_layer)
 
 
-def score_repeat(trace: Trace, control: Trace, period: int) -> Scored:
+def score_repeat(trace: Record, control: Record, period: int) -> Scored:
     """Induction and duplicate token, from a stretch of `period` random tokens read twice; `control` repeats nothing."""
     return _scored(trace, control, lambda trace, control, layer, seed: _repeat_layer(trace, control, layer, period))
 
@@ -64,7 +64,7 @@ def score_repeat(trace: Trace, control: Trace, period: int) -> Scored:
 Found = dict[LabelId, tuple[Tensor, Tensor, Tensor]]  # score, null, weight of each head
 
 
-def _scored(trace: Trace, control: Trace, of_layer) -> Scored:
+def _scored(trace: Record, control: Record, of_layer) -> Scored:
     parts = []
     for layer in range(len(trace.layers)):
         table = torch.full((3, len(LABEL_IDS), trace.layers[layer].n_heads), math.nan, dtype=torch.float64)
@@ -87,7 +87,7 @@ class _View:
     marks: KeyMarks
 
     @classmethod
-    def of(cls, trace: Trace, layer: int) -> "_View":
+    def of(cls, trace: Record, layer: int) -> "_View":
         weights, allowed = trace.layers[layer].all_weights().cpu(), everybody(trace.layers[layer])
         marks = key_marks(trace.key_tokens(layer))
         queries = ~key_marks(trace.query_tokens(layer)).sink
@@ -126,13 +126,13 @@ def everybody(layer: AttentionLayer) -> Bool[Tensor, "query key"]:
     return torch.ones(layer.n_query, layer.n_key, dtype=torch.bool) if allowed is None else allowed.cpu()
 
 
-def _text_layer(trace: Trace, control: Trace, layer: int, seed: int) -> Found:
+def _text_layer(trace: Record, control: Record, layer: int, seed: int) -> Found:
     view, other = _View.of(trace, layer), _View.of(control, layer)
     found = _tokens(view, other) | _resting(view)
     return found if trace.layers[layer].kind == "cross" else found | _places(view) | _positional(view, seed)
 
 
-def _repeat_layer(trace: Trace, control: Trace, layer: int, period: int) -> Found:
+def _repeat_layer(trace: Record, control: Record, layer: int, period: int) -> Found:
     """The second reading of a stretch against the same cells where nothing was read before."""
     if trace.layers[layer].kind == "cross":
         return {}

@@ -20,7 +20,7 @@ from torch import Tensor
 from attention_core.groups import Group, groups, rows_per_block, spans
 from attention_core.layers import AttentionLayer
 from attention_core.reading import over_heads
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 How = Literal["mean", "max"]
 
@@ -101,7 +101,7 @@ def flow(weights: Float[Tensor, "layer query key"], query: int) -> Float[Tensor,
     return torch.tensor(flows, dtype=torch.float32)
 
 
-def self_attention(trace: Trace) -> tuple[Group, ...]:
+def self_attention(trace: Record) -> tuple[Group, ...]:
     """The stacks whose layers can be followed one after the other: self-attention of an encoder or a decoder."""
     return tuple(group for group in groups(trace) if group.kind == "self")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attention_core.layers import AttentionLayer
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
 
@@ -28,7 +28,7 @@ class Group:
         return f"all:{self.stack}:{self.kind}"
 
 
-def groups(trace: Trace) -> tuple[Group, ...]:
+def groups(trace: Record) -> tuple[Group, ...]:
     """The trace's layers by stack and kind, in order of appearance."""
     found: dict[tuple[str, str], list[int]] = {}
     for index, layer in enumerate(trace.layers):

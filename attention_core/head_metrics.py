@@ -23,8 +23,8 @@ from attention_core.contribution import all_attention
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
 from attention_core.layers import AttentionLayer
 from attention_core.metric_catalogue import METRIC, METRICS, MetricId
+from attention_core.record import Record
 from attention_core.text.marks import KeyMarks, after_earlier, key_marks, same_token, token_ids
-from attention_core.trace import Trace
 
 MOST_DISTANCE = 32  # of a distance profile, to either side
 CELLS_PER_BLOCK = 400_000  # head · row · key cells at a time: 1.6 MB a tensor, so that a block stays near the processor
@@ -77,7 +77,7 @@ def never() -> bool:
     return False
 
 
-def head_scores(trace: Trace, stop: Callable[[], bool] = never, *, by_norm: bool = False) -> HeadScores:
+def head_scores(trace: Record, stop: Callable[[], bool] = never, *, by_norm: bool = False) -> HeadScores:
     """Every metric of every head. `stop` is asked before each layer.
 
     With `by_norm` the same metrics of what each key adds, ‖a·v·W_O‖ as a share of its row, in place of the weights.
@@ -124,7 +124,7 @@ class _Asked:
     cross: bool
 
     @classmethod
-    def of(cls, trace: Trace, layer: int) -> "_Asked":
+    def of(cls, trace: Record, layer: int) -> "_Asked":
         queries, keys = trace.query_tokens(layer), trace.key_tokens(layer)
         return cls(key_marks(keys), token_ids(queries), token_ids(keys), trace.layers[layer].kind == "cross")
 

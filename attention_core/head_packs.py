@@ -11,8 +11,8 @@ from attention_core.formats import wire
 from attention_core.groups import groups
 from attention_core.head_metrics import METRICS, HeadScores
 from attention_core.head_search import find_heads, similar_heads
+from attention_core.record import Record
 from attention_core.text.tokens import Token, join_texts
-from attention_core.trace import Trace
 
 N_ALIKE = 6
 SHARE = "‖a·v·W_O‖"
@@ -22,7 +22,7 @@ ALIKE_SAYS = (
 )
 
 
-def heads_pack(trace: Trace, scores: HeadScores, *, by_norm: bool = False) -> bytes:
+def heads_pack(trace: Record, scores: HeadScores, *, by_norm: bool = False) -> bytes:
     """Every head in numbers.
 
     Buffers: `values`, f4 [metric, head], NaN where a metric has no meaning; `even`, f4 [metric, layer], what even
@@ -57,7 +57,7 @@ def heads_pack(trace: Trace, scores: HeadScores, *, by_norm: bool = False) -> by
     )
 
 
-def between_pack(trace: Trace, group: str, query: int, key: int, *, by_norm: bool = False) -> bytes:
+def between_pack(trace: Record, group: str, query: int, key: int, *, by_norm: bool = False) -> bytes:
     """How much the word of token `query` looks at the word of token `key`, in the heads of a group.
 
     Buffers over all heads of the trace: `weights`, f4, NaN where a head is of another group or may not look; `rank`,
@@ -87,7 +87,7 @@ def between_pack(trace: Trace, group: str, query: int, key: int, *, by_norm: boo
     return wire.pack(header, weights=weights, rank=ranks)
 
 
-def like_pack(trace: Trace, layer: int, head: int, *, by_norm: bool = False) -> bytes:
+def like_pack(trace: Record, layer: int, head: int, *, by_norm: bool = False) -> bytes:
     """The heads that behave most like one, in the header: [{"layer", "head", "distance"}], nearest first."""
     nearest = similar_heads(trace, layer, head, by_norm=by_norm)[:N_ALIKE]
     found = [
@@ -98,7 +98,7 @@ def like_pack(trace: Trace, layer: int, head: int, *, by_norm: bool = False) -> 
     return wire.pack({"heads": found, "says": ALIKE_SAYS if found else "There is no other head of this kind."})
 
 
-def _layer(trace: Trace, index: int, encoder_decoder: bool) -> dict[str, Any]:
+def _layer(trace: Record, index: int, encoder_decoder: bool) -> dict[str, Any]:
     layer = trace.layers[index]
     group = next(group for group in groups(trace) if index in group.layers)
     return {

@@ -19,8 +19,8 @@ from torch import Tensor
 from attention_core.contribution import all_attention
 from attention_core.head_metrics import CELLS_PER_BLOCK, Stopped, never
 from attention_core.layers import AttentionLayer, Kind
+from attention_core.record import Record
 from attention_core.text.tokens import Token, join_texts
-from attention_core.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Found:
 
 
 def find_heads(
-    trace: Trace, queries: Sequence[int], keys: Sequence[int], kind: Kind | None = None, *, by_norm: bool = False
+    trace: Record, queries: Sequence[int], keys: Sequence[int], kind: Kind | None = None, *, by_norm: bool = False
 ) -> tuple[Found, ...]:
     """Every head that can look from the tokens `queries` to the tokens `keys`, the largest weight first.
 
@@ -83,7 +83,7 @@ class Similar:
 
 
 def similar_heads(
-    trace: Trace, layer: int, head: int, stop: Callable[[], bool] = never, *, by_norm: bool = False
+    trace: Record, layer: int, head: int, stop: Callable[[], bool] = never, *, by_norm: bool = False
 ) -> tuple[Similar, ...]:
     """All other heads of the same kind of attention, the most alike in behaviour first.
 

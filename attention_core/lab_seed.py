@@ -17,10 +17,10 @@ from attention_core.lab import (
     cells_of,
 )
 from attention_core.layers import LayerTrace
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 
-def from_trace(trace: Trace, layer: int, head: int, tokens: tuple[int, ...]) -> LabState:
+def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) -> LabState:
     """Copy what attention received, float32 exactly, in the order of the text: after rotary embedding and q/k norms.
 
     The model's factor, its bias and its mask over these tokens come along. Weights in the Lab are over these tokens

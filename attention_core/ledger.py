@@ -20,7 +20,7 @@ from torch import Tensor
 from attention_core.proof import Check, largest_difference
 
 if TYPE_CHECKING:
-    from attention_core.trace import Trace
+    from attention_core.record import Record
     from attention_core.verdict import Verdict
 
 
@@ -67,7 +67,7 @@ class Step:
 class Ledger:
     """All steps of one head for one query, in the order in which they are computed."""
 
-    trace: "Trace"
+    trace: "Record"
     layer: int
     head: int
     query: int
@@ -163,7 +163,7 @@ class Ledger:
                 yield f"   {mark} {check.name}: {short(check.difference)} (tolerance {short(check.tolerance)})"
 
 
-def ledger(trace: "Trace", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
+def ledger(trace: "Record", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
     """Follow one head for one query from its input to what the layer writes.
 
     With `checked=False` for its tensors alone: nothing is compared with the model.

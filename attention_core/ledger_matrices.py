@@ -11,7 +11,7 @@ from torch import Tensor
 from attention_core.layers import LayerTrace
 
 if TYPE_CHECKING:
-    from attention_core.trace import Trace
+    from attention_core.record import Record
 
 SIDE = 128  # cells a side of a picture; up to here cells are exact
 _CELLS_PER_BLOCK = 2_000_000
@@ -44,7 +44,7 @@ class Matrix:
         }
 
 
-def matrices_of(trace: "Trace", layer: int, head: int, step: str, which: str = "") -> tuple[Matrix, ...]:
+def matrices_of(trace: "Record", layer: int, head: int, step: str, which: str = "") -> tuple[Matrix, ...]:
     """The matrices of a step of one head.
 
     Raises ValueError if the step has no such picture.

@@ -10,7 +10,7 @@ from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.ledger_steps import Here
 
 if TYPE_CHECKING:
-    from attention_core.trace import Trace
+    from attention_core.record import Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class Products:
     factor: float = 1.0
 
 
-def products_of(trace: "Trace", layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
+def products_of(trace: "Record", layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
     """The products behind one number: `row` is a key (or 0), `component` a component (or 0).
 
     Raises ValueError if this number is not a sum of products, or does not exist.

@@ -14,10 +14,10 @@ from attention_core.ledger import Fault, Ledger, Step
 from attention_core.proof import Check, compare
 
 if TYPE_CHECKING:
-    from attention_core.trace import Trace
+    from attention_core.record import Record
 
 
-def build(trace: "Trace", layer: int, head: int, query: int, checked: bool) -> Ledger:
+def build(trace: "Record", layer: int, head: int, query: int, checked: bool) -> Ledger:
     """The whole ledger; `ledger()` has checked that layer, head and query exist."""
     found = trace.layers[layer]
     proof = {check.name: check for check in trace.proof(layer, head)} if checked else {}
@@ -44,7 +44,7 @@ def build(trace: "Trace", layer: int, head: int, query: int, checked: bool) -> L
 class Here:
     """One head and one query of a layer, with what every step needs of them."""
 
-    trace: "Trace"
+    trace: "Record"
     one: LayerTrace
     layer: int
     head: int
@@ -302,7 +302,7 @@ def _weighted_sum(here: Here) -> Step:
 
 
 def _weights_only(
-    trace: "Trace", one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
+    trace: "Record", one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
 ) -> tuple[Step, ...]:
     """A layer whose architecture hides q and k: the weights are the model's own, and nothing else is known."""
     why = (

@@ -18,14 +18,14 @@ from attention_core.groups import Group, LayerName, groups, rows_per_block, span
 from attention_core.layers import AttentionLayer
 from attention_core.pictures import json_number, positions_of, rows_and_columns, shown_of
 from attention_core.reading import Item, Reading, describe, read_allowed, read_weights
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
 OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64
 AGGREGATE_SIDE = 32  # cells a side of the small pictures of mean and maximum
 
 
-def overview(trace: Trace, reading: Reading) -> bytes:
+def overview(trace: Record, reading: Reading) -> bytes:
     """Every head's picture, with the means and maxima over heads, as one pack.
 
     Buffers: `heads`, the pictures one after the other (layer, head, row, column): whole as u2 if they fit WHOLE_BYTES,
@@ -95,7 +95,7 @@ class _Layer:
 
 
 def _draw(
-    trace: Trace, reading: Reading, group: Group, side: int, whole: bool
+    trace: Record, reading: Reading, group: Group, side: int, whole: bool
 ) -> tuple[dict[int, _Layer], list[NDArray[Any]], list[NDArray[Any]]]:
     """The layers of a group, and the mean and maximum over all of their heads.
 
@@ -278,7 +278,7 @@ class _Aggregates:
         return np.concatenate([picture.ravel() for picture in self._pictures])
 
 
-def _facts(trace: Trace, index: int) -> dict[str, Any]:
+def _facts(trace: Record, index: int) -> dict[str, Any]:
     """What the browser is told of a layer."""
     layer = trace.layers[index]
     group = next(group for group in groups(trace) if index in group.layers)
@@ -297,7 +297,7 @@ def _facts(trace: Trace, index: int) -> dict[str, Any]:
     }
 
 
-def _hidden_inputs(trace: Trace) -> list[str]:
+def _hidden_inputs(trace: Record) -> list[str]:
     hidden = [layer for layer in trace.layers if not layer.exact]
     if not hidden:
         return []

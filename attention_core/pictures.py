@@ -21,8 +21,8 @@ from attention_core.groups import HeadName, LayerName, groups, rows_per_block, s
 from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
+from attention_core.record import Record
 from attention_core.text.tokens import Token
-from attention_core.trace import Trace
 from attention_core.verdict import reserved, verdict_of
 
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
@@ -41,13 +41,13 @@ class Block:
     hidden: Float[Tensor, "head row"]  # share of each row's attention that went to hidden keys
 
 
-def rows_and_columns(trace: Trace, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+def rows_and_columns(trace: Record, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
     """The queries and the keys that a picture of this layer shows."""
     queries, keys = trace.query_tokens(layer), trace.key_tokens(layer)
     return shown_of(trace, queries, reading), shown_of(trace, keys, reading)
 
 
-def shown_of(trace: Trace, tokens: tuple[Token, ...], reading: Reading) -> tuple[Item, ...]:
+def shown_of(trace: Record, tokens: tuple[Token, ...], reading: Reading) -> tuple[Item, ...]:
     """`items` of one side of the trace; made once, since every layer and head asks for the same."""
     key = (tokens is trace.target_tokens, reading.hide_special, reading.hide_first, reading.words)
     if key not in trace.read:
@@ -56,7 +56,7 @@ def shown_of(trace: Trace, tokens: tuple[Token, ...], reading: Reading) -> tuple
 
 
 def weights_of(
-    trace: Trace, reading: Reading, layer: LayerName, head: HeadName
+    trace: Record, reading: Reading, layer: LayerName, head: HeadName
 ) -> tuple[Float[Tensor, "row column"], Bool[Tensor, "row column"] | None]:
     """One whole picture: weights, and what may be read (None: everything). Takes rows · columns memory."""
     blocks = list(picture_blocks(trace, reading, layer, head))
@@ -69,7 +69,7 @@ def weights_of(
 
 
 def picture_blocks(
-    trace: Trace, reading: Reading, layer: LayerName, head: HeadName, multiple: int = 1
+    trace: Record, reading: Reading, layer: LayerName, head: HeadName, multiple: int = 1
 ) -> Iterator[Block]:
     """One picture in blocks of rows, each (but the last) a multiple of `multiple` rows; the head axis has length 1.
 
@@ -82,7 +82,7 @@ def picture_blocks(
         yield _combined(trace, reading, layers, head, queries[start:stop], keys, start)
 
 
-def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
+def head_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
     """One picture with its numbers, as a pack.
 
     Buffers: `weights` and, where it has scores, `scores` (q·k) in float32 for small pictures; else `picture`, u2 block
@@ -144,7 +144,7 @@ def head_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) 
 
 
 def line_pack(
-    trace: Trace, reading: Reading, layer: LayerName, head: HeadName, axis: Literal["query", "key"], index: int
+    trace: Record, reading: Reading, layer: LayerName, head: HeadName, axis: Literal["query", "key"], index: int
 ) -> bytes:
     """One row (what a query looks at) or column (what looks at a key), exact, as a pack with `weights` and `scores`."""
     if axis not in ("query", "key"):
@@ -173,7 +173,7 @@ def line_pack(
     return wire.pack({"axis": axis, "index": index}, **buffers)
 
 
-def tile_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName, row0: int, col0: int) -> bytes:
+def tile_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName, row0: int, col0: int) -> bytes:
     """The exact cells from (row0, col0), at most TILE_SIDE a side, as a pack with `picture` (u2)."""
     layers = _layers(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
@@ -186,7 +186,7 @@ def tile_pack(trace: Trace, reading: Reading, layer: LayerName, head: HeadName, 
 
 
 def _combined(
-    trace: Trace,
+    trace: Record,
     reading: Reading,
     layers: Sequence[int],
     head: HeadName,
@@ -256,7 +256,7 @@ def heads_block(
     )
 
 
-def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
+def _layers(trace: Record, layer: LayerName, head: HeadName) -> tuple[int, ...]:
     """The layers a picture is made of; ValueError names what does not exist."""
     if isinstance(layer, str):
         found = next((group.layers for group in groups(trace) if group.name == layer), None)
@@ -271,7 +271,7 @@ def _layers(trace: Trace, layer: LayerName, head: HeadName) -> tuple[int, ...]:
     return (layer,)
 
 
-def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
+def _proof(trace: Record, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
     if not (isinstance(layer, int) and isinstance(head, int)):
         return None
     verdict = verdict_of(trace, layer, head)
@@ -293,7 +293,7 @@ def _proof(trace: Trace, layer: LayerName, head: HeadName) -> dict[str, Any] | N
     }
 
 
-def _scored(trace: Trace, reading: Reading, layer: LayerName, head: HeadName) -> tuple[LayerTrace, int] | None:
+def _scored(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> tuple[LayerTrace, int] | None:
     """The layer and head whose q·k the cells have: one head of a layer with known q and k, read piece by piece."""
     if not isinstance(layer, int) or not isinstance(head, int) or reading.words:
         return None

@@ -6,17 +6,14 @@ Made of the numbers that the captured run itself ended with. Labels are a strang
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.models.task_head import How, TaskHead
+from attention_core.record import Record
 from attention_core.text.tokens import Token, join_texts
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 N_ANSWERS = 5
 LONGEST_ANSWER = 30  # tokens. Source: Devlin et al. 2018, run_squad.py, max_answer_length
@@ -164,7 +161,7 @@ def tagged(head: TaskHead, logits: Float[Tensor, "token label"], tokens: Sequenc
 
 
 def answered(
-    trace: "Trace", start: Float[Tensor, " token"], end: Float[Tensor, " token"], n: int = N_ANSWERS
+    trace: Record, start: Float[Tensor, " token"], end: Float[Tensor, " token"], n: int = N_ANSWERS
 ) -> Answer | None:
     """The likeliest spans of the context; None if no token of it was read."""
     tokens = trace.source_tokens
@@ -225,7 +222,7 @@ def _labels(names: tuple[str, ...], logits: Float[Tensor, " label"], how: How) -
     )
 
 
-def _between(trace: "Trace", first: int, last: int) -> str:
+def _between(trace: Record, first: int, last: int) -> str:
     tokens, text = trace.source_tokens[first : last + 1], trace.pair or ""
     start, end = tokens[0].span[0], tokens[-1].span[1]
     if end > start and end <= len(text):

@@ -12,7 +12,7 @@ import torch
 
 from attention_core.capturing import capture_ids, decoder_side, special_ids
 from attention_core.models.facts import LoadedModel
-from attention_core.trace import Trace
+from attention_core.record import Record
 
 N_REPEATS = 16
 SHORTEST, LONGEST = 8, 38  # tokens of a stretch that is repeated; every probe has another length
@@ -75,7 +75,7 @@ class Probe:
     control_target_ids: tuple[int, ...] | None = None
     period: int = 0  # tokens of the stretch
 
-    def traces(self, model: LoadedModel) -> tuple[Trace, Trace]:
+    def traces(self, model: LoadedModel) -> tuple[Record, Record]:
         """What the model does with the probe, and with its control."""
         return (
             capture_ids(model, self.ids, self.target_ids),
@@ -111,7 +111,7 @@ def text_probes(model: LoadedModel, texts: Sequence[str]) -> Iterator[Probe]:
         )
 
 
-def control_of(model: LoadedModel, trace: Trace, number: int) -> Trace:
+def control_of(model: LoadedModel, trace: Record, number: int) -> Record:
     """What the model does with the tokens of a captured text in another order; `number` draws the order."""
     generator = torch.Generator().manual_seed(SEED + number)
     ids = _shuffled([token.id for token in trace.source_tokens], special_ids(model.tokenizer), generator)

@@ -7,7 +7,7 @@ that are asked about.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,10 +18,8 @@ from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.models.task_head import TaskHead
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
+from attention_core.record import Record
 from attention_core.text.tokens import display, style_of
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 N_CHOICES = 10
 
@@ -93,7 +91,7 @@ class Unsaid:
 Readout = NextToken | MaskedTokens | Similarity | Prediction | Unsaid
 
 
-def read_out(trace: "Trace", n_choices: int = N_CHOICES) -> Readout:
+def read_out(trace: Record, n_choices: int = N_CHOICES) -> Readout:
     """What the model says about this text."""
     ending = trace.ending
     if ending is None:
@@ -133,7 +131,7 @@ def _unread_head(model: LoadedModel) -> str:
     return named[0][:60] if named else ""
 
 
-def _predicted(trace: "Trace", ending: Ending, task: TaskHead) -> Readout:
+def _predicted(trace: Record, ending: Ending, task: TaskHead) -> Readout:
     """What a fine-tuned model makes of the text, from the numbers that this run ended with."""
     said, name = ending.said, trace.facts.name
     if task.task == "next sentence" and trace.pair is None:
@@ -251,7 +249,7 @@ def piece_of(tokenizer: Any, id_: int) -> str:
     return str(piece) if piece else f"⟨{id_}⟩"
 
 
-def _next_token(trace: "Trace", ending: Ending, n_choices: int) -> Readout:
+def _next_token(trace: Record, ending: Ending, n_choices: int) -> Readout:
     model, of_decoder = ending.model, bool(trace.target_tokens)
     tokens = trace.target_tokens or trace.source_tokens
     try:
@@ -264,7 +262,7 @@ def _next_token(trace: "Trace", ending: Ending, n_choices: int) -> Readout:
     return NextToken(choices, entropy, len(logits), of_decoder)
 
 
-def _masked_tokens(trace: "Trace", ending: Ending, masks: list[int], n_choices: int) -> Readout:
+def _masked_tokens(trace: Record, ending: Ending, masks: list[int], n_choices: int) -> Readout:
     try:
         logits = _logits(ending, masks)
     except ValueError as error:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from attention_core.ending import Ending
 from attention_core.layers import AttentionLayer
 from attention_core.models.facts import LoadedModel, ModelFacts
+from attention_core.record import Record
 from attention_core.text.tokens import Token
-from attention_core.trace import Trace
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()
 _ALIGNED = 64  # bytes: where a block begins, so that a tensor of any type can begin there
@@ -31,14 +31,14 @@ _PLAIN = (str, int, float, bool, bytes, type(None), tuple, list, dict, set, froz
 class Apart:
     """What stays of a trace while its tensors are elsewhere."""
 
-    frame: Trace  # tokens, facts, notes; no layers
+    frame: Record  # tokens, facts, notes; no layers
     outline: bytes  # the layers, pickled, with numbers for tensors and for what stays; never leaves this memory
     staying: tuple[object, ...]
     starts: tuple[int, ...]  # of the blocks, in bytes from the first
     nbytes: int  # of all blocks
 
 
-def take_apart(trace: Trace, model: LoadedModel | None = None) -> tuple[Apart, list[memoryview]] | None:
+def take_apart(trace: Record, model: LoadedModel | None = None) -> tuple[Apart, list[memoryview]] | None:
     """What stays of a trace, and the blocks that may go: the bytes from each of `starts` on.
 
     The weights of `model`, the one that made the trace, stay. None if there is nothing to gain: tensors on a device of
@@ -61,7 +61,7 @@ def take_apart(trace: Trace, model: LoadedModel | None = None) -> tuple[Apart, l
     return Apart(frame, written.getvalue(), tuple(pickler.staying), tuple(starts), end), blocks
 
 
-def put_together(apart: Apart, data: Tensor) -> Trace:
+def put_together(apart: Apart, data: Tensor) -> Record:
     """The trace again; `data` holds its blocks (uint8, `apart.nbytes` of them) and becomes the tensors' memory."""
     layers: tuple[AttentionLayer, ...]
     ending: Ending | None

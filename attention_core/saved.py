@@ -24,9 +24,9 @@ from attention_core.formula.masks import Band
 from attention_core.layers import AttentionLayer, Kind, LayerTrace, Mask, WeightsOnly, checks_of
 from attention_core.models.facts import ModelFacts
 from attention_core.projections import Found
+from attention_core.record import Record
 from attention_core.saved_projections import number, pack_projections, unpack_projections
 from attention_core.text.tokens import Token
-from attention_core.trace import Trace
 
 FORMAT = "sightline-trace"
 VERSION = 1
@@ -47,7 +47,7 @@ class TraceFileError(ValueError):
     """A trace file cannot be opened; the text is a plain sentence."""
 
 
-def trace_bytes(trace: Trace, *, projections: bool = True) -> bytes:
+def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
     """The trace as the bytes of a safetensors file; with `projections` also x, W_Q, W_K, W_V and W_O of every layer.
 
     The header says which checks the proof still makes when the file is opened.
@@ -97,7 +97,7 @@ def trace_bytes(trace: Trace, *, projections: bool = True) -> bytes:
     return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)})
 
 
-def save_trace(trace: Trace, file: str | Path, *, projections: bool = True) -> None:
+def save_trace(trace: Record, file: str | Path, *, projections: bool = True) -> None:
     """Write the trace to a file, by convention `*.safetensors`; smaller without `projections`.
 
     They are x and the weights around attention; without them the proof of the opened trace covers the output alone.
@@ -105,7 +105,7 @@ def save_trace(trace: Trace, file: str | Path, *, projections: bool = True) -> N
     Path(file).write_bytes(trace_bytes(trace, projections=projections))
 
 
-def maps_bytes(trace: Trace) -> int:
+def maps_bytes(trace: Record) -> int:
     """About what the weights around attention would take in the file."""
     return sum(
         weight.numel() * weight.element_size()
@@ -119,7 +119,7 @@ def maps_bytes(trace: Trace) -> int:
     )
 
 
-def load_trace(file: str | Path | bytes) -> Trace:
+def load_trace(file: str | Path | bytes) -> Record:
     """Open a saved trace, without its model: the weights' witness stayed with it; `trace.checks` are those that came.
 
     Raises TraceFileError with a plain sentence if the file is damaged, of another kind or inconsistent.
@@ -164,12 +164,12 @@ def _header(data: bytes) -> dict[str, Any]:
     return header
 
 
-def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
+def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
     source = tuple(_token(token) for token in header["source_tokens"])
     target = tuple(_token(token) for token in header["target_tokens"])
     _require(0 < len(header["layers"]) <= _MAX_LAYERS)
     layers = tuple(_layer(layer, tensors) for layer in header["layers"])
-    trace = Trace(
+    trace = Record(
         facts=ModelFacts(**_typed({"target_length": None, **header["facts"]}, ModelFacts)),  # absent in files of before
         text=_text(header["text"]),
         pair=_text_or_none(header["pair"]),
@@ -253,7 +253,7 @@ def _last_key(band: Band, query: int, n_key: int) -> int:
     return n_key - 1 if band.ahead is None else min(n_key - 1, query + band.ahead)
 
 
-def _cells(trace: Trace) -> int:
+def _cells(trace: Record) -> int:
     """Of the attention matrices of all heads."""
     return sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
 

@@ -1,119 +1,30 @@
-"""What one text did inside one model: q, k, v and output of every attention layer.
+"""The face: a trace is the record of one text in one model, with a door to everything that can be asked of it.
 
-A trace keeps q, k and v, not the attention matrices: O(layers · tokens · d_model) memory where the matrices would take
-O(layers · heads · tokens²). The weights of a head are computed when somebody looks at them.
+Behind each door the module is imported when somebody opens it: a page that draws pictures need not wait for the rest.
 """
 
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from jaxtyping import Float
-from torch import Tensor
-
-from attention_core.formula.attention import AttentionSteps
-from attention_core.layers import AttentionLayer, LayerTrace, checks_of
-from attention_core.models.facts import ModelFacts
-from attention_core.text.tokens import Token
+from attention_core import capturing, saved
+from attention_core.models.facts import LoadedModel
+from attention_core.record import Record
 
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
-    from attention_core.ending import Ending
     from attention_core.ledger import Ledger
-    from attention_core.proof import Check
-    from attention_core.reading import Item
     from attention_core.readout import Readout
     from attention_core.verdict import Verdict
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+class Trace(Record):
     """One text through one model: its tokens and every attention layer in the order in which the model called them."""
 
-    facts: ModelFacts
-    text: str
-    pair: str | None
-    target: str | None
-    source_tokens: tuple[Token, ...]
-    target_tokens: tuple[Token, ...]  # the decoder's side of an encoder-decoder; empty otherwise
-    layers: tuple[AttentionLayer, ...]
-    notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
-    reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
-    opened: bool = False  # from a file: the model is not here
-    other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
-    source_language: str | None = None  # that the tokenizer was told, by its own name; None if it is told none
-    target_language: str | None = None
-    chat: str | None = None  # what was typed, where the model's chat template made `text` of it
-    ending: "Ending | None" = field(
-        default=None, repr=False
-    )  # what the model can say more; None in a trace from a file
-    opened: bool = False  # it came from a file, without its model
-    # What `pictures` reads off the tokens, once for all layers and heads.
-    read: "dict[tuple[Any, ...], tuple[Item, ...]]" = field(default_factory=dict, init=False, repr=False)
-
-    @property
-    def tokens(self) -> tuple[Token, ...]:
-        return self.source_tokens
-
-    @cached_property
-    def nbytes(self) -> int:
-        """Memory that the captured tensors hold; storage that several of them share is counted once."""
-        storages = {storage.data_ptr(): storage.nbytes() for storage in map(Tensor.untyped_storage, self.captured())}
-        return sum(storages.values())
-
-    def captured(self) -> list[Tensor]:
-        """Every tensor of the run that takes memory for each token; several may be views of one storage."""
-        tensors = [
-            tensor for layer in self.layers for tensor in (*layer.tensors().values(), *layer.observed().values())
-        ]
-        if self.ending is not None:
-            if self.ending.hidden is not None:
-                tensors.append(self.ending.hidden)
-            if self.ending.last_norm is not None:
-                tensors.append(self.ending.last_norm.before)
-        return tensors
-
-    @property
-    def checks(self) -> tuple[str, ...]:
-        """Names of the checks that the proof makes in every layer: beside the model more than in a file."""
-        return checks_of(self.layers)
-
-    def query_tokens(self, layer: int) -> tuple[Token, ...]:
-        """The tokens that look, in this layer."""
-        decoder_side = self.layers[layer].kind != "encoder self" and self.target_tokens
-        return self.target_tokens if decoder_side else self.source_tokens
-
-    def key_tokens(self, layer: int) -> tuple[Token, ...]:
-        """The tokens that are looked at, in this layer."""
-        decoder_side = self.layers[layer].kind == "decoder self" and self.target_tokens
-        return self.target_tokens if decoder_side else self.source_tokens
-
-    def steps(self, layer: int, head: int, rows: slice = slice(None)) -> AttentionSteps:
-        """Every intermediate tensor of one head; `rows` picks a block of queries.
-
-        Raises ValueError for a layer whose architecture hides q and k.
-        """
-        self._require(layer, head)
-        return self.exact(layer).steps(head, rows)
-
-    def exact(self, layer: int) -> LayerTrace:
-        """The layer with its q, k and v. Raises ValueError if the architecture hides them."""
-        found = self.layers[layer]
-        if not isinstance(found, LayerTrace):
-            raise ValueError(f"layer {layer}: {self.facts.architecture} hides q and k; only its weights are known")
-        return found
-
-    def weights(self, layer: int, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
-        """The attention weights of one head: rows look at columns."""
-        self._require(layer, head)
-        return self.layers[layer].weights(head, rows)
-
-    def proof(self, layer: int, head: int) -> "tuple[Check, ...]":
-        """Our formula against the model's own numbers, one check per step; never empty."""
-        from attention_core.proof import prove
-
-        self._require(layer, head)
-        return prove(self.layers[layer], head)
+    @classmethod
+    def of(cls, record: Record) -> "Trace":
+        """The same record with its doors; the tensors are shared."""
+        return cls(**{field.name: getattr(record, field.name) for field in fields(record) if field.init})
 
     def verdict(self, layer: int | None = None, head: int | None = None) -> "Verdict":
         """What the proof comes to, in words: of one head, of all heads of a layer, or of all that was captured.
@@ -153,8 +64,42 @@ class Trace:
 
         return atlas_html(self)
 
-    def _require(self, layer: int, head: int) -> None:
-        if not 0 <= layer < len(self.layers):
-            raise ValueError(f"layer must be 0 … {len(self.layers) - 1}; got {layer}")
-        if not 0 <= head < self.layers[layer].n_heads:
-            raise ValueError(f"head must be 0 … {self.layers[layer].n_heads - 1} in layer {layer}; got {head}")
+
+def capture(
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    target: str | None = None,
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    chat: bool = False,
+) -> Trace:
+    """Capture q, k, v and output of every attention call while the model reads `text`.
+
+    Of an architecture that hides q and k from transformers' attention interface, the weights that it returns itself.
+
+    `pair` is a second sentence for models that read two, `target` the decoder's text of an encoder-decoder (its start
+    token alone if None). A text over the model's limit is cut, and `notes` says where. The languages are for models
+    whose tokenizer is told some, by its own names (NLLB: "eng_Latn"); None takes what is usual, see `model.spoken`.
+    `chat` puts the model's chat template around the text, as what a user says (see `chat.chat_prompt`): the trace's
+    text is then the whole prompt.
+
+    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
+    that the model does not know, a chat template that it has not or a `target` without a decoder, and ValueError
+    naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
+    without it would be wrong.
+    """
+    return Trace.of(
+        capturing.capture(
+            model, text, pair, target, source_language=source_language, target_language=target_language, chat=chat
+        )
+    )
+
+
+def load_trace(file: str | Path | bytes) -> Trace:
+    """Open a saved trace, without its model: the weights' witness stayed with it; `trace.checks` are those that came.
+
+    Raises TraceFileError with a plain sentence if the file is damaged, of another kind or inconsistent.
+    """
+    return Trace.of(saved.load_trace(file))

@@ -8,13 +8,11 @@ compared with anything, the answer is not plainly "checked".
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from attention_core.projections import Projections
 from attention_core.proof import Check, largest_difference, worst_by_name
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
+from attention_core.record import Record
 
 Answer = Literal["checked", "checked except", "cannot be checked", "differs"]
 SIGNS: dict[Answer, str] = {"checked": "✓", "checked except": "◐", "cannot be checked": "○", "differs": "✗"}
@@ -52,12 +50,12 @@ class Verdict:
         return {"answer": self.answer, "sign": self.sign, "text": self.text, "reasons": list(self.reasons)}
 
 
-def verdict_of(trace: "Trace", layer: int, head: int) -> Verdict:
+def verdict_of(trace: Record, layer: int, head: int) -> Verdict:
     """What the proof of one head comes to."""
     return judge(trace, layer, trace.proof(layer, head))
 
 
-def judge(trace: "Trace", layer: int, checks: Iterable[Check]) -> Verdict:
+def judge(trace: Record, layer: int, checks: Iterable[Check]) -> Verdict:
     """What these checks of one head of a layer come to."""
     checks = tuple(checks)
     one = trace.layers[layer]
@@ -76,7 +74,7 @@ def judge(trace: "Trace", layer: int, checks: Iterable[Check]) -> Verdict:
     return _answer(short, tuple(reasons), checks)
 
 
-def verdict_of_all(trace: "Trace", layer: int | None = None) -> Verdict:
+def verdict_of_all(trace: Record, layer: int | None = None) -> Verdict:
     """What the proofs of all heads, of all layers or of one, come to together."""
     indices = range(len(trace.layers)) if layer is None else (layer,)
     found = [(i, verdict_of(trace, i, head)) for i in indices for head in range(trace.layers[i].n_heads)]
@@ -100,7 +98,7 @@ def verdict_of_all(trace: "Trace", layer: int | None = None) -> Verdict:
     return _answer([*short, *names], reasons, checks)
 
 
-def reserved(trace: "Trace") -> str:
+def reserved(trace: Record) -> str:
     """What stands on a picture that is not one head's and so has no proof of its own; empty where nothing has to."""
     return f"except: {LOADING}" if trace.reservations else ""
 
@@ -126,7 +124,7 @@ def _difference(check: Check) -> str:
     return f"{check.name} {differs} by {brief(check.difference)} (tolerance {brief(check.tolerance)})"
 
 
-def _unwitnessed(trace: "Trace", layer: int) -> list[tuple[str, str]]:
+def _unwitnessed(trace: Record, layer: int) -> list[tuple[str, str]]:
     """Short name and sentence, where the model's own weights are not here to be compared with."""
     if getattr(trace.layers[layer], "witness", None) is not None:
         return []
@@ -143,7 +141,7 @@ def _unwitnessed(trace: "Trace", layer: int) -> list[tuple[str, str]]:
     return [("weights, whose witness stayed with the model", sentence)]
 
 
-def _unobserved(trace: "Trace", layer: int) -> list[tuple[str, str]]:
+def _unobserved(trace: Record, layer: int) -> list[tuple[str, str]]:
     """Short names and sentences of the linear maps that could not be seen."""
     maps = getattr(trace.layers[layer], "projections", None)
     if maps is None:

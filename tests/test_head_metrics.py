@@ -7,8 +7,7 @@ import numpy
 import pytest
 import torch
 
-from attention_core import head_metrics
-from attention_core.capturing import capture
+from attention_core import capture, head_metrics
 from attention_core.formula.metrics import adjusted_share, correlation, offset_sums
 from attention_core.head_metrics import METRICS, Stopped, head_scores
 from attention_core.layers import WeightsOnly

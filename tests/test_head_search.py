@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from attention_core.capturing import capture
+from attention_core import capture
 from attention_core.head_search import divergence, find_heads, occurrences, similar_heads
 from tests.test_head_metrics import as_shares, hand_trace
 from tests.tiny import SENTENCE, family

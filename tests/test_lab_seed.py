@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attention_core.capturing import capture
+from attention_core import capture
 from attention_core.lab import Switches
 from attention_core.lab_edits import changed_from_real, to_real, with_cell
 from attention_core.lab_link import from_link, to_link

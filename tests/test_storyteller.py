@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from attention_core.capturing import capture
+from attention_core import capture
 from attention_core.models.loading import load_model
 from attention_core.storyteller import (
     Recipe,

@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from attention_core import capture, load_model
+from attention_core import capture, load_model, load_trace
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
 from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence
 from attention_core.readout import Unsaid
-from attention_core.saved import load_trace, trace_bytes
+from attention_core.saved import trace_bytes
 from tests import tiny
 
 QUESTION, CONTEXT = "the dog ran", "a cat sat on the mat while it slept"

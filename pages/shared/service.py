@@ -204,7 +204,7 @@ class Service:
 
         Raises attention_core.saved.TraceFileError with a plain sentence.
         """
-        from attention_core.saved import load_trace
+        from attention_core import load_trace
 
         source = Source("", "", file=hashlib.sha256(data).hexdigest())
         self._traces.get(source, lambda: load_trace(data))
