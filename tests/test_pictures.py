@@ -156,8 +156,9 @@ def test_a_mean_has_no_scores_and_no_proof_of_its_own(both_ways):
 
 
 def test_a_long_head_is_a_picture_with_exact_lines_and_tiles(causal, monkeypatch):
-    for name, value in (("EXACT_CELLS", 0), ("PICTURE_SIDE", 5), ("TILE_SIDE", 4), ("CELLS_PER_BLOCK", 1)):
+    for name, value in (("EXACT_CELLS", 0), ("PICTURE_SIDE", 5), ("TILE_SIDE", 4)):
         monkeypatch.setattr(pictures, name, value)
+    monkeypatch.setattr("attention_core.groups.CELLS_PER_BLOCK", 1)
     weights = causal.weights(0, 3)
     header, arrays = wire.unpack(head_pack(causal, Reading(), 0, 3))
     assert header["factor"] == 3
