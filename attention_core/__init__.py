@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.generation import continue_text
-    from attention_core.layers import LayerTrace
     from attention_core.models.facts import LoadedModel
     from attention_core.models.loading import ModelError, load_model, wrap_model
-    from attention_core.proof import Check
-    from attention_core.saved import save_trace
+    from attention_core.record.file import save_trace
+    from attention_core.record.layers import LayerTrace
+    from attention_core.record.proof import Check
+    from attention_core.record.verdict import Verdict
     from attention_core.text.tokens import Token
     from attention_core.trace import Trace, capture, load_trace
-    from attention_core.verdict import Verdict
 
 __all__ = [
     "AttentionSteps",
@@ -45,19 +45,19 @@ __all__ = [
 
 _HOME = {
     "AttentionSteps": "formula.attention",
-    "Check": "proof",
-    "LayerTrace": "layers",
+    "Check": "record.proof",
+    "LayerTrace": "record.layers",
     "LoadedModel": "models.facts",
     "ModelError": "models.loading",
     "Token": "text.tokens",
     "Trace": "trace",
-    "Verdict": "verdict",
+    "Verdict": "record.verdict",
     "attend": "formula.attention",
     "capture": "trace",
     "continue_text": "generation",
     "load_model": "models.loading",
     "load_trace": "trace",
-    "save_trace": "saved",
+    "save_trace": "record.file",
     "wrap_model": "models.loading",
 }
 

@@ -13,8 +13,8 @@ from attention_core.flow import (
     self_attention,
 )
 from attention_core.formats import wire
-from attention_core.groups import Group
-from attention_core.record import Record
+from attention_core.record.groups import Group
+from attention_core.record.record import Record
 
 MOST_WHOLE_TOKENS = 512  # rollout after every layer holds layers · tokens² weights; longer texts get the last layer's
 

@@ -12,10 +12,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.ending import Ending
 from attention_core.formats.memory import said_as
 from attention_core.formula.masks import Band
-from attention_core.layers import AttentionLayer, Kind, LayerTrace, Mask, Witness
 from attention_core.map_search import find_projections
 from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import what_the_decoder_reads
@@ -24,8 +22,10 @@ from attention_core.observe.hybrids import layers_that_run, other_layers
 from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, collector, eager_function
 from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.predictions import lines_of
-from attention_core.projections import Found
-from attention_core.record import Record
+from attention_core.record.ending import Ending
+from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, Witness
+from attention_core.record.projections import Found
+from attention_core.record.record import Record
 from attention_core.returned_weights import returned_weights
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages

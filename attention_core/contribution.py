@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.ending import Ending
-from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.map_numbers import norm_rule
-from attention_core.norms import Norm
-from attention_core.projections import Found, OutputProjection
 from attention_core.readout import Unsaid, piece_of
-from attention_core.record import Record
+from attention_core.record.ending import Ending
+from attention_core.record.layers import AttentionLayer, LayerTrace
+from attention_core.record.norms import Norm
+from attention_core.record.projections import Found, OutputProjection
+from attention_core.record.record import Record
 from attention_core.text.tokens import display, style_of
 
 N_TOKENS = 10

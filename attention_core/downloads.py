@@ -8,12 +8,12 @@ import numpy as np
 
 from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_csv, weights_npz
 from attention_core.formats import wire
-from attention_core.groups import HeadName, LayerName, groups
 from attention_core.overview import overview
 from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
 from attention_core.reading import Item, Reading, describe
-from attention_core.record import Record
-from attention_core.verdict import SIGNS, reserved, verdict_of, verdict_of_all
+from attention_core.record.groups import HeadName, LayerName, groups
+from attention_core.record.record import Record
+from attention_core.record.verdict import SIGNS, reserved, verdict_of, verdict_of_all
 
 MOST_CELLS = 2_000_000  # of all attention matrices: up to here a notebook's picture proves every head, within a second
 

@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, offset_sums
-from attention_core.layers import AttentionLayer
-from attention_core.record import Record
+from attention_core.record.layers import AttentionLayer
+from attention_core.record.record import Record
 from attention_core.text.marks import KeyMarks, key_marks
 
 LabelId = Literal[

@@ -16,8 +16,8 @@ from attention_core.lab import (
     Switches,
     cells_of,
 )
-from attention_core.layers import LayerTrace
-from attention_core.record import Record
+from attention_core.record.layers import LayerTrace
+from attention_core.record.record import Record
 
 
 def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) -> LabState:

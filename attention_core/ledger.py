@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.proof import Check, largest_difference
+from attention_core.record.proof import Check, largest_difference
 
 if TYPE_CHECKING:
-    from attention_core.record import Record
-    from attention_core.verdict import Verdict
+    from attention_core.record.record import Record
+    from attention_core.record.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq=False: comparing tensors with == is ambiguous
@@ -105,7 +105,7 @@ class Ledger:
     @property
     def judged(self) -> "Verdict":
         """What the checks come to, as everywhere else."""
-        from attention_core.verdict import judge
+        from attention_core.record.verdict import judge
 
         return judge(self.trace, self.layer, self.checks)
 
@@ -118,7 +118,7 @@ class Ledger:
         return f"{judged.sentence if judged.reasons else judged.answer}: {self._closing()}"
 
     def _closing(self) -> str:
-        from attention_core.verdict import PLURAL
+        from attention_core.record.verdict import PLURAL
 
         hidden = [step for step in self.steps if not step.available]
         if not self.holds:

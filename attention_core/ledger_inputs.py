@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.layers import LayerTrace
 from attention_core.ledger import Step
-from attention_core.norms import Norm
-from attention_core.projections import Projection, Projections, Rotary
+from attention_core.record.layers import LayerTrace
+from attention_core.record.norms import Norm
+from attention_core.record.projections import Projection, Projections, Rotary
 
 if TYPE_CHECKING:
     from attention_core.ledger_steps import Here

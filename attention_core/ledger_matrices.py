@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.layers import LayerTrace
+from attention_core.record.layers import LayerTrace
 
 if TYPE_CHECKING:
-    from attention_core.record import Record
+    from attention_core.record.record import Record
 
 SIDE = 128  # cells a side of a picture; up to here cells are exact
 _CELLS_PER_BLOCK = 2_000_000

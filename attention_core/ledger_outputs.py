@@ -9,9 +9,9 @@ from torch import Tensor
 
 from attention_core.ledger import Step
 from attention_core.ledger_inputs import found, why_missing
-from attention_core.norms import Norm
-from attention_core.projections import OutputProjection, Residual
-from attention_core.proof import compare
+from attention_core.record.norms import Norm
+from attention_core.record.projections import OutputProjection, Residual
+from attention_core.record.proof import compare
 
 if TYPE_CHECKING:
     from attention_core.ledger_steps import Here

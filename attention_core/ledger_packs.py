@@ -13,13 +13,13 @@ from torch import Tensor
 
 from attention_core.export import TRACE_FILE
 from attention_core.formats import wire
-from attention_core.layers import LayerTrace
 from attention_core.ledger import Ledger, Step, ledger
 from attention_core.ledger_matrices import matrices_of
 from attention_core.ledger_products import products_of, taken_apart
+from attention_core.record.layers import LayerTrace
 
 if TYPE_CHECKING:
-    from attention_core.record import Record
+    from attention_core.record.record import Record
 
 WHOLE_BYTES = 128_000  # a tensor with a row for every key is sent whole up to here, else the rows that matter most
 MORE_BYTES = 512_000  # of rows that are asked for later, at a time

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.ledger_steps import Here
+from attention_core.record.layers import AttentionLayer, LayerTrace
 
 if TYPE_CHECKING:
-    from attention_core.record import Record
+    from attention_core.record.record import Record
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from attention_core.formula.attention import AttentionSteps, attend
 from attention_core.formula.masks import Band
-from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.ledger import Fault, Ledger, Step
-from attention_core.proof import Check, compare
+from attention_core.record.layers import AttentionLayer, LayerTrace
+from attention_core.record.proof import Check, compare
 
 if TYPE_CHECKING:
-    from attention_core.record import Record
+    from attention_core.record.record import Record
 
 
 def build(trace: "Record", layer: int, head: int, query: int, checked: bool) -> Ledger:

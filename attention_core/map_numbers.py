@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attention_core.norms import Norm, normalise
 from attention_core.observe.hooks import FedNorm
-from attention_core.projections import Layout, Rotary, pairs_read, pairs_written, present
+from attention_core.record.norms import Norm, normalise
+from attention_core.record.projections import Layout, Rotary, pairs_read, pairs_written, present
 
 LAYOUTS: tuple[Layout, ...] = ("half-split", "interleaved", "interleaved to half-split")
 

@@ -30,9 +30,18 @@ from attention_core.map_numbers import (
     weight_of,
     windows,
 )
-from attention_core.norms import Norm
 from attention_core.observe.hooks import FedMap, FedNorm, FedOutput, Seen, probe_rows
-from attention_core.projections import GATES, Gate, OutputProjection, Part, Projection, Projections, Residual, Rotary
+from attention_core.record.norms import Norm
+from attention_core.record.projections import (
+    GATES,
+    Gate,
+    OutputProjection,
+    Part,
+    Projection,
+    Projections,
+    Residual,
+    Rotary,
+)
 
 
 def find_projections(seen: Seen) -> Projections:

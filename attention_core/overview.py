@@ -14,11 +14,11 @@ from attention_core.atlas import BlockMask, block_max, block_side, free_columns,
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
-from attention_core.groups import Group, LayerName, groups, rows_per_block, spans
-from attention_core.layers import AttentionLayer
 from attention_core.pictures import json_number, positions_of, rows_and_columns, shown_of
 from attention_core.reading import Item, Reading, describe, read_allowed, read_weights
-from attention_core.record import Record
+from attention_core.record.groups import Group, LayerName, groups, rows_per_block, spans
+from attention_core.record.layers import AttentionLayer
+from attention_core.record.record import Record
 
 WHOLE_BYTES = 2_400_000  # all heads are sent whole, 2 bytes a weight, while they fit: 72 heads of 128 tokens do
 OVERVIEW_BYTES = 300_000  # otherwise block maxima of all heads, 1 byte each: 72 heads of 64 × 64

@@ -17,13 +17,13 @@ from attention_core.atlas import block_max, block_side
 from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import Link, entropy, reach, strongest
-from attention_core.groups import HeadName, LayerName, groups, rows_per_block, spans
-from attention_core.layers import AttentionLayer, LayerTrace
-from attention_core.proof import largest_difference
 from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
-from attention_core.record import Record
+from attention_core.record.groups import HeadName, LayerName, groups, rows_per_block, spans
+from attention_core.record.layers import AttentionLayer, LayerTrace
+from attention_core.record.proof import largest_difference
+from attention_core.record.record import Record
+from attention_core.record.verdict import reserved, verdict_of
 from attention_core.text.tokens import Token
-from attention_core.verdict import reserved, verdict_of
 
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
 PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand

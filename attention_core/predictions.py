@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.models.task_head import How, TaskHead
-from attention_core.record import Record
+from attention_core.record.record import Record
 from attention_core.text.tokens import Token, join_texts
 
 N_ANSWERS = 5

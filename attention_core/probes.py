@@ -12,7 +12,7 @@ import torch
 
 from attention_core.capturing import capture_ids, decoder_side, special_ids
 from attention_core.models.facts import LoadedModel
-from attention_core.record import Record
+from attention_core.record.record import Record
 
 N_REPEATS = 16
 SHORTEST, LONGEST = 8, 38  # tokens of a stretch that is repeated; every probe has another length

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.ending import Ending
 from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.models.task_head import TaskHead
 from attention_core.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
-from attention_core.record import Record
+from attention_core.record.ending import Ending
+from attention_core.record.record import Record
 from attention_core.text.tokens import display, style_of
 
 N_CHOICES = 10

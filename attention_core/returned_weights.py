@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.layers import Kind, WeightsOnly
 from attention_core.models.facts import ModelFacts
+from attention_core.record.layers import Kind, WeightsOnly
 
 
 def returned_weights(

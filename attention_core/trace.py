@@ -7,15 +7,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from attention_core import capturing, saved
+from attention_core import capturing
 from attention_core.models.facts import LoadedModel
-from attention_core.record import Record
+from attention_core.record import file as saved
+from attention_core.record.record import Record
 
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
     from attention_core.ledger import Ledger
     from attention_core.readout import Readout
-    from attention_core.verdict import Verdict
+    from attention_core.record.verdict import Verdict
 
 
 class Trace(Record):
@@ -32,7 +33,7 @@ class Trace(Record):
         "checked", "checked except" with what was not, "cannot be checked" with why, or "differs" with the step that
         does. Of many heads every one is proven first.
         """
-        from attention_core.verdict import verdict_of, verdict_of_all
+        from attention_core.record.verdict import verdict_of, verdict_of_all
 
         if layer is None:
             if head is not None:

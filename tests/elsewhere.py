@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from attention_core.layers import AttentionLayer, LayerTrace
-from attention_core.projections import Found
+from attention_core.record.layers import AttentionLayer, LayerTrace
+from attention_core.record.projections import Found
 from attention_core.trace import Trace
 
 GPU = torch.device("cuda", 0)
@@ -88,7 +88,10 @@ def _deep(value: Any) -> Any:
         return _there(value)
     if isinstance(value, tuple):
         return tuple(map(_deep, value))
-    if is_dataclass(value) and type(value).__module__ in ("attention_core.projections", "attention_core.formula.masks"):
+    if is_dataclass(value) and type(value).__module__ in (
+        "attention_core.record.projections",
+        "attention_core.formula.masks",
+    ):
         return replace(value, **{field.name: _deep(getattr(value, field.name)) for field in fields(value)})
     return value
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from attention_core.formats.palette import channels
 from attention_core.formats.wire import U1_MASKED, U1_ONE
-from attention_core.layers import LayerTrace
-from attention_core.projections import Projection
+from attention_core.record.layers import LayerTrace
+from attention_core.record.projections import Projection
 
 
 def contribution_vectors(layer: LayerTrace, query: int) -> Float[Tensor, "head key d_model"]:

@@ -20,8 +20,8 @@ from transformers.utils import logging
 from attention_core import LoadedModel, Trace, capture, load_model
 from attention_core.generation import continue_text
 from attention_core.labels import LABELS, label_heads
-from attention_core.proof import compare
 from attention_core.readout import NextToken
+from attention_core.record.proof import compare
 
 # Tried in this order until the model's tokenizer makes tokens of one.
 TEXTS = (

@@ -14,9 +14,9 @@ from transformers.masking_utils import eager_mask
 from attention_core import capture, load_model
 from attention_core.capturing import CaptureError, capture_ids, count_tokens
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
-from attention_core.layers import LayerTrace
 from attention_core.models.loading import wrap_model
 from attention_core.observe import interface
+from attention_core.record.layers import LayerTrace
 from tests import tiny
 
 GALLERY = json.loads((Path(__file__).parents[1] / "assets/examples/gallery.json").read_text(encoding="utf-8"))

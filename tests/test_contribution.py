@@ -16,9 +16,9 @@ from attention_core.contribution import (
     why_not,
 )
 from attention_core.models.loading import wrap_model
-from attention_core.norms import Norm
-from attention_core.projections import Found
 from attention_core.readout import Unsaid
+from attention_core.record.norms import Norm
+from attention_core.record.projections import Found
 from tests.plain_numbers import contribution_vectors
 from tests.tiny import FAMILIES, SENTENCE, family, random_model, tokenizer
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from attention_core import capture, downloads, lab_seed, overview, pictures, saved
+from attention_core import capture, downloads, lab_seed, overview, pictures
 from attention_core.head_metrics import head_scores
 from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger_products import taken_apart
 from attention_core.reading import Reading
+from attention_core.record import file
 from tests import tiny
 from tests.elsewhere import OtherDevice, elsewhere
 
@@ -33,7 +34,7 @@ def same(traces, make):
 
 def file_of(trace):
     """The numbers of its file; the order of what a file says of itself is free."""
-    return {name: tensor.tolist() for name, tensor in load(saved.trace_bytes(trace, projections=True)).items()}
+    return {name: tensor.tolist() for name, tensor in load(file.trace_bytes(trace, projections=True)).items()}
 
 
 def test_the_other_device_keeps_a_gpus_rules():

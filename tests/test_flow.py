@@ -57,7 +57,7 @@ def test_rollout_is_a_sum_over_all_paths():
 
 
 def test_one_row_followed_from_the_top_equals_the_row_of_the_whole_rollout(monkeypatch):
-    monkeypatch.setattr("attention_core.groups.CELLS_PER_BLOCK", 3 * 12 * 5)  # 5 rows a block: several blocks
+    monkeypatch.setattr("attention_core.record.groups.CELLS_PER_BLOCK", 3 * 12 * 5)  # 5 rows a block: several blocks
     trace = capture(family("bert"), SENTENCE)
     layers = [trace.layers[i] for i in self_attention(trace)[0].layers]
     whole = rollout(combined_weights(layers))[-1]

@@ -10,9 +10,9 @@ import torch
 from attention_core import capture, head_metrics
 from attention_core.formula.metrics import adjusted_share, correlation, offset_sums
 from attention_core.head_metrics import METRICS, Stopped, head_scores
-from attention_core.layers import WeightsOnly
 from attention_core.models.facts import ModelFacts
 from attention_core.models.loading import load_model
+from attention_core.record.layers import WeightsOnly
 from attention_core.text.marks import is_punctuation, rarest
 from attention_core.text.tokens import Token
 from attention_core.trace import Trace

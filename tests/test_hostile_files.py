@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
 from attention_core import ModelError, capture, load_model, load_trace
-from attention_core.saved import FORMAT, TraceFileError, trace_bytes
+from attention_core.record.file import FORMAT, TraceFileError, trace_bytes
 from tests import tiny
 
 SOON = 5.0  # seconds of this thread's own time

@@ -6,7 +6,7 @@ from torch import nn
 from attention_core import capture, load_trace
 from attention_core.models.loading import wrap_model
 from attention_core.observe.hybrids import layers_that_run, other_layers
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from tests import tiny
 
 

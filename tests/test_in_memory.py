@@ -10,7 +10,7 @@ from torch import nn
 from attention_core import capture, load_trace
 from attention_core.models.loading import ModelError, wrap_model
 from attention_core.readout import NextToken
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from tests import tiny
 
 LLAMA = tiny.FAMILIES["llama"][1]

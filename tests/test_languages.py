@@ -11,7 +11,7 @@ from attention_core.capturing import CaptureError, count_tokens, decoder_side
 from attention_core.generation import GenerationError, append_token, continue_text
 from attention_core.models.loading import wrap_model
 from attention_core.readout import NextToken
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from attention_core.text.languages import Languages, spoken_by
 from tests import tiny
 from tests.translators import SOURCE, TARGET, TRANSLATORS, build

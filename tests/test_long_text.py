@@ -9,15 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core import capture, groups
+from attention_core import capture
 from attention_core import overview as module
 from attention_core.formats import wire
 from attention_core.formula.attention import attend, attention_weights
 from attention_core.formula.masks import Band, causal_mask, window_mask
 from attention_core.formula.metrics import strongest
-from attention_core.layers import LayerTrace
 from attention_core.overview import overview
 from attention_core.reading import Reading
+from attention_core.record import groups
+from attention_core.record.layers import LayerTrace
 from tests import tiny
 from tests.benchmarks import long_text
 from tests.plain_numbers import decode_u1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from attention_core.view import DEFAULT_TEXT, View
 from pages.shared import controls, readouts
 from pages.shared.menu import MENU

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, groups, pictures
+from attention_core import capture, pictures
 from attention_core import overview as overviews
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
 from attention_core.overview import overview
 from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
 from attention_core.reading import Reading
+from attention_core.record import groups
 from tests import tiny
 from tests.plain_numbers import decode_u1
 
@@ -158,7 +159,7 @@ def test_a_mean_has_no_scores_and_no_proof_of_its_own(both_ways):
 def test_a_long_head_is_a_picture_with_exact_lines_and_tiles(causal, monkeypatch):
     for name, value in (("EXACT_CELLS", 0), ("PICTURE_SIDE", 5), ("TILE_SIDE", 4)):
         monkeypatch.setattr(pictures, name, value)
-    monkeypatch.setattr("attention_core.groups.CELLS_PER_BLOCK", 1)
+    monkeypatch.setattr("attention_core.record.groups.CELLS_PER_BLOCK", 1)
     weights = causal.weights(0, 3)
     header, arrays = wire.unpack(head_pack(causal, Reading(), 0, 3))
     assert header["factor"] == 3

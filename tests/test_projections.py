@@ -12,11 +12,11 @@ from torch import nn
 
 from attention_core import capture, load_trace, map_numbers, map_search
 from attention_core.models.loading import wrap_model
-from attention_core.norms import Norm
 from attention_core.observe import hooks
 from attention_core.observe.interface import collector
-from attention_core.projections import Found, Rotary
-from attention_core.saved import TraceFileError, trace_bytes
+from attention_core.record.file import TraceFileError, trace_bytes
+from attention_core.record.norms import Norm
+from attention_core.record.projections import Found, Rotary
 from tests import tiny
 from tests.plain_numbers import without_bias
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attention_core.formula.masks import EVERYTHING
-from attention_core.layers import LayerTrace, WeightsOnly
-from attention_core.proof import ROWS_PER_BLOCK, Check, compare, largest_difference, prove
+from attention_core.record.layers import LayerTrace, WeightsOnly
+from attention_core.record.proof import ROWS_PER_BLOCK, Check, compare, largest_difference, prove
 
 
 def test_the_largest_difference_is_reported_by_hand():

@@ -19,7 +19,7 @@ from attention_core.readout import (
     likeliest,
     similarity,
 )
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from tests import tiny
 
 HEADS = {

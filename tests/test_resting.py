@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.resting import put_together, take_apart
+from attention_core.record.apart import put_together, take_apart
 from tests import tiny
 
 FAMILIES = sorted(tiny.FAMILIES)

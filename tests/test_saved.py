@@ -8,7 +8,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 
 from attention_core import capture, load_trace, save_trace
-from attention_core.saved import FORMAT, TraceFileError, trace_bytes
+from attention_core.record.file import FORMAT, TraceFileError, trace_bytes
 from tests import tiny
 
 DECODER_TEXT = "the dog slept"

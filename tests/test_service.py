@@ -9,7 +9,7 @@ import pytest
 
 from attention_core import ModelError, load_model
 from attention_core.pictures import head_pack
-from attention_core.saved import TraceFileError, trace_bytes
+from attention_core.record.file import TraceFileError, trace_bytes
 from pages.shared import service as module
 from pages.shared.service import Gone, Service
 from pages.shared.settings import from_environment

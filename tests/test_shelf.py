@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.resting import take_apart
+from attention_core.record.apart import take_apart
 from pages.shared import shelf as module
 from pages.shared.shelf import Shelf
 from tests import tiny

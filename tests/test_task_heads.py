@@ -15,7 +15,7 @@ from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
 from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence
 from attention_core.readout import Unsaid
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
 from tests import tiny
 
 QUESTION, CONTEXT = "the dog ran", "a cat sat on the mat while it slept"

@@ -12,9 +12,9 @@ from attention_core.formats import wire
 from attention_core.ledger_packs import ledger_pack
 from attention_core.models.report import LoadingReport
 from attention_core.pictures import head_pack
-from attention_core.projections import Found, Projections
 from attention_core.reading import Reading
-from attention_core.saved import trace_bytes
+from attention_core.record.file import trace_bytes
+from attention_core.record.projections import Found, Projections
 from tests import reference, tiny
 
 LOST = "12 weights of the attention were in the checkpoint and have no place in this model: layer.0.distance."

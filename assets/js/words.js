@@ -47,7 +47,7 @@ export function badge({ head, nHeads, layers, meta, here }) {
   return { state: stateOf(proof.answer), text: proof.text };
 }
 
-/** How an answer of `attention_core.verdict` looks; its words are made there. @param {string} answer @returns {"ok" | "part" | "none" | "bad"} */
+/** How an answer of `attention_core.record.verdict` looks; its words are made there. @param {string} answer @returns {"ok" | "part" | "none" | "bad"} */
 export function stateOf(answer) {
   if (answer === "checked") return "ok";
   if (answer === "checked except") return "part";

@@ -319,7 +319,7 @@ def _open_trace() -> None:
     doing = st.empty()
     state.wait_for_engine(doing.info)
     doing.empty()
-    from attention_core.saved import TraceFileError
+    from attention_core.record.file import TraceFileError
 
     st.session_state["frame_trace_seen"] = upload.file_id
     try:

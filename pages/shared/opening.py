@@ -66,7 +66,7 @@ def one_head(view: View, trace: "Trace") -> tuple[View, str]:
 
     Without a chosen query the last token that is not special: in a decoder it reads all others.
     """
-    from attention_core.groups import groups
+    from attention_core.record.groups import groups
 
     layer, head, said = view.layer, view.head, ""
     if isinstance(layer, str):

@@ -326,7 +326,7 @@ def export(request: Request) -> Response:
 def trace_file(request: Request) -> Response:
     """The whole trace, to be opened again without the model."""
     from attention_core.export import TRACE_FILE
-    from attention_core.saved import MOST_MAPS, maps_bytes, trace_bytes
+    from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
 
     trace = service().trace(service().picture(request.path_params["key"]).source)
     body = trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)  # what it proves, its header says

@@ -202,7 +202,7 @@ class Service:
     def open_file(self, data: bytes) -> Source:
         """Open a trace file and keep it for this process's lifetime or until it is evicted.
 
-        Raises attention_core.saved.TraceFileError with a plain sentence.
+        Raises attention_core.record.file.TraceFileError with a plain sentence.
         """
         from attention_core import load_trace
 

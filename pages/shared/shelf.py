@@ -17,7 +17,7 @@ from pages.shared import logs
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel
-    from attention_core.resting import Apart
+    from attention_core.record.apart import Apart
     from attention_core.trace import Trace
 
 # Kept across restarts and so on a disk on every Linux, where /tmp may be memory; other systems have their own place.
@@ -44,7 +44,7 @@ class Shelf:
 
     def put(self, key: Hashable, trace: "Trace", model: "LoadedModel | None") -> None:
         """Put a trace away, unless it is here already or there is no place for it."""
-        from attention_core.resting import take_apart
+        from attention_core.record.apart import take_apart
 
         if key in self._kept or trace.nbytes > self._max_bytes or (taken := take_apart(trace, model)) is None:
             return
@@ -74,7 +74,7 @@ class Shelf:
         import torch
 
         from attention_core.formats.memory import is_out_of_memory
-        from attention_core.resting import put_together
+        from attention_core.record.apart import put_together
 
         with self._lock:
             if key not in self._kept:

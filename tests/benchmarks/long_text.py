@@ -53,10 +53,10 @@ def _measure() -> dict[str, float]:
     from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
     from attention_core import capture, pictures
-    from attention_core.layers import LayerTrace
     from attention_core.models.loading import wrap_model
     from attention_core.overview import overview
     from attention_core.reading import Reading
+    from attention_core.record.layers import LayerTrace
     from pages.shared.process import keep_freed_memory
     from pages.shared.settings import from_environment
     from tests.benchmarks.capture import FOLDER

@@ -13,11 +13,11 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import Trace, capture
-from attention_core.layers import AttentionLayer, LayerTrace
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
 from attention_core.observe.interface import choose_attention
-from attention_core.proof import compare
+from attention_core.record.layers import AttentionLayer, LayerTrace
+from attention_core.record.proof import compare
 from tests import tiny
 from tests.matrix.longest import longest_text
 from tests.matrix.readouts import readouts

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.layers import AttentionLayer, LayerTrace, WeightsOnly
-from attention_core.projections import OutputProjection, Projections
+from attention_core.record.layers import AttentionLayer, LayerTrace, WeightsOnly
+from attention_core.record.projections import OutputProjection, Projections
 
 ROWS_PER_BLOCK = 256  # × 4,096 keys: 4 MB a tensor
 MOST_PRODUCTS = 500_000_000  # multiplications for W_O, about 20 ms on one core

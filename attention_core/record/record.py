@@ -11,11 +11,11 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.ending import Ending
 from attention_core.formula.attention import AttentionSteps
-from attention_core.layers import AttentionLayer, LayerTrace, checks_of
 from attention_core.models.facts import ModelFacts
-from attention_core.proof import Check, prove
+from attention_core.record.ending import Ending
+from attention_core.record.layers import AttentionLayer, LayerTrace, checks_of
+from attention_core.record.proof import Check, prove
 from attention_core.text.tokens import Token
 
 

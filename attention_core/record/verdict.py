@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from attention_core.projections import Projections
-from attention_core.proof import Check, largest_difference, worst_by_name
-from attention_core.record import Record
+from attention_core.record.projections import Projections
+from attention_core.record.proof import Check, largest_difference, worst_by_name
+from attention_core.record.record import Record
 
 Answer = Literal["checked", "checked except", "cannot be checked", "differs"]
 SIGNS: dict[Answer, str] = {"checked": "✓", "checked except": "◐", "cannot be checked": "○", "differs": "✗"}

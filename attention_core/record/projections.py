@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_core.norms import Norm, normalise, normalise_groups
+from attention_core.record.norms import Norm, normalise, normalise_groups
 
 EVERY_ROW = slice(None)
 Rows = slice | Tensor

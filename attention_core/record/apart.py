@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.ending import Ending
-from attention_core.layers import AttentionLayer
 from attention_core.models.facts import LoadedModel, ModelFacts
-from attention_core.record import Record
+from attention_core.record.ending import Ending
+from attention_core.record.layers import AttentionLayer
+from attention_core.record.record import Record
 from attention_core.text.tokens import Token
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attention_core.layers import AttentionLayer
-from attention_core.record import Record
+from attention_core.record.layers import AttentionLayer
+from attention_core.record.record import Record
 
 LayerName = int | str  # an index into trace.layers, or "all:<stack>:<kind>" for the mean or maximum over all of a kind
 

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from attention_core.norms import Norm, NormKind
-from attention_core.projections import (
+from attention_core.record.norms import Norm, NormKind
+from attention_core.record.projections import (
     Gate,
     GateFunction,
     Layout,

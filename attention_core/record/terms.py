@@ -5,8 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.masks import Band
-from attention_core.norms import Norm
-from attention_core.projections import Projections, Rotary
+from attention_core.record.norms import Norm
+from attention_core.record.projections import Projections, Rotary
 
 _LOOK = 64  # rows and columns of a bias that are looked at to name it
 

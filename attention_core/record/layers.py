@@ -9,8 +9,8 @@ from torch import Tensor
 
 from attention_core.formula.attention import AttentionSteps, attend, attention_weights
 from attention_core.formula.masks import CAUSAL, Band
-from attention_core.projections import Found, Projections
-from attention_core.terms import terms_of
+from attention_core.record.projections import Found, Projections
+from attention_core.record.terms import terms_of
 
 Kind = Literal["encoder self", "decoder self", "cross"]
 

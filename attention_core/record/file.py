@@ -21,11 +21,11 @@ from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.formats.strict_json import strict_json
 from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
-from attention_core.layers import AttentionLayer, Kind, LayerTrace, Mask, WeightsOnly, checks_of
 from attention_core.models.facts import ModelFacts
-from attention_core.projections import Found
-from attention_core.record import Record
-from attention_core.saved_projections import number, pack_projections, unpack_projections
+from attention_core.record.file_projections import number, pack_projections, unpack_projections
+from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, WeightsOnly, checks_of
+from attention_core.record.projections import Found
+from attention_core.record.record import Record
 from attention_core.text.tokens import Token
 
 FORMAT = "sightline-trace"
