@@ -8,7 +8,7 @@ import io
 import pickle
 from collections.abc import Set
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,6 +21,7 @@ from attention_core.record.record import Record
 from attention_core.text.tokens import Token
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()
+R = TypeVar("R", bound=Record)
 _ALIGNED = 64  # bytes: where a block begins, so that a tensor of any type can begin there
 # What is written out piece by piece, with our own records; anything else (modules, functions, caches) stays.
 _SHARED = (LoadedModel, ModelFacts, Token)
@@ -28,17 +29,17 @@ _PLAIN = (str, int, float, bool, bytes, type(None), tuple, list, dict, set, froz
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Apart:
+class Apart(Generic[R]):
     """What stays of a trace while its tensors are elsewhere."""
 
-    frame: Record  # tokens, facts, notes; no layers
+    frame: R  # tokens, facts, notes; no layers
     outline: bytes  # the layers, pickled, with numbers for tensors and for what stays; never leaves this memory
     staying: tuple[object, ...]
     starts: tuple[int, ...]  # of the blocks, in bytes from the first
     nbytes: int  # of all blocks
 
 
-def take_apart(trace: Record, model: LoadedModel | None = None) -> tuple[Apart, list[memoryview]] | None:
+def take_apart(trace: R, model: LoadedModel | None = None) -> tuple[Apart[R], list[memoryview]] | None:
     """What stays of a trace, and the blocks that may go: the bytes from each of `starts` on.
 
     The weights of `model`, the one that made the trace, stay. None if there is nothing to gain: tensors on a device of
@@ -61,7 +62,7 @@ def take_apart(trace: Record, model: LoadedModel | None = None) -> tuple[Apart, 
     return Apart(frame, written.getvalue(), tuple(pickler.staying), tuple(starts), end), blocks
 
 
-def put_together(apart: Apart, data: Tensor) -> Record:
+def put_together(apart: Apart[R], data: Tensor) -> R:
     """The trace again; `data` holds its blocks (uint8, `apart.nbytes` of them) and becomes the tensors' memory."""
     layers: tuple[AttentionLayer, ...]
     ending: Ending | None
@@ -113,7 +114,7 @@ class _Outline(pickle.Pickler):
 class _Whole(pickle.Unpickler):
     """Reads what `_Outline` wrote in this process; nothing from outside comes here."""
 
-    def __init__(self, file: io.BytesIO, apart: Apart, data: Tensor) -> None:
+    def __init__(self, file: io.BytesIO, apart: Apart[Any], data: Tensor) -> None:
         super().__init__(file)
         self._apart, self._data = apart, data
 

@@ -36,7 +36,7 @@ class Shelf:
         self._lock = Lock()
         self._file: FileIO | None = None
         self._next = 0  # where in the file the next one begins
-        self._kept: OrderedDict[Hashable, tuple[int, Apart]] = OrderedDict()  # where each begins; oldest first
+        self._kept: OrderedDict[Hashable, tuple[int, Apart[Trace]]] = OrderedDict()  # where each begins; oldest first
         self.nbytes = 0  # of the file that are in use: counted, so that who asks does not wait for the disk
 
     def __contains__(self, key: Hashable) -> bool:
