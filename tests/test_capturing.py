@@ -12,7 +12,8 @@ from transformers import AttentionMaskInterface, AutoModel, ByT5Tokenizer, T5Con
 from transformers.masking_utils import eager_mask
 
 from attention_core import capture, load_model
-from attention_core.capturing import CaptureError, capture_ids, count_tokens
+from attention_core.capturing import capture_ids
+from attention_core.encode import CaptureError, count_tokens
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models.loading import wrap_model
 from attention_core.observe import interface
