@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.map_numbers import norm_rule
+from attention_core.capturing.recognise import norm_rule
 from attention_core.readout import Unsaid, piece_of
 from attention_core.record.ending import Ending
 from attention_core.record.layers import AttentionLayer, LayerTrace

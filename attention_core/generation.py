@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from attention_core.encode import CaptureError, decoder_side, languages_of, prompt_of
+from attention_core.capturing.encode import CaptureError, decoder_side, languages_of, prompt_of
 from attention_core.models.facts import LoadedModel
 from attention_core.readout import Choice, choices_of
 from attention_core.text.languages import Languages

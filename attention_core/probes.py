@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from attention_core.capturing import capture_ids
-from attention_core.encode import decoder_side, special_ids
+from attention_core.capturing.capture import capture_ids
+from attention_core.capturing.encode import decoder_side, special_ids
 from attention_core.models.facts import LoadedModel
 from attention_core.record.record import Record
 

@@ -27,8 +27,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from attention_core.capturing import capture
-from attention_core.encode import NoTokensError
+from attention_core.capturing.capture import capture
+from attention_core.capturing.encode import NoTokensError
 from attention_core.evidence import score_repeat, score_text
 from attention_core.head_metrics import HeadScores, head_scores
 from attention_core.labels import LabelCard, Progress, Tally

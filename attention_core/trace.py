@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from attention_core import capturing
+from attention_core.capturing import capture as capturing
 from attention_core.models.facts import LoadedModel
 from attention_core.record import file as saved
 from attention_core.record.record import Record

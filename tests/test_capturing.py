@@ -12,8 +12,8 @@ from transformers import AttentionMaskInterface, AutoModel, ByT5Tokenizer, T5Con
 from transformers.masking_utils import eager_mask
 
 from attention_core import capture, load_model
-from attention_core.capturing import capture_ids
-from attention_core.encode import CaptureError, count_tokens
+from attention_core.capturing.capture import capture_ids
+from attention_core.capturing.encode import CaptureError, count_tokens
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
 from attention_core.models.loading import wrap_model
 from attention_core.observe import interface
@@ -334,7 +334,7 @@ class _GlobalVariable:
 
 def test_the_test_before_this_one_can_fail(monkeypatch):
     """The same run with a global collector mixes texts up, so the two threads really do overlap."""
-    from attention_core import capturing
+    from attention_core.capturing import capture as capturing
 
     shared = _GlobalVariable()
     monkeypatch.setattr(interface, "collector", shared)

@@ -14,8 +14,8 @@ from transformers import (
 )
 
 from attention_core import capture, load_trace, save_trace
-from attention_core.capturing import capture_ids
-from attention_core.encode import CaptureError, count_tokens, decoder_side
+from attention_core.capturing.capture import capture_ids
+from attention_core.capturing.encode import CaptureError, count_tokens, decoder_side
 from attention_core.generation import continue_text
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model

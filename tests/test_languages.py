@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attention_core import capture, load_model, load_trace
-from attention_core.encode import CaptureError, count_tokens, decoder_side
+from attention_core.capturing.encode import CaptureError, count_tokens, decoder_side
 from attention_core.generation import GenerationError, append_token, continue_text
 from attention_core.models.loading import wrap_model
 from attention_core.readout import NextToken

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from attention_core.capturing.masks import PassedMask, read_mask
 from attention_core.formula.attention import attend
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band
-from attention_core.passed_masks import PassedMask, read_mask
 
 N_QUERY, N_KEY, N_HEADS, D_HEAD = 5, 7, 3, 2
 LOWEST = torch.finfo(torch.float32).min

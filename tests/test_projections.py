@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from attention_core import capture, load_trace, map_numbers, map_search
+from attention_core import capture, load_trace
+from attention_core.capturing import recognise, search
 from attention_core.models.loading import wrap_model
 from attention_core.observe import hooks
 from attention_core.observe.interface import collector
@@ -150,7 +151,7 @@ def test_all_heads_at_once_are_what_each_gives_alone(name):
 def test_a_second_text_is_explained_by_the_maps_of_the_first_without_a_search(monkeypatch):
     model = wrap_model(tiny.bare("bert"), tiny.tokenizer())
     first = captured_from(model).layers[1].projections
-    monkeypatch.setattr(map_search._Search, "_origins", lambda *given: pytest.fail("searched again"))
+    monkeypatch.setattr(search._Search, "_origins", lambda *given: pytest.fail("searched again"))
     trace = capture(model, "then it ran")
     for name in ("q", "k", "v"):
         before, now = getattr(first, name), getattr(trace.layers[1].projections, name)
@@ -295,7 +296,7 @@ def test_heads_of_one_length_are_told_apart_in_half_precision_and_in_two_tokens(
 
 
 @pytest.mark.parametrize("turned", [(0, 8), (0, 4), (6, 2)], ids=["all", "the first half", "the last pair"])
-@pytest.mark.parametrize("layout", map_numbers.LAYOUTS)
+@pytest.mark.parametrize("layout", recognise.LAYOUTS)
 def test_which_head_is_which_does_not_hang_on_the_last_bit_of_its_length(turned, layout):
     """Seven heads of length 1, each off by as much as rounding does, in an order that their windows have not."""
     for seed in range(4):
@@ -308,8 +309,8 @@ def test_which_head_is_which_does_not_hang_on_the_last_bit_of_its_length(turned,
         given = torch.cat([heads[head] for head in order], dim=1)
         found = [
             columns
-            for columns in map_numbers.same_lengths(target, given, 2e-5)
-            if map_numbers.find_turn(target, map_numbers.columns_of(given, columns), 2e-5) is not None
+            for columns in recognise.same_lengths(target, given, 2e-5)
+            if recognise.find_turn(target, recognise.columns_of(given, columns), 2e-5) is not None
         ]
         assert torch.equal(found[0], order.argsort()[:, None] * 8 + torch.arange(8))
 
@@ -317,12 +318,12 @@ def test_which_head_is_which_does_not_hang_on_the_last_bit_of_its_length(turned,
 def test_a_hundred_heads_of_one_length_are_not_tried_against_each_other(monkeypatch):
     """No window fits: each of a few is tried for one head, never every window for every head."""
     tried = []
-    find = map_numbers.find_turn
-    monkeypatch.setattr(map_numbers, "find_turn", lambda *given: tried.append(1) or find(*given))
+    find = recognise.find_turn
+    monkeypatch.setattr(recognise, "find_turn", lambda *given: tried.append(1) or find(*given))
     noise = torch.Generator().manual_seed(1)
     target, other = (nn.functional.normalize(torch.randn(100, 8, 64, generator=noise), dim=-1) for _ in range(2))
-    assert len(list(map_numbers.same_lengths(target, other.transpose(0, 1).flatten(1), 2e-5))) == 1
-    assert len(tried) <= map_numbers.TRIED
+    assert len(list(recognise.same_lengths(target, other.transpose(0, 1).flatten(1), 2e-5))) == 1
+    assert len(tried) <= recognise.TRIED
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "qwen3", "gpt-neox"])
@@ -459,7 +460,7 @@ def test_an_error_in_the_search_never_stops_a_proof(monkeypatch):
     def fails(*_):
         raise RuntimeError("a shape that nobody foresaw")
 
-    for module in (map_numbers, map_search):
+    for module in (recognise, search):
         monkeypatch.setattr(module, "alike", fails)
     trace = captured_from(tiny.family("bert"))
     assert [check.name for check in trace.proof(0, 0)] == ["mask", "weights", "output"]

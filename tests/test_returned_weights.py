@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from attention_core import capture
+from attention_core.capturing.given import returned_weights
 from attention_core.models.loading import wrap_model
-from attention_core.returned_weights import returned_weights
 from tests import tiny
 
 N_SOURCE, N_TARGET, N_HEADS = 5, 3, 2

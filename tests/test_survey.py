@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from attention_core import survey as survey_module
-from attention_core.encode import CaptureError
+from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.probes import TEXTS
 from attention_core.survey import Survey, main

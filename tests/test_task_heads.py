@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from attention_core import capture, load_model, load_trace
-from attention_core.capturing import capture_ids
-from attention_core.encode import CaptureError, count_tokens
+from attention_core.capturing.capture import capture_ids
+from attention_core.capturing.encode import CaptureError, count_tokens
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
 from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence

@@ -40,7 +40,7 @@ def test_a_shard_that_vanishes_between_check_and_load_gets_a_sentence(saved, mon
 OUT_OF_MEMORY = """
 import resource, torch
 from attention_core import capture
-from attention_core.encode import CaptureError
+from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from tests import tiny
 torch.set_num_threads(1)

@@ -278,7 +278,7 @@ async def count(request: Request) -> Response:
     model = service().loaded(request.query_params.get("model", ""))
     if model is None:  # counting never loads a model
         return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
-    from attention_core.encode import count_tokens
+    from attention_core.capturing.encode import count_tokens
 
     try:
         told = {"source_language": request.query_params.get("sl"), "chat": request.query_params.get("chat") == "1"}

@@ -189,7 +189,7 @@ def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str
 
     wait(started.result, while_waiting)
     from attention_core import ModelError  # the worker has imported torch by now; the page's frame did not wait for it
-    from attention_core.encode import CaptureError
+    from attention_core.capturing.encode import CaptureError
 
     try:
         trace = wait(lambda: service().trace(source, asker), while_waiting)

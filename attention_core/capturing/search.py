@@ -15,8 +15,8 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
-from attention_core.adapted_maps import acting_map, is_adapted
-from attention_core.map_numbers import (
+from attention_core.capturing.adapted import acting_map, is_adapted
+from attention_core.capturing.recognise import (
     CLOSE,
     Turn,
     alike,

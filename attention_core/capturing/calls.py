@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attention_core.encode import CaptureError
+from attention_core.capturing.encode import CaptureError
+from attention_core.capturing.masks import PassedMask, read_mask
+from attention_core.capturing.search import find_projections
 from attention_core.formula.masks import Band
-from attention_core.map_search import find_projections
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.hooks import Seen, Watcher
 from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, eager_function
-from attention_core.passed_masks import PassedMask, read_mask
 from attention_core.record.layers import Kind, LayerTrace, Mask, Witness
 from attention_core.record.projections import Found
 

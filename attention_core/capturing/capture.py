@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.calls import _Call, _Calls, _layers
-from attention_core.encode import (
+from attention_core.capturing.calls import _Call, _Calls, _layers
+from attention_core.capturing.encode import (
     CaptureError,
     Encoded,
     _encode,
@@ -22,6 +22,7 @@ from attention_core.encode import (
     decoder_side,
     languages_of,
 )
+from attention_core.capturing.given import returned_weights
 from attention_core.formats.memory import said_as
 from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import what_the_decoder_reads
@@ -31,7 +32,6 @@ from attention_core.observe.interface import collector
 from attention_core.record.ending import Ending
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record
-from attention_core.returned_weights import returned_weights
 from attention_core.text.languages import Languages
 from attention_core.text.tokens import Token, clean_text
 
