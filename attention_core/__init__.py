@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.formula.attention import AttentionSteps, attend
-    from attention_core.generation import continue_text
     from attention_core.models.facts import LoadedModel
     from attention_core.models.loading import ModelError, load_model, wrap_model
+    from attention_core.reading.generation import continue_text
     from attention_core.record.file import save_trace
     from attention_core.record.layers import LayerTrace
     from attention_core.record.proof import Check
@@ -54,7 +54,7 @@ _HOME = {
     "Verdict": "record.verdict",
     "attend": "formula.attention",
     "capture": "trace",
-    "continue_text": "generation",
+    "continue_text": "reading.generation",
     "load_model": "models.loading",
     "load_trace": "trace",
     "save_trace": "record.file",

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from attention_core.contribution import HeadWrites, head_writes
-from attention_core.flow import (
+from attention_core.formats import wire
+from attention_core.reading.contribution import HeadWrites, head_writes
+from attention_core.reading.flow import (
     MOST_FLOW_TOKENS,
     How,
     combined_weights,
@@ -12,7 +13,6 @@ from attention_core.flow import (
     rollout_of,
     self_attention,
 )
-from attention_core.formats import wire
 from attention_core.record.groups import Group
 from attention_core.record.record import Record
 

@@ -10,7 +10,7 @@ from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_
 from attention_core.formats import wire
 from attention_core.overview import overview
 from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
-from attention_core.reading import Item, Reading, describe
+from attention_core.reading.reading import Item, Reading, describe
 from attention_core.record.groups import HeadName, LayerName, groups
 from attention_core.record.record import Record
 from attention_core.record.verdict import SIGNS, reserved, verdict_of, verdict_of_all

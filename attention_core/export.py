@@ -22,7 +22,7 @@ from torch import Tensor
 
 from attention_core.formats import palette, wire
 from attention_core.formats.svg_text import n_columns_of, xml
-from attention_core.reading import Item, Reading
+from attention_core.reading.reading import Item, Reading
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image

@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.contribution import all_attention
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
 from attention_core.metric_catalogue import METRIC, METRICS, MetricId
+from attention_core.reading.contribution import all_attention
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record
 from attention_core.text.marks import KeyMarks, after_earlier, key_marks, same_token, token_ids

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.atlas import block_max, block_side
-from attention_core.contribution import contribution_shares
 from attention_core.formats import wire
 from attention_core.formula.metrics import Link, entropy, reach, strongest
-from attention_core.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
+from attention_core.reading.contribution import contribution_shares
+from attention_core.reading.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.record.groups import HeadName, LayerName, groups, rows_per_block, spans
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import largest_difference

@@ -15,7 +15,7 @@ from attention_core.record.record import Record
 if TYPE_CHECKING:
     from attention_core.downloads import HeadPicture
     from attention_core.ledger import Ledger
-    from attention_core.readout import Readout
+    from attention_core.reading.readout import Readout
     from attention_core.record.verdict import Verdict
 
 
@@ -44,7 +44,7 @@ class Trace(Record):
 
     def readout(self) -> "Readout":
         """What the model says: the next token, the masked words, how alike two sentences are, or what it predicts."""
-        from attention_core.readout import read_out
+        from attention_core.reading.readout import read_out
 
         return read_out(self)
 

@@ -18,9 +18,9 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 from attention_core import LoadedModel, Trace, capture, load_model
-from attention_core.generation import continue_text
 from attention_core.labels import LABELS, label_heads
-from attention_core.readout import NextToken
+from attention_core.reading.generation import continue_text
+from attention_core.reading.readout import NextToken
 from attention_core.record.proof import compare
 
 # Tried in this order until the model's tokenizer makes tokens of one.

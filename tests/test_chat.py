@@ -6,7 +6,7 @@ import pytest
 
 from attention_core import capture, load_trace
 from attention_core.capturing.encode import CaptureError, count_tokens
-from attention_core.generation import GenerationError, append_token, continue_text
+from attention_core.reading.generation import GenerationError, append_token, continue_text
 from attention_core.record.file import trace_bytes
 from attention_core.text.chat import ChatError, chat_prompt
 from tests import tiny

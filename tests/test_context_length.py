@@ -16,9 +16,9 @@ from transformers import (
 from attention_core import capture, load_trace, save_trace
 from attention_core.capturing.capture import capture_ids
 from attention_core.capturing.encode import CaptureError, count_tokens, decoder_side
-from attention_core.generation import continue_text
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
+from attention_core.reading.generation import continue_text
 from tests import tiny
 from tests.matrix.checking import build, model_class
 from tests.matrix.shrinking import N_POSITIONS, tiny_config

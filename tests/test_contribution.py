@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.contribution import (
+from attention_core.models.loading import wrap_model
+from attention_core.reading.contribution import (
     HeadWrites,
     contribution_shares,
     contributions,
@@ -15,8 +16,7 @@ from attention_core.contribution import (
     value_norms,
     why_not,
 )
-from attention_core.models.loading import wrap_model
-from attention_core.readout import Unsaid
+from attention_core.reading.readout import Unsaid
 from attention_core.record.norms import Norm
 from attention_core.record.projections import Found
 from tests.plain_numbers import contribution_vectors

@@ -10,7 +10,7 @@ from attention_core import capture, downloads, lab_seed, overview, pictures
 from attention_core.head_metrics import head_scores
 from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger_products import taken_apart
-from attention_core.reading import Reading
+from attention_core.reading.reading import Reading
 from attention_core.record import file
 from tests import tiny
 from tests.elsewhere import OtherDevice, elsewhere

@@ -28,7 +28,7 @@ from attention_core.export import (
     weights_npz,
 )
 from attention_core.formats import palette, wire
-from attention_core.reading import Item, Reading
+from attention_core.reading.reading import Item, Reading
 from tests import tiny
 
 SVG = "{http://www.w3.org/2000/svg}"

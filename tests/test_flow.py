@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.flow import (
+from attention_core.reading.flow import (
     MOST_FLOW_TOKENS,
     combined_weights,
     flow,

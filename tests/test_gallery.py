@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attention_core import capture, load_model
-from attention_core.readout import NextToken
+from attention_core.reading.readout import NextToken
 from attention_core.text.tokens import clean_text
 from attention_core.view import DEFAULT_TEXT, View, link
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.generation import GenerationError, append_token, continue_text, fill_mask
 from attention_core.models.loading import wrap_model
+from attention_core.reading.generation import GenerationError, append_token, continue_text, fill_mask
 from tests import tiny
 from tests.test_readout import speaking
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from attention_core import ModelError, capture, load_model
 from attention_core.models import loading
 from attention_core.models.hub import fetch
-from attention_core.readout import similarity
+from attention_core.reading.readout import similarity
 from tests import fake_hub, tiny
 from tests.fake_hub import hub, refusing, serving, silent
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from attention_core import capture, load_trace
 from attention_core.models.loading import ModelError, wrap_model
-from attention_core.readout import NextToken
+from attention_core.reading.readout import NextToken
 from attention_core.record.file import trace_bytes
 from tests import tiny
 

@@ -8,9 +8,9 @@ import torch
 
 from attention_core import capture, load_model, load_trace
 from attention_core.capturing.encode import CaptureError, count_tokens, decoder_side
-from attention_core.generation import GenerationError, append_token, continue_text
 from attention_core.models.loading import wrap_model
-from attention_core.readout import NextToken
+from attention_core.reading.generation import GenerationError, append_token, continue_text
+from attention_core.reading.readout import NextToken
 from attention_core.record.file import trace_bytes
 from attention_core.text.languages import Languages, spoken_by
 from tests import tiny

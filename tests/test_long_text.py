@@ -16,7 +16,7 @@ from attention_core.formula.attention import attend, attention_weights
 from attention_core.formula.masks import Band, causal_mask, window_mask
 from attention_core.formula.metrics import strongest
 from attention_core.overview import overview
-from attention_core.reading import Reading
+from attention_core.reading.reading import Reading
 from attention_core.record import groups
 from attention_core.record.layers import LayerTrace
 from tests import tiny

@@ -12,7 +12,7 @@ from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
 from attention_core.overview import overview
 from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
-from attention_core.reading import Reading
+from attention_core.reading.reading import Reading
 from attention_core.record import groups
 from tests import tiny
 from tests.plain_numbers import decode_u1

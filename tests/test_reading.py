@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attention_core.reading import (
+from attention_core.reading.reading import (
     Item,
     Reading,
     describe,

@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 from attention_core import capture, load_model, load_trace
 from attention_core.models.language_head import LanguageHead, body_of
 from attention_core.models.loading import wrap_model
-from attention_core.readout import (
+from attention_core.reading.readout import (
     MaskedTokens,
     NextToken,
     Similarity,
@@ -121,7 +121,7 @@ def test_probabilities_of_the_whole_vocabulary_sum_to_1():
     readout = capture(speaking("llama"), tiny.SENTENCE).readout()
     assert isinstance(readout, NextToken)
     assert readout.d_vocab == len(tiny.WORDS)
-    from attention_core.readout import read_out
+    from attention_core.reading.readout import read_out
 
     everything = read_out(capture(speaking("llama"), tiny.SENTENCE), n_choices=1_000)
     assert isinstance(everything, NextToken)

@@ -14,7 +14,7 @@ from torch import nn
 
 from attention_core import ModelError, capture, load_model
 from attention_core.models.facts import LoadedModel
-from attention_core.readout import Similarity, similarity
+from attention_core.reading.readout import Similarity, similarity
 from tests import tiny
 
 FIRST, SECOND = "the cat sat on a mat while", "a dog ran far away"

@@ -310,7 +310,9 @@ def test_a_first_model_of_the_hub_does_not_hold_up_the_start(tiny_models, monkey
 
 def test_what_a_model_says_is_computed_once(served, monkeypatch):
     asked = []
-    monkeypatch.setattr("attention_core.readout.read_out", lambda trace: asked.append(trace.text) or "something")
+    monkeypatch.setattr(
+        "attention_core.reading.readout.read_out", lambda trace: asked.append(trace.text) or "something"
+    )
     source = Source(served.settings.model, tiny.SENTENCE)
     assert served.known_readout(source) is None
     assert [served.readout(source) for _ in range(3)] == ["something"] * 3

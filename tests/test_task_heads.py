@@ -14,8 +14,8 @@ from attention_core.capturing.capture import capture_ids
 from attention_core.capturing.encode import CaptureError, count_tokens
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
-from attention_core.predictions import Answer, Choices, Labels, Tags, second_sentence
-from attention_core.readout import Unsaid
+from attention_core.reading.predictions import Answer, Choices, Labels, Tags, second_sentence
+from attention_core.reading.readout import Unsaid
 from attention_core.record.file import trace_bytes
 from tests import tiny
 
@@ -325,7 +325,7 @@ def test_predictions_show_themselves_in_a_notebook_as_tables_of_data():
 def test_labels_of_a_case_worked_by_hand():
     """softmax([0, ln 3]) = [1/4, 3/4]."""
     from attention_core.models.task_head import TaskHead
-    from attention_core.predictions import labelled
+    from attention_core.reading.predictions import labelled
 
     model = whole("bert", "BertForSequenceClassification", num_labels=2)
     found = labelled(TaskHead(model, "labels"), torch.tensor([0.0, math.log(3)]))

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from attention_core import capture, load_model
 from attention_core.export import script
 from attention_core.ledger_packs import _prelude
-from attention_core.reading import Reading
+from attention_core.reading.reading import Reading
 from attention_core.text.chat import chat_prompt
 from attention_core.view import View, clamp_telling, from_params, link
 from pages.shared.service import service
@@ -107,7 +107,7 @@ def test_what_the_decoder_writes_is_written_in_the_chosen_language(app, folders)
     app.number_input(key="readout_n").set_value(3).run()
     app.button(key="readout_write").click().run()
     assert not app.exception
-    from attention_core.generation import continue_text
+    from attention_core.reading.generation import continue_text
 
     expected = continue_text(load_model(folders["nllb"]), SOURCE, 3, target_language="deu_Latn")
     assert app.session_state["view"].target == expected.text

@@ -12,7 +12,7 @@ from attention_core.formats import wire
 from attention_core.ledger_packs import ledger_pack
 from attention_core.models.report import LoadingReport
 from attention_core.pictures import head_pack
-from attention_core.reading import Reading
+from attention_core.reading.reading import Reading
 from attention_core.record.file import trace_bytes
 from attention_core.record.projections import Found, Projections
 from tests import reference, tiny

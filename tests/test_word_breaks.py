@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from attention_core import capture
 from attention_core.models.loading import wrap_model
-from attention_core.reading import Reading, items
+from attention_core.reading.reading import Reading, items
 from attention_core.text import word_breaks
 from tests import tiny
 

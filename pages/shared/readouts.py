@@ -17,9 +17,9 @@ from pages.shared.service import service
 from pages.shared.sources import Source, picture_of
 
 if TYPE_CHECKING:
-    from attention_core.generation import Continuation
-    from attention_core.predictions import Prediction
-    from attention_core.readout import Choice, Readout
+    from attention_core.reading.generation import Continuation
+    from attention_core.reading.predictions import Prediction
+    from attention_core.reading.readout import Choice, Readout
     from attention_core.trace import Trace
 
 MOST_TOKENS = 60  # at a time: the worker serves everybody
@@ -49,8 +49,8 @@ def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
 
 
 def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> None:
-    from attention_core.predictions import Answer, Choices, Labels, Tags
-    from attention_core.readout import MaskedTokens, NextToken, Similarity
+    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
+    from attention_core.reading.readout import MaskedTokens, NextToken, Similarity
 
     if isinstance(readout, NextToken):
         left, right = st.columns([3, 2], gap="large")
@@ -102,7 +102,7 @@ def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
 
 def _predicted(found: "Prediction") -> dict[str, Any]:
     """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
-    from attention_core.predictions import Answer, Choices, Labels, Tags
+    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
 
     if isinstance(found, Tags):
         words = [{"t": word, "tag": tag.best[0].text, "p": tag.best[0].probability} for word, tag in found.by_word]
@@ -157,7 +157,7 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
 
 
 def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
-    from attention_core.generation import GenerationError
+    from attention_core.reading.generation import GenerationError
 
     place, abandoned, written, visitor = st.empty(), Event(), [0], state.visitor()
 
@@ -182,7 +182,7 @@ def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_d
 
 
 def _sentences(made: "Continuation") -> list[str]:
-    from attention_core.generation import ENDED_WORDS
+    from attention_core.reading.generation import ENDED_WORDS
 
     n = len(made.added)
     said = [f"{n} token{'' if n == 1 else 's'} written. {ENDED_WORDS[made.ended]}".strip()]
@@ -205,7 +205,7 @@ def _take_token() -> None:
 
 def put_token(view: View, token: int, which: int) -> None:
     """Change the view's text by one chosen token."""
-    from attention_core.generation import GenerationError, append_token, fill_mask
+    from attention_core.reading.generation import GenerationError, append_token, fill_mask
 
     model = service().loaded(view.model)
     if model is None or model.head is None:

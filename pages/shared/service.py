@@ -28,10 +28,10 @@ from pages.shared.sources import Picture, Source, picture_bytes
 from pages.shared.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
-    from attention_core.generation import Continuation, How
     from attention_core.models.facts import LoadedModel
-    from attention_core.reading import Reading
-    from attention_core.readout import Readout
+    from attention_core.reading.generation import Continuation, How
+    from attention_core.reading.reading import Reading
+    from attention_core.reading.readout import Readout
     from attention_core.trace import Trace
 
 Result = TypeVar("Result")
@@ -172,7 +172,7 @@ class Service:
 
     def readout(self, source: Source, visitor: str = "") -> "Readout":
         """What the model says about a source's text: computed by the worker once, and kept."""
-        from attention_core.readout import read_out
+        from attention_core.reading.readout import read_out
 
         trace = self.trace(source)
         return self._readouts.get(source, lambda: self._in_turn(lambda: read_out(trace), visitor, short=True))
@@ -186,9 +186,9 @@ class Service:
     ) -> "Continuation":
         """Let the model continue a source's text (an encoder-decoder its decoder's text), in the worker.
 
-        `stop` is asked after each token. Raises attention_core.generation.GenerationError with a plain sentence.
+        `stop` is asked after each token. Raises attention_core.reading.generation.GenerationError with a plain sentence.
         """
-        from attention_core.generation import continue_text
+        from attention_core.reading.generation import continue_text
 
         model = self.model(source.model)
 

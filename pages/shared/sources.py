@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from attention_core.view import View
 
 if TYPE_CHECKING:
-    from attention_core.reading import Reading
+    from attention_core.reading.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Picture:
     by_norm: bool = False
 
     def reading(self) -> "Reading":
-        from attention_core.reading import Reading
+        from attention_core.reading.reading import Reading
 
         return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)
 

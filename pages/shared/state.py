@@ -245,8 +245,8 @@ def fitted(view: View, trace: "Trace", *, from_file: bool = False) -> tuple[View
 
     The trace of a file does not come from the view's text: its languages are not the view's.
     """
-    from attention_core.contribution import why_not
-    from attention_core.reading import Reading, items
+    from attention_core.reading.contribution import why_not
+    from attention_core.reading.reading import Reading, items
     from attention_core.record.groups import groups
 
     layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]

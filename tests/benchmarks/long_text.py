@@ -55,7 +55,7 @@ def _measure() -> dict[str, float]:
     from attention_core import capture, pictures
     from attention_core.models.loading import wrap_model
     from attention_core.overview import overview
-    from attention_core.reading import Reading
+    from attention_core.reading.reading import Reading
     from attention_core.record.layers import LayerTrace
     from pages.shared.process import keep_freed_memory
     from pages.shared.settings import from_environment

@@ -10,8 +10,8 @@ import torch
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
-from attention_core.contribution import contributions
 from attention_core.metric_catalogue import METRICS
+from attention_core.reading.contribution import contributions
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."

@@ -152,7 +152,7 @@ def look_at_everything(trace: Trace) -> None:
     from attention_core import downloads, pictures
     from attention_core.ledger_packs import ledger_pack
     from attention_core.overview import overview
-    from attention_core.reading import Reading
+    from attention_core.reading.reading import Reading
 
     layer, makers = len(trace.layers) - 1, []
     for reading in (Reading(), Reading(hide_first=True, renormalise=True, words=True)):

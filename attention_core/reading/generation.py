@@ -14,7 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 
 from attention_core.capturing.encode import CaptureError, decoder_side, languages_of, prompt_of
 from attention_core.models.facts import LoadedModel
-from attention_core.readout import Choice, choices_of
+from attention_core.reading.readout import Choice, choices_of
 from attention_core.text.languages import Languages
 from attention_core.text.tokens import clean_text
 

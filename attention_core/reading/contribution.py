@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.capturing.recognise import norm_rule
-from attention_core.readout import Unsaid, piece_of
+from attention_core.reading.readout import Unsaid, piece_of
 from attention_core.record.ending import Ending
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.norms import Norm

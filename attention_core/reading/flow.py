@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor
 
-from attention_core.reading import over_heads
+from attention_core.reading.reading import over_heads
 from attention_core.record.groups import Group, groups, rows_per_block, spans
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record
