@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg, weights_csv, weights_npz
+from attention_core.csv_npz import weights_csv, weights_npz
+from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.formats import wire
 from attention_core.overview import overview
 from attention_core.pictures import picture_blocks, rows_and_columns, weights_of

@@ -7,7 +7,6 @@ leading apostrophe, strings in the script are Python literals.
 import base64
 import hashlib
 import io
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -28,63 +27,6 @@ ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
 TRACE_FILE = "sightline-trace.safetensors"  # what a saved trace is called unless somebody calls it otherwise
 LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
-
-
-def weights_csv(
-    weights: Float[Tensor, "query key"],
-    queries: Sequence[Item],
-    keys: Sequence[Item],
-    allowed: Bool[Tensor, "query key"] | None = None,
-) -> str:
-    """Weights as comma-separated values (RFC 4180): keys in the first line, a query first in every other.
-
-    A label is the text and, in brackets, the index of its first token, which makes it unique. Nine digits give a
-    float32 back exactly; a masked cell is empty, NaN is `NaN`. A label that begins like a formula (= + - @) gets a
-    leading apostrophe, so that a spreadsheet shows it and does not run it.
-    """
-    lines = [",".join(("query looks at key", *(_csv_label(key) for key in keys)))]
-    digits = ",".join(["%.9g"] * len(keys))
-    for index, query in enumerate(queries):  # row by row: Python numbers of a whole matrix take ten times its memory
-        cells = (
-            (digits % tuple(weights[index].tolist())).replace("nan", "NaN").split(",")
-        )  # twice as fast as cell by cell
-        if allowed is not None:
-            cells = [cell if may else "" for cell, may in zip(cells, allowed[index].tolist(), strict=True)]
-        lines.append(",".join((_csv_label(query), *cells)))
-    return "".join(f"{line}\r\n" for line in lines)
-
-
-def weights_npz(
-    weights: Float[Tensor, "query key"],
-    queries: Sequence[Item],
-    keys: Sequence[Item],
-    *,
-    allowed: Bool[Tensor, "query key"] | None = None,
-    **meta: str | int | float | Sequence[str],
-) -> bytes:
-    """Weights as a NumPy archive that opens with `np.load(file)`, without pickle.
-
-    Arrays: `weights` (float32), `query` and `key` (labels), `query_token` and `key_token` (index of each label's first
-    token), `allowed` if something is masked, and `meta` by name. Raises ValueError for a name that is taken.
-    """
-    arrays: dict[str, Any] = {
-        "weights": weights.float().numpy(force=True),
-        "query": np.array([item.text for item in queries], dtype=np.str_),
-        "key": np.array([item.text for item in keys], dtype=np.str_),
-        "query_token": np.array([item.pieces[0] for item in queries], dtype=np.int32),
-        "key_token": np.array([item.pieces[0] for item in keys], dtype=np.int32),
-    }
-    if allowed is not None:
-        arrays["allowed"] = allowed.numpy(force=True)
-    for name, value in meta.items():
-        if name in arrays:
-            raise ValueError(f"the archive has an array named {name!r} already")
-        arrays[name] = np.array(value)
-        if arrays[name].dtype.kind not in "Uifb":
-            raise ValueError(f"{name!r} must be text or numbers; got {value!r}")
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
-    return file.getvalue()
 
 
 def heatmap_svg(
@@ -334,13 +276,6 @@ class _Theme:
         """Red, green and blue of each of the 256 codes of `wire.encode_u1`."""
         shades = (palette.colour(code / wire.U1_ONE, self.ramp) for code in range(wire.U1_ONE + 1))
         return [channel for colour in (*shades, self.nan, self.paper) for channel in palette.channels(colour)]
-
-
-def _csv_label(item: Item) -> str:
-    label = f"{item.text} [{item.pieces[0]}]"
-    if label[0] in "=+-@\t\r":
-        label = f"'{label}"
-    return '"' + label.replace('"', '""') + '"' if re.search('[",\r\n]', label) else label
 
 
 def _label(text: str) -> str:
