@@ -8,9 +8,8 @@ import base64
 import hashlib
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from attention_core.formats import palette, wire
 from attention_core.formats.svg_text import n_columns_of, xml
-from attention_core.reading.reading import Item, Reading
+from attention_core.reading.reading import Item
 
 ROW_SENTENCE = "row looks at column; each row sums to 1"
 RECT_LIMIT = 64  # cells a side up to which each cell is a shape of its own; beyond, all cells are one image
@@ -185,75 +184,6 @@ def atlas_svg(
     has_masked, has_nan = bool((everything == wire.U1_MASKED).any()), bool((everything == wire.U1_NAN).any())
     parts += _legend(left, top + len(layers) * pitch + 12, unique, theme, 1.0, False, has_masked, has_nan)
     return "\n".join((*parts, "</svg>")) + "\n"
-
-
-def script(
-    model_reference: str,
-    text: str,
-    *,
-    given: Mapping[str, str | bool] = MappingProxyType({}),
-    layer: int | str,
-    head: int | str,
-    query: int | None = None,
-    reading: Reading,
-    file: str | None = None,
-) -> str:
-    """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
-
-    `model_reference` is what `load_model` takes; `given` holds the other arguments of `capture` by name (`pair`,
-    `target`, the languages, `chat`), empty ones are left out. `layer` and `head` are as in a view: an index, or the
-    name of several layers, "mean" or "max" of several heads; `query` is the row that is printed, None for the
-    strongest links. `file` names the trace file that was opened, if it was not a model that read the text.
-    """
-    options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
-    texts = "".join(f", {name}={value!r}" for name, value in given.items() if value)
-    what = f"layer {layer}" if isinstance(layer, int) else "all layers of one kind"
-    which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
-    one_layer = isinstance(layer, int)
-    code = [
-        f'"""Attention weights, {what}, {which}: rows look at columns."""',
-        "",
-        f"from attention_core import {'load_trace' if file else 'capture, load_model'}",
-        "from attention_core.metrics import strongest" if query is None else None,
-        f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
-        "from attention_core.reading import Reading",
-        "",
-        None if file else f"model = load_model({model_reference!r})",
-        f"trace = load_trace({file!r})  # the saved trace: put it beside this script, or write where it is"
-        if file
-        else f"trace = capture(model, {text!r}{texts})",
-        f"reading = Reading({options})",
-        f"layers = [{layer}]"
-        if one_layer
-        else f"layers = next(group.layers for group in groups(trace) if group.name == {layer!r})",
-        "queries, keys = rows_and_columns(trace, reading, layers[0])",
-        f"weights, allowed = weights_of(trace, reading, {layer!r}, {head!r})  # [query, key]",
-        "",
-    ]
-    if query is None:
-        code += [
-            "for link in strongest(weights, allowed=allowed):",
-            '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
-        ]
-    else:
-        code += [
-            f"rows = [n for n, query in enumerate(queries) if {query} in query.pieces]",
-            "if not rows:",
-            f'    print("Token {query} is hidden in this view: it has no row.")',
-            "for row in rows:",
-            "    for n, key in enumerate(keys):",
-            "        masked = allowed is not None and not allowed[row, n]",
-            "        shown = 'masked' if masked else f'{weights[row, n]:.4f}'",
-            '        print(f"{queries[row].text} looks at {key.text}: {shown}")',
-        ]
-    heads = f"[{head}]" if isinstance(head, int) else "range(trace.layers[n].n_heads)"
-    code += [
-        "",
-        f"checks = [check for n in layers for head in {heads} for check in trace.proof(layer=n, head=head)]",
-        "assert all(check.holds for check in checks), checks",
-        'print(f"{len(checks)} checks hold; largest difference {max(check.difference for check in checks):.1e}")',
-    ]
-    return "\n".join(line for line in code if line is not None) + "\n"
 
 
 _LABEL_SIZE = 12  # pixels, monospaced

@@ -9,9 +9,9 @@ import torch
 
 from attention_core import capture, load_model
 from attention_core.downloads import EXPORTS, atlas_html
-from attention_core.export import script
 from attention_core.reading.reading import Reading
 from attention_core.record import groups
+from attention_core.script import script
 from tests import tiny
 
 

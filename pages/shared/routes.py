@@ -337,7 +337,7 @@ def trace_file(request: Request) -> Response:
 def script(request: Request) -> Response:
     """The code that makes this view."""
     from attention_core.export import TRACE_FILE
-    from attention_core.export import script as script_of
+    from attention_core.script import script as script_of
     from attention_core.view import PARAMETERS, from_params
 
     picture = service().picture(request.path_params["key"])
