@@ -13,8 +13,8 @@ from attention_core.record import file as saved
 from attention_core.record.record import Record
 
 if TYPE_CHECKING:
-    from attention_core.downloads import HeadPicture
     from attention_core.ledger import Ledger
+    from attention_core.pictures.files import HeadPicture
     from attention_core.reading.readout import Readout
     from attention_core.record.verdict import Verdict
 
@@ -56,12 +56,12 @@ class Trace(Record):
 
     def picture(self, layer: int | str, head: "int | Literal['mean', 'max']") -> "HeadPicture":
         """One head's heatmap, for a notebook to show."""
-        from attention_core.downloads import HeadPicture
+        from attention_core.pictures.files import HeadPicture
 
         return HeadPicture(self, layer, head)
 
     def _repr_html_(self) -> str:
-        from attention_core.downloads import atlas_html
+        from attention_core.pictures.files import atlas_html
 
         return atlas_html(self)
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core.atlas import LARGEST_SIDE, block_max, block_side, thumbnail_side, tile
+from attention_core.pictures.blocks import LARGEST_SIDE, block_max, block_side, thumbnail_side, tile
 
 NAN = float("nan")
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from attention_core import capture, downloads, lab_seed, overview, pictures
+from attention_core import capture, lab_seed
 from attention_core.head_metrics import head_scores
 from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger_products import taken_apart
+from attention_core.pictures import files, head, overview
 from attention_core.reading.reading import Reading
 from attention_core.record import file
 from tests import tiny
@@ -91,20 +92,20 @@ def test_rows_products_and_matrices_are_the_same(traces):
 )
 def test_the_pictures_are_the_same(traces, reading):
     try:
-        pictures.head_pack(traces[0], reading, 0, HEAD)
+        head.head_pack(traces[0], reading, 0, HEAD)
     except ValueError:
         pytest.skip("has no such picture")
     same(traces, lambda trace: overview.overview(trace, reading))
-    same(traces, lambda trace: pictures.head_pack(trace, reading, 0, HEAD))
-    same(traces, lambda trace: pictures.head_pack(trace, reading, 0, "mean"))
-    same(traces, lambda trace: pictures.line_pack(trace, reading, 0, HEAD, "query", 2))
-    same(traces, lambda trace: pictures.tile_pack(trace, reading, 0, HEAD, 0, 0))
+    same(traces, lambda trace: head.head_pack(trace, reading, 0, HEAD))
+    same(traces, lambda trace: head.head_pack(trace, reading, 0, "mean"))
+    same(traces, lambda trace: head.line_pack(trace, reading, 0, HEAD, "query", 2))
+    same(traces, lambda trace: head.tile_pack(trace, reading, 0, HEAD, 0, 0))
 
 
 def test_metrics_files_and_the_lab_are_the_same(traces):
     same(traces, lambda trace: repr(head_scores(trace)))
     same(traces, lambda trace: file_of(trace))
-    same(traces, lambda trace: downloads.npz(trace, Reading(), 0, HEAD))
-    same(traces, lambda trace: "".join(downloads.csv(trace, Reading(), 0, HEAD)))
+    same(traces, lambda trace: files.npz(trace, Reading(), 0, HEAD))
+    same(traces, lambda trace: "".join(files.csv(trace, Reading(), 0, HEAD)))
     if hasattr(traces[0].layers[0], "q"):
         same(traces, lambda trace: repr(lab_seed.from_trace(trace, 0, HEAD, (1, 2, 3, 4))))

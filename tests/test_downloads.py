@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from attention_core import capture, load_model
-from attention_core.downloads import EXPORTS, atlas_html
+from attention_core.pictures.files import EXPORTS, atlas_html
+from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
 from attention_core.record import groups
-from attention_core.script import script
 from tests import tiny
 
 

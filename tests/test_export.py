@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 
 from attention_core import capture, save_trace
-from attention_core.csv_npz import weights_csv, weights_npz
-from attention_core.export import LABEL_COLUMNS, RECT_LIMIT, ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.formats import palette, wire
+from attention_core.pictures.csv_npz import weights_csv, weights_npz
+from attention_core.pictures.heatmap_svg import LABEL_COLUMNS, RECT_LIMIT, ROW_SENTENCE, atlas_svg, heatmap_svg
+from attention_core.pictures.script import script
 from attention_core.reading.reading import Item, Reading
-from attention_core.script import script
 from tests import tiny
 
 SVG = "{http://www.w3.org/2000/svg}"

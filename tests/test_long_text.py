@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_core import capture
-from attention_core import overview as module
 from attention_core.formats import wire
 from attention_core.formula.attention import attend, attention_weights
 from attention_core.formula.masks import Band, causal_mask, window_mask
 from attention_core.formula.metrics import strongest
-from attention_core.overview import overview
+from attention_core.pictures import overview as module
+from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Reading
 from attention_core.record import groups
 from attention_core.record.layers import LayerTrace

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import capture, pictures
-from attention_core import overview as overviews
+from attention_core import capture
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
-from attention_core.overview import overview
-from attention_core.pictures import head_pack, line_pack, picture_blocks, tile_pack, weights_of
+from attention_core.pictures import head as pictures
+from attention_core.pictures import overview as overviews
+from attention_core.pictures.head import head_pack, line_pack, picture_blocks, tile_pack, weights_of
+from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Reading
 from attention_core.record import groups
 from tests import tiny

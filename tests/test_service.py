@@ -8,7 +8,7 @@ from threading import Barrier, Event, current_thread
 import pytest
 
 from attention_core import ModelError, load_model
-from attention_core.pictures import head_pack
+from attention_core.pictures.head import head_pack
 from attention_core.record.file import TraceFileError, trace_bytes
 from pages.shared import service as module
 from pages.shared.service import Gone, Service

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from attention_core import capture, load_model
 from attention_core.ledger_packs import _prelude
+from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
-from attention_core.script import script
 from attention_core.text.chat import chat_prompt
 from attention_core.view import View, clamp_telling, from_params, link
 from pages.shared.service import service

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from attention_core import capture, load_trace
-from attention_core.downloads import svg
 from attention_core.formats import wire
 from attention_core.ledger_packs import ledger_pack
 from attention_core.models.report import LoadingReport
-from attention_core.pictures import head_pack
+from attention_core.pictures.files import svg
+from attention_core.pictures.head import head_pack
 from attention_core.reading.reading import Reading
 from attention_core.record.file import trace_bytes
 from attention_core.record.projections import Found, Projections

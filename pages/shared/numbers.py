@@ -65,7 +65,7 @@ def _choose() -> None:
 
 
 def _overview_header(picture: Picture) -> dict[str, Any]:
-    from attention_core.overview import overview
+    from attention_core.pictures.overview import overview
 
     packed = service().packed(service().key(picture), ("overview",), overview)
     return wire.unpack(gzip.decompress(packed))[0]

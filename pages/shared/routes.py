@@ -184,14 +184,14 @@ def _number_or_name(part: str) -> int | str:
 
 @_answering
 def overview(request: Request) -> Response:
-    from attention_core.overview import overview
+    from attention_core.pictures.overview import overview
 
     return _packed(request, ("overview",), overview)
 
 
 @_answering
 def head(request: Request) -> Response:
-    from attention_core import pictures
+    from attention_core.pictures import head as pictures
 
     layer, head = _layer(request), _head(request)
     return _packed(
@@ -201,7 +201,7 @@ def head(request: Request) -> Response:
 
 @_answering
 def line(request: Request) -> Response:
-    from attention_core import pictures
+    from attention_core.pictures import head as pictures
 
     layer, head, index = _layer(request), _head(request), request.path_params["index"]
     axis: Literal["query", "key"] = "key" if request.path_params["axis"] == "key" else "query"
@@ -214,7 +214,7 @@ def line(request: Request) -> Response:
 
 @_answering
 def tile(request: Request) -> Response:
-    from attention_core import pictures
+    from attention_core.pictures import head as pictures
 
     layer, head = _layer(request), _head(request)
     row0, col0 = request.path_params["row0"], request.path_params["col0"]
@@ -307,7 +307,7 @@ def _download(body: str | bytes | Iterator[str], media_type: str, name: str) -> 
 @_answering
 def export(request: Request) -> Response:
     """One picture as SVG, CSV or NPZ."""
-    from attention_core.downloads import EXPORTS, svg
+    from attention_core.pictures.files import EXPORTS, svg
 
     name = request.path_params["name"]
     if name not in EXPORTS:
@@ -325,7 +325,7 @@ def export(request: Request) -> Response:
 @_answering
 def trace_file(request: Request) -> Response:
     """The whole trace, to be opened again without the model."""
-    from attention_core.export import TRACE_FILE
+    from attention_core.pictures.heatmap_svg import TRACE_FILE
     from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
 
     trace = service().trace(service().picture(request.path_params["key"]).source)
@@ -336,8 +336,8 @@ def trace_file(request: Request) -> Response:
 @_answering
 def script(request: Request) -> Response:
     """The code that makes this view."""
-    from attention_core.export import TRACE_FILE
-    from attention_core.script import script as script_of
+    from attention_core.pictures.heatmap_svg import TRACE_FILE
+    from attention_core.pictures.script import script as script_of
     from attention_core.view import PARAMETERS, from_params
 
     picture = service().picture(request.path_params["key"])

@@ -231,8 +231,8 @@ class Service:
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
-        from attention_core import pictures
-        from attention_core.overview import overview
+        from attention_core.pictures import head as pictures
+        from attention_core.pictures.overview import overview
 
         key = self.key(picture)
 

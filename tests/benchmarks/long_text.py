@@ -52,9 +52,10 @@ def _measure() -> dict[str, float]:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
-    from attention_core import capture, pictures
+    from attention_core import capture
     from attention_core.models.loading import wrap_model
-    from attention_core.overview import overview
+    from attention_core.pictures import head
+    from attention_core.pictures.overview import overview
     from attention_core.reading.reading import Reading
     from attention_core.record.layers import LayerTrace
     from pages.shared.process import keep_freed_memory
@@ -90,8 +91,8 @@ def _measure() -> dict[str, float]:
     trace = timed("capture", lambda: capture(model, text))
     timed("overview", lambda: overview(trace, Reading()))
     peak = _memory("VmHWM") - before
-    timed("head", lambda: pictures.head_pack(trace, Reading(), 2, 3))
-    timed("tile", lambda: pictures.tile_pack(trace, Reading(), 2, 3, 1024, 512))
+    timed("head", lambda: head.head_pack(trace, Reading(), 2, 3))
+    timed("tile", lambda: head.tile_pack(trace, Reading(), 2, 3, 1024, 512))
     peak = max(peak, _memory("VmHWM") - before)
     # x is N_TOKENS × d_model in each layer; what is kept beside these five is not counted in their favour.
     layers = [layer for layer in trace.layers if isinstance(layer, LayerTrace)]

@@ -149,21 +149,21 @@ def test_any_trace_file_opens_or_gets_a_sentence(file):
 
 def look_at_everything(trace: Trace) -> None:
     """What the pages and the downloads make of a trace; a ValueError is a sentence on the page."""
-    from attention_core import downloads, pictures
     from attention_core.ledger_packs import ledger_pack
-    from attention_core.overview import overview
+    from attention_core.pictures import files, head
+    from attention_core.pictures.overview import overview
     from attention_core.reading.reading import Reading
 
     layer, makers = len(trace.layers) - 1, []
     for reading in (Reading(), Reading(hide_first=True, renormalise=True, words=True)):
         makers += [
             lambda reading=reading: overview(trace, reading),
-            lambda reading=reading: pictures.head_pack(trace, reading, layer, 0),
-            lambda reading=reading: pictures.head_pack(trace, reading, layer, "mean"),
-            lambda reading=reading: pictures.tile_pack(trace, reading, layer, 0, 0, 0),
-            lambda reading=reading: downloads.svg(trace, reading, layer, 0).encode(),
-            lambda reading=reading: "".join(downloads.csv(trace, reading, layer, "max")).encode(),
-            lambda reading=reading: downloads.npz(trace, reading, layer, 0),
+            lambda reading=reading: head.head_pack(trace, reading, layer, 0),
+            lambda reading=reading: head.head_pack(trace, reading, layer, "mean"),
+            lambda reading=reading: head.tile_pack(trace, reading, layer, 0, 0, 0),
+            lambda reading=reading: files.svg(trace, reading, layer, 0).encode(),
+            lambda reading=reading: "".join(files.csv(trace, reading, layer, "max")).encode(),
+            lambda reading=reading: files.npz(trace, reading, layer, 0),
         ]
     for make in (*makers, lambda: trace.proof(layer, 0), lambda: ledger_pack(trace, layer, 0, 0)):
         try:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attention_core.csv_npz import weights_csv, weights_npz
-from attention_core.export import ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.formats import wire
-from attention_core.overview import overview
-from attention_core.pictures import picture_blocks, rows_and_columns, weights_of
+from attention_core.pictures.csv_npz import weights_csv, weights_npz
+from attention_core.pictures.head import picture_blocks, rows_and_columns, weights_of
+from attention_core.pictures.heatmap_svg import ROW_SENTENCE, atlas_svg, heatmap_svg
+from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Item, Reading, describe
 from attention_core.record.groups import HeadName, LayerName, groups
 from attention_core.record.record import Record

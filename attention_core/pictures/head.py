@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.atlas import block_max, block_side
 from attention_core.formats import wire
 from attention_core.formula.metrics import Link, entropy, reach, strongest
+from attention_core.pictures.blocks import block_max, block_side
 from attention_core.reading.contribution import contribution_shares
 from attention_core.reading.reading import Item, Reading, hidden_share, items, read_allowed, read_weights
 from attention_core.record.groups import HeadName, LayerName, groups, rows_per_block, spans

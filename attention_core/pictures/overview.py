@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attention_core.atlas import BlockMask, block_max, block_side, free_columns, thumbnail_side
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
-from attention_core.pictures import json_number, positions_of, rows_and_columns, shown_of
+from attention_core.pictures.blocks import BlockMask, block_max, block_side, free_columns, thumbnail_side
+from attention_core.pictures.head import json_number, positions_of, rows_and_columns, shown_of
 from attention_core.reading.contribution import contribution_shares
 from attention_core.reading.reading import Item, Reading, describe, read_allowed, read_weights
 from attention_core.record.groups import Group, LayerName, groups, rows_per_block, spans
