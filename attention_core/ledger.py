@@ -12,11 +12,14 @@ import html
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from attention_core.formula.attention import AttentionSteps
+from attention_core.record.layers import LayerTrace
 from attention_core.record.proof import Check, largest_difference
 
 if TYPE_CHECKING:
@@ -197,3 +200,79 @@ def _few(tensor: Tensor, n: int = 5) -> str:
     flat = tensor.reshape(-1)
     some = ", ".join(f"{value:.4f}" if isinstance(value, float) else str(value) for value in flat[:n].tolist())
     return some + (f", … ({flat.numel() - n} more)" if flat.numel() > n else "")
+
+
+if TYPE_CHECKING:
+    from attention_core.record.record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """One head and one query of a layer, with what every step needs of them."""
+
+    trace: "Record"
+    one: LayerTrace
+    layer: int
+    head: int
+    query: int
+    proof: dict[str, Check]
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.query, self.query + 1)
+
+    @cached_property
+    def kv_head(self) -> int:
+        return self.one.kv_head(self.head)
+
+    @cached_property
+    def q(self) -> Tensor:
+        return self.one.q[self.head, self.query].float()
+
+    @cached_property
+    def k(self) -> Tensor:
+        return self.one.k[self.kv_head].float()
+
+    @cached_property
+    def v(self) -> Tensor:
+        return self.one.v[self.kv_head].float()
+
+    @cached_property
+    def attention(self) -> AttentionSteps:
+        """Every intermediate tensor of this row, from the one formula."""
+        return self.one.steps(self.head, self.rows)
+
+    @cached_property
+    def allowed(self) -> Tensor:
+        allowed = self.one.allowed(self.head, self.rows)
+        return torch.ones(self.one.n_key, dtype=torch.bool, device=self.q.device) if allowed is None else allowed[0]
+
+    @cached_property
+    def bias(self) -> Tensor | None:
+        bias = self.one.bias
+        return None if bias is None else bias[self.head if bias.shape[0] > 1 else 0, self.query].float()
+
+    @cached_property
+    def sink_logit(self) -> Tensor | None:
+        sinks = self.one.sink_logit
+        if sinks is None:
+            return None
+        return (sinks[self.head] if sinks.dim() == 1 else sinks[self.head, self.query]).float()
+
+    @property
+    def place(self) -> str:
+        """How code names this place."""
+        return f"layer, head, query = trace.exact({self.layer}), {self.head}, {self.query}"
+
+    @property
+    def row_steps(self) -> str:
+        """How code asks for what the steps before have made."""
+        return f"steps = trace.steps({self.layer}, {self.head}, slice({self.query}, {self.query + 1}))"
+
+    def checks(self, *names: str) -> tuple[Check, ...]:
+        return tuple(self.proof[name] for name in names if name in self.proof)
+
+
+def unobserved(name: str, title: str, why: str) -> Step:
+    """A step that the architecture has and whose numbers could not be seen."""
+    return Step(name=name, title=title, says="", symbols=(), formula=(), tensors={}, makes=(), why_not=why)

@@ -12,7 +12,7 @@ from attention_core.record.norms import Norm
 from attention_core.record.projections import Projection, Projections, Rotary
 
 if TYPE_CHECKING:
-    from attention_core.ledger_steps import Here
+    from attention_core.ledger import Here
 
 NAMES = ("q", "k", "v")
 _SUFFIX = {"q/k norm": "normed", "rotary": "turned"}
@@ -67,7 +67,7 @@ class Made:
         return (*own, self.captured(name))
 
     def input(self) -> Step:
-        from attention_core.ledger_steps import unobserved
+        from attention_core.ledger import unobserved
 
         here, one = self.here, self.here.one
         if not self.known:

@@ -11,7 +11,7 @@ from attention_core.record.layers import LayerTrace
 from attention_core.record.projections import OutputProjection, Part, Projection
 
 if TYPE_CHECKING:
-    from attention_core.ledger_steps import Here
+    from attention_core.ledger import Here
 
 
 def projected_names(one: LayerTrace) -> tuple[str, ...]:

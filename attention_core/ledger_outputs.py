@@ -14,12 +14,12 @@ from attention_core.record.projections import OutputProjection, Residual
 from attention_core.record.proof import compare
 
 if TYPE_CHECKING:
-    from attention_core.ledger_steps import Here
+    from attention_core.ledger import Here
 
 
 def after(here: "Here") -> Iterator[Step]:
     """All heads joined and W_O."""
-    from attention_core.ledger_steps import unobserved
+    from attention_core.ledger import unobserved
 
     maps = found(here.one)
     if maps.o is None:

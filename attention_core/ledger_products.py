@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_core.ledger_steps import Here
+from attention_core.ledger import Here
 from attention_core.record.layers import AttentionLayer, LayerTrace
 
 if TYPE_CHECKING:

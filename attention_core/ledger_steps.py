@@ -1,15 +1,14 @@
 """The steps of a ledger, one function each, from scores to the head's output."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from attention_core.formula.attention import AttentionSteps, attend
+from attention_core.formula.attention import attend
 from attention_core.formula.masks import Band
-from attention_core.ledger import Fault, Ledger, Step
+from attention_core.ledger import Fault, Here, Ledger, Step, unobserved
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import Check, compare
 
@@ -38,73 +37,6 @@ def build(trace: "Record", layer: int, head: int, query: int, checked: bool) -> 
     failed = {check.name: check for step in steps for check in step.checks if not check.holds}
     faults = tuple(_fault(here, check) for check in failed.values())
     return Ledger(trace, layer, head, query, steps, tuple(fault for fault in faults if fault))
-
-
-@dataclass(frozen=True, eq=False)
-class Here:
-    """One head and one query of a layer, with what every step needs of them."""
-
-    trace: "Record"
-    one: LayerTrace
-    layer: int
-    head: int
-    query: int
-    proof: dict[str, Check]
-
-    @property
-    def rows(self) -> slice:
-        return slice(self.query, self.query + 1)
-
-    @cached_property
-    def kv_head(self) -> int:
-        return self.one.kv_head(self.head)
-
-    @cached_property
-    def q(self) -> Tensor:
-        return self.one.q[self.head, self.query].float()
-
-    @cached_property
-    def k(self) -> Tensor:
-        return self.one.k[self.kv_head].float()
-
-    @cached_property
-    def v(self) -> Tensor:
-        return self.one.v[self.kv_head].float()
-
-    @cached_property
-    def attention(self) -> AttentionSteps:
-        """Every intermediate tensor of this row, from the one formula."""
-        return self.one.steps(self.head, self.rows)
-
-    @cached_property
-    def allowed(self) -> Tensor:
-        allowed = self.one.allowed(self.head, self.rows)
-        return torch.ones(self.one.n_key, dtype=torch.bool, device=self.q.device) if allowed is None else allowed[0]
-
-    @cached_property
-    def bias(self) -> Tensor | None:
-        bias = self.one.bias
-        return None if bias is None else bias[self.head if bias.shape[0] > 1 else 0, self.query].float()
-
-    @cached_property
-    def sink_logit(self) -> Tensor | None:
-        sinks = self.one.sink_logit
-        if sinks is None:
-            return None
-        return (sinks[self.head] if sinks.dim() == 1 else sinks[self.head, self.query]).float()
-
-    @property
-    def place(self) -> str:
-        """How code names this place."""
-        return f"layer, head, query = trace.exact({self.layer}), {self.head}, {self.query}"
-
-    @property
-    def row_steps(self) -> str:
-        """How code asks for what the steps before have made."""
-        return f"steps = trace.steps({self.layer}, {self.head}, slice({self.query}, {self.query + 1}))"
-
-    def checks(self, *names: str) -> tuple[Check, ...]:
-        return tuple(self.proof[name] for name in names if name in self.proof)
 
 
 def _scores(here: Here) -> Step:
@@ -334,11 +266,6 @@ def _weights_only(
         unobserved("output", "Weighted sum", why),
         unobserved("joined", "All heads joined", why),
     )
-
-
-def unobserved(name: str, title: str, why: str) -> Step:
-    """A step that the architecture has and whose numbers could not be seen."""
-    return Step(name=name, title=title, says="", symbols=(), formula=(), tensors={}, makes=(), why_not=why)
 
 
 def scale_words(one: LayerTrace) -> str:
