@@ -166,23 +166,6 @@ class Ledger:
                 yield f"   {mark} {check.name}: {short(check.difference)} (tolerance {short(check.tolerance)})"
 
 
-def ledger(trace: "Record", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
-    """Follow one head for one query from its input to what the layer writes.
-
-    With `checked=False` for its tensors alone: nothing is compared with the model.
-
-    Raises ValueError naming a layer, head or query that does not exist.
-    """
-    from attention_core.ledger_steps import build  # the steps know the trace; the page's frame need not wait for them
-
-    trace.weights(layer, head, slice(0, 1))  # says which layer or head does not exist
-    n_query = trace.layers[layer].n_query
-    if not 0 <= query < n_query:
-        raise ValueError(f"query must be 0 … {n_query - 1} in layer {layer}; got {query}")
-    with torch.inference_mode():
-        return build(trace, layer, head, query, checked)
-
-
 def short(difference: float) -> str:
     """A difference in one or two digits: 4.1e-7 → "4e-7", 0.31 → "0.31"."""
     if math.isnan(difference):

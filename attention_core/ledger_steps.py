@@ -342,3 +342,23 @@ def _fault(here: Here, check: Check) -> Fault | None:
         where = f"{row_name} {first + row}, {'key' if name == 'weights' else 'component'} {column}"
         return Fault(name, where, float(ours[row, column]), float(models[row, column]))
     return None
+
+
+if TYPE_CHECKING:
+    from attention_core.record.record import Record
+
+
+def ledger(trace: "Record", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
+    """Follow one head for one query from its input to what the layer writes.
+
+    With `checked=False` for its tensors alone: nothing is compared with the model.
+
+    Raises ValueError naming a layer, head or query that does not exist.
+    """
+
+    trace.weights(layer, head, slice(0, 1))  # says which layer or head does not exist
+    n_query = trace.layers[layer].n_query
+    if not 0 <= query < n_query:
+        raise ValueError(f"query must be 0 … {n_query - 1} in layer {layer}; got {query}")
+    with torch.inference_mode():
+        return build(trace, layer, head, query, checked)

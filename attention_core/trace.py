@@ -50,7 +50,7 @@ class Trace(Record):
 
     def ledger(self, layer: int, head: int, query: int) -> "Ledger":
         """One head and one query in real numbers, step by step, for a notebook to show."""
-        from attention_core.ledger import ledger
+        from attention_core.ledger_steps import ledger
 
         return ledger(self, layer, head, query)
 
