@@ -259,3 +259,17 @@ class Here:
 def unobserved(name: str, title: str, why: str) -> Step:
     """A step that the architecture has and whose numbers could not be seen."""
     return Step(name=name, title=title, says="", symbols=(), formula=(), tensors={}, makes=(), why_not=why)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Products:
+    """total = factor · (Σ left · right + bias)."""
+
+    left: Tensor
+    right: Tensor
+    left_name: str  # as a formula writes it: "q", "k_3"
+    right_name: str
+    over: str  # what is summed over: "component", "key", "channel"
+    total: float  # as the model has it
+    bias: float | None = None
+    factor: float = 1.0

@@ -1,30 +1,14 @@
 """One number of a ledger taken apart into the products that make it."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from attention_core.ledger import Here
+from attention_core.ledger import Here, Products
 from attention_core.record.layers import AttentionLayer, LayerTrace
 
 if TYPE_CHECKING:
     from attention_core.record.record import Record
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Products:
-    """total = factor · (Σ left · right + bias)."""
-
-    left: Tensor
-    right: Tensor
-    left_name: str  # as a formula writes it: "q", "k_3"
-    right_name: str
-    over: str  # what is summed over: "component", "key", "channel"
-    total: float  # as the model has it
-    bias: float | None = None
-    factor: float = 1.0
 
 
 def products_of(trace: "Record", layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
