@@ -6,7 +6,7 @@ from torch import Tensor
 
 from attention_core.ledger import Products
 from attention_core.ledger_inputs import NAMES, Made, found
-from attention_core.ledger_matrices import Matrix, picture
+from attention_core.ledger_matrix import Matrix, picture
 from attention_core.record.layers import LayerTrace
 from attention_core.record.projections import OutputProjection, Part, Projection
 
