@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,10 +20,8 @@ from torch import Tensor
 from attention_core.formula.attention import AttentionSteps
 from attention_core.record.layers import LayerTrace
 from attention_core.record.proof import Check, largest_difference
-
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
-    from attention_core.record.verdict import Verdict
+from attention_core.record.record import Record
+from attention_core.record.verdict import PLURAL, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq=False: comparing tensors with == is ambiguous
@@ -70,7 +67,7 @@ class Step:
 class Ledger:
     """All steps of one head for one query, in the order in which they are computed."""
 
-    trace: "Record"
+    trace: Record
     layer: int
     head: int
     query: int
@@ -106,10 +103,8 @@ class Ledger:
         return largest_difference(self.checks)
 
     @property
-    def judged(self) -> "Verdict":
+    def judged(self) -> Verdict:
         """What the checks come to, as everywhere else."""
-        from attention_core.record.verdict import judge
-
         return judge(self.trace, self.layer, self.checks)
 
     @property
@@ -121,8 +116,6 @@ class Ledger:
         return f"{judged.sentence if judged.reasons else judged.answer}: {self._closing()}"
 
     def _closing(self) -> str:
-        from attention_core.record.verdict import PLURAL
-
         hidden = [step for step in self.steps if not step.available]
         if not self.holds:
             parts = []
@@ -185,15 +178,11 @@ def _few(tensor: Tensor, n: int = 5) -> str:
     return some + (f", … ({flat.numel() - n} more)" if flat.numel() > n else "")
 
 
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
-
-
 @dataclass(frozen=True, eq=False)
 class Here:
     """One head and one query of a layer, with what every step needs of them."""
 
-    trace: "Record"
+    trace: Record
     one: LayerTrace
     layer: int
     head: int

@@ -1,18 +1,14 @@
 """The first steps of a ledger: from the layer's input to q, k and v, with what the architecture adds on the way."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from attention_core.ledger import Step
+from attention_core.ledger import Here, Step, unobserved
 from attention_core.record.layers import LayerTrace
 from attention_core.record.norms import Norm
 from attention_core.record.projections import Projection, Projections, Rotary
-
-if TYPE_CHECKING:
-    from attention_core.ledger import Here
 
 NAMES = ("q", "k", "v")
 _SUFFIX = {"q/k norm": "normed", "rotary": "turned"}
@@ -24,7 +20,7 @@ def found(one: LayerTrace) -> Projections:
     return maps if isinstance(maps, Projections) else Projections(missing=("nothing but q, k and v is in this trace",))
 
 
-def before(here: "Here") -> Iterator[Step]:
+def before(here: Here) -> Iterator[Step]:
     """Input, projections, what the architecture adds to q and k, shared heads."""
     made = Made(here)
     yield made.input()
@@ -37,7 +33,7 @@ def before(here: "Here") -> Iterator[Step]:
 class Made:
     """How q, k and v of one head and one query came about, stage by stage."""
 
-    def __init__(self, here: "Here") -> None:
+    def __init__(self, here: Here) -> None:
         self.here = here
         self.maps = found(here.one)
         self.known: dict[str, Projection] = {
@@ -67,8 +63,6 @@ class Made:
         return (*own, self.captured(name))
 
     def input(self) -> Step:
-        from attention_core.ledger import unobserved
-
         here, one = self.here, self.here.one
         if not self.known:
             return unobserved("x", "Input", why_missing(self.maps, "q"))
@@ -256,7 +250,7 @@ class Made:
         )
 
 
-def _given(here: "Here") -> Step:
+def _given(here: Here) -> Step:
     """q, k and v as attention received them, where nothing is known about where they come from."""
     return Step(
         name="qkv",
@@ -273,7 +267,7 @@ def _given(here: "Here") -> Step:
     )
 
 
-def _shared(here: "Here") -> Step:
+def _shared(here: Here) -> Step:
     """Which key/value head this query head reads."""
     one = here.one
     with_it = [head for head in range(one.n_heads) if one.kv_head(head) == here.kv_head]

@@ -1,17 +1,12 @@
 """The linear maps of a ledger opened: the products in one number, the matrices of all tokens, a fault's two numbers."""
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
-from attention_core.ledger import Products
+from attention_core.ledger import Here, Products
 from attention_core.ledger_inputs import NAMES, Made, found
 from attention_core.ledger_matrix import Matrix, picture
 from attention_core.record.layers import LayerTrace
 from attention_core.record.projections import OutputProjection, Part, Projection
-
-if TYPE_CHECKING:
-    from attention_core.ledger import Here
 
 
 def projected_names(one: LayerTrace) -> tuple[str, ...]:
@@ -22,7 +17,7 @@ def projected_names(one: LayerTrace) -> tuple[str, ...]:
     return (*made, *(("written", "head_write") if maps.o is not None else ()))
 
 
-def products_of_projection(here: "Here", name: str, row: int, component: int) -> Products:
+def products_of_projection(here: Here, name: str, row: int, component: int) -> Products:
     """x·W + b, or joined·W_O + b, for one component.
 
     Raises ValueError if this number is not such a sum.
@@ -108,7 +103,7 @@ def matrices_of_projection(one: LayerTrace, head: int, step: str, which: str) ->
     raise ValueError(f"there is no picture of {step} for all tokens")
 
 
-def fault_of(here: "Here", name: str) -> tuple[Tensor, Tensor, int, str] | None:
+def fault_of(here: Here, name: str) -> tuple[Tensor, Tensor, int, str] | None:
     """Ours and the model's numbers of a failed check on q, k, v or W_O, the first row, and what a row is."""
     maps = found(here.one)
     if name == "W_O" and maps.o is not None:
@@ -121,7 +116,7 @@ def fault_of(here: "Here", name: str) -> tuple[Tensor, Tensor, int, str] | None:
     return projection.of(made.head(name)), captured, 0, "query" if name == "q" else "key"
 
 
-def _products_of_output(here: "Here", o: OutputProjection | None, name: str, component: int) -> Products:
+def _products_of_output(here: Here, o: OutputProjection | None, name: str, component: int) -> Products:
     if o is None:
         raise ValueError(f"{name} was not observed")
     matrix, offsets = o.matrix(), o.offsets()

@@ -1,21 +1,19 @@
 """A step of a ledger for all tokens at once: the matrices that go in and the one that comes out."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from attention_core.ledger_maps import matrices_of_projection
 from attention_core.ledger_matrix import SIDE, Matrix, extremes, picture
 from attention_core.record.layers import LayerTrace
-
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
+from attention_core.record.record import Record
 
 _CELLS_PER_BLOCK = 2_000_000
 
 
-def matrices_of(trace: "Record", layer: int, head: int, step: str, which: str = "") -> tuple[Matrix, ...]:
+def matrices_of(trace: Record, layer: int, head: int, step: str, which: str = "") -> tuple[Matrix, ...]:
     """The matrices of a step of one head.
 
     Raises ValueError if the step has no such picture.
@@ -41,8 +39,6 @@ def matrices_of(trace: "Record", layer: int, head: int, step: str, which: str = 
                 picture("V", "value", "key", "component", one.v[kv_head].float(), "×"),
                 picture("O", "output", "query", "component", one.output[head].float(), "="),
             )
-        from attention_core.ledger_maps import matrices_of_projection
-
         return matrices_of_projection(one, head, step, which)
 
 

@@ -2,25 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from attention_core.ledger import Step
+from attention_core.ledger import Here, Step, unobserved
 from attention_core.ledger_inputs import found, why_missing
 from attention_core.record.norms import Norm
 from attention_core.record.projections import OutputProjection, Residual
 from attention_core.record.proof import compare
 
-if TYPE_CHECKING:
-    from attention_core.ledger import Here
 
-
-def after(here: "Here") -> Iterator[Step]:
+def after(here: Here) -> Iterator[Step]:
     """All heads joined and W_O."""
-    from attention_core.ledger import unobserved
-
     maps = found(here.one)
     if maps.o is None:
         yield unobserved("joined", "All heads joined", why_missing(maps, "W_O"))
@@ -36,7 +30,7 @@ def after(here: "Here") -> Iterator[Step]:
         yield _residual(here, maps.o, maps.residual)
 
 
-def _joined(here: "Here", o: OutputProjection) -> Step:
+def _joined(here: Here, o: OutputProjection) -> Step:
     one = here.one
     joined = o.joined(one.output, here.rows)[0]
     matrix, offsets = o.matrix(), o.offsets()
@@ -106,7 +100,7 @@ def _apart(o: OutputProjection, joined: Tensor) -> dict[str, Tensor]:
     return {"base_written": base, "adapter_written": (whole if own is None else whole + own) - base}
 
 
-def _residual(here: "Here", o: OutputProjection, residual: Residual) -> Step:
+def _residual(here: Here, o: OutputProjection, residual: Residual) -> Step:
     written = o.written[here.rows]
     before, added = residual.pre[here.query].float(), residual.added(written)[0]
     after = residual.mid(o.written, here.rows)[0]

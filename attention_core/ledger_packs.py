@@ -4,7 +4,7 @@ Tensors keep the names that they have in the ledger. Of a large tensor with a ro
 keys that matter most are sent at first: exact ones, never rounded pictures. `rows_pack` has the others.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +18,13 @@ from attention_core.ledger_products import products_of, taken_apart
 from attention_core.ledger_steps import ledger
 from attention_core.pictures.heatmap_svg import TRACE_FILE
 from attention_core.record.layers import LayerTrace
-
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
+from attention_core.record.record import Record
 
 WHOLE_BYTES = 128_000  # a tensor with a row for every key is sent whole up to here, else the rows that matter most
 MORE_BYTES = 512_000  # of rows that are asked for later, at a time
 
 
-def ledger_pack(trace: "Record", layer: int, head: int, query: int) -> bytes:
+def ledger_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
     """All steps of one head for one query.
 
     Buffers: every tensor by its name, float32 (int32 and bytes for indices and flags); `order`, the keys by falling
@@ -84,7 +82,7 @@ def ledger_pack(trace: "Record", layer: int, head: int, query: int) -> bytes:
     return wire.pack(header, **buffers, order=order.int().numpy(), rest=rest.float().numpy())
 
 
-def rows_pack(trace: "Record", layer: int, head: int, query: int, name: str, start: int) -> bytes:
+def rows_pack(trace: Record, layer: int, head: int, query: int, name: str, start: int) -> bytes:
     """More rows of a tensor from `start` on, MORE_BYTES at most, as a pack with the tensor's name.
 
     Raises ValueError if the ledger has no such tensor or the tensor no such row.
@@ -95,7 +93,7 @@ def rows_pack(trace: "Record", layer: int, head: int, query: int, name: str, sta
     return wire.pack({"name": name, "start": start}, **{name: _array(tensor[start : start + rows_at_once(tensor)])})
 
 
-def products_pack(trace: "Record", layer: int, head: int, query: int, name: str, row: int, component: int) -> bytes:
+def products_pack(trace: Record, layer: int, head: int, query: int, name: str, row: int, component: int) -> bytes:
     """One number taken apart into the products that make it, as a pack.
 
     Buffers: `left`, `right`, `products` in order; `order`, largest first; `rest`, the sum of all products after the
@@ -127,7 +125,7 @@ def products_pack(trace: "Record", layer: int, head: int, query: int, name: str,
     )
 
 
-def matrix_pack(trace: "Record", layer: int, head: int, query: int, step: str, which: str = "") -> bytes:
+def matrix_pack(trace: Record, layer: int, head: int, query: int, step: str, which: str = "") -> bytes:
     """A step for all tokens at once, as the matrices that go in and come out.
 
     Buffers `m0`, `m1`, … in float32, NaN where masked; large ones as blocks that each show their value of largest
@@ -151,7 +149,7 @@ def first_rows(order: Tensor, tensor: Tensor) -> list[int]:
     return sorted(order[:n].tolist())
 
 
-def _prelude(trace: "Record") -> str:
+def _prelude(trace: Record) -> str:
     """The lines that make `trace`; a long text stands there as `…`."""
     if trace.opened:
         return f"from attention_core import load_trace\ntrace = load_trace({TRACE_FILE!r})  # the saved trace"

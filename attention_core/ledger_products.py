@@ -1,17 +1,14 @@
 """One number of a ledger taken apart into the products that make it."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from attention_core.ledger import Here, Products
+from attention_core.ledger_maps import products_of_projection, projected_names
 from attention_core.record.layers import AttentionLayer, LayerTrace
-
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
+from attention_core.record.record import Record
 
 
-def products_of(trace: "Record", layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
+def products_of(trace: Record, layer: int, head: int, query: int, name: str, row: int, component: int) -> Products:
     """The products behind one number: `row` is a key (or 0), `component` a component (or 0).
 
     Raises ValueError if this number is not a sum of products, or does not exist.
@@ -32,8 +29,6 @@ def products_of(trace: "Record", layer: int, head: int, query: int, name: str, r
                 "key",
                 float(here.attention.output[0, component]),
             )
-        from attention_core.ledger_maps import products_of_projection
-
         return products_of_projection(here, name, row, component)
 
 
@@ -41,8 +36,6 @@ def taken_apart(one: AttentionLayer) -> tuple[str, ...]:
     """The tensors whose numbers are sums of products that are known."""
     if not isinstance(one, LayerTrace):
         return ()
-    from attention_core.ledger_maps import projected_names
-
     return ("scores", "output", *projected_names(one))
 
 

@@ -1,30 +1,27 @@
 """The steps of a ledger, one function each, from scores to the head's output."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from attention_core import ledger_inputs, ledger_outputs
 from attention_core.formula.attention import attend
 from attention_core.formula.masks import Band
 from attention_core.ledger import Fault, Here, Ledger, Step, unobserved
+from attention_core.ledger_maps import fault_of
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import Check, compare
-
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
+from attention_core.record.record import Record
 
 
-def build(trace: "Record", layer: int, head: int, query: int, checked: bool) -> Ledger:
+def build(trace: Record, layer: int, head: int, query: int, checked: bool) -> Ledger:
     """The whole ledger; `ledger()` has checked that layer, head and query exist."""
     found = trace.layers[layer]
     proof = {check.name: check for check in trace.proof(layer, head)} if checked else {}
     if not isinstance(found, LayerTrace):
         return Ledger(trace, layer, head, query, _weights_only(trace, found, layer, head, query, proof))
     here = Here(trace, found, layer, head, query, proof)
-    from attention_core import ledger_inputs, ledger_outputs  # they need the classes of this module
-
     steps = (
         *ledger_inputs.before(here),
         _scores(here),
@@ -234,7 +231,7 @@ def _weighted_sum(here: Here) -> Step:
 
 
 def _weights_only(
-    trace: "Record", one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
+    trace: Record, one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
 ) -> tuple[Step, ...]:
     """A layer whose architecture hides q and k: the weights are the model's own, and nothing else is known."""
     why = (
@@ -321,8 +318,6 @@ def _sums_to_one(weights: Tensor, sink: Tensor | None) -> Check:
 
 def _fault(here: Here, check: Check) -> Fault | None:
     """Look for the place where a failed check is farthest off: in this query's row, else in all rows."""
-    from attention_core.ledger_maps import fault_of
-
     one, name = here.one, check.name
     candidates: list[tuple[Tensor, Tensor, int, str]] = []
     if name in ("output", "weights"):
@@ -344,11 +339,7 @@ def _fault(here: Here, check: Check) -> Fault | None:
     return None
 
 
-if TYPE_CHECKING:
-    from attention_core.record.record import Record
-
-
-def ledger(trace: "Record", layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
+def ledger(trace: Record, layer: int, head: int, query: int, *, checked: bool = True) -> Ledger:
     """Follow one head for one query from its input to what the layer writes.
 
     With `checked=False` for its tensors alone: nothing is compared with the model.
