@@ -13,7 +13,7 @@ from attention_core.record import file as saved
 from attention_core.record.record import Record
 
 if TYPE_CHECKING:
-    from attention_core.ledger import Ledger
+    from attention_core.ledger.records import Ledger
     from attention_core.pictures.files import HeadPicture
     from attention_core.reading.readout import Readout
     from attention_core.record.verdict import Verdict
@@ -50,7 +50,7 @@ class Trace(Record):
 
     def ledger(self, layer: int, head: int, query: int) -> "Ledger":
         """One head and one query in real numbers, step by step, for a notebook to show."""
-        from attention_core.ledger_steps import ledger
+        from attention_core.ledger.steps import ledger
 
         return ledger(self, layer, head, query)
 

@@ -11,11 +11,11 @@ import torch
 from attention_core import capture, load_model
 from attention_core.formats import wire
 from attention_core.formula.masks import CAUSAL, EVERYTHING
-from attention_core.ledger import Ledger
-from attention_core.ledger_matrices import matrices_of
-from attention_core.ledger_matrix import extremes
-from attention_core.ledger_packs import ledger_pack, matrix_pack, products_pack, rows_pack
-from attention_core.ledger_steps import ledger
+from attention_core.ledger.matrices import matrices_of
+from attention_core.ledger.matrix import extremes
+from attention_core.ledger.packs import ledger_pack, matrix_pack, products_pack, rows_pack
+from attention_core.ledger.records import Ledger
+from attention_core.ledger.steps import ledger
 from attention_core.pictures.head import head_pack
 from attention_core.reading.reading import Reading
 from attention_core.record.layers import LayerTrace

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention_core import capture, load_model
-from attention_core.ledger_packs import _prelude
+from attention_core.ledger.packs import _prelude
 from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
 from attention_core.text.chat import chat_prompt

@@ -8,7 +8,7 @@ import torch
 
 from attention_core import capture, load_trace
 from attention_core.formats import wire
-from attention_core.ledger_packs import ledger_pack
+from attention_core.ledger.packs import ledger_pack
 from attention_core.models.report import LoadingReport
 from attention_core.pictures.files import svg
 from attention_core.pictures.head import head_pack

@@ -232,7 +232,7 @@ def _place(request: Request) -> tuple[int, int, int]:
 
 @_answering
 def ledger(request: Request) -> Response:
-    from attention_core.ledger_packs import ledger_pack
+    from attention_core.ledger.packs import ledger_pack
 
     place = _place(request)
     return _packed(request, ("ledger", *place), lambda trace, _: ledger_pack(trace, *place))
@@ -240,7 +240,7 @@ def ledger(request: Request) -> Response:
 
 @_answering
 def ledger_rows(request: Request) -> Response:
-    from attention_core.ledger_packs import rows_pack
+    from attention_core.ledger.packs import rows_pack
 
     place, name, start = _place(request), request.path_params["name"], request.path_params["start"]
     return _packed(request, ("rows", *place, name, start), lambda trace, _: rows_pack(trace, *place, name, start))
@@ -248,7 +248,7 @@ def ledger_rows(request: Request) -> Response:
 
 @_answering
 def products(request: Request) -> Response:
-    from attention_core.ledger_packs import products_pack
+    from attention_core.ledger.packs import products_pack
 
     of, place = request.path_params, _place(request)
     number = of["name"], of["row"], of["component"]
@@ -257,7 +257,7 @@ def products(request: Request) -> Response:
 
 @_answering
 def matrix(request: Request) -> Response:
-    from attention_core.ledger_packs import matrix_pack
+    from attention_core.ledger.packs import matrix_pack
 
     place, step = _place(request), request.path_params["step"]
     which = request.path_params.get("which", "")

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
-from attention_core.ledger_packs import ledger_pack
-from attention_core.ledger_steps import ledger
+from attention_core.ledger.packs import ledger_pack
+from attention_core.ledger.steps import ledger
 from tests.serving import PHONE, Visit, accessibility_faults, serve, skip_tour, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."

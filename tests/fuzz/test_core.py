@@ -149,7 +149,7 @@ def test_any_trace_file_opens_or_gets_a_sentence(file):
 
 def look_at_everything(trace: Trace) -> None:
     """What the pages and the downloads make of a trace; a ValueError is a sentence on the page."""
-    from attention_core.ledger_packs import ledger_pack
+    from attention_core.ledger.packs import ledger_pack
     from attention_core.pictures import files, head
     from attention_core.pictures.overview import overview
     from attention_core.reading.reading import Reading

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core.formats import wire
-from attention_core.ledger import Ledger, Step
-from attention_core.ledger_matrices import matrices_of
-from attention_core.ledger_products import products_of, taken_apart
-from attention_core.ledger_steps import ledger
+from attention_core.ledger.matrices import matrices_of
+from attention_core.ledger.products import products_of, taken_apart
+from attention_core.ledger.records import Ledger, Step
+from attention_core.ledger.steps import ledger
 from attention_core.pictures.heatmap_svg import TRACE_FILE
 from attention_core.record.layers import LayerTrace
 from attention_core.record.record import Record

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from attention_core.ledger import Here, Products
-from attention_core.ledger_inputs import NAMES, Made, found
-from attention_core.ledger_matrix import Matrix, picture
+from attention_core.ledger.inputs import NAMES, Made, found
+from attention_core.ledger.matrix import Matrix, picture
+from attention_core.ledger.records import Here, Products
 from attention_core.record.layers import LayerTrace
 from attention_core.record.projections import OutputProjection, Part, Projection
 

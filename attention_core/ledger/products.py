@@ -2,8 +2,8 @@
 
 import torch
 
-from attention_core.ledger import Here, Products
-from attention_core.ledger_maps import products_of_projection, projected_names
+from attention_core.ledger.maps import products_of_projection, projected_names
+from attention_core.ledger.records import Here, Products
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.record import Record
 

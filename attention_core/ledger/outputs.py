@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from attention_core.ledger import Here, Step, unobserved
-from attention_core.ledger_inputs import found, why_missing
+from attention_core.ledger.inputs import found, why_missing
+from attention_core.ledger.records import Here, Step, unobserved
 from attention_core.record.norms import Norm
 from attention_core.record.projections import OutputProjection, Residual
 from attention_core.record.proof import compare

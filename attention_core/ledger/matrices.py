@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from attention_core.ledger_maps import matrices_of_projection
-from attention_core.ledger_matrix import SIDE, Matrix, extremes, picture
+from attention_core.ledger.maps import matrices_of_projection
+from attention_core.ledger.matrix import SIDE, Matrix, extremes, picture
 from attention_core.record.layers import LayerTrace
 from attention_core.record.record import Record
 

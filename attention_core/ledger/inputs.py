@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from attention_core.ledger import Here, Step, unobserved
+from attention_core.ledger.records import Here, Step, unobserved
 from attention_core.record.layers import LayerTrace
 from attention_core.record.norms import Norm
 from attention_core.record.projections import Projection, Projections, Rotary

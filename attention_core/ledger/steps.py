@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from attention_core import ledger_inputs, ledger_outputs
 from attention_core.formula.attention import attend
 from attention_core.formula.masks import Band
-from attention_core.ledger import Fault, Here, Ledger, Step, unobserved
-from attention_core.ledger_maps import fault_of
+from attention_core.ledger import inputs, outputs
+from attention_core.ledger.maps import fault_of
+from attention_core.ledger.records import Fault, Here, Ledger, Step, unobserved
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import Check, compare
 from attention_core.record.record import Record
@@ -23,13 +23,13 @@ def build(trace: Record, layer: int, head: int, query: int, checked: bool) -> Le
         return Ledger(trace, layer, head, query, _weights_only(trace, found, layer, head, query, proof))
     here = Here(trace, found, layer, head, query, proof)
     steps = (
-        *ledger_inputs.before(here),
+        *inputs.before(here),
         _scores(here),
         _scale(here),
         _mask(here),
         _softmax(here),
         _weighted_sum(here),
-        *ledger_outputs.after(here),
+        *outputs.after(here),
     )
     failed = {check.name: check for step in steps for check in step.checks if not check.holds}
     faults = tuple(_fault(here, check) for check in failed.values())
