@@ -29,14 +29,14 @@ from torch import Tensor
 
 from attention_core.capturing.capture import capture
 from attention_core.capturing.encode import NoTokensError
-from attention_core.evidence import score_repeat, score_text
-from attention_core.head_metrics import HeadScores, head_scores
-from attention_core.labels import LabelCard, Progress, Tally
-from attention_core.metric_catalogue import METRICS
+from attention_core.heads.catalogue import METRICS
+from attention_core.heads.evidence import score_repeat, score_text
+from attention_core.heads.labels import LabelCard, Progress, Tally
+from attention_core.heads.probes import FEWEST_TOKENS, Probe, control_of, repeat_probes
+from attention_core.heads.running import Running
+from attention_core.heads.scores import HeadScores, head_scores
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import load_model
-from attention_core.probes import FEWEST_TOKENS, Probe, control_of, repeat_probes
-from attention_core.running import Running
 from attention_core.survey_table import SurveyTable, survey_table
 from attention_core.survey_texts import Text, sample, texts_at, window_at
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
-from attention_core.labels import CONFIDENCE, Tally
-from attention_core.metric_catalogue import METRICS
-from attention_core.running import Running
+from attention_core.heads.catalogue import METRICS
+from attention_core.heads.labels import CONFIDENCE, Tally
+from attention_core.heads.running import Running
 
 
 @dataclass(frozen=True, slots=True)

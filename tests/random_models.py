@@ -7,9 +7,9 @@ from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
+from attention_core.heads.probes import TEXTS
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
-from attention_core.probes import TEXTS
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

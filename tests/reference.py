@@ -18,7 +18,7 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 from attention_core import LoadedModel, Trace, capture, load_model
-from attention_core.labels import LABELS, label_heads
+from attention_core.heads.labels import LABELS, label_heads
 from attention_core.reading.generation import continue_text
 from attention_core.reading.readout import NextToken
 from attention_core.record.proof import compare

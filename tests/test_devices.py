@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load
 
 from attention_core import capture, lab_seed
-from attention_core.head_metrics import head_scores
+from attention_core.heads.scores import head_scores
 from attention_core.ledger.packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger.products import taken_apart
 from attention_core.pictures import files, head, overview

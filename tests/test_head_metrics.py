@@ -7,9 +7,10 @@ import numpy
 import pytest
 import torch
 
-from attention_core import capture, head_metrics
+from attention_core import capture
 from attention_core.formula.metrics import adjusted_share, correlation, offset_sums
-from attention_core.head_metrics import METRICS, Stopped, head_scores
+from attention_core.heads import scores as head_metrics
+from attention_core.heads.scores import METRICS, Stopped, head_scores
 from attention_core.models.facts import ModelFacts
 from attention_core.models.loading import load_model
 from attention_core.record.layers import WeightsOnly

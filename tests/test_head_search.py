@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.head_search import divergence, find_heads, occurrences, similar_heads
+from attention_core.heads.search import divergence, find_heads, occurrences, similar_heads
 from tests.test_head_metrics import as_shares, hand_trace
 from tests.tiny import SENTENCE, family
 

@@ -16,11 +16,11 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention_core import capture, load_model
-from attention_core.across_packs import flow_pack, rollout_pack, writes_pack
 from attention_core.formats import wire
-from attention_core.head_metrics import METRICS, head_scores
-from attention_core.head_packs import between_pack, heads_pack, like_pack
-from attention_core.labels import LABELS, Evidence, LabelCard
+from attention_core.heads.across import flow_pack, rollout_pack, writes_pack
+from attention_core.heads.labels import LABELS, Evidence, LabelCard
+from attention_core.heads.packs import between_pack, heads_pack, like_pack
+from attention_core.heads.scores import METRICS, head_scores
 from attention_core.reading.contribution import contributions
 from attention_core.survey import Survey
 from attention_core.survey_texts import Text

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention_core.evidence import LABEL_IDS, score_text
-from attention_core.labels import LABEL, LABELS, Labelling, Tally, label_heads
+from attention_core.heads.evidence import LABEL_IDS, score_text
+from attention_core.heads.labels import LABEL, LABELS, Labelling, Tally, label_heads
+from attention_core.heads.running import Running, half_width, t_quantile
 from attention_core.models.loading import load_model
-from attention_core.running import Running, half_width, t_quantile
 from tests.random_models import random_model
 from tests.test_head_metrics import hand_trace
 

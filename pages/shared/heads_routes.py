@@ -19,7 +19,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
     from pages.shared import heads_service
 
     def heads(request: Request) -> Response:
-        from attention_core.head_packs import heads_pack
+        from attention_core.heads.packs import heads_pack
 
         picture = service().picture(request.path_params["key"])
         # Before the pack's turn at the worker: the metrics have one of their own, and are kept for all visitors.
@@ -27,7 +27,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         return packed(request, ("heads",), lambda trace, _: heads_pack(trace, scores, by_norm=picture.by_norm))
 
     def between(request: Request) -> Response:
-        from attention_core.head_packs import between_pack
+        from attention_core.heads.packs import between_pack
 
         of = request.path_params
         pair = of["group"], of["query"], of["of"]
@@ -36,7 +36,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         )
 
     def like(request: Request) -> Response:
-        from attention_core.head_packs import like_pack
+        from attention_core.heads.packs import like_pack
 
         of = request.path_params
         place = of["layer"], of["head"]
@@ -45,7 +45,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         )
 
     def across(request: Request) -> Response:
-        from attention_core.across_packs import flow_pack, rollout_pack
+        from attention_core.heads.across import flow_pack, rollout_pack
 
         of = request.path_params
         way, group, query = of["way"], of["group"], of["query"]
@@ -55,7 +55,7 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         return packed(request, (way, group, query, how), lambda trace, _: make(trace, group, query, how))
 
     def writes(request: Request) -> Response:
-        from attention_core.across_packs import writes_pack
+        from attention_core.heads.across import writes_pack
 
         of = request.path_params
         place = of["layer"], of["head"], of["query"]

@@ -16,8 +16,8 @@ from pages.shared.service import service
 from pages.shared.sources import Source
 
 if TYPE_CHECKING:
-    from attention_core.head_metrics import HeadScores
-    from attention_core.labels import Progress
+    from attention_core.heads.labels import Progress
+    from attention_core.heads.scores import HeadScores
 
 SCORES_BYTES = 32 * 1_000_000  # about 2,000 texts in a model of 72 heads
 LABEL_BYTES = 16 * 1_000_000  # dozens of models
@@ -37,7 +37,7 @@ def scores_of(source: Source, *, by_norm: bool = False) -> "HeadScores":
 
     Raises what `Service.trace` and `head_scores` raise.
     """
-    from attention_core.head_metrics import head_scores
+    from attention_core.heads.scores import head_scores
 
     def computed() -> "HeadScores":
         trace = service().trace(source)
@@ -85,7 +85,7 @@ class LabelBook:
         return {"state": "working", "done": making.done, "total": making.total, "says": ""}
 
     def _make(self, name: str, making: _Making) -> None:
-        from attention_core.labels import Labelling
+        from attention_core.heads.labels import Labelling
 
         try:
             labelling = service().work(Labelling, service().model(name))

@@ -16,7 +16,7 @@ from pages.shared import theme
 from pages.shared.service import service
 
 if TYPE_CHECKING:
-    from attention_core.labels import Progress
+    from attention_core.heads.labels import Progress
     from attention_core.survey import Survey
 
 MOST_BYTES = 4_000_000

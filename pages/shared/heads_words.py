@@ -5,12 +5,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention_core.labels import Evidence, Label, LabelCard
+    from attention_core.heads.labels import Evidence, Label, LabelCard
 
 
 @cache
 def _labels() -> "dict[str, Label]":
-    from attention_core.labels import LABELS
+    from attention_core.heads.labels import LABELS
 
     return {label.id: label for label in LABELS}
 

@@ -14,7 +14,7 @@ from transformers import AutoModel, AutoTokenizer, LlamaConfig, LlamaModel
 from transformers.utils import logging
 
 from attention_core import capture, load_model
-from attention_core.head_metrics import METRICS, head_scores
+from attention_core.heads.scores import METRICS, head_scores
 from attention_core.models.loading import wrap_model
 from tests.benchmarks.table import Row, ratio_of
 from tests.benchmarks.texts import text_of

@@ -10,7 +10,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from attention_core import capture, load_model
-from attention_core.metric_catalogue import METRICS
+from attention_core.heads.catalogue import METRICS
 from attention_core.reading.contribution import contributions
 from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 

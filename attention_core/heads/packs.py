@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from attention_core.formats import wire
-from attention_core.head_metrics import METRICS, HeadScores
-from attention_core.head_search import find_heads, similar_heads
+from attention_core.heads.scores import METRICS, HeadScores
+from attention_core.heads.search import find_heads, similar_heads
 from attention_core.record.groups import groups
 from attention_core.record.record import Record
 from attention_core.text.tokens import Token, join_texts

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.head_metrics import CELLS_PER_BLOCK, Stopped, never
+from attention_core.heads.scores import CELLS_PER_BLOCK, Stopped, never
 from attention_core.reading.contribution import all_attention
 from attention_core.record.layers import AttentionLayer, Kind
 from attention_core.record.record import Record

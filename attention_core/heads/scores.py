@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
-from attention_core.metric_catalogue import METRIC, METRICS, MetricId
+from attention_core.heads.catalogue import METRIC, METRICS, MetricId
 from attention_core.reading.contribution import all_attention
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record

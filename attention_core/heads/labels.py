@@ -23,11 +23,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.evidence import LABEL_IDS, LabelId, Scored, score_repeat, score_text
-from attention_core.metric_catalogue import MetricId
+from attention_core.heads.catalogue import MetricId
+from attention_core.heads.evidence import LABEL_IDS, LabelId, Scored, score_repeat, score_text
+from attention_core.heads.probes import Probe, probes
+from attention_core.heads.running import Running, half_width
 from attention_core.models.facts import LoadedModel
-from attention_core.probes import Probe, probes
-from attention_core.running import Running, half_width
 
 CONFIDENCE = 0.99
 FLOOR = 0.1  # of all attention
