@@ -12,17 +12,14 @@ survey that was killed goes on from there, and its table is the same, bit for bi
     survey.table().to_csv()
 """
 
-import argparse
 import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -36,9 +33,9 @@ from attention_core.heads.probes import FEWEST_TOKENS, Probe, control_of, repeat
 from attention_core.heads.running import Running
 from attention_core.heads.scores import HeadScores, head_scores
 from attention_core.models.facts import LoadedModel
-from attention_core.models.loading import load_model
+from attention_core.survey_command import main
 from attention_core.survey_table import SurveyTable, survey_table
-from attention_core.survey_texts import Text, sample, texts_at, window_at
+from attention_core.survey_texts import Text, sample, window_at
 
 N_TOKENS = 256  # of a window, special ones included, if the model can read so many
 EVERY = 16  # windows between two checkpoints
@@ -223,61 +220,6 @@ def _fingerprint(model: LoadedModel, texts: Sequence[Text], n_tokens: int) -> st
             digest.update(parameter.detach().flatten()[:256].float().cpu().numpy().tobytes())
     about = [VERSION, facts.architecture, facts.n_parameters, str(model.dtype), digest.hexdigest(), n_tokens]
     return hashlib.sha256(json.dumps([about, sample(texts)]).encode()).hexdigest()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure every head of a model over a text file or a folder of them, and write one table."""
-    parser = argparse.ArgumentParser(prog="python -m attention_core.survey", description=main.__doc__)
-    parser.add_argument("model", help="a card's name (minilm, storyteller), a hub id or a folder")
-    parser.add_argument("texts", type=Path, help="a text file, or a folder of text files")
-    parser.add_argument("--out", type=Path, required=True, help="the table: .csv or .parquet")
-    parser.add_argument("--window", type=int, help=f"tokens a window (default: {N_TOKENS}, or what the model can read)")
-    parser.add_argument("--every", type=int, default=EVERY, help="windows between two checkpoints")
-    parser.add_argument("--threads", type=int, help="threads for the arithmetic (default: torch's own choice)")
-    asked = parser.parse_args(arguments)
-    if asked.out.suffix not in (".csv", ".parquet"):
-        parser.error("--out must end in .csv or .parquet")
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    try:
-        survey = Survey(
-            load_model(asked.model),
-            texts_at(asked.texts),
-            asked.out.with_name(asked.out.name + ".partial"),
-            n_tokens=asked.window,
-            every=asked.every,
-        )
-    except ValueError as error:  # a ModelError too
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return _run(survey, asked.out)
-
-
-def _run(survey: Survey, out: Path) -> int:
-    if survey.n_windows:
-        sys.stderr.write(f"Going on after {survey.n_windows:,} windows.\n")
-    started, last = time.monotonic(), 0.0
-    try:
-        for progress in survey:
-            now = time.monotonic()
-            if now - last > 1 or progress.done == progress.total:
-                share = progress.done / max(1, progress.total)
-                sys.stderr.write(f"\r{share:6.1%}  {survey.n_windows:,} windows  {now - started:.0f} s ")
-                last = now
-        sys.stderr.write("\n")
-        table = survey.table()
-    except ValueError as error:  # a CaptureError too; what was kept beside the table stays
-        sys.stderr.write(f"\n{error}\n")
-        return 1
-    content = table.to_csv() if out.suffix == ".csv" else table.to_parquet()
-    fresh = out.with_name(out.name + ".new")
-    fresh.write_bytes(content)
-    os.replace(fresh, out)
-    if survey.checkpoint is not None:
-        survey.checkpoint.unlink(missing_ok=True)
-    skipped = f", {survey.n_skipped:,} with fewer than {FEWEST_TOKENS} tokens left out" if survey.n_skipped else ""
-    sys.stderr.write(f"{out}: {len(table):,} rows from {survey.n_windows:,} windows{skipped}\n")
-    return 0
 
 
 if __name__ == "__main__":

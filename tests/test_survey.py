@@ -16,7 +16,8 @@ from attention_core import survey as survey_module
 from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.heads.probes import TEXTS
-from attention_core.survey import Survey, main
+from attention_core.survey import Survey
+from attention_core.survey_command import main
 from attention_core.survey_texts import Text, texts_at, window_at
 from tests.random_models import random_model
 
