@@ -15,7 +15,6 @@ survey that was killed goes on from there, and its table is the same, bit for bi
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ from attention_core.heads.probes import FEWEST_TOKENS, Probe, control_of, repeat
 from attention_core.heads.running import Running
 from attention_core.heads.scores import HeadScores, head_scores
 from attention_core.models.facts import LoadedModel
-from attention_core.survey_command import main
 from attention_core.survey_table import SurveyTable, survey_table
 from attention_core.survey_texts import Text, sample, window_at
 
@@ -220,7 +218,3 @@ def _fingerprint(model: LoadedModel, texts: Sequence[Text], n_tokens: int) -> st
             digest.update(parameter.detach().flatten()[:256].float().cpu().numpy().tobytes())
     about = [VERSION, facts.architecture, facts.n_parameters, str(model.dtype), digest.hexdigest(), n_tokens]
     return hashlib.sha256(json.dumps([about, sample(texts)]).encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

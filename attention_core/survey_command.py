@@ -68,3 +68,7 @@ def _run(survey: Survey, out: Path) -> int:
     skipped = f", {survey.n_skipped:,} with fewer than {FEWEST_TOKENS} tokens left out" if survey.n_skipped else ""
     sys.stderr.write(f"{out}: {len(table):,} rows from {survey.n_windows:,} windows{skipped}\n")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
