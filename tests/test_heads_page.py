@@ -22,8 +22,8 @@ from attention_core.heads.labels import LABELS, Evidence, LabelCard
 from attention_core.heads.packs import between_pack, heads_pack, like_pack
 from attention_core.heads.scores import METRICS, head_scores
 from attention_core.reading.contribution import contributions
-from attention_core.survey import Survey
-from attention_core.survey_texts import Text
+from attention_core.survey.survey import Survey
+from attention_core.survey.texts import Text
 from pages.shared import heads_service, heads_survey, routes
 from pages.shared.heads_words import card_in_words
 from pages.shared.service import service

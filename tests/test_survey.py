@@ -12,13 +12,13 @@ import pandas
 import pytest
 import torch
 
-from attention_core import survey as survey_module
 from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.heads.probes import TEXTS
-from attention_core.survey import Survey
-from attention_core.survey_command import main
-from attention_core.survey_texts import Text, texts_at, window_at
+from attention_core.survey import survey as survey_module
+from attention_core.survey.__main__ import main
+from attention_core.survey.survey import Survey
+from attention_core.survey.texts import Text, texts_at, window_at
 from tests.random_models import random_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,7 +132,7 @@ def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_change
         command = [
             sys.executable,
             "-m",
-            "attention_core.survey",
+            "attention_core.survey.survey",
             str(folder),
             str(corpus),
             "--out",

@@ -17,7 +17,7 @@ from pages.shared.service import service
 
 if TYPE_CHECKING:
     from attention_core.heads.labels import Progress
-    from attention_core.survey import Survey
+    from attention_core.survey.survey import Survey
 
 MOST_BYTES = 4_000_000
 UNSEEN_SECONDS = 15 * 60
@@ -64,8 +64,8 @@ class Job:
         self._thread.start()
 
     def _run(self) -> None:
-        from attention_core.survey import Survey
-        from attention_core.survey_texts import Text
+        from attention_core.survey.survey import Survey
+        from attention_core.survey.texts import Text
 
         try:
             if self._survey is None:

@@ -11,8 +11,8 @@ import torch
 
 from attention_core.heads.probes import FEWEST_TOKENS
 from attention_core.models.loading import load_model
-from attention_core.survey import EVERY, N_TOKENS, Survey
-from attention_core.survey_texts import texts_at
+from attention_core.survey.survey import EVERY, N_TOKENS, Survey
+from attention_core.survey.texts import texts_at
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

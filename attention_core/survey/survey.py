@@ -32,8 +32,8 @@ from attention_core.heads.probes import FEWEST_TOKENS, Probe, control_of, repeat
 from attention_core.heads.running import Running
 from attention_core.heads.scores import HeadScores, head_scores
 from attention_core.models.facts import LoadedModel
-from attention_core.survey_table import SurveyTable, survey_table
-from attention_core.survey_texts import Text, sample, window_at
+from attention_core.survey.table import SurveyTable, survey_table
+from attention_core.survey.texts import Text, sample, window_at
 
 N_TOKENS = 256  # of a window, special ones included, if the model can read so many
 EVERY = 16  # windows between two checkpoints
