@@ -1,7 +1,7 @@
 """Lab states for tests: sizes are different primes where they may be, so that a swapped axis cannot pass."""
 
-from attention_core.lab import LabState, RealHead, Switches
-from attention_core.lab_edits import random_cells, randomised, with_cell
+from attention_core.lab.edits import random_cells, randomised, with_cell
+from attention_core.lab.state import LabState, RealHead, Switches
 
 WORDS = ("the", "cat", "sat", "down", "here")
 

@@ -48,8 +48,8 @@ from attention_core import capture, continue_text, load_model
 from attention_core.reading.flow import combined_weights, rollout_of
 from attention_core.reading.generation import append_token
 from attention_core.grow_tasks import RunSettings
-from attention_core.lab_code import python_source
-from attention_core.lab_presets import PRESETS
+from attention_core.lab.code import python_source
+from attention_core.lab.presets import PRESETS
 from attention_core.pictures.head import line_pack, weights_of
 from attention_core.reading.reading import Reading, over_heads
 from attention_core.text.tokens import display, words_of

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from attention_core import capture, lab_seed
+from attention_core import capture
 from attention_core.heads.scores import head_scores
+from attention_core.lab import seed
 from attention_core.ledger.packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger.products import taken_apart
 from attention_core.pictures import files, head, overview
@@ -108,4 +109,4 @@ def test_metrics_files_and_the_lab_are_the_same(traces):
     same(traces, lambda trace: files.npz(trace, Reading(), 0, HEAD))
     same(traces, lambda trace: "".join(files.csv(trace, Reading(), 0, HEAD)))
     if hasattr(traces[0].layers[0], "q"):
-        same(traces, lambda trace: repr(lab_seed.from_trace(trace, 0, HEAD, (1, 2, 3, 4))))
+        same(traces, lambda trace: repr(seed.from_trace(trace, 0, HEAD, (1, 2, 3, 4))))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_core.lab import MAX_VALUE, History, LabState, Switches, allowed_pairs, cells_of, parse_cell
-from attention_core.lab_edits import with_cell
+from attention_core.lab.edits import with_cell
+from attention_core.lab.state import MAX_VALUE, History, LabState, Switches, allowed_pairs, cells_of, parse_cell
 from tests.lab_states import random_state, real_state
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention_core.lab import LabState, Switches
-from attention_core.lab_code import FLAVOURS, python_source
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import LabMatrix, run
+from attention_core.lab.code import FLAVOURS, python_source
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import LabMatrix, run
+from attention_core.lab.state import LabState, Switches
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 PRINTED = {

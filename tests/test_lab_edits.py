@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_core.lab import DIRECT, MAPPED, Switches
-from attention_core.lab_edits import (
+from attention_core.lab.edits import (
     changed_from_real,
     embedding,
     moved,
@@ -18,7 +17,8 @@ from attention_core.lab_edits import (
     with_switch,
     with_words,
 )
-from attention_core.lab_run import run
+from attention_core.lab.run import run
+from attention_core.lab.state import DIRECT, MAPPED, Switches
 from tests.lab_states import WORDS, random_state, real_state
 
 

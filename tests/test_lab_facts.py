@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from attention_core.lab import Switches
-from attention_core.lab_edits import randomised, with_switch
-from attention_core.lab_facts import (
+from attention_core.lab.edits import randomised, with_switch
+from attention_core.lab.facts import (
     SWITCHES,
     arrows,
     changed_switches,
@@ -18,7 +17,8 @@ from attention_core.lab_facts import (
     softmax_gradient,
     standard,
 )
-from attention_core.lab_run import run
+from attention_core.lab.run import run
+from attention_core.lab.state import Switches
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 ORDER = (3, 0, 4, 2, 1)

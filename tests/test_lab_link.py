@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_core.lab import LabState, RealHead, Switches
-from attention_core.lab_edits import randomised, with_cell
-from attention_core.lab_link import LINK_LIMIT, TEXT_LIMIT, from_link, to_link
-from attention_core.lab_presets import PRESETS
+from attention_core.lab.edits import randomised, with_cell
+from attention_core.lab.link import LINK_LIMIT, TEXT_LIMIT, from_link, to_link
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.state import LabState, RealHead, Switches
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 STATES = {

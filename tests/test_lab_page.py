@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from attention_core.lab import History
-from attention_core.lab_edits import with_shape, with_switch, with_words
-from attention_core.lab_link import LINK_LIMIT, to_link
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import run
+from attention_core.lab.edits import with_shape, with_switch, with_words
+from attention_core.lab.link import LINK_LIMIT, to_link
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import run
+from attention_core.lab.state import History
 from attention_core.view import View
 from pages.shared import lab, state
 from pages.shared.lab_data import lab_data

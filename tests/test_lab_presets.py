@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attention_core.lab import LabState
-from attention_core.lab_edits import moved, randomised, with_cell, with_shape, with_switch, with_words
-from attention_core.lab_facts import head_numbers, shuffle_difference, standard
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import run
-from attention_core.lab_tasks import TaskResult
+from attention_core.lab.edits import moved, randomised, with_cell, with_shape, with_switch, with_words
+from attention_core.lab.facts import head_numbers, shuffle_difference, standard
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import run
+from attention_core.lab.state import LabState
+from attention_core.lab.tasks import TaskResult
 from tests.lab_states import real_state
 
 

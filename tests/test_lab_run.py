@@ -5,9 +5,9 @@ import torch
 from torch.nn.functional import multi_head_attention_forward, scaled_dot_product_attention
 
 from attention_core.formula.attention import attend
-from attention_core.lab import LabState, Switches
-from attention_core.lab_edits import reordered, with_switch
-from attention_core.lab_run import row_alone, run, weights_without_softmax
+from attention_core.lab.edits import reordered, with_switch
+from attention_core.lab.run import row_alone, run, weights_without_softmax
+from attention_core.lab.state import LabState, Switches
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from attention_core import capture
-from attention_core.lab import Switches
-from attention_core.lab_edits import changed_from_real, to_real, with_cell
-from attention_core.lab_link import from_link, to_link
-from attention_core.lab_run import run
-from attention_core.lab_seed import from_trace
+from attention_core.lab.edits import changed_from_real, to_real, with_cell
+from attention_core.lab.link import from_link, to_link
+from attention_core.lab.run import run
+from attention_core.lab.seed import from_trace
+from attention_core.lab.state import Switches
 from tests import tiny
 
 # 10 words, and [CLS] and [SEP] around them.

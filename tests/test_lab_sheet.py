@@ -11,11 +11,11 @@ import openpyxl
 import pytest
 import torch
 
-from attention_core.lab import LabState, Switches
-from attention_core.lab_edits import randomised
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import run
-from attention_core.lab_sheet import MASKED, range_name, spreadsheet
+from attention_core.lab.edits import randomised
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import run
+from attention_core.lab.sheet import MASKED, range_name, spreadsheet
+from attention_core.lab.state import LabState, Switches
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 ALWAYS_RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>

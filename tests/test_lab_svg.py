@@ -2,10 +2,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from attention_core.lab import Switches
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import run
-from attention_core.lab_svg import cell_number, matrix_svg
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import run
+from attention_core.lab.state import Switches
+from attention_core.lab.svg import cell_number, matrix_svg
 from tests.lab_states import EVERY_SWITCH, random_state, real_state
 
 SVG = "{http://www.w3.org/2000/svg}"

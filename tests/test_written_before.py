@@ -13,8 +13,8 @@ import pytest
 
 from attention_core import load_trace
 from attention_core.grow_runs import load_run
-from attention_core.lab_link import from_link
-from attention_core.lab_run import run
+from attention_core.lab.link import from_link
+from attention_core.lab.run import run
 from attention_core.view import from_params
 from pages.shared import grow_view
 

@@ -2,7 +2,7 @@
  * The Lab: attention from scratch, with matrices that can be edited.
  *
  * Nothing is computed here but the products of a cell that somebody points at; every matrix comes from Python
- * (`attention_core/lab_run.py`). The browser tells Python one committed edit at a time and shows what comes back.
+ * (`attention_core/lab/run.py`). The browser tells Python one committed edit at a time and shows what comes back.
  *
  * @typedef {import("./lab-numbers.js").Matrix} Matrix
  * @typedef {import("./lab-numbers.js").Mark} Mark

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from attention_core import lab_edits
-from attention_core.lab import History, LabState, parse_cell
-from attention_core.lab_facts import standard
-from attention_core.lab_link import LINK_LIMIT, from_link, to_link
-from attention_core.lab_presets import PRESETS
+from attention_core.lab import edits
+from attention_core.lab.facts import standard
+from attention_core.lab.link import LINK_LIMIT, from_link, to_link
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.state import History, LabState, parse_cell
 from pages.shared import state
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
         start = PRESETS[action["name"]].state
         return replace(at, history=replace(at.history.did(start), first=start), said=())
     if do == "real":
-        from attention_core.lab_seed import from_trace
+        from attention_core.lab.seed import from_trace
 
         start = from_trace(trace(), int(action["layer"]), int(action["head"]), tuple(int(i) for i in action["tokens"]))
         return replace(at, history=replace(at.history.did(start), first=start), said=())
@@ -155,36 +155,36 @@ def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
 
 def _cell(now: LabState, action: Action) -> LabState:
     value = parse_cell(str(action["text"]))
-    return lab_edits.with_cell(now, action["matrix"], int(action["row"]), int(action["column"]), value)
+    return edits.with_cell(now, action["matrix"], int(action["row"]), int(action["column"]), value)
 
 
 def _switch(now: LabState, action: Action) -> LabState:
     values = dict(action["values"])
     if "padding" in values:
         values["padding"] = tuple(sorted({int(i) for i in values["padding"]}))
-    return lab_edits.with_switch(now, **values)
+    return edits.with_switch(now, **values)
 
 
 def _to_real(now: LabState, action: Action) -> LabState:
     if action.get("matrix") is None:
-        return lab_edits.to_real(now)
-    return lab_edits.to_real(now, action["matrix"], int(action["row"]), int(action["column"]))
+        return edits.to_real(now)
+    return edits.to_real(now, action["matrix"], int(action["row"]), int(action["column"]))
 
 
 def _shape(now: LabState, action: Action) -> LabState:
     sizes = {name: int(action[name]) for name in ("d_model", "d_head", "n_heads") if name in action}
-    return lab_edits.with_shape(now, **sizes)
+    return edits.with_shape(now, **sizes)
 
 
 _edits: dict[str, Callable[[LabState, Action], LabState]] = {
     "cell": _cell,
     "switch": _switch,
     "standard": lambda now, _: standard(now),
-    "heads": lambda now, action: lab_edits.with_switch(now, n_heads=int(action["n_heads"])),
-    "words": lambda now, action: lab_edits.with_words(now, tuple(str(word) for word in action["words"])),
-    "move": lambda now, action: lab_edits.moved(now, int(action["word"]), int(action["to"])),
-    "shuffle": lambda now, action: lab_edits.shuffled(now, int(action["seed"])),
-    "random": lambda now, action: lab_edits.randomised(now, int(action["seed"])),
+    "heads": lambda now, action: edits.with_switch(now, n_heads=int(action["n_heads"])),
+    "words": lambda now, action: edits.with_words(now, tuple(str(word) for word in action["words"])),
+    "move": lambda now, action: edits.moved(now, int(action["word"]), int(action["to"])),
+    "shuffle": lambda now, action: edits.shuffled(now, int(action["seed"])),
+    "random": lambda now, action: edits.randomised(now, int(action["seed"])),
     "shape": _shape,
     "to_real": _to_real,
 }

@@ -4,12 +4,12 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from attention_core.lab import MAX_WORDS, MIN_WORDS, LabState
-from attention_core.lab_edits import changed_from_real, shuffle_order
-from attention_core.lab_facts import Comparison, HeadNumbers, changed_switches, compare, plane, shuffle_difference
-from attention_core.lab_link import to_link
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import LabMatrix, LabRun, row_alone
+from attention_core.lab.edits import changed_from_real, shuffle_order
+from attention_core.lab.facts import Comparison, HeadNumbers, changed_switches, compare, plane, shuffle_difference
+from attention_core.lab.link import to_link
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import LabMatrix, LabRun, row_alone
+from attention_core.lab.state import MAX_WORDS, MIN_WORDS, LabState
 from attention_core.view import View
 
 if TYPE_CHECKING:

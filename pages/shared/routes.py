@@ -366,7 +366,7 @@ def script(request: Request) -> Response:
 
 async def lab_file(request: Request) -> Response:
     """A file of the Lab's state, which is the request's body: a program, a spreadsheet, a matrix as SVG."""
-    from attention_core.lab_link import TEXT_LIMIT
+    from attention_core.lab.link import TEXT_LIMIT
 
     body = await _body(request, TEXT_LIMIT)
     if body is None:
@@ -379,15 +379,15 @@ async def lab_file(request: Request) -> Response:
 
 
 def _lab_file(name: str, text: str, dark: bool) -> Response:
-    from attention_core.lab_code import python_source
-    from attention_core.lab_link import from_link
-    from attention_core.lab_run import run
+    from attention_core.lab.code import python_source
+    from attention_core.lab.link import from_link
+    from attention_core.lab.run import run
 
     state = from_link(text)
     if name in ("numpy.py", "torch.py"):
         return _download(python_source(state, name.removesuffix(".py")), "text/x-python", f"sightline-lab-{name}")
     if name == "lab.xlsx":
-        from attention_core.lab_sheet import spreadsheet
+        from attention_core.lab.sheet import spreadsheet
 
         return _download(spreadsheet(state), _XLSX, "sightline-lab.xlsx")
     matrix, _, head = name.removesuffix(".svg").partition("-")
@@ -396,7 +396,7 @@ def _lab_file(name: str, text: str, dark: bool) -> Response:
     ]
     if not (name.endswith(".svg") and found):
         raise ValueError(f"there is no file {name!r} of the Lab")
-    from attention_core.lab_svg import matrix_svg
+    from attention_core.lab.svg import matrix_svg
 
     return _download(matrix_svg(found[0], dark=dark), "image/svg+xml", f"sightline-lab-{name}")
 

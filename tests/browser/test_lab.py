@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from attention_core.lab_edits import randomised, with_cell, with_switch
-from attention_core.lab_link import to_link
-from attention_core.lab_presets import PRESETS
-from attention_core.lab_run import run
+from attention_core.lab.edits import randomised, with_cell, with_switch
+from attention_core.lab.link import to_link
+from attention_core.lab.presets import PRESETS
+from attention_core.lab.run import run
 from tests.serving import PHONE, Visit, accessibility_faults
 
 ANIMAL = PRESETS["animal"].state

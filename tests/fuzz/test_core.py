@@ -18,7 +18,7 @@ from safetensors.torch import save as dump_tensors
 
 from attention_core import ModelError, Trace, capture, load_model, load_trace
 from attention_core.capturing.encode import count_tokens
-from attention_core.lab_link import from_link, to_link
+from attention_core.lab.link import from_link, to_link
 from attention_core.record.file import FORMAT, TraceFileError, trace_bytes
 from attention_core.view import View, clamp, from_params, link, to_params
 from tests import tiny

@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from attention_core.lab import (
+from attention_core.lab.edits import changed_from_real
+from attention_core.lab.state import (
     DIRECT,
     MAPPED,
     MAX_REAL,
@@ -26,7 +27,6 @@ from attention_core.lab import (
     SoftmaxKind,
     Switches,
 )
-from attention_core.lab_edits import changed_from_real
 
 LINK_LIMIT = 4096  # characters of an address; longer ones are cut by some mail programs, proxies and chats
 TEXT_LIMIT = 160_000  # characters of any state's text; test_lab_link has the largest real head

@@ -6,8 +6,8 @@ Python literals; the file can be run, changed and run again.
 
 from dataclasses import dataclass
 
-from attention_core.lab import NAMES, Cells, LabState
-from attention_core.lab_run import SLOPES, TIE
+from attention_core.lab.run import SLOPES, TIE
+from attention_core.lab.state import NAMES, Cells, LabState
 
 FLAVOURS = ("numpy", "torch")
 

@@ -5,7 +5,7 @@ import random
 from dataclasses import fields, replace
 from typing import Any
 
-from attention_core.lab import (
+from attention_core.lab.state import (
     DIRECT,
     MAPPED,
     MAX_D_MODEL,

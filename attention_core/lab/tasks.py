@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 
-from attention_core.lab import LabState
-from attention_core.lab_edits import moved, with_switch
-from attention_core.lab_facts import shuffle_difference
-from attention_core.lab_run import run
+from attention_core.lab.edits import moved, with_switch
+from attention_core.lab.facts import shuffle_difference
+from attention_core.lab.run import run
+from attention_core.lab.state import LabState
 
 
 class TaskResult(NamedTuple):

@@ -6,7 +6,7 @@ from xml.sax.saxutils import quoteattr
 
 from attention_core.formats import palette
 from attention_core.formats.svg_text import n_columns_of, xml
-from attention_core.lab_run import LabMatrix
+from attention_core.lab.run import LabMatrix
 
 _CELL_WIDTH, _CELL_HEIGHT = 64.0, 34.0
 _CHARACTER = 8.6  # width of one column of a monospaced face at 14 pixels

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from attention_core.formula.positions import BASE
-from attention_core.lab import LabState
-from attention_core.lab_run import SLOPES, TIE, LabMatrix, LabRun, run
+from attention_core.lab.run import SLOPES, TIE, LabMatrix, LabRun, run
+from attention_core.lab.state import LabState
 
 RANGE_NAMES = {  # never like a cell's address (Q1), never R or C, which spreadsheets keep for row and column
     "x": "X", "positions": "P", "x_p": "X_P", "w_q": "W_Q", "q": "Q", "w_k": "W_K", "k": "K", "w_v": "W_V", "v": "V",

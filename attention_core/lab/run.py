@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attention_core.formula.attention import AttentionSteps, attend, merge_heads, split_heads
 from attention_core.formula.positions import alibi_bias, alibi_slopes, rotary, sinusoidal
-from attention_core.lab import NAMES, LabState, SoftmaxKind, Switches, allowed_pairs
+from attention_core.lab.state import NAMES, LabState, SoftmaxKind, Switches, allowed_pairs
 
 Role = Literal["input", "map", "query", "key", "value", "scores", "weights", "output"]
 TIE = (

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from attention_core import lab_tasks
-from attention_core.lab import Cells, LabState, Switches, cells_of
-from attention_core.lab_edits import randomised, with_cell, with_cells, with_switch
-from attention_core.lab_tasks import TaskResult
+from attention_core.lab import tasks
+from attention_core.lab.edits import randomised, with_cell, with_cells, with_switch
+from attention_core.lab.state import Cells, LabState, Switches, cells_of
+from attention_core.lab.tasks import TaskResult
 
 
 class Look(NamedTuple):
@@ -69,7 +69,7 @@ def _animal() -> Preset:
         "so “it” looks at “tired”, and what it takes from there is a quality.",
         "Change W_Q so that “it” gives “animal” at least 60% of its attention.",
         state,
-        lab_tasks.it_looks_at_animal,
+        tasks.it_looks_at_animal,
         with_cells(state, "w_q", cells_of([[0, 0], [3, 0], [0, 0], [0, 0]])),
         Look("w_q", None, 1, 1),
         "Keys hold “thing” in dim 1. In W_Q's row “pronoun” put 0 in column 2 and something large in column 1.",
@@ -89,7 +89,7 @@ def _similarity() -> Preset:
         "equally long.",
         "“lion” stands alone. Move its embedding so that it gives “cat” and “dog” together at least half.",
         state,
-        lab_tasks.lion_looks_at_animals,
+        tasks.lion_looks_at_animals,
         with_cells(state, "x", (*x[:4], (1.9, 0.5))),
         Look("x", None, 4, 0),
         "Only the two numbers in the last row of X have to change: take some between those of “cat” and “dog”.",
@@ -115,7 +115,7 @@ def _previous() -> Preset:
         "finds the one before it, whatever the words are. Without positions nothing is left.",
         "Make every word look two back: from the third word on, at least 60% on the word before the previous one.",
         state,
-        lab_tasks.two_words_back,
+        tasks.two_words_back,
         with_cells(state, "w_q", cells_of([[-1.66, 3.64], [-3.64, -1.66], [0, 0], [0, 0]])),
         Look("w_q", None, 0, 0),
         "W_Q is 4 times a turn by one: 4·cos 1 = 2.16 and 4·sin 1 = 3.37. For two: 4·cos 2 = -1.66, 4·sin 2 = 3.64.",
@@ -135,7 +135,7 @@ def _copying() -> Preset:
         "Make it a translator: looking at “dog” writes “cat”, looking at “cat” writes “dog”, “fish” stays “fish”, "
         "and “who” goes on looking at “dog”.",
         state,
-        lab_tasks.cat_and_dog_exchanged,
+        tasks.cat_and_dog_exchanged,
         with_cells(state, "w_o", swapped),
         Look("w_o", None, 1, 1),
         "Exchange the first two rows of W_O (or the first two columns of W_V).",
@@ -156,7 +156,7 @@ def _uniform() -> Preset:
         "A head that asks for nothing still writes something.",
         "“<pad>” is only filling and spoils the average. Without touching W_Q, make every row 1/3, 1/3, 1/3, 0.",
         state,
-        lab_tasks.average_without_padding,
+        tasks.average_without_padding,
         with_switch(state, padding=(3,)),
         Look("weights", 0, 0, 3),
         "There is a switch that says which words are padding.",
@@ -182,7 +182,7 @@ def _sink() -> Preset:
         "almost nothing. Heads of real models rest in this way on their first token or on separators.",
         "Wake it for one word: “it” gives “cat” at least half, all the others stay at least 90% in the sink.",
         state,
-        lab_tasks.only_it_wakes,
+        tasks.only_it_wakes,
         with_cell(state, "w_q", 3, 1, 5.0),
         Look("weights", 0, 0, 0),
         "Keys hold “thing” in dim 2, and only “it” has the component “pronoun”: W_Q, row “pronoun”, column 2.",
@@ -210,7 +210,7 @@ def _two_heads() -> Preset:
         "Make head 2 look at the other kind (things at acts, acts at things, at least 80%), "
         "while head 1 goes on with the previous word.",
         state,
-        lab_tasks.heads_with_other_jobs,
+        tasks.heads_with_other_jobs,
         with_cells(state, "w_q", other_kind),
         Look("weights", 1, 0, 2),
         "In W_Q, columns 3 and 4 belong to head 2. Let “thing” ask in column 4 and “act” in column 3.",
@@ -234,7 +234,7 @@ def _dictionary() -> Preset:
         "The look-up is not exact: every entry comes along, by the weight of its key.",
         "Ask for something between “one” and “two”, so that “?” reads 15 (from 14.5 to 15.5).",
         state,
-        lab_tasks.reads_fifteen,
+        tasks.reads_fifteen,
         with_cells(state, "x", (*x[:3], asks)),
         Look("output", 0, 3, 0),
         "The key half-way between (1, 0) and (-0.5, 0.87) points to (0.5, 0.87). Ask louder, twice as long, to drown "
@@ -255,7 +255,7 @@ def _scaling() -> Preset:
         "it comes back.",
         "Leave the division off and save softmax with another switch: every weight as with it, to 0.001.",
         state,
-        lab_tasks.saved_without_scaling,
+        tasks.saved_without_scaling,
         with_switch(state, temperature=8.0),
         Look("weights", 0, 0, 0),
         "The temperature divides scores as well. By which number does the standard divide?",
@@ -280,7 +280,7 @@ def _order() -> Preset:
         "it unchanged. Attention compares contents, not places.",
         "Make the order count: some number of the result must differ by 0.05 when the sentence is read backwards.",
         state,
-        lab_tasks.order_counts,
+        tasks.order_counts,
         with_switch(state, positions="sinusoidal"),
         Look("projected", None, 0, 0),
         "There is a switch for positions. (The causal mask does it too: why?)",
@@ -302,7 +302,7 @@ def _distance() -> Preset:
         "Move “key” where you like, the weight stays.",
         "Make distance cost: with “key” seven words away, its weight is less than half of that with “key” next to it.",
         state,
-        lab_tasks.distance_costs,
+        tasks.distance_costs,
         with_switch(state, positions="alibi"),
         Look("weights", 0, 7, 0),
         "One kind of positions takes something off every score for each word of distance.",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from attention_core.formula.masks import causal_mask
-from attention_core.lab import (
+from attention_core.lab.state import (
     MAX_REAL,
     MAX_VALUE,
     MAX_WORDS,

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from attention_core.formula.attention import attend
 from attention_core.formula.metrics import entropy
-from attention_core.lab import LabState, Switches
-from attention_core.lab_edits import random_cells, reordered, shuffle_order, with_switch
-from attention_core.lab_run import LabRun, run
+from attention_core.lab.edits import random_cells, reordered, shuffle_order, with_switch
+from attention_core.lab.run import LabRun, run
+from attention_core.lab.state import LabState, Switches
 
 SWITCHES = ("scale", "causal", "padding", "window", "softmax", "temperature", "positions", "n_heads")
 
