@@ -247,6 +247,6 @@ def induction_weight(weights: Float[Tensor, "*batch query key"], period: int) ->
 
 
 if __name__ == "__main__":
-    from attention_core.storyteller import main
+    from attention_core.training_command import main
 
     main()

@@ -17,13 +17,13 @@ from attention_core.storyteller import (
     head_figures,
     held_out_losses,
     layer_weights,
-    main,
     new_model,
     repeating_loss,
     split_text,
     stage_at,
     train_tokenizer,
 )
+from attention_core.training_command import main
 
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "models" / "storyteller"
 FIGURES = json.loads((SHIPPED / "figures.json").read_text(encoding="utf-8"))
