@@ -244,9 +244,3 @@ def induction_weight(weights: Float[Tensor, "*batch query key"], period: int) ->
     if period < 2:
         raise ValueError(f"the period must be at least 2; it is {period}")
     return weights.diagonal(1 - period, dim1=-2, dim2=-1)[..., 1:].mean(dim=-1)
-
-
-if __name__ == "__main__":
-    from attention_core.training_command import main
-
-    main()

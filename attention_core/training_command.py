@@ -132,3 +132,7 @@ def _map_of_pairs(model: Any, recipe: Recipe) -> Float[Tensor, "layer head query
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
