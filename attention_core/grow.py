@@ -25,7 +25,7 @@ from attention_core.grow_batches import Probe, batch_at, even_weight, probe_of, 
 from attention_core.grow_model import AttentionOnly
 from attention_core.grow_runs import Run, RunHead, SavedStep
 from attention_core.grow_tasks import TASKS, RunSettings
-from attention_core.training import Schedule, make_optimizers, token_losses, train
+from attention_core.training.loop import Schedule, make_optimizers, token_losses, train
 
 SAVED = 60  # saved steps of a run, besides the one before the first step
 WARMUP = 30

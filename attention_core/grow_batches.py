@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.grow_tasks import INDUCTION, OPENER, PREVIOUS, SOURCE, TASKS
-from attention_core.training import Batch, generator_of, repeated_once, repeated_pairs
+from attention_core.training.loop import Batch, generator_of, repeated_once, repeated_pairs
 
 ROWS_TO_LEARN, ROWS_TO_MEASURE = 16, 32
 PROBE_SEED = 770_077  # the same rows for every run, so that runs can be compared

@@ -16,9 +16,9 @@ from attention_core.grow import codes
 from attention_core.grow_batches import even_weight, induction_targets, previous_targets, weight_on
 from attention_core.grow_runs import Run, RunHead, SavedStep
 from attention_core.grow_tasks import INDUCTION, PREVIOUS
-from attention_core.storyteller import Recipe
 from attention_core.text.tokens import display
-from attention_core.training import Batch, generator_of, repeated_once
+from attention_core.training.loop import Batch, generator_of, repeated_once
+from attention_core.training.storyteller import Recipe
 
 PERIOD = 16  # tokens before the row repeats
 TITLE = "The Storyteller"

@@ -26,7 +26,7 @@ from attention_core.grow_command import SHIPPED, command_of, main, report
 from attention_core.grow_model import AttentionOnly, rotate
 from attention_core.grow_runs import load_run
 from attention_core.grow_tasks import SCORES, TASKS, RunSettings
-from attention_core.training import Batch, generator_of, induction_weight, previous_token_weight, repeated_once
+from attention_core.training.loop import Batch, generator_of, induction_weight, previous_token_weight, repeated_once
 from tests.plain_numbers import decode_u1
 
 SHORT = RunSettings("copying", seed=3, n_steps=5)

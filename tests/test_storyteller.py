@@ -10,7 +10,8 @@ from torch import nn
 
 from attention_core import capture
 from attention_core.models.loading import load_model
-from attention_core.storyteller import (
+from attention_core.training.__main__ import main
+from attention_core.training.storyteller import (
     Recipe,
     best_head,
     block_loss,
@@ -23,7 +24,6 @@ from attention_core.storyteller import (
     stage_at,
     train_tokenizer,
 )
-from attention_core.training_command import main
 
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "models" / "storyteller"
 FIGURES = json.loads((SHIPPED / "figures.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from attention_core.training import (
+from attention_core.training.loop import (
     Batch,
     Schedule,
     generator_of,
@@ -21,7 +21,7 @@ from attention_core.training import (
     token_losses,
     train,
 )
-from attention_core.trigram import KneserNeyTrigram
+from attention_core.training.trigram import KneserNeyTrigram
 
 
 def attention(*shape: int) -> torch.Tensor:

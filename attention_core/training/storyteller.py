@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attention_core.training import (
+from attention_core.training.loop import (
     Batch,
     Schedule,
     generator_of,
@@ -31,7 +31,7 @@ from attention_core.training import (
     text_blocks,
     token_losses,
 )
-from attention_core.trigram import KneserNeyTrigram
+from attention_core.training.trigram import KneserNeyTrigram
 
 END_OF_TEXT = "<|endoftext|>"
 

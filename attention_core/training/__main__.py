@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.storyteller import (
+from attention_core.training.loop import generator_of, make_optimizers, repeated_once, train
+from attention_core.training.storyteller import (
     Recipe,
     head_figures,
     held_out_losses,
@@ -24,7 +25,6 @@ from attention_core.storyteller import (
     tell,
     train_tokenizer,
 )
-from attention_core.training import generator_of, make_optimizers, repeated_once, train
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
