@@ -148,9 +148,3 @@ def machine() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} used",
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
     }
-
-
-if __name__ == "__main__":
-    from attention_core.grow_command import main
-
-    main()

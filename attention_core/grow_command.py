@@ -174,3 +174,7 @@ def _end_with(stream: Any) -> None:
 def say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
