@@ -47,7 +47,7 @@ from dataclasses import replace
 from attention_core import capture, continue_text, load_model
 from attention_core.reading.flow import combined_weights, rollout_of
 from attention_core.reading.generation import append_token
-from attention_core.grow_tasks import RunSettings
+from attention_core.grow.tasks import RunSettings
 from attention_core.lab.code import python_source
 from attention_core.lab.presets import PRESETS
 from attention_core.pictures.head import line_pack, weights_of

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core import grow_batches
 from attention_core.formula.attention import attend, merge_heads, split_heads
 from attention_core.formula.masks import causal_mask
-from attention_core.grow import codes, grow, head_of, measure, new_model, record, replay
-from attention_core.grow_batches import (
+from attention_core.grow import batches
+from attention_core.grow.__main__ import SHIPPED, command_of, main, report
+from attention_core.grow.batches import (
     KINDS,
     LETTERS,
     batch_at,
@@ -22,10 +22,10 @@ from attention_core.grow_batches import (
     source_targets,
     weight_on,
 )
-from attention_core.grow_command import SHIPPED, command_of, main, report
-from attention_core.grow_model import AttentionOnly, rotate
-from attention_core.grow_runs import load_run
-from attention_core.grow_tasks import SCORES, TASKS, RunSettings
+from attention_core.grow.model import AttentionOnly, rotate
+from attention_core.grow.record import load_run
+from attention_core.grow.run import codes, grow, head_of, measure, new_model, record, replay
+from attention_core.grow.tasks import SCORES, TASKS, RunSettings
 from attention_core.training.loop import Batch, generator_of, induction_weight, previous_token_weight, repeated_once
 from tests.plain_numbers import decode_u1
 
@@ -256,6 +256,6 @@ def test_every_task_is_shipped_and_its_words_name_known_scores():
     assert {settings.task for settings in SHIPPED} == set(TASKS)
     for task in TASKS.values():
         assert set(task.scores) <= set(SCORES) and task.says.endswith(".") and task.watch.endswith(".")
-        assert set(grow_batches.probe_of(task.name).targets) == set(task.scores)
+        assert set(batches.probe_of(task.name).targets) == set(task.scores)
     row = repeated_once(1, 16, 32, generator_of(0, 0))
     assert row.tokens.shape == probe_of("repeated").batch.tokens[:1].shape

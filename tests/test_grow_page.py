@@ -14,9 +14,9 @@ from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from attention_core.formats import wire
-from attention_core.grow_runs import Run, RunHead, SavedStep, load_run, square
-from attention_core.grow_tasks import TASKS, RunSettings
-from attention_core.growing import Limits, Trainings
+from attention_core.grow.record import Run, RunHead, SavedStep, load_run, square
+from attention_core.grow.tasks import TASKS, RunSettings
+from attention_core.grow.trainings import Limits, Trainings
 from pages.shared import grow_library, grow_packs, grow_trainings, grow_view
 from pages.shared.grow_routes import grow_routes
 from pages.shared.grow_view import GrowView
@@ -146,7 +146,7 @@ def test_the_page_opens_with_the_usual_run_of_repeated_sequences():
 
 
 def test_every_score_has_a_short_name():
-    from attention_core.grow_tasks import SCORES
+    from attention_core.grow.tasks import SCORES
 
     assert set(grow_packs._SHORT) == set(SCORES)
 

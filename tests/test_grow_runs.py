@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from attention_core.formats.wire import U1_MASKED, pack, unpack
-from attention_core.grow import grow, head_of, new_model, replay
-from attention_core.grow_command import SHIPPED, check, command_of
-from attention_core.grow_runs import Run, RunFileError, SavedStep, load_run, lower, recorded, save_run, square
-from attention_core.grow_tasks import TASKS, RunSettings
-from attention_core.storyteller_growth import growth, probe_row
+from attention_core.grow.__main__ import SHIPPED, check, command_of
+from attention_core.grow.record import Run, RunFileError, SavedStep, load_run, lower, recorded, save_run, square
+from attention_core.grow.run import grow, head_of, new_model, replay
+from attention_core.grow.storyteller import growth, probe_row
+from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.training.storyteller import Recipe, layer_weights
 from tests.plain_numbers import decode_u1
 

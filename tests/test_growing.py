@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from attention_core.grow import grow
-from attention_core.grow_tasks import RunSettings
-from attention_core.growing import Gone, Limits, Live, Trainings
+from attention_core.grow.run import grow
+from attention_core.grow.tasks import RunSettings
+from attention_core.grow.trainings import Gone, Limits, Live, Trainings
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG = RunSettings("repeated", n_steps=10_000)  # minutes; every test ends it long before
@@ -185,7 +185,7 @@ def test_a_training_ends_when_its_time_is_over():
 
 
 def test_a_process_that_does_not_end_by_itself_is_killed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("attention_core.growing.GRACE", 0.5)
+    monkeypatch.setattr("attention_core.grow.trainings.GRACE", 0.5)
     made = Trainings(limits(at_once=1, seconds=1, lease=60))
     key = made.start("a", LONG)
     until(lambda: len(made.processes) == 1)
@@ -251,8 +251,8 @@ def test_nothing_is_left_running_when_the_server_is_killed(how: signal.Signals):
             sys.executable,
             "-c",
             "import time\n"
-            "from attention_core.grow_tasks import RunSettings\n"
-            "from attention_core.growing import Limits, Trainings\n"
+            "from attention_core.grow.tasks import RunSettings\n"
+            "from attention_core.grow.trainings import Limits, Trainings\n"
             "made = Trainings(Limits(at_once=2, lease=300, niceness=0))\n"
             "keys = [made.start(visitor, RunSettings(n_steps=10_000)) for visitor in 'ab']\n"
             "while not all(made.look(key).step for key in keys): time.sleep(0.05)\n"
@@ -273,5 +273,5 @@ def test_nothing_is_left_running_when_the_server_is_killed(how: signal.Signals):
 
 
 def test_the_supervisor_needs_no_torch():
-    code = "import sys, attention_core.growing; sys.exit('torch' in sys.modules)"
+    code = "import sys, attention_core.grow.trainings; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

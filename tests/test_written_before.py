@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attention_core import load_trace
-from attention_core.grow_runs import load_run
+from attention_core.grow.record import load_run
 from attention_core.lab.link import from_link
 from attention_core.lab.run import run
 from attention_core.view import from_params

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from attention_core.grow_tasks import TASKS
+from attention_core.grow.tasks import TASKS
 from pages.shared import grow_library, grow_trainings
 from pages.shared.grow_view import MAX_SEED, POSITIONS, STORYTELLER, GrowView
 

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attention_core import grow_runs
-from attention_core.grow_runs import Run
-from attention_core.grow_tasks import TASKS, RunSettings
+from attention_core.grow import record
+from attention_core.grow.record import Run
+from attention_core.grow.tasks import TASKS, RunSettings
 from pages.shared.grow_packs import link_settings, packed, storyteller_settings, title_of
 from pages.shared.grow_view import STORYTELLER
 from pages.shared.routes import ASSETS
@@ -32,7 +32,7 @@ class Recorded:
 @cache
 def recorded() -> tuple[Recorded, ...]:
     """Every recorded run; the first of a task is the one that the page opens with."""
-    runs = [(grow_runs.load_run(file).head.settings, file) for file in map(_file, grow_runs.recorded(FOLDER))]
+    runs = [(record.load_run(file).head.settings, file) for file in map(_file, record.recorded(FOLDER))]
     known = sorted(((settings, file) for settings, file in runs if settings), key=lambda one: _place(one[0]))
     found = [
         Recorded(
@@ -62,8 +62,8 @@ def run(run_id: str) -> Run:
     if found is None:
         raise ValueError(f"there is no recorded run {run_id!r}")
     if run_id != STORYTELLER:
-        return grow_runs.load_run(found.file)
-    from attention_core.storyteller_growth import growth  # torch, which the other runs do without
+        return record.load_run(found.file)
+    from attention_core.grow.storyteller import growth  # torch, which the other runs do without
 
     return growth(STORYTELLER_FOLDER)
 

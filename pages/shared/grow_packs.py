@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from attention_core.formats import wire
-from attention_core.grow_runs import Run, lower
-from attention_core.grow_tasks import SCORES, RunSettings
+from attention_core.grow.record import Run, lower
+from attention_core.grow.tasks import SCORES, RunSettings
 from pages.shared.grow_view import STORYTELLER, usual
 
 _SHORT = {"previous": "prev", "induction": "ind", "source": "src", "opener": "open"}  # under a small map

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from attention_core import growing
 from attention_core.formats import wire
-from attention_core.grow_runs import Run
+from attention_core.grow import trainings as growing
+from attention_core.grow.record import Run
 from pages.shared import grow_library
 from pages.shared.answering import Endpoint, answering
 from pages.shared.grow_packs import name_of, packed

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import streamlit as st
 
-from attention_core.grow_tasks import Positions, RunSettings
-from attention_core.growing import Limits, Live, Trainings
+from attention_core.grow.tasks import Positions, RunSettings
+from attention_core.grow.trainings import Limits, Live, Trainings
 from pages.shared.grow_packs import link_settings, title_of
 from pages.shared.grow_view import GrowView, from_report
 from pages.shared.settings import from_environment

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import quote_plus
 
-from attention_core.grow_tasks import TASKS, RunSettings
+from attention_core.grow.tasks import TASKS, RunSettings
 
 MAX_SEED = 999_999
 MAX_HEADS = 16

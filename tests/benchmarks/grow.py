@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from attention_core.grow_tasks import RunSettings
+from attention_core.grow.tasks import RunSettings
 from pages.shared import grow_library
 from tests.benchmarks.pages import PROBE
 from tests.benchmarks.table import Row
@@ -170,7 +170,7 @@ def _wait(holds: Any, seconds: float = 60) -> None:
 
 
 def processes(server: Server) -> list[int]:
-    """The training processes of a server: of its group, and running `attention_core.grow`."""
+    """The training processes of a server: of its group, and running `attention_core.grow.run`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -178,7 +178,7 @@ def processes(server: Server) -> list[int]:
             group = int((folder / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[2])
         except (OSError, ValueError):
             continue
-        if b"attention_core.grow" in words and group == server.process.pid:  # it leads its group
+        if b"attention_core.grow.run" in words and group == server.process.pid:  # it leads its group
             found.append(int(folder.name))
     return found
 

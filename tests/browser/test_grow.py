@@ -67,7 +67,7 @@ def wait_for_address(page: Page, **wanted: str) -> None:
 
 
 def trainings(server: Server) -> list[int]:
-    """The training processes of a server: its children that run `attention_core.grow`."""
+    """The training processes of a server: its children that run `attention_core.grow.run`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -75,7 +75,7 @@ def trainings(server: Server) -> list[int]:
             group = int((folder / "stat").read_text().rpartition(")")[2].split()[2])
         except (OSError, ValueError):
             continue
-        if b"attention_core.grow" in words and group == os.getpgid(server.process.pid):
+        if b"attention_core.grow.run" in words and group == os.getpgid(server.process.pid):
             found.append(int(folder.name))
     return found
 
@@ -301,7 +301,7 @@ def test_a_run_of_ones_own_grows_stays_while_another_page_is_open_and_can_be_sto
     page.get_by_test_id("sl-save").click()
     with page.expect_download() as download:
         page.locator('[data-file="run"]').click()
-    from attention_core.grow_runs import load_run
+    from attention_core.grow.record import load_run
 
     kept = load_run(download.value.path())
     assert kept.head.settings is not None and kept.head.settings.seed == 5

@@ -26,12 +26,12 @@ from threading import Condition, Thread
 from typing import IO, Literal
 
 from attention_core.formats.wire import unpack
-from attention_core.grow_runs import Run, RunHead, SavedStep
-from attention_core.grow_tasks import RunSettings
+from attention_core.grow.record import Run, RunHead, SavedStep
+from attention_core.grow.tasks import RunSettings
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LONGEST_RECORD = 4_000_000  # bytes; a saved step has about 5,000
 GRACE = 20.0  # seconds over its time after which a process is killed that did not end by itself
 _ALARMED = {-signal.SIGALRM} if hasattr(signal, "SIGALRM") else set()  # how a process ends when its clock runs out

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attention_core.grow_tasks import INDUCTION, OPENER, PREVIOUS, SOURCE, TASKS
+from attention_core.grow.tasks import INDUCTION, OPENER, PREVIOUS, SOURCE, TASKS
 from attention_core.training.loop import Batch, generator_of, repeated_once, repeated_pairs
 
 ROWS_TO_LEARN, ROWS_TO_MEASURE = 16, 32

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from attention_core.grow import codes
-from attention_core.grow_batches import even_weight, induction_targets, previous_targets, weight_on
-from attention_core.grow_runs import Run, RunHead, SavedStep
-from attention_core.grow_tasks import INDUCTION, PREVIOUS
+from attention_core.grow.batches import even_weight, induction_targets, previous_targets, weight_on
+from attention_core.grow.record import Run, RunHead, SavedStep
+from attention_core.grow.run import codes
+from attention_core.grow.tasks import INDUCTION, PREVIOUS
 from attention_core.text.tokens import display
 from attention_core.training.loop import Batch, generator_of, repeated_once
 from attention_core.training.storyteller import Recipe

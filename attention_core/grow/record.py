@@ -1,7 +1,7 @@
 """Training runs as they are shown: what one saved step holds, what a run holds, and the file that keeps it.
 
 Needs no torch, so that a page shows a recorded run at once. A run comes from two places and looks the same from both:
-a file of `assets/runs` (`load_run`), or the records that a training process sends (`attention_core.growing`).
+a file of `assets/runs` (`load_run`), or the records that a training process sends (`attention_core.grow.trainings`).
 
     run = load_run(path)
     run.head.settings, run.head.task, run.head.tokens   # what was trained on what; the tokens on the maps' axes
@@ -27,7 +27,7 @@ from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
 from attention_core.formats.wire import U1_MASKED, pack, unpack
-from attention_core.grow_tasks import SCORES, TASKS, RunSettings, Task
+from attention_core.grow.tasks import SCORES, TASKS, RunSettings, Task
 
 FORMAT, VERSION = "sightline-run", 1
 LARGEST_FILE = 20_000_000  # bytes, unpacked: a file says how large it is only while it is read

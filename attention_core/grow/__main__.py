@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, get_args
 
-from attention_core.grow_runs import Run, load_run, save_run
-from attention_core.grow_tasks import SCORES, TASKS, Positions, RunSettings
+from attention_core.grow.record import Run, load_run, save_run
+from attention_core.grow.tasks import SCORES, TASKS, Positions, RunSettings
 
 # What is shipped: the main run of every task, and the one about induction again with one thing changed at a time.
 SHIPPED = (
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run_one(settings: RunSettings, out: Path | None) -> Run:
     """Record one run, print what formed, and write it to `out` if given."""
-    from attention_core.grow import record
+    from attention_core.grow.run import record
 
     run = record(settings, {"command": command_of(settings)})
     say(report(run))
@@ -103,7 +103,7 @@ def check(run: Run, name: str) -> int:
     """Make the maps of the kept steps again and print the largest difference, in 253rds of a weight."""
     import numpy as np
 
-    from attention_core.grow import replay
+    from attention_core.grow.run import replay
 
     worst = 0
     for at in run.weights:
@@ -128,12 +128,12 @@ def live() -> None:
     _bound(order["seconds"], order["memory_mb"], order["niceness"])
     Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     from attention_core.formats.wire import pack
-    from attention_core.growing import write_record
+    from attention_core.grow.trainings import write_record
 
     try:
         import torch
 
-        from attention_core.grow import grow, head_of, machine
+        from attention_core.grow.run import grow, head_of, machine
 
         torch.set_num_threads(1)
         settings = RunSettings.from_json(order["settings"])

@@ -21,10 +21,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.formats.wire import encode_u1
-from attention_core.grow_batches import Probe, batch_at, even_weight, probe_of, weight_on
-from attention_core.grow_model import AttentionOnly
-from attention_core.grow_runs import Run, RunHead, SavedStep
-from attention_core.grow_tasks import TASKS, RunSettings
+from attention_core.grow.batches import Probe, batch_at, even_weight, probe_of, weight_on
+from attention_core.grow.model import AttentionOnly
+from attention_core.grow.record import Run, RunHead, SavedStep
+from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.training.loop import Schedule, make_optimizers, token_losses, train
 
 SAVED = 60  # saved steps of a run, besides the one before the first step

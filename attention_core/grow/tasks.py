@@ -1,7 +1,7 @@
 """What a small attention-only model can learn while a class watches: five tasks, in words and numbers.
 
-Needs no torch. What the rows of a task look like is in `attention_core.grow_batches`, the model in
-`attention_core.grow_model`, the training in `attention_core.grow`.
+Needs no torch. What the rows of a task look like is in `attention_core.grow.batches`, the model in
+`attention_core.grow.model`, the training in `attention_core.grow.run`.
 """
 
 import string
