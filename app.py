@@ -21,8 +21,8 @@ if not runtime.exists():
         on_script_error=mishaps.on_script_error,
     )
 else:
+    from pages.shared.assets import ASSETS
     from pages.shared.menu import MENU
-    from pages.shared.routes import ASSETS
 
     # The frame first: a browser draws it while the modules of the page are imported.
     st.set_page_config(

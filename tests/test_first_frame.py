@@ -12,9 +12,9 @@ from streamlit import file_util
 
 from attention_core.view import View, to_params
 from pages.shared import first_picture
+from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.first_frame import FirstFrame
 from pages.shared.menu import MENU
-from pages.shared.routes import ASSETS, ASSETS_URL
 from pages.shared.service import Service, service
 from pages.shared.sources import Source
 

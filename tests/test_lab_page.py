@@ -21,8 +21,9 @@ from attention_core.lab.run import run
 from attention_core.lab.state import History
 from attention_core.view import View
 from pages.shared import lab, state
+from pages.shared.assets import LAB_FILES
 from pages.shared.lab_data import lab_data
-from pages.shared.routes import LAB_FILES, lab_file, routes
+from pages.shared.routes import lab_file, routes
 
 APP = str(Path(__file__).parents[1] / "app.py")
 ANIMAL = PRESETS["animal"].state

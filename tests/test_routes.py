@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 
 from attention_core import load_trace
 from attention_core.formats import wire
-from pages.shared.routes import ASSETS_URL, routes
+from pages.shared.assets import ASSETS_URL
+from pages.shared.routes import routes
 from pages.shared.service import service
 from pages.shared.sources import Picture, Source
 

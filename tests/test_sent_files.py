@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from attention_core.formats import palette
-from pages.shared.routes import ASSETS
+from pages.shared.assets import ASSETS
 from pages.shared.sent_files import made_of, sent
 from pages.shared.static_files import HashedFiles
 

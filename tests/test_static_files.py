@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from pages.shared.routes import ASSETS, ASSETS_URL, asset_files
+from pages.shared.assets import ASSETS, ASSETS_URL, asset_files
 from pages.shared.static_files import HASHED, HashedFiles, streamlit_files
 
 SCRIPT = "export const answer = 42;\n" * 97

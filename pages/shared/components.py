@@ -9,8 +9,8 @@ from streamlit.components.v2 import component
 
 from attention_core.view import View
 from pages.shared import state
-from pages.shared.health import BOOT
-from pages.shared.routes import ASSETS_URL, LAB_FILES
+from pages.shared.assets import ASSETS_URL, LAB_FILES
+from pages.shared.boot import BOOT
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -20,9 +20,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
+from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.base import base
 from pages.shared.menu import MENU, Entry
-from pages.shared.routes import ASSETS, ASSETS_URL
 from pages.shared.service import service
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.

@@ -1,15 +1,14 @@
 """How the server is: for whoever watches it, without anything that a visitor wrote."""
 
-import secrets
 import time
 
 import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from pages.shared.boot import BOOT
 from pages.shared.service import service
 
-BOOT = secrets.token_hex(8)  # tells a browser that comes back whether it is still the same process
 _begun = time.monotonic()
 
 

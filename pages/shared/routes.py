@@ -7,12 +7,10 @@ and the page asks Python again.
 
 import asyncio
 import gzip
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -25,40 +23,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from pages.shared.answering import Endpoint, answering, mishap
+from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
 from pages.shared.base import base
 from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, service
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SERVED = ("js", "css", "lessons")  # the only folders of assets/ that the network sees
 MAX_COUNTED_BYTES = 200_000
-LAB_FILES = "sightline/lab"
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
-
-
-def _version() -> str:
-    """Changes with any file a browser may have kept, so that addresses can be cached for ever."""
-    digest = hashlib.sha256()
-    for folder in SERVED:
-        for file in _files(folder):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _files(folder: str) -> list[Path]:
-    return sorted(file for file in (ASSETS / folder).rglob("*") if file.is_file())
-
-
-ASSETS_URL = f"assets/{_version()}/"
-
-
-def asset_files() -> dict[str, Path]:
-    """Our own files, by the address that changes with their content."""
-    files = (file for folder in SERVED for file in _files(folder))
-    return {f"/{ASSETS_URL}{file.relative_to(ASSETS).as_posix()}": file for file in files}
 
 
 class _Cached(StaticFiles):

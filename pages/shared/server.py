@@ -18,9 +18,9 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared import logs, process
+from pages.shared.assets import asset_files
 from pages.shared.base import base
 from pages.shared.first_frame import FirstFrame
-from pages.shared.routes import asset_files
 from pages.shared.service import service
 from pages.shared.static_files import HashedFiles, streamlit_files
 

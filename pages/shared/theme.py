@@ -10,7 +10,7 @@ from functools import cache
 import streamlit as st
 
 from attention_core.formats import palette
-from pages.shared.routes import ASSETS
+from pages.shared.assets import ASSETS
 
 _EMBEDDED = '[data-testid="stMainBlockContainer"]{padding:0.5rem}[data-testid="stHeader"]{display:none}'
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")

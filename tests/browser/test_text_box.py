@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages.shared.routes import ASSETS
+from pages.shared.assets import ASSETS
 from tests.serving import Visit, wait_until_drawn
 
 GALLERY = json.loads((ASSETS / "examples" / "gallery.json").read_text(encoding="utf-8"))
