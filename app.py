@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit import runtime
 
 if not runtime.exists():
-    from pages.shared import mishaps
+    from pages.shared.process import mishaps
     from pages.shared.routes import routes
     from pages.shared.server import lifespan, look_for_no_components, middleware
 

@@ -7,9 +7,9 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from pages.shared import health as module
+from pages.shared.process.settings import from_environment
 from pages.shared.routes import routes
 from pages.shared.service import Service, service
-from pages.shared.settings import from_environment
 from pages.shared.sources import Picture, Source
 
 SECRET = "The squirrel hid seventeen walnuts."

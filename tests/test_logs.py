@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from pages.shared import logs
+from pages.shared.process import logs
 from tests.serving import serve
 
 SECRET = "quagga"

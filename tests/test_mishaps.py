@@ -6,7 +6,7 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import mishaps
+from pages.shared.process import mishaps
 
 SECRET = "what a visitor typed"
 
@@ -59,7 +59,7 @@ def test_a_page_that_fails_shows_a_sentence_and_streamlit_logs_nothing_of_it(ent
     def page() -> None:
         from streamlit.error_util import handle_user_script_exception
 
-        from pages.shared import mishaps
+        from pages.shared.process import mishaps
 
         try:
             raise RuntimeError(" ".join(["what", "a", "visitor", "typed"]))

@@ -11,8 +11,8 @@ from attention_core import ModelError, load_model
 from attention_core.pictures.head import head_pack
 from attention_core.record.file import TraceFileError, trace_bytes
 from pages.shared import service as module
+from pages.shared.process.settings import from_environment
 from pages.shared.service import Gone, Service
-from pages.shared.settings import from_environment
 from pages.shared.sources import Picture, Source
 from pages.shared.turns import Asker, NoLongerWanted
 from tests import tiny

@@ -6,7 +6,7 @@ import pytest
 
 from attention_core.models.loading import ModelError
 from pages.shared.loading import Models
-from pages.shared.settings import from_environment
+from pages.shared.process.settings import from_environment
 from pages.shared.sources import Picture, Source, picture_bytes
 
 

@@ -9,13 +9,14 @@ import sys
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 
-from pages.shared import process, server
+from pages.shared import server
+from pages.shared.process import memory
 from tests.serving import ROOT
 
 LEAN = """
 import json, sys
 from pathlib import Path
-from pages.shared.lean_imports import import_transformers, models_structure
+from pages.shared.process.lean_imports import import_transformers, models_structure
 import_transformers()
 from attention_core import capture, load_model
 weights = capture(load_model("minilm"), "The cat sat.").layers[0].weights(0)
@@ -32,7 +33,7 @@ print(json.dumps({
 """
 
 COMPILES = """
-from pages.shared import lean_imports
+from pages.shared.process import lean_imports
 lean_imports.import_transformers()
 import torch
 compiled = torch.compile(lambda x: torch.nn.functional.gelu(x) + 1, backend="eager", fullgraph=True)
@@ -41,7 +42,7 @@ print(float(compiled(torch.zeros(2))[0]))
 
 NO_MARKS = """
 import sys
-from pages.shared import lean_imports
+from pages.shared.process import lean_imports
 lean_imports._MARKS = ()
 lean_imports.import_transformers()
 from attention_core import capture, load_model
@@ -87,9 +88,9 @@ def test_streamlit_does_not_read_every_package_for_components(monkeypatch):
 
 
 def test_garbage_is_collected_again_once_the_server_has_started():
-    process.collect_no_garbage()
+    memory.collect_no_garbage()
     try:
         assert not gc.isenabled()
     finally:
-        process.started()
+        memory.started()
     assert gc.isenabled()

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
-from pages.shared import mishaps
+from pages.shared.process import mishaps
 from pages.shared.service import Gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]

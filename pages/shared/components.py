@@ -10,7 +10,7 @@ from streamlit.components.v2 import component
 from attention_core.view import View
 from pages.shared import state
 from pages.shared.assets import ASSETS_URL, LAB_FILES
-from pages.shared.boot import BOOT
+from pages.shared.process.boot import BOOT
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

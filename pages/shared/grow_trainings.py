@@ -10,7 +10,7 @@ from attention_core.grow.tasks import Positions, RunSettings
 from attention_core.grow.trainings import Limits, Live, Trainings
 from pages.shared.grow_packs import link_settings, title_of
 from pages.shared.grow_view import GrowView, from_report
-from pages.shared.settings import from_environment
+from pages.shared.process.settings import from_environment
 
 
 @cache

@@ -6,7 +6,7 @@ import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from pages.shared.boot import BOOT
+from pages.shared.process.boot import BOOT
 from pages.shared.service import service
 
 _begun = time.monotonic()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pages.shared.bounded import BoundedCache
-from pages.shared.settings import Settings
+from pages.shared.process.settings import Settings
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
-from pages.shared import logs, process
 from pages.shared.assets import asset_files
 from pages.shared.base import base
 from pages.shared.first_frame import FirstFrame
+from pages.shared.process import logs, memory
 from pages.shared.service import service
 from pages.shared.static_files import HashedFiles, streamlit_files
 
@@ -35,8 +35,8 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
     logs.begin(service().settings.log)
-    process.collect_no_garbage()
-    process.keep_freed_memory()
+    memory.collect_no_garbage()
+    memory.keep_freed_memory()
     # Requests that wait for their turn at the worker: with the usual 40 threads others, which would not, wait for them.
     to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from isal import isal_zlib
 
 from attention_core.view import View
-from pages.shared import logs, process
 from pages.shared.bounded import BoundedCache
-from pages.shared.lean_imports import import_transformers
 from pages.shared.loading import Models
-from pages.shared.settings import Settings, from_environment
+from pages.shared.process import logs, memory
+from pages.shared.process.lean_imports import import_transformers
+from pages.shared.process.settings import Settings, from_environment
 from pages.shared.shelf import Shelf
 from pages.shared.sources import Picture, Source, picture_bytes
 from pages.shared.turns import Asker, NoLongerWanted, Turns
@@ -305,7 +305,7 @@ class Service:
         try:
             self._load_first()
         finally:
-            process.started()
+            memory.started()
 
     def _load_first(self) -> None:
         import_transformers()

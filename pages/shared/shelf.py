@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 from weakref import finalize
 
-from pages.shared import logs
+from pages.shared.process import logs
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel

@@ -9,8 +9,8 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which count
 import torch
 from playwright.sync_api import sync_playwright
 
-from pages.shared.process import keep_freed_memory
-from pages.shared.settings import from_environment
+from pages.shared.process.memory import keep_freed_memory
+from pages.shared.process.settings import from_environment
 from tests.benchmarks import capture, grow, lab, long_text, machine, pages, table
 from tests.serving import launch_chromium
 

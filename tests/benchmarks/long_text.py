@@ -58,8 +58,8 @@ def _measure() -> dict[str, float]:
     from attention_core.pictures.overview import overview
     from attention_core.reading.reading import Reading
     from attention_core.record.layers import LayerTrace
-    from pages.shared.process import keep_freed_memory
-    from pages.shared.settings import from_environment
+    from pages.shared.process.memory import keep_freed_memory
+    from pages.shared.process.settings import from_environment
     from tests.benchmarks.capture import FOLDER
     from tests.benchmarks.texts import text_of
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, sync_playwright
 
-from pages.shared.settings import from_environment
+from pages.shared.process.settings import from_environment
 from tests.benchmarks import machine, pages
 from tests.benchmarks.load import report
 from tests.benchmarks.load.crowd import Plan
