@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from streamlit import file_util
 
-from attention_core.view import View, to_params
 from pages.shared import first_picture
+from pages.shared.address.view import View, to_params
 from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.first_frame import FirstFrame
 from pages.shared.menu import MENU

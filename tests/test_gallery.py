@@ -10,7 +10,7 @@ import torch
 from attention_core import capture, load_model
 from attention_core.reading.readout import NextToken
 from attention_core.text.tokens import clean_text
-from attention_core.view import DEFAULT_TEXT, View, link
+from pages.shared.address.view import DEFAULT_TEXT, View, link
 
 GALLERY = json.loads((Path(__file__).parent.parent / "assets/examples/gallery.json").read_text(encoding="utf-8"))
 TOPICS = {

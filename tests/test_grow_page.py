@@ -17,9 +17,10 @@ from attention_core.formats import wire
 from attention_core.grow.record import Run, RunHead, SavedStep, load_run, square
 from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.grow.trainings import Limits, Trainings
-from pages.shared import grow_library, grow_packs, grow_trainings, grow_view
+from pages.shared import grow_library, grow_packs, grow_trainings
+from pages.shared.address import growth
+from pages.shared.address.growth import GrowView
 from pages.shared.grow_routes import grow_routes
-from pages.shared.grow_view import GrowView
 
 APP = str(Path(__file__).parents[1] / "app.py")
 A_MEGABYTE = 1_000_000
@@ -56,11 +57,11 @@ def toy_run(losses=(2.0, 2.0, 0.2, 0.1, 0.1, 0.1), settings: RunSettings | None 
 
 def test_a_view_survives_the_way_through_a_link():
     view = GrowView("sorting", seed=7, heads=2, positions="none", at=340, vs="sorting-seed1-4heads", layer=1, head=0)
-    assert grow_view.from_params(grow_view.to_params(view)) == (view, ())
+    assert growth.from_params(growth.to_params(view)) == (view, ())
 
 
 def test_a_link_always_has_the_settings_and_says_nothing_else_that_is_usual():
-    assert grow_view.link(GrowView()) == "?task=repeated&seed=1&heads=4&positions=rotary"
+    assert growth.link(GrowView()) == "?task=repeated&seed=1&heads=4&positions=rotary"
 
 
 @pytest.mark.parametrize(
@@ -76,22 +77,22 @@ def test_a_link_always_has_the_settings_and_says_nothing_else_that_is_usual():
     ],
 )
 def test_what_a_link_cannot_mean_is_named_and_replaced(name, value):
-    view, sentences = grow_view.from_params({name: value})
+    view, sentences = growth.from_params({name: value})
     assert view == GrowView()
     assert len(sentences) == 1 and name in sentences[0]
 
 
 def test_no_parameter_is_one_of_the_explorers():
     """Both kinds of links are read by one app: a shared name would make one of them mean the other."""
-    from attention_core.view import PARAMETERS
+    from pages.shared.address.view import PARAMETERS
 
-    assert not set(grow_view.PARAMETERS.values()) & {"v", *PARAMETERS.values()}
+    assert not set(growth.PARAMETERS.values()) & {"v", *PARAMETERS.values()}
 
 
 def test_a_report_of_the_browser_changes_only_what_it_may():
     before = GrowView(at=20, layer=1, head=1)
     report = {"task": "copying", "seed": "3; drop", "at": None, "layer": 0, "head": True, "other": 1, "vs": 5.5}
-    assert grow_view.from_report(report, before) == replace(before, task="copying", at=None, layer=0)
+    assert growth.from_report(report, before) == replace(before, task="copying", at=None, layer=0)
 
 
 # --- what the browser gets

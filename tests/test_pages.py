@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention_core.record.file import trace_bytes
-from attention_core.view import DEFAULT_TEXT, View
 from pages.shared import controls, readouts
+from pages.shared.address.view import DEFAULT_TEXT, View
 from pages.shared.menu import MENU
 from pages.shared.service import service
 from pages.shared.sources import Source

@@ -12,7 +12,7 @@ from attention_core.ledger.packs import _prelude
 from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
 from attention_core.text.chat import chat_prompt
-from attention_core.view import View, clamp_telling, from_params, link
+from pages.shared.address.view import View, clamp_telling, from_params, link
 from pages.shared.service import service
 from pages.shared.sources import Picture, Source, picture_of
 from tests.chatty import bare, tokenizer

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_core.view import DEFAULT_TEXT, LINK_LIMIT, View, clamp, from_params, link, to_params
+from pages.shared.address.view import DEFAULT_TEXT, LINK_LIMIT, View, clamp, from_params, link, to_params
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
 VIEWS = st.builds(

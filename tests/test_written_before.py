@@ -15,8 +15,8 @@ from attention_core import load_trace
 from attention_core.grow.record import load_run
 from attention_core.lab.link import from_link
 from attention_core.lab.run import run
-from attention_core.view import from_params
-from pages.shared import grow_view
+from pages.shared.address import growth
+from pages.shared.address.view import from_params
 
 HERE = Path(__file__).resolve().parent / "written_before"
 RUNS = Path(__file__).resolve().parent.parent / "assets" / "runs"
@@ -47,7 +47,7 @@ def test_a_link_shows_the_same_view(which):
 @pytest.mark.parametrize("which", range(len(KNOWN["grow"])))
 def test_a_link_shows_the_same_training(which):
     params, fields = KNOWN["grow"][which]
-    view, sentences = grow_view.from_params(params)
+    view, sentences = growth.from_params(params)
     assert (asdict(view), sentences) == (fields, ())
 
 

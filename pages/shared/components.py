@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from attention_core.view import View
 from pages.shared import state
+from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES
 from pages.shared.process.boot import BOOT
 

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
-from attention_core.view import View
 from pages.shared import components, state, theme
+from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
 from pages.shared.service import service
 from pages.shared.sources import Source

@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
+from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
-from pages.shared.base import base
 from pages.shared.menu import MENU, Entry
 from pages.shared.service import service
 

@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pages.shared import address, components, state
+from pages.shared import components, state
+from pages.shared.address import bar
 from pages.shared.service import service
 from pages.shared.sources import picture_of
 
@@ -21,7 +22,7 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
 
     Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
     """
-    view, _ = state.view_at({name: value for name, value in params.items() if name in address.VIEW})
+    view, _ = state.view_at({name: value for name, value in params.items() if name in bar.VIEW})
     picture = picture_of(view)
     trace = service().trace_in_memory(picture.source)
     if trace is None or len(trace.source_tokens) + len(trace.target_tokens) > LONGEST_TOKENS:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attention_core.grow.tasks import TASKS
 from pages.shared import grow_library, grow_trainings
-from pages.shared.grow_view import MAX_SEED, POSITIONS, STORYTELLER, GrowView
+from pages.shared.address.growth import MAX_SEED, POSITIONS, STORYTELLER, GrowView
 
 _STORYTELLER = {
     "name": STORYTELLER,

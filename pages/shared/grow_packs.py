@@ -7,7 +7,7 @@ import numpy as np
 from attention_core.formats import wire
 from attention_core.grow.record import Run, lower
 from attention_core.grow.tasks import SCORES, RunSettings
-from pages.shared.grow_view import STORYTELLER, usual
+from pages.shared.address.growth import STORYTELLER, usual
 
 _SHORT = {"previous": "prev", "induction": "ind", "source": "src", "opener": "open"}  # under a small map
 _POSITIONS = {"none": "no", "learned": "learned", "rotary": "rotary"}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attention_core.view import View
 from pages.shared import theme
+from pages.shared.address.view import View
 from pages.shared.service import service
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from attention_core.lab.link import to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import LabMatrix, LabRun, row_alone
 from attention_core.lab.state import MAX_WORDS, MIN_WORDS, LabState
-from attention_core.view import View
+from pages.shared.address.view import View
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

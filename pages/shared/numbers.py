@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from attention_core.formats import wire
-from attention_core.view import View
 from pages.shared import state
+from pages.shared.address.view import View
 from pages.shared.service import service
 from pages.shared.sources import Picture
 

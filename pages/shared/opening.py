@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attention_core.view import View
 from pages.shared import state, theme
+from pages.shared.address.view import View
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from attention_core.view import View
 from pages.shared import components, state, theme
+from pages.shared.address.view import View
 from pages.shared.service import service
 from pages.shared.sources import Source, picture_of
 

@@ -22,9 +22,9 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from pages.shared.address.base import base
 from pages.shared.answering import Endpoint, answering, mishap
 from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
-from pages.shared.base import base
 from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
 from pages.shared.service import FRAME_FIRST_SECONDS, service
@@ -312,7 +312,7 @@ def script(request: Request) -> Response:
     """The code that makes this view."""
     from attention_core.pictures.heatmap_svg import TRACE_FILE
     from attention_core.pictures.script import script as script_of
-    from attention_core.view import PARAMETERS, from_params
+    from pages.shared.address.view import PARAMETERS, from_params
 
     picture = service().picture(request.path_params["key"])
     asked = request.query_params

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
+from pages.shared.address.base import base
 from pages.shared.assets import asset_files
-from pages.shared.base import base
 from pages.shared.first_frame import FirstFrame
 from pages.shared.process import logs, memory
 from pages.shared.service import service

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from isal import isal_zlib
 
-from attention_core.view import View
+from pages.shared.address.view import View
 from pages.shared.bounded import BoundedCache
 from pages.shared.loading import Models
 from pages.shared.process import logs, memory

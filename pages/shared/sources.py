@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attention_core.view import View
+from pages.shared.address.view import View
 
 if TYPE_CHECKING:
     from attention_core.reading.reading import Reading

@@ -15,18 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-from attention_core.view import (
-    PARAMETERS,
-    View,
-    clamp,
-    clamp_telling,
-    from_params,
-    link,
-    to_params,
-    well_formed,
-)
-from pages.shared import address, grow_view
-from pages.shared.grow_view import GrowView
+from pages.shared.address import bar as address
+from pages.shared.address import growth
+from pages.shared.address.growth import GrowView
+from pages.shared.address.view import PARAMETERS, View, clamp, clamp_telling, from_params, link, to_params, well_formed
 from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
 from pages.shared.sources import Source, picture_of
 from pages.shared.turns import Asker
@@ -303,7 +295,7 @@ def open_growth() -> tuple[GrowView, tuple[str, ...]]:
     """What Grow a head shows to this visitor, and sentences about the link that was opened."""
     ours = address.read(address.GROWTH)
     if _brings_news(ours, "growth") or "growth" not in st.session_state:
-        st.session_state["growth"], st.session_state["growth_problems"] = grow_view.from_params(ours)
+        st.session_state["growth"], st.session_state["growth_problems"] = growth.from_params(ours)
         st.session_state["growth_seed"] = st.session_state.get("growth_seed", 0) + 1
         _know(ours, "growth")
     return st.session_state["growth"], st.session_state["growth_problems"]
@@ -318,15 +310,15 @@ def take_growth(key: str = "grow") -> None:
     """Take over what the browser's view reports and already shows."""
     _visitor_acted("growth")
     report: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    st.session_state["growth"] = grow_view.from_report(report, st.session_state["growth"])
+    st.session_state["growth"] = growth.from_report(report, st.session_state["growth"])
 
 
 def write_growth_address(view: GrowView) -> str:
     """Put the run's settings and the step into the address; the link."""
-    params = grow_view.to_params(view)
+    params = growth.to_params(view)
     address.put(params)
     _know(params, "growth")
-    return grow_view.link(view)
+    return growth.link(view)
 
 
 def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Response
 
-from attention_core.view import View, to_params
+from pages.shared.address.view import View, to_params
 from tests.benchmarks import reruns
 from tests.benchmarks.table import Row
 from tests.benchmarks.texts import text_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
-from attention_core.view import View, to_params
+from pages.shared.address.view import View, to_params
 from tests.serving import Visit, wait_until_drawn
 
 FRAME = "#sl-first"

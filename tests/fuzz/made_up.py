@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from attention_core.view import PARAMETERS
+from pages.shared.address.view import PARAMETERS
 
 NASTY = [
     "",

@@ -20,7 +20,7 @@ from attention_core import ModelError, Trace, capture, load_model, load_trace
 from attention_core.capturing.encode import count_tokens
 from attention_core.lab.link import from_link, to_link
 from attention_core.record.file import FORMAT, TraceFileError, trace_bytes
-from attention_core.view import View, clamp, from_params, link, to_params
+from pages.shared.address.view import View, clamp, from_params, link, to_params
 from tests import tiny
 from tests.fuzz import made_up
 from tests.fuzz.budget import fuzz

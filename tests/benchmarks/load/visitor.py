@@ -13,7 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.typing import Subprotocol
 
-from attention_core.view import View, to_params
+from pages.shared.address.view import View, to_params
 from tests.benchmarks.load.http import Http
 from tests.benchmarks.load.recording import Recording
 from tests.benchmarks.texts import WORDS

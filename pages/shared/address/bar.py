@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from attention_core.view import PARAMETERS
-from pages.shared import grow_view
+from pages.shared.address import growth
+from pages.shared.address.view import PARAMETERS
 
 VIEW = frozenset({"v", *PARAMETERS.values()})
 LAB = "lab"
-GROWTH = frozenset(grow_view.PARAMETERS.values())
+GROWTH = frozenset(growth.PARAMETERS.values())
 _OURS = VIEW | {LAB} | GROWTH  # other parameters (embed=true) are Streamlit's
 
 
