@@ -5,8 +5,8 @@ from functools import partial
 import streamlit as st
 
 from pages.shared import components, heads_survey, opening, state
-from pages.shared.service import service
-from pages.shared.sources import picture_of
+from pages.shared.service.service import service
+from pages.shared.service.sources import picture_of
 
 view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.shared.bounded import BoundedCache
+from pages.shared.service.bounded import BoundedCache
 
 
 def test_the_least_recently_used_goes_first():

@@ -24,10 +24,11 @@ from attention_core.heads.scores import METRICS, head_scores
 from attention_core.reading.contribution import contributions
 from attention_core.survey.survey import Survey
 from attention_core.survey.texts import Text
-from pages.shared import heads_service, heads_survey, routes
-from pages.shared.heads_words import card_in_words
-from pages.shared.service import service
-from pages.shared.sources import Picture, Source
+from pages.shared import heads_survey, routes
+from pages.shared.service import heads
+from pages.shared.service.label_words import card_in_words
+from pages.shared.service.service import service
+from pages.shared.service.sources import Picture, Source
 
 APP = str(Path(__file__).parents[1] / "app.py")
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -234,7 +235,7 @@ def test_the_labels_are_made_in_the_background_and_kept(client):
 
 
 def test_labels_that_cannot_be_made_say_so_once_and_may_be_tried_again():
-    book = heads_service.LabelBook()
+    book = heads.LabelBook()
     deadline = time.monotonic() + 30
     told = book.of("/no/such/folder")
     while told["state"] == "working" and time.monotonic() < deadline:
@@ -246,7 +247,7 @@ def test_labels_that_cannot_be_made_say_so_once_and_may_be_tried_again():
 
 
 def test_a_trace_from_a_file_has_no_labels():
-    assert heads_service.labels_of(Source("", "", file="abc"))["state"] == "none"
+    assert heads.labels_of(Source("", "", file="abc"))["state"] == "none"
 
 
 def evidence(label, holds: bool, score: float = 0.9) -> Evidence:
@@ -275,7 +276,7 @@ def test_an_unlabelled_head_names_the_closest_and_what_it_lacks():
 
 def test_the_metrics_of_a_text_are_computed_once():
     source = Source("minilm", TEXT)
-    assert heads_service.scores_of(source) is heads_service.scores_of(source)
+    assert heads.scores_of(source) is heads.scores_of(source)
 
 
 def test_a_pack_is_compressed_once(client):

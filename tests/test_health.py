@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from pages.shared import health as module
 from pages.shared.process.settings import from_environment
 from pages.shared.routes import routes
-from pages.shared.service import Service, service
-from pages.shared.sources import Picture, Source
+from pages.shared.service.service import Service, service
+from pages.shared.service.sources import Picture, Source
 
 SECRET = "The squirrel hid seventeen walnuts."
 

@@ -12,8 +12,8 @@ from attention_core import load_trace
 from attention_core.formats import wire
 from pages.shared.assets import ASSETS_URL
 from pages.shared.routes import routes
-from pages.shared.service import service
-from pages.shared.sources import Picture, Source
+from pages.shared.service.service import service
+from pages.shared.service.sources import Picture, Source
 
 TEXT = "The cat sat on the mat."
 

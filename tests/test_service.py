@@ -10,11 +10,11 @@ import pytest
 from attention_core import ModelError, load_model
 from attention_core.pictures.head import head_pack
 from attention_core.record.file import TraceFileError, trace_bytes
-from pages.shared import service as module
 from pages.shared.process.settings import from_environment
-from pages.shared.service import Gone, Service
-from pages.shared.sources import Picture, Source
-from pages.shared.turns import Asker, NoLongerWanted
+from pages.shared.service import service as module
+from pages.shared.service.service import Gone, Service
+from pages.shared.service.sources import Picture, Source
+from pages.shared.service.turns import Asker, NoLongerWanted
 from tests import tiny
 
 SETTINGS = from_environment()

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from attention_core.models.loading import ModelError
-from pages.shared.loading import Models
 from pages.shared.process.settings import from_environment
-from pages.shared.sources import Picture, Source, picture_bytes
+from pages.shared.service.loading import Models
+from pages.shared.service.sources import Picture, Source, picture_bytes
 
 
 def of(monkeypatch, **variables: str):

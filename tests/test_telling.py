@@ -13,8 +13,8 @@ from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
 from attention_core.text.chat import chat_prompt
 from pages.shared.address.view import View, clamp_telling, from_params, link
-from pages.shared.service import service
-from pages.shared.sources import Picture, Source, picture_of
+from pages.shared.service.service import service
+from pages.shared.service.sources import Picture, Source, picture_of
 from tests.chatty import bare, tokenizer
 from tests.test_pages import APP, change, component, explorer
 from tests.test_routes import client  # noqa: F401 (a fixture)

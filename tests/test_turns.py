@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamlit.runtime.state import SafeSessionState, SessionState, session_state_proxy
 
 from pages.shared import state
-from pages.shared.turns import Asker, NoLongerWanted, Turns
+from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared.process import mishaps
-from pages.shared.service import Gone
+from pages.shared.service.service import Gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -13,8 +13,8 @@ from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, g
 from pages.shared import components, state, theme
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
-from pages.shared.service import service
-from pages.shared.sources import Source
+from pages.shared.service.service import service
+from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

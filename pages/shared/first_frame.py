@@ -23,7 +23,7 @@ from streamlit import file_util
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.menu import MENU, Entry
-from pages.shared.service import service
+from pages.shared.service.service import service
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
 _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")

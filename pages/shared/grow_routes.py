@@ -17,7 +17,7 @@ from pages.shared import grow_library
 from pages.shared.answering import Endpoint, answering
 from pages.shared.grow_packs import name_of, packed
 from pages.shared.grow_trainings import status, trainings
-from pages.shared.service import Gone
+from pages.shared.service.service import Gone
 
 _FOREVER = "public, max-age=31536000, immutable"
 

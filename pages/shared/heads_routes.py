@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pages.shared.answering import Endpoint
-from pages.shared.service import service
+from pages.shared.service.service import service
 
 Answering = Callable[[Callable[[Request], Response]], Endpoint]
 Packed = Callable[[Request, tuple[object, ...], Callable[[Any, Any], bytes]], Response]
@@ -16,7 +16,7 @@ Packed = Callable[[Request, tuple[object, ...], Callable[[Any, Any], bytes]], Re
 
 def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
     """The routes; `answering` and `packed` are those of routes.py, which imports this module."""
-    from pages.shared import heads_service
+    from pages.shared.service import heads as heads_service
 
     def heads(request: Request) -> Response:
         from attention_core.heads.packs import heads_pack

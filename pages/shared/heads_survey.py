@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.shared import theme
 from pages.shared.address.view import View
-from pages.shared.service import service
+from pages.shared.service.service import service
 
 if TYPE_CHECKING:
     from attention_core.heads.labels import Progress

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from pages.shared.process.boot import BOOT
-from pages.shared.service import service
+from pages.shared.service.service import service
 
 _begun = time.monotonic()
 

@@ -8,8 +8,8 @@ import streamlit as st
 from attention_core.formats import wire
 from pages.shared import state
 from pages.shared.address.view import View
-from pages.shared.service import service
-from pages.shared.sources import Picture
+from pages.shared.service.service import service
+from pages.shared.service.sources import Picture
 
 
 def all_heads(view: View, picture: Picture) -> None:

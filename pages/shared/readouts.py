@@ -13,8 +13,8 @@ import streamlit as st
 
 from pages.shared import components, state, theme
 from pages.shared.address.view import View
-from pages.shared.service import service
-from pages.shared.sources import Source, picture_of
+from pages.shared.service.service import service
+from pages.shared.service.sources import Source, picture_of
 
 if TYPE_CHECKING:
     from attention_core.reading.generation import Continuation

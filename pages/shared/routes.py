@@ -27,7 +27,7 @@ from pages.shared.answering import Endpoint, answering, mishap
 from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
 from pages.shared.heads_routes import heads_routes
 from pages.shared.health import health
-from pages.shared.service import FRAME_FIRST_SECONDS, service
+from pages.shared.service.service import FRAME_FIRST_SECONDS, service
 
 MAX_COUNTED_BYTES = 200_000
 

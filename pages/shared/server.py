@@ -21,7 +21,7 @@ from pages.shared.address.base import base
 from pages.shared.assets import asset_files
 from pages.shared.first_frame import FirstFrame
 from pages.shared.process import logs, memory
-from pages.shared.service import service
+from pages.shared.service.service import service
 from pages.shared.static_files import HashedFiles, streamlit_files
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the

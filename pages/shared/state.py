@@ -19,9 +19,9 @@ from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.address.view import PARAMETERS, View, clamp, clamp_telling, from_params, link, to_params, well_formed
-from pages.shared.service import FRAME_FIRST_SECONDS, Gone, service
-from pages.shared.sources import Source, picture_of
-from pages.shared.turns import Asker
+from pages.shared.service.service import FRAME_FIRST_SECONDS, Gone, service
+from pages.shared.service.sources import Source, picture_of
+from pages.shared.service.turns import Asker
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -17,8 +17,8 @@ from threading import Lock
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
-from pages.shared.bounded import BoundedCache
 from pages.shared.sent_files import made_of, sent
+from pages.shared.service.bounded import BoundedCache
 
 KEPT_BYTES = 32 * 1_000_000  # all of Streamlit's and our own files, compressed, are 9 MB
 SMALLEST = 300  # bytes; below, compression saves nothing

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from isal import isal_zlib
 
 from pages.shared.address.view import View
-from pages.shared.bounded import BoundedCache
-from pages.shared.loading import Models
 from pages.shared.process import logs, memory
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
-from pages.shared.shelf import Shelf
-from pages.shared.sources import Picture, Source, picture_bytes
-from pages.shared.turns import Asker, NoLongerWanted, Turns
+from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.loading import Models
+from pages.shared.service.shelf import Shelf
+from pages.shared.service.sources import Picture, Source, picture_bytes
+from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel

@@ -10,10 +10,10 @@ from functools import cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from pages.shared.bounded import BoundedCache
-from pages.shared.heads_words import card_in_words, labels_in_words
-from pages.shared.service import service
-from pages.shared.sources import Source
+from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.label_words import card_in_words, labels_in_words
+from pages.shared.service.service import service
+from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
     from attention_core.heads.labels import Progress

@@ -4,8 +4,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pages.shared.bounded import BoundedCache
 from pages.shared.process.settings import Settings
+from pages.shared.service.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel
