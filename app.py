@@ -22,7 +22,7 @@ if not runtime.exists():
     )
 else:
     from pages.shared.assets import ASSETS
-    from pages.shared.menu import MENU
+    from pages.shared.session.menu import MENU
 
     # The frame first: a browser draws it while the modules of the page are imported.
     st.set_page_config(
@@ -42,7 +42,8 @@ else:
     if not embedded:
         st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
 
-    from pages.shared import controls, state, theme
+    from pages.shared import controls, theme
+    from pages.shared.session import state
 
     state.keep_large()
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.shared import components, numbers, opening, readouts, state
+from pages.shared import components, numbers, opening, readouts
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
+from pages.shared.session import state
 
 view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())

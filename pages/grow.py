@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import components, grow_data, grow_trainings, state, theme
+from pages.shared import components, grow_data, grow_trainings, theme
+from pages.shared.session import state
 
 view, problems = state.open_growth()
 for sentence in problems:

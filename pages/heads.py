@@ -4,9 +4,10 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import components, heads_survey, opening, state
+from pages.shared import components, heads_survey, opening
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
+from pages.shared.session import state
 
 view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())

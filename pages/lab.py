@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import components, state, theme
+from pages.shared import components, theme
+from pages.shared.session import state
 
 message = st.empty()
 

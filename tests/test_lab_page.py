@@ -19,11 +19,12 @@ from attention_core.lab.link import LINK_LIMIT, to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import run
 from attention_core.lab.state import History
-from pages.shared import lab, state
+from pages.shared import lab
 from pages.shared.address.view import View
 from pages.shared.assets import LAB_FILES
 from pages.shared.lab_data import lab_data
 from pages.shared.routes import lab_file, routes
+from pages.shared.session import state
 
 APP = str(Path(__file__).parents[1] / "app.py")
 ANIMAL = PRESETS["animal"].state

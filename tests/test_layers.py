@@ -69,9 +69,9 @@ def test_imports_point_one_way(path: Path):
     [
         ("attention_core.metrics", "import streamlit as st"),
         ("attention_core.metrics", "def f():\n    from plotly import graph_objects"),
-        ("attention_core.metrics", "from pages.shared import state"),
+        ("attention_core.metrics", "from pages.shared.session import state"),
         ("attention_core.metrics", "from ..pages import shared"),
-        ("pages.shared.state", "import app"),
+        ("pages.shared.session.state", "import app"),
     ],
 )
 def test_an_import_that_points_back_is_found(module: str, source: str):

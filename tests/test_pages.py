@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 from attention_core.record.file import trace_bytes
 from pages.shared import controls, readouts
 from pages.shared.address.view import DEFAULT_TEXT, View
-from pages.shared.menu import MENU
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
+from pages.shared.session.menu import MENU
 from tests import tiny
 
 APP = str(Path(__file__).parents[1] / "app.py")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.runtime.state import SafeSessionState, SessionState, session_state_proxy
 
-from pages.shared import state
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
+from pages.shared.session import state
 
 
 @pytest.fixture

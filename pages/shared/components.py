@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from pages.shared import state
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES
 from pages.shared.process.boot import BOOT
+from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -22,8 +22,8 @@ from streamlit import file_util
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
-from pages.shared.menu import MENU, Entry
 from pages.shared.service.service import service
+from pages.shared.session.menu import MENU, Entry
 
 # What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
 _STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")

@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pages.shared import components, state
+from pages.shared import components
 from pages.shared.address import bar
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
+from pages.shared.session import state
 
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
 LONGEST_SHOWN = 1_000  # characters in the place of the text box

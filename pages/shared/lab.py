@@ -15,7 +15,7 @@ from attention_core.lab.facts import standard
 from attention_core.lab.link import LINK_LIMIT, from_link, to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.state import History, LabState, parse_cell
-from pages.shared import state
+from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

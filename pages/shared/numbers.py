@@ -6,10 +6,10 @@ from typing import Any
 import streamlit as st
 
 from attention_core.formats import wire
-from pages.shared import state
 from pages.shared.address.view import View
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture
+from pages.shared.session import state
 
 
 def all_heads(view: View, picture: Picture) -> None:

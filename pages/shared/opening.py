@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import state, theme
+from pages.shared import theme
 from pages.shared.address.view import View
+from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.shared import components, state, theme
+from pages.shared import components, theme
 from pages.shared.address.view import View
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source, picture_of
+from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.reading.generation import Continuation

@@ -1,0 +1,4 @@
+"""What one visitor is looking at, kept in one place and mirrored in the address; which pages there are.
+
+Nothing large, and nothing is drawn.
+"""
