@@ -17,19 +17,19 @@ state.wait_for_engine(say)
 message.empty()
 
 # After the wait: these import torch, which the worker has imported by now.
-from pages.shared import lab, lab_data  # noqa: E402
+from pages.shared.lab import data, session  # noqa: E402
 
-at = lab.session()
+at = session.session()
 view = state.view()
-model = lab_data.model_data(view, *state.read_so_far(view, at.real_asked)) if at.real_asked else None
+model = data.model_data(view, *state.read_so_far(view, at.real_asked)) if at.real_asked else None
 components.lab(
-    lab_data.lab_data(at.shown, at.preset),
+    data.lab_data(at.shown, at.preset),
     at,
     key="lab",
-    link=state.write_lab_address(lab.address_of(at)),
+    link=state.write_lab_address(session.address_of(at)),
     model=model,
     large=bool(st.session_state.get("frame_large")),
-    on_acts=lab.take_actions,
+    on_acts=session.take_actions,
 )
 if at.real_asked and model is None:
     # After the Lab has been drawn: whoever goes on editing stops this run here, and is answered at once.

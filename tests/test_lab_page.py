@@ -19,10 +19,10 @@ from attention_core.lab.link import LINK_LIMIT, to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import run
 from attention_core.lab.state import History
-from pages.shared import lab
 from pages.shared.address.view import View
 from pages.shared.assets import LAB_FILES
-from pages.shared.lab_data import lab_data
+from pages.shared.lab import session
+from pages.shared.lab.data import lab_data
 from pages.shared.routes import lab_file, routes
 from pages.shared.session import state
 
@@ -55,8 +55,8 @@ def no_trace():
     raise ValueError("There is no trace.")
 
 
-def after(*actions: dict, at: lab.Session | None = None) -> lab.Session:
-    return lab.done(at or lab.Session(History(ANIMAL), opened="animal"), told(*actions), no_trace)
+def after(*actions: dict, at: session.Session | None = None) -> session.Session:
+    return session.done(at or session.Session(History(ANIMAL), opened="animal"), told(*actions), no_trace)
 
 
 def cell(row: int, column: int, text: str, matrix: str = "w_q") -> dict:
@@ -129,10 +129,10 @@ def test_the_products_that_are_marked_make_the_number(positions):
 
 def test_an_edit_is_done_once_however_often_it_is_told():
     actions = told(cell(1, 0, "3"), cell(0, 0, "0,5"))
-    at = lab.Session(History(ANIMAL))
-    at = lab.done(at, actions[:1], no_trace)
-    at = lab.done(at, actions, no_trace)
-    at = lab.done(at, actions, no_trace)
+    at = session.Session(History(ANIMAL))
+    at = session.done(at, actions[:1], no_trace)
+    at = session.done(at, actions, no_trace)
+    at = session.done(at, actions, no_trace)
     assert at.ack == 2
     assert (at.history.now.w_q[1][0], at.history.now.w_q[0][0]) == (3.0, 0.5)
     assert len(at.history.past) == 2
@@ -142,8 +142,8 @@ def test_a_preview_is_shown_and_not_done():
     at = after({**cell(1, 0, "2.5"), "do": "preview"})
     assert at.shown.w_q[1][0] == 2.5
     assert at.history.now == ANIMAL
-    assert lab.address_of(at) == lab.address_of(lab.Session(History(ANIMAL), opened="animal"))
-    at = lab.done(at, [{"n": 9, **cell(1, 0, "2.6")}], no_trace)
+    assert session.address_of(at) == session.address_of(session.Session(History(ANIMAL), opened="animal"))
+    at = session.done(at, [{"n": 9, **cell(1, 0, "2.6")}], no_trace)
     assert at.shown.w_q[1][0] == 2.6
     assert at.history.past == (ANIMAL,)
 
@@ -152,7 +152,7 @@ def test_a_switch_that_a_slider_passes_over_is_shown_and_not_done():
     at = after({"do": "preview", "values": {"temperature": 3.0}})
     assert at.shown.switches.temperature == 3.0
     assert at.history.now == ANIMAL
-    at = lab.done(at, [{"n": 9, "do": "switch", "values": {"temperature": 5.0}}], no_trace)
+    at = session.done(at, [{"n": 9, "do": "switch", "values": {"temperature": 5.0}}], no_trace)
     assert at.shown.switches.temperature == 5.0
     assert at.history.past == (ANIMAL,)
 
@@ -161,10 +161,10 @@ def test_fifty_edits_are_undone_exactly_and_redone():
     edits = [cell(i % 4, i % 2, f"{0.37 * i - 3:.2f}") for i in range(50)]
     at = after(*edits)
     last = at.history.now
-    at = lab.done(at, [{"n": 100 + i, "do": "undo"} for i in range(50)], no_trace)
+    at = session.done(at, [{"n": 100 + i, "do": "undo"} for i in range(50)], no_trace)
     assert at.history.now == ANIMAL
     assert not at.history.can_undo
-    at = lab.done(at, [{"n": 200 + i, "do": "redo"} for i in range(50)], no_trace)
+    at = session.done(at, [{"n": 200 + i, "do": "redo"} for i in range(50)], no_trace)
     assert at.history.now == last
 
 
@@ -238,10 +238,10 @@ def test_the_task_of_a_preset_ticks_itself():
 def test_undoing_past_a_preset_brings_back_the_task_before_it():
     at = after(cell(1, 0, "3"), {"do": "preset", "name": "sink"}, cell(0, 0, "1"))
     assert at.preset == "sink"
-    at = lab.done(at, [{"n": 10, "do": "undo"}, {"n": 11, "do": "undo"}], no_trace)
+    at = session.done(at, [{"n": 10, "do": "undo"}, {"n": 11, "do": "undo"}], no_trace)
     assert at.preset == "animal"
     assert at.history.now.w_q[1][0] == 3.0
-    reset = lab.done(
+    reset = session.done(
         after(cell(1, 0, "3"), {"do": "preset", "name": "sink"}, cell(0, 0, "1")), [{"n": 9, "do": "reset"}], no_trace
     )
     assert reset.history.now == PRESETS["sink"].state
@@ -249,7 +249,7 @@ def test_undoing_past_a_preset_brings_back_the_task_before_it():
 
 def test_every_preset_fits_into_a_link_with_its_task():
     for name, preset in PRESETS.items():
-        address = lab.address_of(lab.Session(History(preset.state), opened=name))
+        address = session.address_of(session.Session(History(preset.state), opened=name))
         assert 0 < len(address) <= LINK_LIMIT, name
         assert address.startswith(f"{name}.")
 
@@ -322,7 +322,7 @@ def test_a_text_that_cannot_be_read_is_tried_again_when_the_visitor_asks_again(a
     app.run()
     assert shown(app)["model"]["problem"] == "The hub does not answer."
     assert len(asked) == 1
-    app.session_state["lab_session"] = lab.done(at, [{"n": 2, "do": "look"}], no_trace)
+    app.session_state["lab_session"] = session.done(at, [{"n": 2, "do": "look"}], no_trace)
     app.run()
     assert len(asked) == 2
 

@@ -14,7 +14,7 @@ from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
-    from pages.shared.lab import Session
+    from pages.shared.lab.session import Session
 
 # Streamlit takes inline code; ours is one line that fetches the real module, so that a rerun does not carry it again.
 _LOADER = """

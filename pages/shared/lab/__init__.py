@@ -1,0 +1,4 @@
+"""The Lab's session and its state as plain data for the view.
+
+Arithmetic is in `attention_core.lab`.
+"""
