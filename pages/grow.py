@@ -2,15 +2,16 @@
 
 import streamlit as st
 
-from pages.shared import components, grow_data, grow_trainings, theme
+from pages.shared import components, theme
+from pages.shared.grow import data, trainings
 from pages.shared.session import state
 
 view, problems = state.open_growth()
 for sentence in problems:
     st.caption(theme.literal(sentence))
 components.grow(
-    grow_data.data(view, link=state.write_growth_address(view), seed=state.growth_seed()),
+    data.data(view, link=state.write_growth_address(view), seed=state.growth_seed()),
     key="grow",
     on_view=state.take_growth,
-    on_start=grow_trainings.start,
+    on_start=trainings.start,
 )

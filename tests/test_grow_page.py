@@ -17,9 +17,9 @@ from attention_core.formats import wire
 from attention_core.grow.record import Run, RunHead, SavedStep, load_run, square
 from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.grow.trainings import Limits, Trainings
-from pages.shared import grow_library, grow_packs, grow_trainings
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
+from pages.shared.grow import library, packs, trainings
 from pages.shared.grow_routes import grow_routes
 
 APP = str(Path(__file__).parents[1] / "app.py")
@@ -100,7 +100,7 @@ def test_a_report_of_the_browser_changes_only_what_it_may():
 
 def test_a_pack_has_the_runs_numbers_from_the_asked_save_on():
     run = toy_run()
-    meta, arrays = wire.unpack(grow_packs.packed(run, first=2, status={"state": "running"}))
+    meta, arrays = wire.unpack(packs.packed(run, first=2, status={"state": "running"}))
     assert meta["first"] == 2 and meta["status"] == {"state": "running"}
     assert arrays["steps"].tolist() == [40, 60, 80, 100]
     assert arrays["loss"].tolist() == pytest.approx([0.2, 0.1, 0.1, 0.1])
@@ -109,7 +109,7 @@ def test_a_pack_has_the_runs_numbers_from_the_asked_save_on():
 
 
 def test_a_pack_of_a_run_without_a_save_is_empty_and_whole():
-    meta, arrays = wire.unpack(grow_packs.packed(replace(toy_run(), saved=())))
+    meta, arrays = wire.unpack(packs.packed(replace(toy_run(), saved=())))
     assert meta["facts"]["tokens"] == ["a", "b", "a", "b", "c"]
     assert arrays["maps"].shape == (0, 2, 3, 15)
     assert arrays["scores"].shape == (0, 2, 2, 3)
@@ -119,7 +119,7 @@ def test_the_moments_are_those_that_the_run_computes():
     run = toy_run()
     (formed,), cliff = run.formed(), run.cliff
     assert cliff is not None
-    moments = grow_packs.facts_of(run)["moments"]
+    moments = packs.facts_of(run)["moments"]
     assert {moment["name"]: moment["step"] for moment in moments} == {
         "previous": formed.step,
         "loss": int(run.steps[(cliff.first + cliff.last + 1) // 2]),
@@ -128,10 +128,10 @@ def test_the_moments_are_those_that_the_run_computes():
 
 
 def test_every_task_has_a_recorded_run_and_each_fits_a_megabyte():
-    known = grow_library.recorded()
+    known = library.recorded()
     assert {run.settings["task"] for run in known} == {*TASKS, "storyteller"}
     for run in known:
-        body = gzip.decompress(grow_library.gzipped(run.id))
+        body = gzip.decompress(library.gzipped(run.id))
         meta, arrays = wire.unpack(body)
         assert len(body) <= A_MEGABYTE, run.id
         assert meta["facts"]["name"] == run.id
@@ -140,7 +140,7 @@ def test_every_task_has_a_recorded_run_and_each_fits_a_megabyte():
 
 
 def test_the_page_opens_with_the_usual_run_of_repeated_sequences():
-    first = grow_library.recorded()[0]
+    first = library.recorded()[0]
     assert first.settings == {"task": "repeated", "seed": 1, "heads": 4, "positions": "rotary"}
     shown = GrowView()
     assert first.settings == {name: getattr(shown, name) for name in first.settings}
@@ -149,7 +149,7 @@ def test_the_page_opens_with_the_usual_run_of_repeated_sequences():
 def test_every_score_has_a_short_name():
     from attention_core.grow.tasks import SCORES
 
-    assert set(grow_packs._SHORT) == set(SCORES)
+    assert set(packs._SHORT) == set(SCORES)
 
 
 # --- routes
@@ -165,13 +165,13 @@ def queue(monkeypatch):
     """A queue of one place, which no slow machine overstays; the fixture ends its processes."""
     made = Trainings(Limits(at_once=1, seconds=600, lease=600, niceness=0))
     monkeypatch.setattr("pages.shared.grow_routes.trainings", lambda: made)
-    monkeypatch.setattr("pages.shared.grow_trainings.trainings", lambda: made)
+    monkeypatch.setattr("pages.shared.grow.trainings.trainings", lambda: made)
     yield made
     made.close()
 
 
 def test_a_recorded_run_is_compressed_once_and_kept_for_ever(client):
-    run = grow_library.recorded()[0]
+    run = library.recorded()[0]
     answer = client.get(f"/sightline/grow/run/{run.version}/{run.id}")
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
@@ -181,10 +181,10 @@ def test_a_recorded_run_is_compressed_once_and_kept_for_ever(client):
 
 
 def test_a_recorded_run_can_be_kept_as_a_file_that_opens_again(client, tmp_path):
-    run = grow_library.recorded()[0]
+    run = library.recorded()[0]
     file = tmp_path / "kept.run.gz"
     file.write_bytes(client.get(f"/sightline/grow/run/{run.version}/{run.id}/file").content)
-    np.testing.assert_array_equal(load_run(file).maps, grow_library.run(run.id).maps)
+    np.testing.assert_array_equal(load_run(file).maps, library.run(run.id).maps)
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "repeated-seed1-4heads.run.gz"])
@@ -206,7 +206,7 @@ def test_an_error_that_nobody_foresaw_is_answered_with_a_reference_and_no_detail
     def fail(_: str) -> bytes:
         raise OSError("/home/operator/secret is not readable")
 
-    monkeypatch.setattr("pages.shared.grow_library.gzipped", fail)
+    monkeypatch.setattr("pages.shared.grow.library.gzipped", fail)
     answer = client.get("/sightline/grow/run/x/toy")
     assert answer.status_code == 500
     assert "reference" in answer.json()["error"]
@@ -297,8 +297,8 @@ def test_a_bad_link_gets_a_sentence_and_the_usual_run(app):
 
 @pytest.mark.parametrize("asked", [{"task": "storyteller"}, {"task": "copying", "heads": 3}])
 def test_settings_that_cannot_be_grown_are_refused_in_words(queue, monkeypatch, asked):
-    monkeypatch.setattr(grow_trainings.st, "session_state", state := {"grow": {"start": asked}})
-    grow_trainings.start()
+    monkeypatch.setattr(trainings.st, "session_state", state := {"grow": {"start": asked}})
+    trainings.start()
     assert state["grow_problem"].startswith("This run cannot be grown: ")
     assert "grow_live" not in state
 
@@ -306,12 +306,12 @@ def test_settings_that_cannot_be_grown_are_refused_in_words(queue, monkeypatch, 
 def test_a_visitor_has_one_run_the_next_replaces_it(queue, monkeypatch):
     asked = {"task": "copying", "seed": 5, "heads": 2, "positions": "rotary"}
     state: dict = {"grow": {"start": {**asked, "nonce": 17}}}
-    monkeypatch.setattr(grow_trainings.st, "session_state", state)
-    grow_trainings.start()
-    assert grow_trainings.asked() == 17
+    monkeypatch.setattr(trainings.st, "session_state", state)
+    trainings.start()
+    assert trainings.asked() == 17
     first = state["grow_live"]
     assert first["settings"] == asked
     assert first["title"] == "2 heads, rotary positions, seed 5"
-    grow_trainings.start()
+    trainings.start()
     assert state["grow_live"]["key"] != first["key"]
     assert len(queue._tickets) == 1

@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from attention_core.formats import wire
 from attention_core.grow import trainings as growing
 from attention_core.grow.record import Run
-from pages.shared import grow_library
 from pages.shared.answering import Endpoint, answering
-from pages.shared.grow_packs import name_of, packed
-from pages.shared.grow_trainings import status, trainings
+from pages.shared.grow import library
+from pages.shared.grow.packs import name_of, packed
+from pages.shared.grow.trainings import status, trainings
 from pages.shared.service.service import Gone
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -48,7 +48,7 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
 @_answering
 def recorded_run(request: Request) -> Response:
     """A recorded run, whole."""
-    body = grow_library.gzipped(request.path_params["id"])
+    body = library.gzipped(request.path_params["id"])
     headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -59,7 +59,7 @@ def recorded_run(request: Request) -> Response:
 
 @_answering
 def recorded_file(request: Request) -> Response:
-    return _file(grow_library.run(request.path_params["id"]))
+    return _file(library.run(request.path_params["id"]))
 
 
 @_answering

@@ -53,7 +53,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         # Only if somebody has grown a head: importing what that takes would hold up the start.
-        if grown := sys.modules.get("pages.shared.grow_trainings"):
+        if grown := sys.modules.get("pages.shared.grow.trainings"):
             grown.close()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from attention_core.grow.tasks import RunSettings
-from pages.shared import grow_library
+from pages.shared.grow import library
 from tests.benchmarks.pages import PROBE
 from tests.benchmarks.table import Row
 from tests.serving import Server, Visit, new_visit, serve, skip_tour
@@ -83,7 +83,7 @@ def rows(browser: Browser) -> list[Row]:
         seconds = [run[name] / 1000 for run in found]
         return Row(what, max(seconds), "s", most, each + ", ".join(f"{one:.1f}" for one in seconds) + " s")
 
-    largest = max((len(grow_library.run(one.id).to_pack()), one.id) for one in grow_library.recorded())
+    largest = max((len(library.run(one.id).to_pack()), one.id) for one in library.recorded())
     return [
         slowest("Start → first saved step of one's own run on the screen", "first", None),
         slowest("Start → a previous-token head of 0.9 or more on the screen", "previous", LONGEST_S),

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages.shared import grow_library
+from pages.shared.grow import library
 from tests.serving import PHONE, Server, Visit, accessibility_faults, serve
 
 LEASE = 6  # seconds, on the server of these tests
@@ -117,7 +117,7 @@ def start(page: Page, seed: int = 5) -> None:
 def test_a_recorded_run_is_there_without_a_click(grow):
     page = grow().page
     name, step = ready(page)
-    run = grow_library.run(name)
+    run = library.run(name)
     assert (name, step) == ("repeated-seed1-4heads", int(run.steps[-1]))
     expect(page.locator(".sl-head-map")).to_have_count(run.head.n_layers * run.head.n_heads)
     expect(page.get_by_test_id("sl-loss")).to_contain_text(f"{run.losses[-1]:.2f} nats")
@@ -140,7 +140,7 @@ def test_the_scrubber_moves_while_the_server_stands_still(grow, server):
     page.on("request", lambda request: requests.append(request.url))
     visitor.sent.clear()
     page.get_by_test_id("sl-scrub").focus()
-    steps = [int(step) for step in grow_library.run("repeated-seed1-4heads").steps]
+    steps = [int(step) for step in library.run("repeated-seed1-4heads").steps]
     began = time.monotonic()
     with frozen(server.process.pid):
         page.keyboard.press("Home")
@@ -158,7 +158,7 @@ def test_the_scrubber_moves_while_the_server_stands_still(grow, server):
 
 def test_the_keyboard_plays_jumps_and_reads(grow):
     page = grow().page
-    run = grow_library.run("repeated-seed1-4heads")
+    run = library.run("repeated-seed1-4heads")
     page.locator("h1").click()
     for key, step in (
         ("Home", run.steps[0]),
@@ -207,7 +207,7 @@ def test_a_link_opens_the_run_the_step_and_the_comparison(grow):
     expect(page.get_by_test_id("sl-against")).to_have_value("repeated-seed1-1head")
     expect(page.locator(".sl-heads-of")).to_have_count(2)
     expect(page.locator(".sl-head-map:visible")).to_have_count(8 + 2)
-    run, other = (grow_library.run(name) for name in ("repeated-seed1-4heads", "repeated-seed1-1head"))
+    run, other = (library.run(name) for name in ("repeated-seed1-4heads", "repeated-seed1-1head"))
     shown = page.get_by_test_id("sl-loss")
     for one in (run, other):
         expect(shown).to_contain_text(f"{one.losses[list(one.steps).index(300)]:.2f}")
@@ -233,19 +233,19 @@ def test_settings_without_a_recorded_run_are_named_and_offered(grow):
     expect(page.get_by_test_id("sl-positions")).to_have_value("none")
 
 
-@pytest.mark.parametrize("task", [run.settings["task"] for run in grow_library.recorded()])
+@pytest.mark.parametrize("task", [run.settings["task"] for run in library.recorded()])
 def test_every_task_is_one_click_away(grow, task):
     page = grow().page
     page.locator(f'[data-task="{task}"]').click()
     expect(page.locator(f'[data-task="{task}"]')).to_have_attribute("aria-pressed", "true")
-    first = next(run.id for run in grow_library.recorded() if run.settings["task"] == task)
+    first = next(run.id for run in library.recorded() if run.settings["task"] == task)
     wait_for_ready(page, f'^="{first}:"')
     expect(page.locator(".sl-grow-says")).to_contain_text("Watch:")
 
 
 def test_every_number_is_in_a_table_and_in_a_file(grow):
     page = grow().page
-    run = grow_library.run("repeated-seed1-4heads")
+    run = library.run("repeated-seed1-4heads")
     page.get_by_text("Every saved step as a table").click()
     rows = page.get_by_role("region", name="Every saved step as a table").locator("tbody tr")
     expect(rows).to_have_count(len(run.steps))
@@ -490,7 +490,7 @@ def test_large_type_reaches_curves_and_words(grow):
 def test_what_the_browser_keeps_is_what_the_server_has(grow):
     """Three saves of every head: the pixels' codes in the browser are the file's."""
     page = grow().page
-    run = grow_library.run("repeated-seed1-4heads")
+    run = library.run("repeated-seed1-4heads")
     found = json.loads(
         page.evaluate(
             """async (address) => {

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from attention_core.grow.tasks import TASKS
-from pages.shared import grow_library, grow_trainings
 from pages.shared.address.growth import MAX_SEED, POSITIONS, STORYTELLER, GrowView
+from pages.shared.grow import library, trainings
 
 _STORYTELLER = {
     "name": STORYTELLER,
@@ -38,14 +38,14 @@ def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
                 "title": run.title,
                 "address": f"sightline/grow/run/{run.version}/{run.id}",
             }
-            for run in grow_library.recorded()
+            for run in library.recorded()
         ],
         "select": asdict(view),
         "echo": asdict(view),
-        "live": grow_trainings.own(),
-        "problem": grow_trainings.problem(),
-        "asked": grow_trainings.asked(),
-        "limits": grow_trainings.limits(),
+        "live": trainings.own(),
+        "problem": trainings.problem(),
+        "asked": trainings.asked(),
+        "limits": trainings.limits(),
         "choices": {
             "heads": [1, 2, 4],
             "positions": POSITIONS,

@@ -9,7 +9,7 @@ import streamlit as st
 from attention_core.grow.tasks import Positions, RunSettings
 from attention_core.grow.trainings import Limits, Live, Trainings
 from pages.shared.address.growth import GrowView, from_report
-from pages.shared.grow_packs import link_settings, title_of
+from pages.shared.grow.packs import link_settings, title_of
 from pages.shared.process.settings import from_environment
 
 

@@ -12,7 +12,7 @@ from attention_core.grow.record import Run
 from attention_core.grow.tasks import TASKS, RunSettings
 from pages.shared.address.growth import STORYTELLER
 from pages.shared.assets import ASSETS
-from pages.shared.grow_packs import link_settings, packed, storyteller_settings, title_of
+from pages.shared.grow.packs import link_settings, packed, storyteller_settings, title_of
 
 FOLDER = ASSETS / "runs"
 STORYTELLER_FOLDER = ASSETS / "models" / "storyteller"
