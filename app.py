@@ -42,7 +42,7 @@ else:
     if not embedded:
         st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
 
-    from pages.shared import controls, theme
+    from pages.shared.parts import controls, theme
     from pages.shared.session import state
 
     state.keep_large()

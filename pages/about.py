@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attention_core.models.cards import CATALOGUE
-from pages.shared import theme
+from pages.shared.parts import theme
 
 st.title("What attention shows, and what it does not")
 st.html(

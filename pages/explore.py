@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import components, numbers, opening, readouts
+from pages.shared.parts import components, numbers, opening, readouts
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state

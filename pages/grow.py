@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.shared import components, theme
 from pages.shared.grow import data, trainings
+from pages.shared.parts import components, theme
 from pages.shared.session import state
 
 view, problems = state.open_growth()

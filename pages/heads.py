@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import components, heads_survey, opening
+from pages.shared.parts import components, opening, survey_panel
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
@@ -23,4 +23,4 @@ components.heads(
     on_lost=state.renew,
 )
 if not state.opened_file() and not st.context.is_embedded:
-    heads_survey.section(view)
+    survey_panel.section(view)

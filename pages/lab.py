@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import components, theme
+from pages.shared.parts import components, theme
 from pages.shared.session import state
 
 message = st.empty()

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared import components, opening, theme
+from pages.shared.parts import components, opening, theme
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state

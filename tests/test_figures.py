@@ -1,4 +1,4 @@
-from pages.shared.figures import HeadNumbers, spread_against_reach
+from pages.shared.parts.figures import HeadNumbers, spread_against_reach
 
 HEADS = [
     HeadNumbers(0, 0, "layer 0 · head 0", 1.5, 2.5, 0.9),

@@ -24,7 +24,8 @@ from attention_core.heads.scores import METRICS, head_scores
 from attention_core.reading.contribution import contributions
 from attention_core.survey.survey import Survey
 from attention_core.survey.texts import Text
-from pages.shared import heads_survey, routes
+from pages.shared import routes
+from pages.shared.parts import survey_panel
 from pages.shared.service import heads
 from pages.shared.service.label_words import card_in_words
 from pages.shared.service.service import service
@@ -290,7 +291,7 @@ KING = b"The king sat on the hill and looked at the sea. "
 
 
 def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
-    job = heads_survey.Job("minilm", [("tale.txt", KING * 40)])
+    job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])
     job.wait(100)
     assert job.failed == ""
     assert job.done == job.total
@@ -321,7 +322,7 @@ def busy_worker() -> Iterator[None]:
 class AfterTheFirstWindow(Event):
     """A visitor who presses Stop as soon as something was read; once."""
 
-    def __init__(self, job: heads_survey.Job) -> None:
+    def __init__(self, job: survey_panel.Job) -> None:
         super().__init__()
         self.job = job
 
@@ -336,7 +337,7 @@ def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     """Read as the command line reads a folder: by name, whatever the order in which they were chosen."""
     files = [("b.txt", KING * 60), ("a.txt", TEXT.encode() * 60)]
     with busy_worker():
-        job = heads_survey.Job("minilm", files)
+        job = survey_panel.Job("minilm", files)
         job.stop = AfterTheFirstWindow(job)
     job.wait(100)
     assert job.stopped
@@ -357,7 +358,7 @@ def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
 
 def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on():
     with busy_worker():
-        job = heads_survey.Job("minilm", [("tale.txt", KING * 40)])
+        job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])
         job.stop.set()
     job.wait(100)
     assert (job.failed, job.csv) == ("", b"")
@@ -368,7 +369,7 @@ def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on(
 
 
 def test_a_survey_of_nothing_says_so():
-    job = heads_survey.Job("minilm", [("empty.txt", b"")])
+    job = survey_panel.Job("minilm", [("empty.txt", b"")])
     job.wait(60)
     assert "nothing to tell" in job.failed
     assert not job.stopped

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attention_core.record.file import trace_bytes
-from pages.shared import controls, readouts
 from pages.shared.address.view import DEFAULT_TEXT, View
+from pages.shared.parts import controls, readouts
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session.menu import MENU

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pages.shared import components
 from pages.shared.address import bar
+from pages.shared.parts import components
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state

@@ -16,7 +16,7 @@ def all_heads(view: View, picture: Picture) -> None:
     """A switch, and behind it the chart and the table. Choosing a point shows that head above."""
     if not st.toggle("All heads in numbers", key="explore_numbers"):
         return
-    from pages.shared.figures import HeadNumbers, spread_against_reach
+    from pages.shared.parts.figures import HeadNumbers, spread_against_reach
 
     header = _overview_header(picture)
     summary = header["summary"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.shared import components, theme
 from pages.shared.address.view import View
+from pages.shared.parts import components, theme
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state

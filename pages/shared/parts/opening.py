@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import theme
 from pages.shared.address.view import View
+from pages.shared.parts import theme
 from pages.shared.session import state
 
 if TYPE_CHECKING:

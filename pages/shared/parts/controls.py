@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
-from pages.shared import components, theme
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
+from pages.shared.parts import components, theme
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session import state
