@@ -7,9 +7,9 @@ import streamlit as st
 from streamlit import runtime
 
 if not runtime.exists():
+    from pages.shared.http.routes import routes
+    from pages.shared.http.server import lifespan, look_for_no_components, middleware
     from pages.shared.process import mishaps
-    from pages.shared.routes import routes
-    from pages.shared.server import lifespan, look_for_no_components, middleware
 
     mishaps.keep_streamlit_quiet()
     look_for_no_components()

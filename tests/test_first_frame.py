@@ -10,10 +10,10 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from streamlit import file_util
 
-from pages.shared import first_picture
 from pages.shared.address.view import View, to_params
 from pages.shared.assets import ASSETS, ASSETS_URL
-from pages.shared.first_frame import FirstFrame
+from pages.shared.http import first_picture
+from pages.shared.http.first_frame import FirstFrame
 from pages.shared.service.service import Service, service
 from pages.shared.service.sources import Source
 from pages.shared.session.menu import MENU

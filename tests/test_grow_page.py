@@ -20,7 +20,7 @@ from attention_core.grow.trainings import Limits, Trainings
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.grow import library, packs, trainings
-from pages.shared.grow_routes import grow_routes
+from pages.shared.http.grow_routes import grow_routes
 
 APP = str(Path(__file__).parents[1] / "app.py")
 A_MEGABYTE = 1_000_000
@@ -164,7 +164,7 @@ def client():
 def queue(monkeypatch):
     """A queue of one place, which no slow machine overstays; the fixture ends its processes."""
     made = Trainings(Limits(at_once=1, seconds=600, lease=600, niceness=0))
-    monkeypatch.setattr("pages.shared.grow_routes.trainings", lambda: made)
+    monkeypatch.setattr("pages.shared.http.grow_routes.trainings", lambda: made)
     monkeypatch.setattr("pages.shared.grow.trainings.trainings", lambda: made)
     yield made
     made.close()

@@ -24,7 +24,7 @@ from attention_core.heads.scores import METRICS, head_scores
 from attention_core.reading.contribution import contributions
 from attention_core.survey.survey import Survey
 from attention_core.survey.texts import Text
-from pages.shared import routes
+from pages.shared.http import routes
 from pages.shared.parts import survey_panel
 from pages.shared.service import heads
 from pages.shared.service.label_words import card_in_words

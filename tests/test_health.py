@@ -6,9 +6,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pages.shared import health as module
+from pages.shared.http import health as module
+from pages.shared.http.routes import routes
 from pages.shared.process.settings import from_environment
-from pages.shared.routes import routes
 from pages.shared.service.service import Service, service
 from pages.shared.service.sources import Picture, Source
 

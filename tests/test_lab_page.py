@@ -21,9 +21,9 @@ from attention_core.lab.run import run
 from attention_core.lab.state import History
 from pages.shared.address.view import View
 from pages.shared.assets import LAB_FILES
+from pages.shared.http.routes import lab_file, routes
 from pages.shared.lab import session
 from pages.shared.lab.data import lab_data
-from pages.shared.routes import lab_file, routes
 from pages.shared.session import state
 
 APP = str(Path(__file__).parents[1] / "app.py")

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from attention_core import load_trace
 from attention_core.formats import wire
 from pages.shared.assets import ASSETS_URL
-from pages.shared.routes import routes
+from pages.shared.http.routes import routes
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source
 

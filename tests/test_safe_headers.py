@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from pages.shared.server import SafeHeaders
+from pages.shared.http.server import SafeHeaders
 
 
 def framed_by(address: str) -> str:

@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse
 
 from attention_core.formats import palette
 from pages.shared.assets import ASSETS
-from pages.shared.sent_files import made_of, sent
-from pages.shared.static_files import HashedFiles
+from pages.shared.http.sent_files import made_of, sent
+from pages.shared.http.static_files import HashedFiles
 
 MODULES = sorted((ASSETS / "js").rglob("*.js"))
 NOBODY = PlainTextResponse("nobody")

@@ -9,7 +9,7 @@ import sys
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 
-from pages.shared import server
+from pages.shared.http import server
 from pages.shared.process import memory
 from tests.serving import ROOT
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from pages.shared.assets import ASSETS, ASSETS_URL, asset_files
-from pages.shared.static_files import HASHED, HashedFiles, streamlit_files
+from pages.shared.http.static_files import HASHED, HashedFiles, streamlit_files
 
 SCRIPT = "export const answer = 42;\n" * 97
 FONT = bytes(range(251)) * 7

@@ -97,7 +97,7 @@ def _document(url_path: str, embedded: bool) -> bytes:
 def _picture(asked: QueryParams) -> bytes:
     if service().loaded(service().settings.model) is None:
         return b""  # and nothing is imported before the first answer
-    from pages.shared import first_picture
+    from pages.shared.http import first_picture
 
     data = first_picture.data_of(asked)
     if data is None:

@@ -19,10 +19,10 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files
-from pages.shared.first_frame import FirstFrame
+from pages.shared.http.first_frame import FirstFrame
+from pages.shared.http.static_files import HashedFiles, streamlit_files
 from pages.shared.process import logs, memory
 from pages.shared.service.service import service
-from pages.shared.static_files import HashedFiles, streamlit_files
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
 # model itself, as soon as it has its frame.

@@ -23,10 +23,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
-from pages.shared.answering import Endpoint, answering, mishap
 from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
-from pages.shared.heads_routes import heads_routes
-from pages.shared.health import health
+from pages.shared.http.answering import Endpoint, answering, mishap
+from pages.shared.http.heads_routes import heads_routes
+from pages.shared.http.health import health
 from pages.shared.service.service import FRAME_FIRST_SECONDS, service
 
 MAX_COUNTED_BYTES = 200_000
@@ -66,7 +66,7 @@ class _Grow:
 
 @cache
 def _grow_router() -> Router:
-    from pages.shared.grow_routes import grow_routes
+    from pages.shared.http.grow_routes import grow_routes
 
     return Router(grow_routes())
 

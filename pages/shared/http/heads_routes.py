@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pages.shared.answering import Endpoint
+from pages.shared.http.answering import Endpoint
 from pages.shared.service.service import service
 
 Answering = Callable[[Callable[[Request], Response]], Endpoint]

@@ -13,10 +13,10 @@ from starlette.routing import BaseRoute, Route
 from attention_core.formats import wire
 from attention_core.grow import trainings as growing
 from attention_core.grow.record import Run
-from pages.shared.answering import Endpoint, answering
 from pages.shared.grow import library
 from pages.shared.grow.packs import name_of, packed
 from pages.shared.grow.trainings import status, trainings
+from pages.shared.http.answering import Endpoint, answering
 from pages.shared.service.service import Gone
 
 _FOREVER = "public, max-age=31536000, immutable"

@@ -17,7 +17,7 @@ from threading import Lock
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import file_util
 
-from pages.shared.sent_files import made_of, sent
+from pages.shared.http.sent_files import made_of, sent
 from pages.shared.service.bounded import BoundedCache
 
 KEPT_BYTES = 32 * 1_000_000  # all of Streamlit's and our own files, compressed, are 9 MB
