@@ -59,7 +59,9 @@ def test_every_module_named_in_advance_exists_and_is_named_once(client):
     named = re.findall(r'rel="modulepreload"[^>]* href="\./([^"]+)"', page)
     assert len(named) == len(set(named))
     ours = [name.removeprefix(f"{ASSETS_URL}js/") for name in named if name.startswith(ASSETS_URL)]
-    assert {"composer.js", "explorer.js", "heatmap.js", "dom.js"} <= set(ours)  # what they import as well
+    assert {"composer/composer.js", "explore/explorer.js", "explore/heatmap.js", "base/dom.js"} <= set(
+        ours
+    )  # what they import as well
     assert all((ASSETS / "js" / name).is_file() for name in ours)
     from_streamlit = [name for name in named if name.startswith("static/js/")]
     assert any("BidiComponent" in name for name in from_streamlit)

@@ -92,7 +92,7 @@ def test_an_unknown_key_is_410(client):
 @pytest.mark.parametrize("path", ["../app.py", "..%2f..%2fapp.py", "js/../../app.py", "examples/gallery.json"])
 def test_only_scripts_and_styles_are_served(client, path):
     assert client.get(f"/{ASSETS_URL}{path}").status_code == 404
-    for file in ("js/explorer.js", "css/steps.css", "lessons/glossary.json"):
+    for file in ("js/explore/explorer.js", "css/steps.css", "lessons/glossary.json"):
         assert client.get(f"/{ASSETS_URL}{file}").status_code == 200
 
 

@@ -105,5 +105,5 @@ def test_every_file_that_streamlits_page_names_is_served_and_the_page_itself_is_
 
 def test_our_own_files_are_served_under_their_version():
     files = asset_files()
-    assert files[f"/{ASSETS_URL}js/explorer.js"] == ASSETS / "js" / "explorer.js"
+    assert files[f"/{ASSETS_URL}js/explore/explorer.js"] == ASSETS / "js" / "explore" / "explorer.js"
     assert {path.split("/")[3] for path in files} == {"js", "css", "lessons"}

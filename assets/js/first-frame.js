@@ -74,7 +74,7 @@ async function draw(shown) {
   frame.querySelector('.sl-first-box').textContent = shown.text
   frame.append(place)
   document.head.append(document.getElementById('sl-first-modules').content)
-  const { render } = await import('./explorer.js')
+  const { render } = await import('./explore/explorer.js')
   if (!frame.isConnected) return
   const here = new Promise((resolve) => document.addEventListener('sightline:first', resolve, { once: true }))
   picture = render(place.attachShadow({ mode: 'open' }), shown)

@@ -496,8 +496,8 @@ def test_what_the_browser_keeps_is_what_the_server_has(grow):
             """async (address) => {
               const roots = [...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean);
               const sheet = roots.map((root) => root.querySelector("link[href*='grow.css']")).find(Boolean);
-              const { unpack } = await import(new URL("../js/wire.js", sheet.href).href);
-              const { runOf } = await import(new URL("../js/grow-run.js", sheet.href).href);
+              const { unpack } = await import(new URL("../js/base/wire.js", sheet.href).href);
+              const { runOf } = await import(new URL("../js/grow/run.js", sheet.href).href);
               const run = runOf(unpack(new Uint8Array(await (await fetch(address)).arrayBuffer())));
               const codes = (at) => run.heads.map(({ layer, head }) => [...run.map(at, layer, head)]);
               return JSON.stringify([0, 30, run.saved - 1].map(codes));

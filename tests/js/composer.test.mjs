@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createCounter } from "../../assets/js/composer-count.js";
+import { createCounter } from "../../assets/js/composer/count.js";
 import {
   byTopic,
   charactersBefore,
@@ -17,7 +17,7 @@ import {
   nextStart,
   previousStart,
   wellFormed,
-} from "../../assets/js/composer-text.js";
+} from "../../assets/js/composer/text.js";
 
 test("a lone surrogate becomes U+FFFD, with or without String.prototype.toWellFormed", () => {
   const cases = [

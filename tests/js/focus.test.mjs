@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { popover } from "../../assets/js/popover.js";
-import { createPanel } from "../../assets/js/heads-panel.js";
-import { render } from "../../assets/js/says.js";
-import { createToolbar } from "../../assets/js/toolbar.js";
+import { popover } from "../../assets/js/base/popover.js";
+import { createPanel } from "../../assets/js/heads/panel.js";
+import { render } from "../../assets/js/explore/says.js";
+import { createToolbar } from "../../assets/js/explore/toolbar.js";
 import { element } from "./elements.mjs";
 
 const focused = () => document.activeElement;

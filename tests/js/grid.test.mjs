@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choiceAt, corner, geometry, hit, neighbour, placeOf, walk } from "../../assets/js/grid.js";
-import { Overview, groupsOf } from "../../assets/js/overview.js";
+import { choiceAt, corner, geometry, hit, neighbour, placeOf, walk } from "../../assets/js/picture/grid.js";
+import { Overview, groupsOf } from "../../assets/js/picture/overview.js";
 import { smallOverview } from "./packs.mjs";
 
 const everything = { has: () => true };

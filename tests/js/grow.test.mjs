@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nearest, path, tickStep, ticks } from "../../assets/js/grow-curves.js";
-import { Live, going, statusWords } from "../../assets/js/grow-live.js";
-import { cellWords } from "../../assets/js/grow-maps.js";
-import { csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../assets/js/grow-run.js";
-import { Grow } from "../../assets/js/grow.js";
-import { unpack } from "../../assets/js/wire.js";
+import { nearest, path, tickStep, ticks } from "../../assets/js/grow/curves.js";
+import { Live, going, statusWords } from "../../assets/js/grow/live.js";
+import { cellWords } from "../../assets/js/grow/maps.js";
+import { csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../assets/js/grow/run.js";
+import { Grow } from "../../assets/js/grow/grow.js";
+import { unpack } from "../../assets/js/base/wire.js";
 import { pack } from "./packs.mjs";
 
 /** 2 layers × 3 heads, 2 scores, 3 tokens: every number can be told from every other. */

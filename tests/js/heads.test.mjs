@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ALL, aligned, filtered, Heads, letters, LOOK, number, parseOnly, parseSort, pressed, rangeOf, share, sorted, strongest, writeOnly, writeSort } from "../../assets/js/heads-data.js";
-import { createAcross } from "../../assets/js/heads-across.js";
-import { createFind, placed } from "../../assets/js/heads-find.js";
-import { hit, plotGeometry, points, step, ticks } from "../../assets/js/heads-plot.js";
-import { createWrites } from "../../assets/js/heads-writes.js";
-import { HeadsView } from "../../assets/js/heads.js";
-import { LostError } from "../../assets/js/source.js";
+import { ALL, aligned, filtered, Heads, letters, LOOK, number, parseOnly, parseSort, pressed, rangeOf, share, sorted, strongest, writeOnly, writeSort } from "../../assets/js/heads/data.js";
+import { createAcross } from "../../assets/js/heads/across.js";
+import { createFind, placed } from "../../assets/js/heads/find.js";
+import { hit, plotGeometry, points, step, ticks } from "../../assets/js/heads/plot.js";
+import { createWrites } from "../../assets/js/heads/writes.js";
+import { HeadsView } from "../../assets/js/heads/heads.js";
+import { LostError } from "../../assets/js/base/source.js";
 import { element } from "./elements.mjs";
 
 const metric = (name, more = {}) => ({ name, title: name, short: name, definition: "", unit: "share of attention", low: 0, high: 1, source: "", ...more });

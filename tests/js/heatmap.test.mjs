@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createHeatmap } from "../../assets/js/heatmap.js";
-import { Matrix } from "../../assets/js/matrix.js";
+import { createHeatmap } from "../../assets/js/explore/heatmap.js";
+import { Matrix } from "../../assets/js/picture/matrix.js";
 import "./elements.mjs";
 
 const N = 40;

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { wordsOf } from "../../assets/js/lab-bar.js";
-import { figure } from "../../assets/js/lab-compare.js";
-import { IDEAS } from "../../assets/js/lab-ideas.js";
-import { labelOf, layoutOf, tightly } from "../../assets/js/lab-flow.js";
-import { look, overhang, topFor } from "../../assets/js/lab-grid.js";
-import { at, cellText, dragged, exact, foremost, makers, next, repeats, shown, sliderRange, terms, typed, walk } from "../../assets/js/lab-numbers.js";
-import { foot, foremostPair, labelPlaces, length, scaleOf } from "../../assets/js/lab-plane.js";
-import { createQueue } from "../../assets/js/lab-queue.js";
-import { proposed } from "../../assets/js/lab-real.js";
-import { TEMPERATURES, placeOf } from "../../assets/js/lab-switches.js";
+import { wordsOf } from "../../assets/js/lab/bar.js";
+import { figure } from "../../assets/js/lab/compare.js";
+import { IDEAS } from "../../assets/js/lab/ideas.js";
+import { labelOf, layoutOf, tightly } from "../../assets/js/lab/flow.js";
+import { look, overhang, topFor } from "../../assets/js/lab/grid.js";
+import { at, cellText, dragged, exact, foremost, makers, next, repeats, shown, sliderRange, terms, typed, walk } from "../../assets/js/lab/numbers.js";
+import { foot, foremostPair, labelPlaces, length, scaleOf } from "../../assets/js/lab/plane.js";
+import { createQueue } from "../../assets/js/lab/queue.js";
+import { proposed } from "../../assets/js/lab/real.js";
+import { TEMPERATURES, placeOf } from "../../assets/js/lab/switches.js";
 
 const matrix = (id, rows, columns, values, more = {}) => ({
   id, name: id.split(":")[0], head: null, symbol: id, title: "", formula: "", role: "", kind: "signed", editable: false, shape: [rows, columns],

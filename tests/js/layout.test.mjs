@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cellAt, cellBox, heatmapGeometry, isWhole, pan, reveal, thin, tilesOf, wholeView, windowAround, zoom } from "../../assets/js/layout.js";
+import { cellAt, cellBox, heatmapGeometry, isWhole, pan, reveal, thin, tilesOf, wholeView, windowAround, zoom } from "../../assets/js/picture/layout.js";
 
 const given = { width: 460, maxHeight: 520, nQuery: 13, nKey: 17, queryLabel: 60, keyLabel: 70, size: 14 };
 

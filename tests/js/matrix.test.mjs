@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Matrix, blockMax, fromHead, fromOverview, received, spreadAndReach, strongestOf } from "../../assets/js/matrix.js";
-import { Overview } from "../../assets/js/overview.js";
-import { MASKED, U2, unpack } from "../../assets/js/wire.js";
+import { Matrix, blockMax, fromHead, fromOverview, received, spreadAndReach, strongestOf } from "../../assets/js/picture/matrix.js";
+import { Overview } from "../../assets/js/picture/overview.js";
+import { MASKED, U2, unpack } from "../../assets/js/base/wire.js";
 import { pack, smallOverview } from "./packs.mjs";
 
 const code = (/** @type {number} */ w) => Math.round(w * 65533);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { mounting } from "../../assets/js/mounting.js";
+import { mounting } from "../../assets/js/base/mounting.js";
 
 class View {
   constructor(root, data) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createNumbers } from "../../assets/js/numbers.js";
+import { createNumbers } from "../../assets/js/explore/numbers.js";
 import { pack, smallOverview } from "./packs.mjs";
 import "./elements.mjs";
 

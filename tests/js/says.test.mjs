@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { heading, otherScore, percent, place, rest, spread } from "../../assets/js/says.js";
+import { heading, otherScore, percent, place, rest, spread } from "../../assets/js/explore/says.js";
 
 test("a probability is never said to be 0 or 100 % when it is neither", () => {
   assert.equal(percent(0.25), "25.0 %");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { contrast, lookup, parseColour, pixel, rampAt, textOn } from "../../assets/js/scale.js";
+import { contrast, lookup, parseColour, pixel, rampAt, textOn } from "../../assets/js/base/scale.js";
 
 const ramp = [[246, 243, 239], [177, 144, 188], [35, 21, 79]];
 

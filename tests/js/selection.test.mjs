@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { active, carried, initial, originalOf, positionOf, reduce } from "../../assets/js/selection.js";
+import { active, carried, initial, originalOf, positionOf, reduce } from "../../assets/js/base/selection.js";
 
 const run = (state, ...actions) => actions.reduce(reduce, state);
 const n = { nQuery: 5, nKey: 7 };

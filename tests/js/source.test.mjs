@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { HttpSource, InlineSource, LostError, sourceAt } from "../../assets/js/source.js";
+import { HttpSource, InlineSource, LostError, sourceAt } from "../../assets/js/base/source.js";
 import { pack } from "./packs.mjs";
 
 const answer = (bytes, status = 200) => new Response(bytes, { status });

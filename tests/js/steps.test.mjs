@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { signedPlace, topOf } from "../../assets/js/signed.js";
-import { glossaryOf, symbolsIn, wordsIn } from "../../assets/js/steps-glossary.js";
-import { checkText, keysShown, largest, written } from "../../assets/js/steps-number.js";
-import { productsOf } from "../../assets/js/steps-open.js";
-import { shares } from "../../assets/js/steps-story.js";
-import { Steps } from "../../assets/js/steps.js";
+import { signedPlace, topOf } from "../../assets/js/picture/signed.js";
+import { glossaryOf, symbolsIn, wordsIn } from "../../assets/js/steps/glossary.js";
+import { checkText, keysShown, largest, written } from "../../assets/js/steps/number.js";
+import { productsOf } from "../../assets/js/steps/open.js";
+import { shares } from "../../assets/js/steps/story.js";
+import { Steps } from "../../assets/js/steps/steps.js";
 import "./elements.mjs";
 
 const entries = JSON.parse(readFileSync(new URL("../../assets/lessons/glossary.json", import.meta.url), "utf8"));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createSync, echoes, payload } from "../../assets/js/sync.js";
-import { fileName } from "../../assets/js/save.js";
+import { createSync, echoes, payload } from "../../assets/js/base/sync.js";
+import { fileName } from "../../assets/js/base/save.js";
 
 const options = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
 const tokens = [{ i: 1 }, { i: 2 }, { i: 5 }];

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createAwaiting } from "../../assets/js/awaiting.js";
-import { copied, createAddress } from "../../assets/js/copying.js";
-import { createTokens } from "../../assets/js/heads-tokens.js";
-import { createShell } from "../../assets/js/shell.js";
-import { View } from "../../assets/js/view.js";
+import { createAwaiting } from "../../assets/js/base/awaiting.js";
+import { copied, createAddress } from "../../assets/js/base/copying.js";
+import { createTokens } from "../../assets/js/heads/tokens.js";
+import { createShell } from "../../assets/js/base/shell.js";
+import { View } from "../../assets/js/base/view.js";
 import { element } from "./elements.mjs";
 
 /** A view of one number, with what Python hears of it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MASKED, U1, U2, encodeU2, fromBase64, unpack, weight } from "../../assets/js/wire.js";
+import { MASKED, U1, U2, encodeU2, fromBase64, unpack, weight } from "../../assets/js/base/wire.js";
 import { pack } from "./packs.mjs";
 
 test("a pack gives back its header and its arrays with their shapes", () => {

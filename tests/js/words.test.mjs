@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { badge, caption, count, difference, weightText } from "../../assets/js/words.js";
-import { MASKED } from "../../assets/js/wire.js";
+import { badge, caption, count, difference, weightText } from "../../assets/js/base/words.js";
+import { MASKED } from "../../assets/js/base/wire.js";
 
 const facts = { head: 3, nHeads: 12, layers: 1, here: true };
 const check = { name: "weights", difference: 3e-8, tolerance: 1e-5, holds: true };

@@ -21,7 +21,7 @@ _STORYTELLER = {
 
 
 def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
-    """As assets/js/grow.js takes it."""
+    """As assets/js/grow/grow.js takes it."""
     return {
         "seed": seed,
         "tasks": [

@@ -51,7 +51,7 @@ def name_of(run: Run) -> str:
 
 
 def facts_of(run: Run) -> dict[str, Any]:
-    """`Facts` of assets/js/grow-run.js: what is known of the run, and what has formed in it so far."""
+    """`Facts` of assets/js/grow/run.js: what is known of the run, and what has formed in it so far."""
     head = run.head
     settings = settings_of(run)
     norm = head.settings is None or head.settings.norm

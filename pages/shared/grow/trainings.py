@@ -75,7 +75,7 @@ def limits() -> str:
 
 
 def status(live: Live) -> dict[str, Any]:
-    """`Status` of assets/js/grow-live.js."""
+    """`Status` of assets/js/grow/live.js."""
     state = "starting" if live.state == "running" and live.run is None else live.state
     return {
         "state": state,

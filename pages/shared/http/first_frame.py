@@ -107,7 +107,9 @@ def _picture(asked: QueryParams) -> bytes:
 
 @cache
 def _picture_modules() -> str:
-    preloads = "".join(_preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", ["explorer.js"]))
+    preloads = "".join(
+        _preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", ["explore/explorer.js"])
+    )
     return f"<template id='sl-first-modules'>{preloads}</template>"
 
 

@@ -24,15 +24,15 @@ export default function (component) {
 }
 """
 
-_composer = component("sightline_composer", js=_LOADER % "composer")
-_explorer = component("sightline_explorer", js=_LOADER % "explorer")
-_steps = component("sightline_steps", js=_LOADER % "steps")
-_heads = component("sightline_heads", js=_LOADER % "heads")
+_composer = component("sightline_composer", js=_LOADER % "composer/composer")
+_explorer = component("sightline_explorer", js=_LOADER % "explore/explorer")
+_steps = component("sightline_steps", js=_LOADER % "steps/steps")
+_heads = component("sightline_heads", js=_LOADER % "heads/heads")
 
 
-_lab = component("sightline_lab", js=_LOADER % "lab")
-_readout = component("sightline_readout", js=_LOADER % "says")
-_grow = component("sightline_grow", js=_LOADER % "grow")
+_lab = component("sightline_lab", js=_LOADER % "lab/lab")
+_readout = component("sightline_readout", js=_LOADER % "explore/says")
+_grow = component("sightline_grow", js=_LOADER % "grow/grow")
 
 
 def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
@@ -197,7 +197,7 @@ def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None])
 
 
 def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
-    """The training of a small model, step by step (`data` as in assets/js/grow.js).
+    """The training of a small model, step by step (`data` as in assets/js/grow/grow.js).
 
     It reports what is shown as state `view` once settled, the settings of a run to be grown as trigger `start`, and the
     wish for large or usual type as trigger `large`.

@@ -15,10 +15,16 @@ class Entry:
 
 
 MENU = (
-    Entry("pages/explore.py", "Explore", "", reads_text=True, views=("composer", "explorer", "says")),
-    Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer", "steps")),
-    Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer", "heads")),
-    Entry("pages/lab.py", "Lab", "lab", views=("lab",)),
-    Entry("pages/grow.py", "Grow a head", "grow", views=("grow",)),
+    Entry(
+        "pages/explore.py",
+        "Explore",
+        "",
+        reads_text=True,
+        views=("composer/composer", "explore/explorer", "explore/says"),
+    ),
+    Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer/composer", "steps/steps")),
+    Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer/composer", "heads/heads")),
+    Entry("pages/lab.py", "Lab", "lab", views=("lab/lab",)),
+    Entry("pages/grow.py", "Grow a head", "grow", views=("grow/grow",)),
     Entry("pages/about.py", "What attention shows", "about"),
 )

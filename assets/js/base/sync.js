@@ -1,0 +1,85 @@
+/**
+ * What Python is told: the choice once it has settled, in one small frame; and the link that stands for it.
+ *
+ * @typedef {import("../explore/app.js").App} App
+ */
+import { createAwaiting } from "./awaiting.js";
+import { settle } from "./dom.js";
+import { originalOf } from "./selection.js";
+
+/** Options that need new numbers from Python: told at once. */
+export const AT_ONCE = new Set(["hide_special", "hide_first", "renormalise", "words", "by_norm"]);
+export const OPTIONS = ["hide_special", "hide_first", "renormalise", "words", "by_norm", "per_head_scale", "threshold", "picture"];
+
+/**
+ * The whole choice, in the words of the contract: query and key are original token indices.
+ *
+ * @param {import("./selection.js").Selection} selection
+ * @param {Record<string, any>} options
+ * @param {{i: number}[]} queries @param {{i: number}[]} keys
+ */
+export function payload(selection, options, queries, keys) {
+  const { layer, head, pin } = selection;
+  /** @type {Record<string, any>} */
+  const view = { layer, head, query: originalOf(pin?.query ?? null, queries), key: originalOf(pin?.key ?? null, keys) };
+  for (const name of OPTIONS) view[name] = options[name];
+  return view;
+}
+
+/** True if `echo` stands for this choice (what it does not mention is not compared). @param {any} echo @param {Record<string, any>} view */
+export function echoes(echo, view) {
+  if (!echo) return false;
+  return Object.keys(view).every((name) => !(name in echo) || (echo[name] ?? null) === (view[name] ?? null));
+}
+
+/** @param {App} app @param {number} [patience] ms to wait for the link */
+export function createSync(app, patience = 4000) {
+  /** @type {string | null} */
+  let known = null;
+  const awaiting = createAwaiting();
+  const later = settle(300, send);
+  const now = () => payload(app.selection, app.options, app.queries, app.keys);
+
+  function send() {
+    if (!app.overview || !app.callbacks.setState) return;
+    const view = now();
+    const text = JSON.stringify(view);
+    if (text === known) return;
+    known = text;
+    app.callbacks.setState("view", view);
+  }
+
+  return {
+    later,
+    now: () => {
+      later.cancel();
+      send();
+    },
+    /** What came from Python is known to Python, unless it had to be changed here (a pin on a token that is gone). */
+    agree: () => {
+      if (app.data.echo && !echoes(app.data.echo, now())) later();
+      else known = JSON.stringify(now());
+    },
+    /** New data has come: its link may be the one that is waited for. */
+    arrived: awaiting.arrived,
+    stop() {
+      later.cancel();
+      awaiting.stop();
+    },
+    /** The link of what is on screen now. @returns {Promise<{url: string | null, says: string}>} */
+    async link() {
+      later.cancel();
+      const view = now();
+      const ready = () => !("echo" in app.data) || echoes(app.data.echo, view);
+      if (!ready()) {
+        known = null;
+        send();
+        await awaiting.until(ready, patience);
+      }
+      if (!ready()) return { url: null, says: "The link is not ready yet: the server has not answered. Try again." };
+      const { link, link_note: note } = app.data;
+      if (!link) return { url: null, says: note || "This view has no link." };
+      return { url: location.origin + location.pathname + link, says: "" };
+    },
+  };
+}

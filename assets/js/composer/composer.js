@@ -1,0 +1,377 @@
+/**
+ * The text box at the top of every page: a sentence, a second one if the model takes pairs, the token count against the
+ * model's limit, and a gallery of examples. What is typed stays typed until the person commits it (Enter or Show).
+ */
+
+import {
+  charactersBefore,
+  clip,
+  clipSentence,
+  countWords,
+  cutWords,
+  indexOf,
+  isBlank,
+  isCountable,
+  lookFor,
+  nextStart,
+  previousStart,
+  wellFormed,
+} from "./text.js";
+import { RETRY_MS, askServer, createCounter } from "./count.js";
+import { createField, quietButton } from "./field.js";
+import { createGallery } from "./gallery.js";
+import { h, say } from "../base/dom.js";
+import { afterItsElement } from "../base/mounting.js";
+import { watchServer } from "./reconnect.js";
+
+/**
+ * @typedef {object} ComposerData
+ * @property {string} text the committed text
+ * @property {number} [start] character from which it is read
+ * @property {string} pair the committed second sentence, "" for none
+ * @property {string} [target] the committed decoder text, "" for none
+ * @property {number} seed when it changes, the box takes the texts from here; otherwise what is typed stands
+ * @property {string} count_url POST {"text","pair","target"} → Count
+ * @property {number|null} n tokens of the committed text, if known
+ * @property {number|null} limit tokens the model reads
+ * @property {string} model_name
+ * @property {import("./text.js").Example[]} examples
+ * @property {boolean} can_pair
+ * @property {boolean} [can_target] the model has a decoder that may be given a text
+ * @property {string} [boot] the server's own name for its process
+ * @property {boolean} busy the committed text is being read by the model
+ */
+
+/** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
+/** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
+
+const STYLES = new URL("../../css/composer.css", import.meta.url);
+
+/** @type {WeakMap<object, ReturnType<typeof mount>>} */
+const mounted = new WeakMap();
+/** What was typed, by component key: survives when the page takes the box away and puts it back. */
+const drafts = new Map();
+let lastNonce = 0;
+/** The newest data and way to Python, for the one watch over the server. @type {any} */
+let newest = null;
+
+/** What is committed. @param {ComposerData} data @returns {Texts} */
+const textsIn = ({ text, start, pair, target }) => ({ text, start: start ?? 0, pair, target: target ?? "" });
+/** What may be sent. @param {Texts} texts @returns {Texts} */
+const clean = ({ text, start, pair, target }) => ({
+  text: wellFormed(text),
+  start,
+  pair: wellFormed(pair),
+  target: wellFormed(target),
+});
+/** @param {Texts} a @param {Texts} b */
+const same = (a, b) => a.text === b.text && a.start === b.start && a.pair === b.pair && a.target === b.target;
+
+/** Build the box in `root`, once. */
+function mount(root) {
+  const fields = [
+    createField("text", "Sentence", { removable: false, placeholder: "Type a sentence, then press Enter" }),
+    createField("pair", "Second sentence", { removable: true, placeholder: "The second sentence of the pair" }),
+    createField("target", "Decoder text", { removable: true, placeholder: "What the decoder has written so far" }),
+  ];
+  const [textField, pairField, targetField] = fields;
+  const show = h("button", { class: "sl-show", type: "button", "data-testid": "sl-show" }, "Show");
+  const count = h("span", { class: "sl-count", "data-testid": "sl-count" });
+  const status = h("span", { class: "sl-status", role: "status" });
+  const addPair = quietButton("+ second sentence");
+  const addTarget = quietButton("+ decoder text");
+  const gallery = createGallery(choose);
+  const cutLine = h("p", { class: "sl-cut", hidden: true });
+  const notes = h("p", { class: "sl-note", role: "status" });
+  const look = h("p", { class: "sl-look", hidden: true, "data-testid": "sl-lookfor" });
+
+  const composer = h(
+    "section",
+    { class: "sl-composer", "aria-label": "Text", "data-loading": true },
+    h(
+      "div",
+      { class: "sl-box" },
+      h("div", { class: "sl-fields" }, ...fields.map((field) => field.row)),
+      show,
+      h("div", { class: "sl-foot" }, count, status, h("div", null, gallery.button, addPair, addTarget)),
+    ),
+    cutLine,
+    notes,
+    look,
+    gallery.panel,
+  );
+  const styles = h("link", { rel: "stylesheet", href: STYLES.href });
+  styles.onload = styles.onerror = () => {
+    delete composer.dataset.loading;
+    for (const field of fields) field.fit();
+  };
+  root.append(styles, composer);
+
+  /** @type {ComposerData} */ let data;
+  /** @type {Callbacks} */ let callbacks;
+  /** @type {Texts} */ let committed = { text: "", start: 0, pair: "", target: "" };
+  /** Index from which the text is read, and what stands before it. */ let start = 0;
+  let skipped = "";
+  /** @type {Texts|null} what was handed over and has not come back yet */ let sent = null;
+  let seed;
+  let draftKey = "";
+  /** @type {import("./text.js").Count|null} */ let counted = null;
+
+  const counter = createCounter({
+    ask: (body, signal) => (callbacks.ask ?? askServer)(data.count_url, body, signal),
+    answer: (answer, body) => {
+      const loading = answer?.n === null; // the model is not there yet
+      counted = loading ? null : answer;
+      drawCount(answer ? "" : "tokens not counted");
+      if (loading) counter.count(body, RETRY_MS);
+    },
+  });
+
+  /** @returns {Texts} what is in the box now; a field that is not shown counts as empty */
+  function typed() {
+    const value = (field) => (field.row.hidden ? "" : field.area.value);
+    const text = value(textField);
+    return { text, start: charactersBefore(text, start), pair: value(pairField), target: value(targetField) };
+  }
+
+  /** Read the text from here on. @param {number} index */
+  function startAt(index) {
+    start = index;
+    skipped = textField.area.value.slice(0, index);
+  }
+
+  /** @param {Texts} texts */
+  function fill(texts) {
+    const allowed = { text: true, pair: data.can_pair, target: Boolean(data.can_target) };
+    for (const field of fields) {
+      field.area.value = allowed[field.name] ? texts[field.name] : "";
+      if (field !== textField) field.row.hidden = field.area.value === "";
+    }
+    startAt(indexOf(texts.text, texts.start));
+  }
+
+  function drawCount(instead = "") {
+    const { words, over } = countWords(counted, start > 0);
+    count.textContent = instead || words;
+    count.title = !instead && counted?.specials ? `${counted.specials} of them are added by the tokenizer` : "";
+    count.classList.toggle("sl-over", over && !instead);
+    const { value } = textField.area;
+    const cutFrom = over && !instead ? (counted?.cut_from ?? null) : null;
+    const cut = cutFrom === null ? value.length : start + indexOf(value.slice(start), cutFrom);
+    textField.markUnread(start, cut);
+    cutLine.hidden = start === 0 && cut === value.length;
+    if (cutLine.hidden) return;
+    const buttons = [];
+    const button = (/** @type {string} */ words, /** @type {() => void} */ act) => {
+      const made = quietButton(words);
+      made.onclick = act;
+      buttons.push(" ", made);
+    };
+    if (start > 0) button("‹ Read what comes before", () => move(previousStart(value, start, windowLength(cut))));
+    if (cut < value.length) {
+      button("Read on ›", () => move(nextStart(value, start, cut)));
+      button("Select what is not read", () => {
+        textField.area.focus();
+        textField.area.setSelectionRange(cut, value.length);
+      });
+    }
+    cutLine.replaceChildren(cutWords(value, cut, start), ...buttons);
+  }
+
+  /** Characters that the model reads at once; of a window at the text's end, what its tokens come to. @param {number} cut */
+  function windowLength(cut) {
+    const { value } = textField.area;
+    const left = value.length - start;
+    if (cut < value.length || !counted?.n || !data.limit) return cut - start;
+    return Math.max(left, Math.floor((left * data.limit) / counted.n));
+  }
+
+  /** Another window of the text. @param {number} index */
+  function move(index) {
+    startAt(index);
+    recount();
+    commit();
+    textField.scrollTo(index);
+    textField.area.focus({ preventScroll: true });
+  }
+
+  /** Everything that follows from what is typed, except the count. */
+  function draw() {
+    const now = typed();
+    const edited = !same(now, committed);
+    composer.classList.toggle("sl-edited", edited);
+    say(status, data.busy ? "reading…" : edited && !isBlank(now.text) ? "edited · Enter shows it" : "");
+    composer.setAttribute("aria-busy", String(Boolean(data.busy)));
+    addPair.hidden = !data.can_pair || !pairField.row.hidden;
+    addTarget.hidden = !data.can_target || !targetField.row.hidden;
+    textField.caption.classList.toggle("sl-only", pairField.row.hidden && targetField.row.hidden);
+    const hint = edited ? "" : lookFor(data.examples, now.text, now.pair);
+    look.hidden = hint === "";
+    look.replaceChildren(h("strong", null, "Look for: "), hint);
+    drafts.set(draftKey, { seed, typed: now, committed });
+    for (const field of fields) if (!field.row.hidden) field.fit();
+  }
+
+  function recount() {
+    const now = typed();
+    counter.stop();
+    if (isBlank(now.text)) {
+      counted = null;
+      return drawCount();
+    }
+    const { limit } = data;
+    const { start: _, ...body } = clean({ ...now, text: now.text.slice(start) });
+    if (!isCountable(body)) {
+      counted = null;
+      return drawCount(`too long to count while typing${limit ? `; ${data.model_name} reads ${limit} tokens` : ""}`);
+    }
+    const known = same(now, textsIn(data)) && Number.isInteger(data.n);
+    counted = known ? { n: data.n, limit } : counted;
+    drawCount(known || !counted ? "" : `${countWords(counted).words} …`);
+    if (known && !countWords(counted).over) return; // exact already, and nothing is cut
+    counter.count(body);
+  }
+
+  function commit() {
+    const now = typed();
+    if (isBlank(now.text)) {
+      say(notes, "There is no text yet: type a sentence or take an example. The picture stays as it is.");
+      return textField.area.focus();
+    }
+    lastNonce = Math.max(lastNonce + 1, Date.now());
+    committed = now;
+    sent = clean(now);
+    callbacks.commit({ ...sent, nonce: lastNonce });
+    draw();
+  }
+
+  /** @param {import("./text.js").Example} example */
+  function choose(example) {
+    say(notes, "");
+    fill({ text: example.text, start: 0, pair: example.pair ?? "", target: "" });
+    draw();
+    recount();
+    commit();
+    textField.area.focus({ preventScroll: true });
+  }
+
+  function onInput(event) {
+    const area = event.target;
+    const { text, dropped } = clip(area.value);
+    say(notes, dropped ? clipSentence(text.length, dropped) : "");
+    if (dropped) area.value = text;
+    if (!textField.area.value.startsWith(skipped)) startAt(0); // what came before the window was changed
+    draw();
+    recount();
+  }
+
+  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. */
+  function onPaste(event) {
+    const area = event.target;
+    const pasted = event.clipboardData?.getData("text/plain") ?? "";
+    const room = clip(pasted);
+    if (!room.dropped) return;
+    event.preventDefault();
+    area.setRangeText(room.text, area.selectionStart, area.selectionEnd, "end");
+    area.value = clip(area.value).text;
+    if (!textField.area.value.startsWith(skipped)) startAt(0);
+    draw();
+    recount();
+    say(notes, clipSentence(room.text.length, room.dropped));
+  }
+
+  function add(field) {
+    field.row.hidden = false;
+    draw();
+    field.area.focus();
+  }
+
+  for (const field of fields) {
+    field.area.oninput = onInput;
+    field.area.onpaste = onPaste;
+    field.area.onkeydown = (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      commit();
+    };
+    field.remove.onclick = () => {
+      field.row.hidden = true;
+      field.area.value = "";
+      draw();
+      recount();
+      textField.area.focus();
+    };
+  }
+  show.onclick = commit;
+  addPair.onclick = () => add(pairField);
+  addTarget.onclick = () => add(targetField);
+  composer.addEventListener("keydown", (event) => event.stopPropagation()); // typing is nobody's keyboard shortcut
+  let width = 0;
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width === width) return; // heights are ours
+    width = contentRect.width;
+    for (const field of fields) field.fit();
+  }).observe(composer);
+
+  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. */
+  function isKnown(before) {
+    const news = textsIn(data);
+    return (sent !== null && same(sent, news)) || (before !== undefined && same(textsIn(before), news));
+  }
+
+  /** @param {ComposerData} nextData @param {Callbacks} nextCallbacks @param {string} key */
+  function update(nextData, nextCallbacks, key) {
+    const before = data;
+    [data, callbacks, draftKey] = [nextData, nextCallbacks, key];
+    if (before?.examples.length !== data.examples.length || !before) gallery.show(data.examples);
+    const draft = before ? undefined : drafts.get(draftKey);
+    if (draft?.seed === data.seed) {
+      fill(draft.typed);
+      committed = draft.committed;
+    } else if (seed !== data.seed && !isKnown(before)) {
+      fill(textsIn(data));
+      committed = typed();
+    }
+    if (seed !== data.seed) sent = null;
+    seed = data.seed;
+    const unread = [
+      [pairField, data.can_pair, `${data.model_name} reads one text: the second sentence is not sent.`],
+      [targetField, data.can_target, `${data.model_name} has no decoder: the decoder text is not sent.`],
+    ];
+    for (const [field, can, words] of unread) {
+      if (can || field.row.hidden) continue;
+      say(notes, words);
+      field.row.hidden = true;
+    }
+    draw();
+    if (start > 0 && before?.start !== data.start) textField.scrollTo(start);
+    recount();
+  }
+
+  return { update, stop: () => (counter.stop(), gallery.close()) };
+}
+
+/**
+ * Draw the text box in `root`, or bring the one that is there up to date.
+ * @param {ParentNode & Node} root
+ * @param {ComposerData} data
+ * @param {Callbacks} callbacks
+ * @param {string} [key] whose draft this is, where a page has several
+ * @returns {() => void} clean-up
+ */
+export function render(root, data, callbacks, key = "composer") {
+  let composer = mounted.get(root);
+  if (!composer) mounted.set(root, (composer = mount(root)));
+  composer.update(data, callbacks, key);
+  return composer.stop;
+}
+
+/** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
+export default function (component) {
+  const commit = (texts) => component.setStateValue("text", texts);
+  if (!newest) watchServer(() => newest.data.boot, () => newest.setTriggerValue("back", Date.now()));
+  newest = component;
+  const root = component.parentElement;
+  const stop = render(root, component.data, { commit }, component.key ?? "composer");
+  return afterItsElement(root, stop);
+}

@@ -1,0 +1,29 @@
+/**
+ * The explorer: all heads of a model, and one head in three linked pictures.
+ *
+ * `render` works in any page; the default export is what a components-v2 mount calls.
+ *
+ * @typedef {object} Data
+ * @property {string | null} key       names the numbers under the data routes; null: nothing yet
+ * @property {"full" | "embed"} mode
+ * @property {{layer: number | string, head: number | "mean" | "max", query: number | null, key: number | null}} select  original token indices
+ * @property {number} seed             when it changes, `select` and `options` are taken from here
+ * @property {Record<string, any>} options
+ * @property {{hide_special?: boolean, words?: boolean}} can
+ * @property {string | null} link
+ * @property {string} link_note
+ * @property {Record<string, any> | null} [echo]  the choice that `link` stands for
+ * @property {boolean} loading
+ * @property {boolean} [first]                   true: a picture only, until the page's own explorer has drawn it
+ * @property {Record<string, boolean>} [exports]
+ * @property {string} [base]                     where the data routes are, if not under the page
+ * @property {Record<string, string>} [packs]    base64 packs of a standalone page, by route
+ * @property {string} [css]                      the style sheet's text, for a standalone page
+ *
+ * @typedef {import("../base/mounting.js").Callbacks} Callbacks
+ */
+import { App } from "./app.js";
+import { mounting } from "../base/mounting.js";
+
+const { render, mount } = mounting(App);
+export { render, mount as default };
