@@ -47,7 +47,7 @@ kernels: .venv/.dev
 		&& ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
 
 js: tools
-	node --test tests/js/*.test.mjs
+	node --test tests/js/*/*.test.mjs
 
 # New made-up inputs for so long; `make test` tries the same few every time.
 fuzz: .venv/.dev
@@ -57,21 +57,21 @@ browser: .venv/.dev tools
 	$(PYTEST) tests/browser
 
 bench: .venv/.dev tools
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+	$(BIN)/python -m tests.commands.benchmarks $(ARGS)
 
 # N visitors at once; PROXY=1: nginx before two processes; FLOOR=1: the same crowd at an empty Streamlit page.
 load: .venv/.dev tools
-	$(BIN)/python -m tests.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) $(ARGS)
+	$(BIN)/python -m tests.commands.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) $(ARGS)
 
 screenshots: .venv/.dev tools
-	$(BIN)/python -m tests.screenshots $(ARGS)
+	$(BIN)/python -m tests.commands.screenshots $(ARGS)
 
 # Every text architecture of transformers, against the saved docs/support.md; ARGS=--write renews it.
 matrix: .venv/.dev
-	$(BIN)/python -m tests.matrix $(ARGS)
+	$(BIN)/python -m tests.commands.matrix $(ARGS)
 
 reference: .venv/.app
-	$(BIN)/python -m tests.reference $(MODELS)
+	$(BIN)/python -m tests.commands.reference $(MODELS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build

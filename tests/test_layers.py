@@ -1,59 +1,111 @@
-"""Imports point one way: app.py → pages → pages/shared → attention_core → torch, transformers."""
+"""The order of the house: every package has its row, imports point up the rows, and nothing goes round in a circle."""
 
 import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = (
-    "attention_core",
+# Each row may import those before it, and of its own row its own package alone.
+ROWS = (
+    *(
+        f"attention_core.{package}"
+        for package in (
+            "formula",
+            "text",
+            "formats",
+            "observe",
+            "models",
+            "record",
+            "capturing",
+            "reading",
+            "pictures",
+            "ledger",
+            "heads",
+            "survey",
+            "lab",
+            "training",
+            "grow",
+        )
+    ),
+    "attention_core",  # the face: it imports everything, and nothing before it imports it
+    "pages.shared.assets",
+    *(
+        f"pages.shared.{package}"
+        for package in ("process", "address", "service", "session", "lab", "grow", "parts", "http")
+    ),
     "pages.shared",
     "pages",
     "app",
-)  # each may import those before it, and itself if it is a package
-OURS = [*ROOT.glob("attention_core/**/*.py"), *ROOT.glob("pages/**/*.py"), *ROOT.glob("app.py")]
+)
+OURS = sorted([*ROOT.glob("attention_core/**/*.py"), *ROOT.glob("pages/**/*.py"), ROOT / "app.py"])
 USER_INTERFACE = {"streamlit", "plotly", "starlette", "uvicorn"}
+MOST_FILES = 20  # of source in one folder: more are not found in a minute
+
+# Imports inside functions and under TYPE_CHECKING, by who has them. Nobody else may.
+HIDDEN = {
+    "attention_core": "a name is imported when it is first used: `import attention_core` does not wait for torch",
+    "attention_core.trace": "what lies behind a door is imported when it is opened: pictures need not wait for it",
+    "attention_core.models.loading": "the hub's client takes half a second, and a folder on this machine needs none",
+    "attention_core.grow.__main__": "a training's bounds are set before torch is there",
+    "pages": "the page's frame and the server's first answer appear before torch is there",
+}
 
 
 def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def layer_of(module: str) -> str | None:
-    """The innermost of our layers that `module` is in; None for the standard library and packages."""
-    inside = [layer for layer in LAYERS if module == layer or module.startswith(layer + ".")]
+MODULES = {module_name(path): path for path in OURS}
+
+
+def row_of(module: str) -> str | None:
+    """The innermost row that `module` is in; None for the standard library and packages."""
+    inside = [row for row in ROWS if module == row or module.startswith(row + ".")]
     return max(inside, key=len, default=None)
 
 
-def imported_modules(source: str, module: str, *, is_package: bool = False) -> set[str]:
-    """Every module that `source` imports anywhere, functions included, relative imports resolved."""
+def imports_of(source: str, module: str, *, is_package: bool = False) -> list[tuple[str, bool]]:
+    """Every module that `source` imports anywhere, and whether inside a function or for types alone."""
     package = module.split(".") if is_package else module.split(".")[:-1]
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)} if layer_of(base) else {base}
-    return names
+    found: list[tuple[str, bool]] = []
+
+    def walk(node: ast.AST, hidden: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            inside = hidden or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            inside |= isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                above = package[: len(package) - child.level + 1] if child.level else []
+                base = ".".join([*above, *filter(None, [child.module])])
+                for alias in child.names:
+                    full = f"{base}.{alias.name}"
+                    found.append((full if full in MODULES or base not in MODULES else base, inside))
+            walk(child, inside)
+
+    walk(ast.parse(source), False)
+    return found
+
+
+def imports_in(path: Path) -> list[tuple[str, bool]]:
+    return imports_of(path.read_text(encoding="utf-8"), module_name(path), is_package=path.name == "__init__.py")
 
 
 def wrong_imports(source: str, module: str, *, is_package: bool = False) -> list[str]:
-    here, wrong = layer_of(module), []
-    for name in sorted(imported_modules(source, module, is_package=is_package)):
-        there = layer_of(name)
-        if here == "attention_core" and name.split(".")[0] in USER_INTERFACE:
+    here, wrong = row_of(module), []
+    assert here is not None, f"{module} is in no row"
+    for name in sorted({name for name, _ in imports_of(source, module, is_package=is_package)}):
+        there = row_of(name)
+        if module.startswith("attention_core") and name.split(".")[0] in USER_INTERFACE:
             wrong.append(f"{module} imports {name}: the core has no user interface")
-        elif there and LAYERS.index(there) > LAYERS.index(here):
-            wrong.append(f"{module} imports {name}: imports point from {there} to {here}, not back")
-        elif (
-            here == there == "pages" and name not in ("pages", module) and (ROOT / "pages" / f"{name[6:]}.py").is_file()
-        ):
+        elif there and ROWS.index(there) > ROWS.index(here):
+            wrong.append(f"{module} imports {name}: {there} comes after {here}")
+        elif here == there == "pages" and name not in ("pages", module):
             wrong.append(f"{module} imports the page {name}: what pages share is in pages/shared")
     return wrong
 
@@ -67,15 +119,102 @@ def test_imports_point_one_way(path: Path):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("attention_core.metrics", "import streamlit as st"),
-        ("attention_core.metrics", "def f():\n    from plotly import graph_objects"),
-        ("attention_core.metrics", "from pages.shared.session import state"),
-        ("attention_core.metrics", "from ..pages import shared"),
+        ("attention_core.formula.metrics", "import streamlit as st"),
+        ("attention_core.formula.metrics", "def f():\n    from plotly import graph_objects"),
+        ("attention_core.formula.metrics", "from pages.shared.session import state"),
+        ("attention_core.formula.metrics", "from ...pages import shared"),
+        ("attention_core.record.layers", "if TYPE_CHECKING:\n    from attention_core.trace import Trace"),
+        ("attention_core.models.facts", "from attention_core import capture"),
+        ("attention_core.models.facts", "def f():\n    import attention_core.ledger.steps"),
+        ("pages.shared.service.service", "from pages.shared.parts import theme"),
         ("pages.shared.session.state", "import app"),
+        ("pages.lab", "from pages import explore"),
     ],
 )
 def test_an_import_that_points_back_is_found(module: str, source: str):
     assert wrong_imports(source, module)
+
+
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Modules that reach themselves, together with those on the way (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(one: str) -> None:
+        index[one] = low[one] = len(index)
+        stack.append(one)
+        for other in arrows.get(one, ()):
+            if other not in index:
+                visit(other)
+                low[one] = min(low[one], low[other])
+            elif other in stack:
+                low[one] = min(low[one], index[other])
+        if low[one] == index[one]:
+            group = stack[stack.index(one) :]
+            del stack[stack.index(one) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for one in arrows:
+        if one not in index:
+            visit(one)
+    return found
+
+
+def test_nothing_imports_itself_in_a_circle():
+    """Every import counts, those inside functions and for types alone too."""
+    arrows = {
+        name: sorted({to for to, _ in imports_in(path)} & set(MODULES) - {name}) for name, path in MODULES.items()
+    }
+    assert circles(arrows) == []
+
+
+def test_a_circle_is_found():
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["a"]}) == [["b", "c"]]
+
+
+@pytest.mark.parametrize("path", OURS, ids=module_name)
+def test_an_import_stands_at_the_top_unless_start_up_needs_it_later(path: Path):
+    name = module_name(path)
+    allowed = name in HIDDEN or any(name.startswith(f"{package}.") for package in HIDDEN if package == "pages")
+    hidden = sorted({to for to, hidden in imports_in(path) if hidden and row_of(to)})
+    assert allowed or not hidden, f"{name} imports {hidden} inside a function or for types alone"
+
+
+def test_every_reason_for_a_hidden_import_is_still_needed():
+    for name in HIDDEN:
+        inside = [
+            path for module, path in MODULES.items() if module == name or name == "pages" and module.startswith(name)
+        ]
+        assert any(hidden and row_of(to) for path in inside for to, hidden in imports_in(path)), name
+
+
+PACKAGES = sorted({path.parent for path in OURS if path.parent != ROOT})
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=lambda folder: folder.relative_to(ROOT).as_posix())
+def test_every_package_says_what_lives_there_and_what_may_not(folder: Path):
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert len([line for line in said.splitlines() if line.strip()]) >= 2, f"{folder.name}/__init__.py says {said!r}"
+
+
+def test_every_package_of_the_core_is_in_a_row():
+    folders = {
+        f"attention_core.{path.name}"
+        for path in (ROOT / "attention_core").iterdir()
+        if (path / "__init__.py").is_file()
+    }
+    assert folders == {row for row in ROWS if row.startswith("attention_core.")}
+
+
+def test_no_folder_of_source_holds_more_than_twenty_files():
+    endings = {".py", ".js", ".mjs", ".css"}
+    for top in ("attention_core", "pages", "tests", "assets"):
+        for folder in [ROOT / top, *(path for path in (ROOT / top).rglob("*") if path.is_dir())]:
+            files = [file.name for file in folder.iterdir() if file.suffix in endings]
+            assert len(files) <= MOST_FILES, f"{folder.relative_to(ROOT)} holds {len(files)} files"
 
 
 def run_python(code: str) -> str:
@@ -85,10 +224,18 @@ def run_python(code: str) -> str:
     return done.stdout.strip()
 
 
-LIGHT = [name for name in ("wire", "palette", "view", "tokens") if (ROOT / "attention_core" / f"{name}.py").is_file()]
+LIGHT = (
+    "attention_core",
+    "attention_core.formats.wire",
+    "attention_core.formats.palette",
+    "attention_core.text.tokens",
+    "attention_core.models",
+    "attention_core.grow.record",
+    "pages.shared.address.view",
+)
 
 
-@pytest.mark.parametrize("module", ["attention_core", *(f"attention_core.{name}" for name in LIGHT)])
+@pytest.mark.parametrize("module", LIGHT)
 def test_modules_of_the_first_screen_do_not_load_torch(module: str):
     """The page frame appears before torch is there: importing torch takes seconds."""
     heavy = "{'torch', 'transformers', 'sklearn', 'pandas', 'plotly'}"
@@ -98,6 +245,21 @@ def test_modules_of_the_first_screen_do_not_load_torch(module: str):
 def test_every_public_name_of_the_core_can_be_imported_and_is_documented():
     code = "import attention_core as c; print(*[n for n in c.__all__ if not getattr(c, n).__doc__])"
     assert run_python(code) == ""
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "flow import rollout, flow",
+        "contribution import head_writes, contribution_shares",
+        "models import load_model, wrap_model, LoadedModel, ModelError",
+        "pictures import groups, rows_and_columns, weights_of",
+        "reading import Reading",
+        "metrics import strongest, entropy",
+    ],
+)
+def test_what_readme_and_downloaded_scripts_import_is_still_there(names: str):
+    assert run_python(f"from attention_core.{names}") == ""
 
 
 def pinned(name: str) -> dict[str, str]:
@@ -125,8 +287,5 @@ def test_every_package_that_our_code_imports_is_a_requirement():
     known = {name.replace("-", "_") for name in pinned("requirements.txt")} | {"PIL"}
     known |= set(sys.stdlib_module_names) | {"attention_core", "pages", "app"}
     for path in OURS:
-        names = imported_modules(
-            path.read_text(encoding="utf-8"), module_name(path), is_package=path.stem == "__init__"
-        )
-        unknown = {name.split(".")[0] for name in names if name} - known
+        unknown = {name.split(".")[0] for name, _ in imports_in(path) if name} - known
         assert not unknown, f"{path.relative_to(ROOT)} imports {sorted(unknown)}: pin it in requirements.txt"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.serving import Server, Visit, launch_chromium, new_visit, serve, skip_tour
+from tests.support.serving import Server, Visit, launch_chromium, new_visit, serve, skip_tour
 
 expect.set_options(timeout=20_000)  # until a fault is certain: a slow machine is none
 

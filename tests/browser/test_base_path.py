@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.serving import new_visit, serve, skip_tour, wait_until_drawn
+from tests.support.serving import new_visit, serve, skip_tour, wait_until_drawn
 
 
 def test_the_app_below_a_path_shows_its_pages_its_numbers_and_its_files(browser: Browser):

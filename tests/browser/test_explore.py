@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from attention_core import capture, load_model, load_trace
 from attention_core.record.file import trace_bytes
-from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
+from tests.support.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 SENTENCE = "Dogs that chase cats are often tired."
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
 from pages.shared.address.view import View, to_params
-from tests.serving import Visit, wait_until_drawn
+from tests.support.serving import Visit, wait_until_drawn
 
 FRAME = "#sl-first"
 SAID = f"{FRAME} > [role=status]"

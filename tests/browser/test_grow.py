@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pages.shared.grow import library
-from tests.serving import PHONE, Server, Visit, accessibility_faults, serve
+from tests.support.serving import PHONE, Server, Visit, accessibility_faults, serve
 
 LEASE = 6  # seconds, on the server of these tests
 LIVE_MS = 90_000  # a process that imports torch at the lowest priority, on a busy machine

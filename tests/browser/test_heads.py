@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from attention_core import capture, load_model
 from attention_core.heads.catalogue import METRICS
 from attention_core.reading.contribution import contributions
-from tests.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
+from tests.support.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."
 

@@ -14,7 +14,7 @@ from attention_core.lab.edits import randomised, with_cell, with_switch
 from attention_core.lab.link import to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import run
-from tests.serving import PHONE, Visit, accessibility_faults
+from tests.support.serving import PHONE, Visit, accessibility_faults
 
 ANIMAL = PRESETS["animal"].state
 

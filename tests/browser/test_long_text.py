@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from attention_core import capture, load_model
-from tests import tiny
-from tests.serving import new_visit, serve, skip_tour, wait_until_drawn
+from tests.support import tiny
+from tests.support.serving import new_visit, serve, skip_tour, wait_until_drawn
 
 N_TOKENS = 3_001
 TEXT = " ".join(tiny.WORDS[5 + (7 * i * i) % 14] for i in range(N_TOKENS - 2))

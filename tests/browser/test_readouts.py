@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests import tiny
-from tests.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
+from tests.support import tiny
+from tests.support.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
 
 HEADS = {"gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "bart": "BartForConditionalGeneration"}
 PREDICTING = {

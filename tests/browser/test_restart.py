@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, expect
 
-from tests.serving import new_visit, serve, skip_tour, wait_until_drawn
+from tests.support.serving import new_visit, serve, skip_tour, wait_until_drawn
 
 LINK = "/?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.serving import Server, Visit, wait_until_drawn
+from tests.support.serving import Server, Visit, wait_until_drawn
 
 _LISTEN = """
 window.violations = [];

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from attention_core import capture, load_model
 from attention_core.ledger.packs import ledger_pack
 from attention_core.ledger.steps import ledger
-from tests.serving import PHONE, Visit, accessibility_faults, serve, skip_tour, wait_until_drawn
+from tests.support.serving import PHONE, Visit, accessibility_faults, serve, skip_tour, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."
 STEPS = ["x", "qkv", "scores", "scale", "mask", "softmax", "output", "joined", "residual"]

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chatty import bare, tokenizer
-from tests.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
-from tests.translators import SOURCE, TARGET, build
+from tests.support.chatty import bare, tokenizer
+from tests.support.serving import PHONE, Server, accessibility_faults, new_visit, serve, skip_tour, wait_until_drawn
+from tests.support.translators import SOURCE, TARGET, build
 
 
 @pytest.fixture(scope="module")

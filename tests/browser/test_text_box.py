@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pages.shared.assets import ASSETS
-from tests.serving import Visit, wait_until_drawn
+from tests.support.serving import Visit, wait_until_drawn
 
 GALLERY = json.loads((ASSETS / "examples" / "gallery.json").read_text(encoding="utf-8"))
 

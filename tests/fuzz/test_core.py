@@ -21,10 +21,10 @@ from attention_core.capturing.encode import count_tokens
 from attention_core.lab.link import from_link, to_link
 from attention_core.record.file import FORMAT, TraceFileError, trace_bytes
 from pages.shared.address.view import View, clamp, from_params, link, to_params
-from tests import tiny
 from tests.fuzz import made_up
 from tests.fuzz.budget import fuzz
-from tests.lab_states import random_state
+from tests.support import tiny
+from tests.support.lab_states import random_state
 
 
 @cache

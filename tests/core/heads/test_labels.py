@@ -1,0 +1,130 @@
+"""Names for heads: found where they are earned, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from attention_core.heads.evidence import LABEL_IDS, score_text
+from attention_core.heads.labels import LABEL, LABELS, Labelling, Tally, label_heads
+from attention_core.heads.running import Running, half_width, t_quantile
+from attention_core.models.loading import load_model
+from tests.core.heads.test_head_metrics import hand_trace
+from tests.support.random_models import random_model
+
+STORYTELLER = Path(__file__).resolve().parents[3] / "assets" / "models" / "storyteller"
+N = 24
+WORDS = " ".join("S" if i == 0 else chr(97 + i % 7) for i in range(N))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tiny products: a second thread only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def cards_of(weights: torch.Tensor):
+    """Cards of one hand-made head that reads the same on sixteen texts."""
+    tally = Tally(((0, 0),))
+    trace = hand_trace(weights, WORDS, specials="S")
+    for _ in range(16):
+        tally.add(score_text(trace, trace))
+    return tally.cards()[0, 0]
+
+
+def test_minilm_has_its_previous_token_head():
+    cards = label_heads(load_model("minilm"))
+    card = cards[0, 2]
+    assert card.label == "previous" and card.name == "previous token"
+    held = next(one for one in card.evidence if one.label == "previous")
+    assert held.n == 16 and held.score > 0.9 and held.null < 0.1 and held.low > 0.8
+    assert sum(card.label is None for card in cards.values()) > 36  # unlabelled is the normal answer
+
+
+def test_the_storyteller_has_its_induction_and_previous_token_heads():
+    cards = label_heads(load_model(str(STORYTELLER)))
+    assert {place for place, card in cards.items() if card.label == "induction"} == {(2, 0), (2, 1)}
+    assert {place for place, card in cards.items() if card.label == "previous"} == {(1, 3)}
+
+
+@pytest.mark.timeout(1200)  # 20 models read 64 probes each: two minutes on a busy core
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_at_most_one_in_a_hundred_heads_of_random_models_has_a_label(architecture: str):
+    n_heads = labelled = 0
+    for seed in range(20):
+        cards = label_heads(random_model(architecture, seed, (0.02, 0.3, 1.0)[seed % 3]))
+        assert len(next(iter(cards.values())).evidence) >= 7  # it was tested, not passed over
+        n_heads += len(cards)
+        labelled += sum(bool(card.labels) for card in cards.values())
+    assert n_heads == 20 * 72
+    assert labelled <= n_heads / 100
+
+
+@pytest.mark.parametrize("rest", ["previous", "next", "even"])
+def test_a_head_that_rests_on_the_first_token_is_not_named_after_its_crumbs(rest: str):
+    """97 % on the first token; the other 3 % on a neighbour, all of what is left when the sink is removed."""
+    crumbs = {
+        "previous": torch.eye(N).roll(-1, 1),
+        "next": torch.eye(N).roll(1, 1),
+        "even": torch.full((N, N), 1 / N),
+    }[rest]
+    weights = 0.03 * crumbs
+    weights[:, 0] += 0.97
+    assert cards_of(weights).labels == ("first",)
+
+
+def test_removing_the_sink_lets_the_rest_be_seen():
+    """70 % on the first token and 30 % on the token before: both are said."""
+    weights = 0.3 * torch.eye(N).roll(-1, 1)
+    weights[:, 0] += 0.7
+    assert cards_of(weights).labels == ("previous", "first")
+
+
+def test_a_head_that_looks_around_is_no_previous_token_head():
+    near = sum(torch.eye(N).roll(step, 1) for step in (-2, -1, 1, 2)) / 4
+    assert "previous" not in cards_of(near).labels
+
+
+def test_a_label_needs_eight_texts():
+    trace = hand_trace(torch.eye(N).roll(-1, 1), WORDS, specials="S")
+    tally = Tally(((0, 0),))
+    for n in range(1, 9):
+        tally.add(score_text(trace, trace))
+        assert (tally.cards()[0, 0].label == "previous") == (n >= 8)
+
+
+def test_labels_are_given_only_when_all_probes_were_read():
+    labelling = Labelling(random_model("gpt2", 1, 0.3, n_layers=1, n_heads=3))
+    progress = next(labelling)
+    assert (progress.done, progress.total) == (1, 32)
+    with pytest.raises(ValueError, match="31 of 32 probes"):
+        labelling.cards()
+
+
+def test_every_label_is_described():
+    assert tuple(label.id for label in LABELS) == LABEL_IDS == tuple(LABEL)
+
+
+def test_running_moments_agree_with_torch_and_merge():
+    values = torch.randn(19, 3, dtype=torch.float64) + 1e6
+    whole, first, second = Running((3,)), Running((3,)), Running((3,))
+    for i, row in enumerate(values):
+        whole.add(row)
+        (first if i < 7 else second).add(row)
+    first.merge(second)
+    for running in (whole, first):
+        torch.testing.assert_close(running.mean, values.mean(dim=0))
+        torch.testing.assert_close(running.sd, values.std(dim=0))
+    whole.add(torch.tensor([float("nan")] * 3, dtype=torch.float64))
+    assert whole.n.tolist() == [19] * 3
+
+
+def test_confidence_intervals_are_students():
+    """Tables of Student's t: 2.9467 for 15 degrees and 3.4995 for 7, both at 99 %."""
+    assert t_quantile(0.995, 15) == pytest.approx(2.9467, abs=1e-3)
+    assert t_quantile(0.995, 7) == pytest.approx(3.4995, abs=2e-2)
+    n = torch.tensor([16.0], dtype=torch.float64)
+    assert half_width(torch.tensor([2.0], dtype=torch.float64), n, 0.99).item() == pytest.approx(2.9467 / 2, abs=1e-3)

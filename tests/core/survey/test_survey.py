@@ -1,0 +1,163 @@
+"""A survey over a text: bounded windows, the same result after a kill, a table that opens in pandas."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas
+import pytest
+import torch
+
+from attention_core.capturing.encode import CaptureError
+from attention_core.formats.memory import OUT_OF_MEMORY
+from attention_core.heads.probes import TEXTS
+from attention_core.survey import survey as survey_module
+from attention_core.survey.__main__ import main
+from attention_core.survey.survey import Survey
+from attention_core.survey.texts import Text, texts_at, window_at
+from tests.support.random_models import random_model
+
+ROOT = Path(__file__).resolve().parents[3]
+CORPUS = " ".join(TEXTS * 2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Tiny products: a second thread only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_model("gpt2", 3, 0.3, n_layers=2, n_heads=3)
+
+
+def finished(survey: Survey) -> Survey:
+    for _ in survey:
+        pass
+    return survey
+
+
+def test_windows_lose_nothing_and_end_between_words(model):
+    text = Text("corpus", data=(CORPUS + " naïve ☃ \xff").encode("latin-1", "replace") + b"\xff end")
+    start, windows = 0, []
+    while start < text.size:
+        window = window_at(model, text, start, 41)
+        assert window.end > start and len(model.encode(window.text)["input_ids"]) <= 41
+        windows.append(window.text)
+        start = window.end
+    assert "".join(windows) == text.data.decode("utf-8", "replace")
+    assert all(window[-1].isspace() for window in windows[:-1])
+
+
+def test_the_table_opens_in_pandas_from_csv_and_parquet_alike(model):
+    table = finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61)).table()
+    csv, parquet = pandas.read_csv(io.BytesIO(table.to_csv())), pandas.read_parquet(io.BytesIO(table.to_parquet()))
+    assert len(csv) == len(parquet) == len(table) and list(csv) == list(parquet)
+    metrics = csv[csv.measure == "metric"]
+    assert len(metrics) == 6 * 13 and metrics["n"].max() > 20
+    assert (csv["mean"].fillna(-9) == parquet["mean"].fillna(-9)).all()
+    assert csv[csv.id == "entropy"]["sd"].gt(0).all()
+
+
+def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Path):
+    texts = [Text("one", data=CORPUS.encode()), Text("two", data=TEXTS[0].encode())]
+    whole = finished(Survey(model, texts, n_tokens=61)).table().to_csv()
+    first = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
+    for _ in range(16 + 11):
+        next(first)
+    again = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
+    assert 0 < again.n_windows <= first.n_windows
+    assert finished(again).table().to_csv() == whole
+
+
+def test_a_checkpoint_of_another_survey_is_refused(model, tmp_path: Path):
+    finished(Survey(model, [Text("one", data=CORPUS.encode())], tmp_path / "partial", n_tokens=61, every=1))
+    with pytest.raises(ValueError, match="another survey"):
+        Survey(model, [Text("one", data=b"x" + CORPUS.encode())], tmp_path / "partial", n_tokens=61)
+
+
+def test_a_folder_is_read_in_the_order_of_names_and_an_empty_one_is_an_error(tmp_path: Path):
+    with pytest.raises(ValueError, match="needs a text file"):
+        texts_at(tmp_path)
+    for name in ("b.txt", "a/c.txt", "image.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert [text.name for text in texts_at(tmp_path)] == ["a/c.txt", "b.txt"]
+
+
+def test_a_window_without_tokens_is_left_out_and_the_others_are_read(model):
+    blanks = Text("blanks", data=b" " * 400)
+    survey = finished(Survey(model, [blanks, Text("corpus", data=CORPUS.encode())], n_tokens=61))
+    assert survey.n_skipped >= 1
+    assert survey.n_windows > 5
+
+
+def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(model, tmp_path, monkeypatch, capsys):
+    """Not skipped as if it had too few tokens: the sentence on the screen would not be true."""
+
+    def too_large(*_, **__):
+        raise CaptureError(OUT_OF_MEMORY)
+
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(CORPUS)
+    monkeypatch.setattr(survey_module, "capture", too_large)
+    monkeypatch.setattr(survey_module, "load_model", lambda name: model)
+    with pytest.raises(CaptureError, match="more memory"):
+        finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61))
+    assert main(["tiny", str(corpus), "--out", str(tmp_path / "table.csv"), "--window", "61"]) == 1
+    assert capsys.readouterr().err.endswith(f"\n{OUT_OF_MEMORY}\n")
+    assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.timeout(1200)  # three processes, each of which imports torch
+def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_changes_no_bit_of_the_table(tmp_path: Path):
+    """500 windows of 8 kB: what the text holds, and what was seen in one window, would add up if it stayed."""
+    folder, corpus = tmp_path / "model", tmp_path / "corpus.txt"
+    model = random_model("gpt2", 3, 0.3, n_layers=2, n_heads=3, context_length=1024)
+    model.model.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    wide = "".join(word.ljust(150) for word in TEXTS[0].split())  # about 54 words a window
+    corpus.write_text(f"{wide}\n" * (4_000_000 // len(wide) + 1))
+    assert corpus.stat().st_size > 4_000_000
+
+    def start(out: str) -> subprocess.Popen:
+        command = [
+            sys.executable,
+            "-m",
+            "attention_core.survey.survey",
+            str(folder),
+            str(corpus),
+            "--out",
+            str(tmp_path / out),
+        ]
+        options = ["--window", "1024", "--every", "5", "--threads", "1"]
+        return subprocess.Popen([*command, *options], cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+
+    def ended(process: subprocess.Popen) -> tuple[int, float]:
+        """How it ended, and the most memory that it had, MB."""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage.ru_maxrss / 1e3
+
+    killed = start("killed.csv")
+    while not (tmp_path / "killed.csv.partial").is_file():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    code, after_a_few = ended(killed)
+    assert code == -signal.SIGKILL
+    assert not (tmp_path / "killed.csv").exists()
+    assert ended(start("killed.csv"))[0] == 0
+    code, after_all = ended(start("whole.csv"))
+    assert code == 0
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not (tmp_path / "killed.csv.partial").exists()
+    assert after_all < after_a_few + 8  # MB; 0.6 when tried, and 51 when every trace was kept
