@@ -6,11 +6,11 @@ a file of `assets/runs` (`load_run`), or the records that a training process sen
     run = load_run(path)
     run.head.settings, run.head.task, run.head.tokens   # what was trained on what; the tokens on the maps' axes
     run.steps, run.losses, run.right                    # [saved]: steps done, nats per scored token, share right
-    run.maps                    # u8 [saved, layer, head, query, key] as attention_core.formats.wire.encode_u1; 255 = masked
+    run.maps                    # u8 [saved, layer, head, query, key] as formats.wire.encode_u1; 255 = masked
     run.scores["previous"]      # f4 [saved, layer, head]: mean weight on the keys of that job, 0 to 1
     run.cliff, run.formed()     # where the loss fell and where each score passed half: computed, None if they did not
 
-A file is gzip over one pack of `attention_core.formats.wire`. Above the diagonal nothing is kept: nobody may look there.
+A file is gzip over one pack of `formats.wire`. Above the diagonal nothing is kept: nobody may look there.
 """
 
 import gzip

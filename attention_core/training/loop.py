@@ -2,7 +2,7 @@
 
     python -m attention_core.training --text tales.txt --out FOLDER
 
-trains the Storyteller (see `attention_core.training.storyteller`). The parts here are general: `train` takes any module from
+trains the Storyteller (see `storyteller`). The parts here are general: `train` takes any module from
 tokens to logits, and every batch is a function of a seed and a step, so a run that was stopped goes on exactly as if it
 had not been.
 """

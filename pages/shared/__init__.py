@@ -1,1 +1,4 @@
-"""What the pages share: the service that computes, state, controls, components, theme."""
+"""What the pages share, in packages that stand in rows (tests/test_layers.py); `assets` knows where the files lie.
+
+Arithmetic on tensors is in `attention_core`.
+"""

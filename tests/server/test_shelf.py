@@ -136,5 +136,8 @@ def test_many_threads_put_and_take(model):
 
 def test_asking_an_empty_shelf_imports_no_torch():
     """The first visitor's page asks before torch is there, and its frame must not wait for two seconds of imports."""
-    script = "import sys; from pages.shared.service.shelf import Shelf; Shelf(10).take('a'); sys.exit('torch' in sys.modules)"
+    script = (
+        "import sys; from pages.shared.service.shelf import Shelf\n"
+        "Shelf(10).take('a'); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=120).returncode == 0

@@ -1,6 +1,6 @@
 """What Grow a head shows, as short query parameters, read back with forgiveness.
 
-The names of the parameters are none of those of `pages.shared.address.view`: both kinds of links open the same app. What a
+The names of the parameters are none of those of `address.view`: both kinds of links open the same app. What a
 link leaves out is as usual for its task. Whether a run with these settings exists is decided by the page.
 """
 

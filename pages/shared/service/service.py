@@ -186,7 +186,7 @@ class Service:
     ) -> "Continuation":
         """Let the model continue a source's text (an encoder-decoder its decoder's text), in the worker.
 
-        `stop` is asked after each token. Raises attention_core.reading.generation.GenerationError with a plain sentence.
+        `stop` is asked after each token. Raises GenerationError of `reading.generation` with a plain sentence.
         """
         from attention_core.reading.generation import continue_text
 

@@ -70,9 +70,9 @@ def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
         "|---|---|---:|---:|---:|",
         *counted(results),
         "",
-        "**How small.** Sizes come from rules by the words of a setting's name (`tests/commands/matrix/shrinking.py`); settings "
-        "that a few architectures need are in `tests/commands/matrix/special_cases.json`. The capture itself has no list of "
-        "architectures.",
+        "**How small.** Sizes come from rules by the words of a setting's name (`tests/commands/matrix/shrinking.py`); "
+        "settings that a few architectures need are in `tests/commands/matrix/special_cases.json`. The capture itself "
+        "has no list of architectures.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",

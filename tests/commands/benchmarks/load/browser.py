@@ -1,4 +1,6 @@
-"""One real Chromium among the arriving: `python -m tests.commands.benchmarks.load.browser URL PAGE AFTER` prints its seconds.
+"""One real Chromium among the arriving: it prints its seconds.
+
+    python -m tests.commands.benchmarks.load.browser URL PAGE AFTER
 
 A process of its own at low priority. A class brings its own machines: a browser that starts and draws here would take
 half of the processor for seconds, and what would be measured is the browser. So its own time is an upper bound.

@@ -1,4 +1,7 @@
-"""The clients' own process: `python -m tests.commands.benchmarks.load.crowd plan.json` prints what its visitors saw as JSON."""
+"""The clients' own process: it prints what its visitors saw as JSON.
+
+python -m tests.commands.benchmarks.load.crowd plan.json
+"""
 
 import asyncio
 import json
