@@ -39,7 +39,8 @@ unit: .venv/.dev tools
 	$(PYTEST) --ignore=tests/browser
 
 # The tests of numbers with the processor's other kernels: theirs round differently. (unit runs them with its best.)
-NUMBERS := $(patsubst %,tests/test_%.py,attention capturing projections proof ledger)
+NUMBERS := $(addprefix tests/core/,formula/test_attention.py capturing/test_capturing.py record/test_projections.py \
+	record/test_proof.py ledger/test_ledger.py)
 kernels: .venv/.dev
 	ATEN_CPU_CAPABILITY=default $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cpu._is_avx2_supported())' \
