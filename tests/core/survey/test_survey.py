@@ -15,6 +15,7 @@ import torch
 from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.heads.probes import TEXTS
+from attention_core.survey import __main__ as command_module
 from attention_core.survey import survey as survey_module
 from attention_core.survey.__main__ import main
 from attention_core.survey.survey import Survey
@@ -109,7 +110,7 @@ def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(mode
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(CORPUS)
     monkeypatch.setattr(survey_module, "capture", too_large)
-    monkeypatch.setattr(survey_module, "load_model", lambda name: model)
+    monkeypatch.setattr(command_module, "load_model", lambda name: model)
     with pytest.raises(CaptureError, match="more memory"):
         finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61))
     assert main(["tiny", str(corpus), "--out", str(tmp_path / "table.csv"), "--window", "61"]) == 1
@@ -132,7 +133,7 @@ def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_change
         command = [
             sys.executable,
             "-m",
-            "attention_core.survey.survey",
+            "attention_core.survey",
             str(folder),
             str(corpus),
             "--out",
