@@ -53,7 +53,7 @@ print(float(weights[0].sum()), "torch._dynamo" in sys.modules)
 
 def said_by(script: str) -> str:
     """The last line that a Python of its own prints: in this one transformers may be here already."""
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 

@@ -105,7 +105,7 @@ def recalculated(files: dict[str, bytes], folder: Path) -> dict[str, bytes]:
         (there / f"{number}.xlsx").write_bytes(file)
     command = [office, f"-env:UserInstallation={profile.as_uri()}", "--headless", "--convert-to", "xlsx", "--outdir"]
     paths = [str(there / f"{number}.xlsx") for number in range(len(files))]
-    done = subprocess.run([*command, str(back), *paths], capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run([*command, str(back), *paths], capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     return {name: (back / f"{number}.xlsx").read_bytes() for number, name in enumerate(files)}
 
