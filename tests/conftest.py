@@ -14,6 +14,8 @@ from jaxtyping import install_import_hook
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that asks the model hub fails at once
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker has a core, not the machine
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # servers are started as subprocesses of this one
 
 # Shapes in signatures are checked in tests and free in the app. Only in modules that write shapes: checking every call

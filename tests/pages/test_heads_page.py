@@ -223,6 +223,7 @@ def test_an_unknown_key_is_gone(client):
     assert client.get("/sightline/data/0000/heads").status_code == 410
 
 
+@pytest.mark.slow
 def test_the_labels_are_made_in_the_background_and_kept(client):
     address = f"/sightline/data/{key()}/heads/labels"
     deadline = time.monotonic() + PATIENCE
@@ -334,6 +335,7 @@ class AfterTheFirstWindow(Event):
         self.job = None
 
 
+@pytest.mark.slow
 def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     """Read as the command line reads a folder: by name, whatever the order in which they were chosen."""
     files = [("b.txt", KING * 60), ("a.txt", TEXT.encode() * 60)]
@@ -357,6 +359,7 @@ def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     assert job.csv == whole.table().to_csv() != early
 
 
+@pytest.mark.slow
 def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on():
     with busy_worker():
         job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])

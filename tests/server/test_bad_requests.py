@@ -78,6 +78,7 @@ def _wait_until_ready(server: Server) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_after_500_bad_requests_the_memory_is_back_within_a_tenth(server):
     _wait_until_ready(server)
     assert not _bad(server, 190)  # each kind several times: what is imported or made once

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 
@@ -58,16 +59,19 @@ def said_by(script: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_lean_transformers_reads_a_text_and_knows_every_model():
     found = json.loads(said_by(LEAN))
     assert abs(found.pop("row") - 1) < 1e-5
     assert found == {"same names": True, "optimizers of scipy": False, "compiler": False}
 
 
+@pytest.mark.slow
 def test_torch_still_compiles_after_a_lean_import():
     assert said_by(COMPILES) == "1.0"
 
 
+@pytest.mark.slow
 def test_transformers_that_wants_more_of_the_compiler_gets_it():
     row, compiler = said_by(NO_MARKS).split()
     assert abs(float(row) - 1) < 1e-5

@@ -92,6 +92,7 @@ print("lives")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [OUT_OF_MEMORY, DISK_FULL], ids=["no memory while capturing", "disk full"])
 def test_what_this_machine_has_no_room_for_gets_a_sentence_and_the_next_works(script, tmp_path):
     done = subprocess.run(

@@ -18,6 +18,7 @@ from attention_core.grow.tasks import RunSettings
 from attention_core.grow.trainings import Gone, Limits, Live, Trainings
 from tests.support.patience import PATIENCE
 
+pytestmark = pytest.mark.slow  # a process each, and each imports torch
 ROOT = Path(__file__).resolve().parents[3]
 LONG = RunSettings("repeated", n_steps=10_000)  # minutes; every test ends it long before
 SHORT = RunSettings("copying", seed=3, n_steps=2)

@@ -58,6 +58,7 @@ def test_windows_lose_nothing_and_end_between_words(model):
     assert all(window[-1].isspace() for window in windows[:-1])
 
 
+@pytest.mark.slow
 def test_the_table_opens_in_pandas_from_csv_and_parquet_alike(model):
     table = finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61)).table()
     csv, parquet = pandas.read_csv(io.BytesIO(table.to_csv())), pandas.read_parquet(io.BytesIO(table.to_parquet()))
@@ -68,6 +69,7 @@ def test_the_table_opens_in_pandas_from_csv_and_parquet_alike(model):
     assert csv[csv.id == "entropy"]["sd"].gt(0).all()
 
 
+@pytest.mark.slow
 def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Path):
     texts = [Text("one", data=CORPUS.encode()), Text("two", data=TEXTS[0].encode())]
     whole = finished(Survey(model, texts, n_tokens=61)).table().to_csv()
@@ -118,6 +120,7 @@ def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(mode
     assert not (tmp_path / "table.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # three processes, each of which imports torch
 def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_changes_no_bit_of_the_table(tmp_path: Path):
     """500 windows of 8 kB: what the text holds, and what was seen in one window, would add up if it stayed."""

@@ -116,6 +116,7 @@ def test_a_model_without_a_template_says_so():
         capture(chatty(), "the cat", "a dog", chat=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "says"),
     {
