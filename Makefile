@@ -13,10 +13,14 @@ FLOOR ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
+# Files of tests that run at a time; WORKERS=0: one after another in this process. A file stays with one worker, so
+# what it makes for all its tests is made once; in the order of their names, which has the long ones in the middle.
+WORKERS ?= 2
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 600
 
-.PHONY: fuzz app test check bench load screenshots matrix reference clean format lint types unit kernels js browser tools
+.PHONY: fuzz app test check quick bench load screenshots matrix reference clean format lint types unit kernels js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -24,7 +28,8 @@ app: .venv/.app
 # One runner after another, so that each closing line stands on its own; `make -j` does no harm.
 test: format lint types unit kernels js browser
 
-check: format lint types unit
+# Without the tests that are marked slow: those that take seconds each, and that `make test` runs.
+check: format lint types quick
 
 format: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -36,16 +41,19 @@ types: .venv/.dev tools
 	$(BIN)/pyright
 
 unit: .venv/.dev tools
-	$(PYTEST) --ignore=tests/browser
+	$(PYTEST) $(SIDE_BY_SIDE) --ignore=tests/browser
+
+quick: .venv/.dev tools
+	$(PYTEST) $(SIDE_BY_SIDE) --ignore=tests/browser -m 'not slow'
 
 # The tests of numbers with the processor's other kernels: theirs round differently. (unit runs them with its best.)
 NUMBERS := $(addprefix tests/core/,formula/test_attention.py capturing/test_capturing.py record/test_projections.py \
 	record/test_proof.py ledger/test_ledger.py)
 kernels: .venv/.dev
-	ATEN_CPU_CAPABILITY=default $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
+	ATEN_CPU_CAPABILITY=default $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
 	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cpu._is_avx2_supported())' \
 		|| { echo "No AVX2 here: its kernels were not tried."; exit 0; } \
-		&& ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
+		&& ATEN_CPU_CAPABILITY=avx2 $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
 
 js: tools
 	node --test tests/js/*/*.test.mjs

@@ -221,7 +221,7 @@ def test_a_live_run_comes_in_parts_stops_and_is_kept(client, queue, tmp_path):
         assert answer.headers["cache-control"] == "no-store"
         return wire.unpack(answer.content)
 
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while "steps" not in (found := asked(0))[1] or len(found[1]["steps"]) < 3:
         assert time.monotonic() < deadline
         assert found[0]["status"]["state"] in ("queued", "starting", "running")
@@ -257,7 +257,7 @@ def test_a_part_that_makes_no_sense_is_refused(client, queue, first):
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(APP, default_timeout=60)
+    return AppTest.from_file(APP, default_timeout=300)
 
 
 def given(app) -> dict:

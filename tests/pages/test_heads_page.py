@@ -30,6 +30,7 @@ from pages.shared.service import heads
 from pages.shared.service.label_words import card_in_words
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source
+from tests.support.patience import PATIENCE
 
 APP = str(Path(__file__).parents[2] / "app.py")
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -37,7 +38,7 @@ TEXT = "The animal didn't cross the street because it was too tired."
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(APP, default_timeout=60)
+    return AppTest.from_file(APP, default_timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +223,10 @@ def test_an_unknown_key_is_gone(client):
     assert client.get("/sightline/data/0000/heads").status_code == 410
 
 
+@pytest.mark.slow
 def test_the_labels_are_made_in_the_background_and_kept(client):
     address = f"/sightline/data/{key()}/heads/labels"
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + PATIENCE
     told = client.get(address).json()
     while told["state"] == "working" and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -237,7 +239,7 @@ def test_the_labels_are_made_in_the_background_and_kept(client):
 
 def test_labels_that_cannot_be_made_say_so_once_and_may_be_tried_again():
     book = heads.LabelBook()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     told = book.of("/no/such/folder")
     while told["state"] == "working" and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -292,7 +294,7 @@ KING = b"The king sat on the hill and looked at the sea. "
 
 def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
     job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])
-    job.wait(100)
+    job.wait(PATIENCE)
     assert job.failed == ""
     assert job.done == job.total
     assert not job.stopped
@@ -333,19 +335,20 @@ class AfterTheFirstWindow(Event):
         self.job = None
 
 
+@pytest.mark.slow
 def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     """Read as the command line reads a folder: by name, whatever the order in which they were chosen."""
     files = [("b.txt", KING * 60), ("a.txt", TEXT.encode() * 60)]
     with busy_worker():
         job = survey_panel.Job("minilm", files)
         job.stop = AfterTheFirstWindow(job)
-    job.wait(100)
+    job.wait(PATIENCE)
     assert job.stopped
     assert 0 < job.done < job.total
     assert job.said.startswith("Stopped early:")
     early = job.csv
     job.go_on()
-    job.wait(100)
+    job.wait(PATIENCE)
     assert not job.stopped
     assert job.done == job.total
     texts = [Text(name, data=data) for name, data in sorted(files)]
@@ -356,20 +359,21 @@ def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     assert job.csv == whole.table().to_csv() != early
 
 
+@pytest.mark.slow
 def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on():
     with busy_worker():
         job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])
         job.stop.set()
-    job.wait(100)
+    job.wait(PATIENCE)
     assert (job.failed, job.csv) == ("", b"")
     assert job.said == "Stopped before the first window was read."
     job.go_on()
-    job.wait(100)
+    job.wait(PATIENCE)
     assert job.csv
 
 
 def test_a_survey_of_nothing_says_so():
     job = survey_panel.Job("minilm", [("empty.txt", b"")])
-    job.wait(60)
+    job.wait(PATIENCE)
     assert "nothing to tell" in job.failed
     assert not job.stopped

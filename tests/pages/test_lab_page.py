@@ -32,7 +32,7 @@ ANIMAL = PRESETS["animal"].state
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(APP, default_timeout=60)
+    return AppTest.from_file(APP, default_timeout=300)
 
 
 def opened(app, **params: str):

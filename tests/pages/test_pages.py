@@ -21,7 +21,7 @@ PAGES = [entry.script for entry in MENU]
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(APP, default_timeout=60)
+    return AppTest.from_file(APP, default_timeout=300)
 
 
 def explorer(app) -> dict:

@@ -37,7 +37,7 @@ def folders(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture
 def app(monkeypatch):
     monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
-    return AppTest.from_file(APP, default_timeout=60)
+    return AppTest.from_file(APP, default_timeout=300)
 
 
 def opened(app, **view):

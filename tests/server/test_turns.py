@@ -16,8 +16,8 @@ from pages.shared.session import state
 def held():
     """Turns whose only thread is busy until `go` is set."""
     turns, begun, go = Turns("test"), Event(), Event()
-    turns.submit(lambda: (begun.set(), go.wait(20)), "somebody")
-    assert begun.wait(20)
+    turns.submit(lambda: (begun.set(), go.wait(60)), "somebody")
+    assert begun.wait(60)
     yield turns, go
     go.set()
 
@@ -104,8 +104,8 @@ def test_an_error_reaches_the_one_who_asked_and_the_next_job_runs(held):
 @given(asked=st.lists(st.sampled_from("abcdefg"), max_size=40))
 def test_every_job_runs_once_and_nobody_waits_more_than_a_round(asked):
     turns, begun, go = Turns("test"), Event(), Event()
-    first = turns.submit(lambda: (begun.set(), go.wait(20)), "first")
-    assert begun.wait(20)
+    first = turns.submit(lambda: (begun.set(), go.wait(60)), "first")
+    assert begun.wait(60)
     done: list[tuple[str, int]] = []
     answers = [turns.submit(lambda i=i, who=who: done.append((who, i)), who) for i, who in enumerate(asked)]
     go.set()

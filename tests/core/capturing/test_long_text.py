@@ -24,7 +24,7 @@ from tests.support import tiny
 from tests.support.plain_numbers import decode_u1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_memory_of_4096_tokens_stays_under_three_times_what_is_kept():
     """Peak resident memory above the loaded model, from reading the text to all heads and one head in full."""
     found = long_text.measured()

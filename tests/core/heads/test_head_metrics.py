@@ -274,6 +274,7 @@ def test_blocks_of_one_row_give_the_same_numbers(name: str, monkeypatch: pytest.
     torch.testing.assert_close(rows.profiles, whole.profiles, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_all_heads_of_minilm_need_at_most_four_layers_of_weights():
     """512 tokens, from the text to the numbers: never all heads' n² at once, which would be six layers alone."""
     model, text = load_model("minilm"), text_of(512)

@@ -35,6 +35,7 @@ def cards_of(weights: torch.Tensor):
     return tally.cards()[0, 0]
 
 
+@pytest.mark.slow
 def test_minilm_has_its_previous_token_head():
     cards = label_heads(load_model("minilm"))
     card = cards[0, 2]
@@ -44,12 +45,14 @@ def test_minilm_has_its_previous_token_head():
     assert sum(card.label is None for card in cards.values()) > 36  # unlabelled is the normal answer
 
 
+@pytest.mark.slow
 def test_the_storyteller_has_its_induction_and_previous_token_heads():
     cards = label_heads(load_model(str(STORYTELLER)))
     assert {place for place, card in cards.items() if card.label == "induction"} == {(2, 0), (2, 1)}
     assert {place for place, card in cards.items() if card.label == "previous"} == {(1, 3)}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # 20 models read 64 probes each: two minutes on a busy core
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_at_most_one_in_a_hundred_heads_of_random_models_has_a_label(architecture: str):

@@ -78,6 +78,7 @@ def test_the_file_runs_alone_and_prints_the_matrices_of_the_page(flavour: str, t
     same_numbers(run_file(python_source(state, flavour), tmp_path), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_every_preset_every_switch_and_a_real_head_are_right_in_the_file(flavour: str, tmp_path: Path):
     printed = run_files({name: python_source(state, flavour) for name, state in CASES.items()}, tmp_path)

@@ -385,6 +385,7 @@ def test_a_step_without_a_picture_for_all_tokens_says_so(minilm):
         matrix_pack(minilm, 3, 1, 10, "rotary", "q")
 
 
+@pytest.mark.slow
 def test_long_texts_in_wide_models_stay_under_a_megabyte():
     """512 tokens, d_model 4,096: exact rows of the keys that matter, the others on demand."""
     from attention_core.models.loading import wrap_model

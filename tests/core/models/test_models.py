@@ -298,6 +298,7 @@ def test_a_damaged_folder_gets_a_sentence(folder, damage, sentence):
         load_model(str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [cut_weights, lie_about_a_shape, state_a_huge_width, bring_code, leave_a_pickle])
 def test_a_refused_folder_gives_its_memory_back(tmp_path, damage):
     """40 MB of weights, refused five times: what the process holds afterwards has not grown by even one copy."""
@@ -316,6 +317,7 @@ def test_a_refused_folder_gives_its_memory_back(tmp_path, damage):
     assert max(refused() for _ in range(4)) - first < 20_000_000
 
 
+@pytest.mark.slow
 def test_weights_that_are_missing_after_loading_give_their_memory_back(tmp_path):
     """Here a model was built before it was refused."""
     folder = tmp_path / "tiny-bert"

@@ -278,6 +278,7 @@ def run_of(source, folder):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_script_of_an_opened_trace_opens_the_file_and_says_what_is_masked(tmp_path):
     """A causal row: what it may read has its weight, the future is called masked, and not a weight of 0."""
     trace = capture(tiny.family("gpt2"), "the cat sat on")
@@ -293,6 +294,7 @@ def test_the_script_of_an_opened_trace_opens_the_file_and_says_what_is_masked(tm
     assert printed[6].startswith("5 checks hold")  # q, k, v, output, W_O
 
 
+@pytest.mark.slow
 def test_the_script_says_that_a_query_is_hidden_and_prints_no_other_row(tmp_path):
     """[CLS] is the first token: with special tokens hidden it has no row. A word's piece has its word's row."""
     trace = capture(tiny.family("bert"), "the cat sat")
@@ -303,6 +305,7 @@ def test_the_script_says_that_a_query_is_hidden_and_prints_no_other_row(tmp_path
     assert not any("looks at" in line for line in printed)
 
 
+@pytest.mark.slow
 def test_the_script_of_a_text_runs_as_it_stands(tmp_path):
     """The bundled model; a mean over heads, where no row is chosen, and one token's row."""
     asked = {"layer": "all:encoder:self", "head": "mean", "query": 2, "reading": Reading()}

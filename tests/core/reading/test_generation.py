@@ -47,6 +47,7 @@ def test_drawing_leaves_the_random_numbers_of_others_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_tokens_are_drawn_as_often_as_their_probability_says():
     """400 draws of one token: each frequency within 5 standard deviations of its probability."""
     model = plain("llama")

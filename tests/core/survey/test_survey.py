@@ -15,6 +15,7 @@ import torch
 from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.heads.probes import TEXTS
+from attention_core.survey import __main__ as command_module
 from attention_core.survey import survey as survey_module
 from attention_core.survey.__main__ import main
 from attention_core.survey.survey import Survey
@@ -57,6 +58,7 @@ def test_windows_lose_nothing_and_end_between_words(model):
     assert all(window[-1].isspace() for window in windows[:-1])
 
 
+@pytest.mark.slow
 def test_the_table_opens_in_pandas_from_csv_and_parquet_alike(model):
     table = finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61)).table()
     csv, parquet = pandas.read_csv(io.BytesIO(table.to_csv())), pandas.read_parquet(io.BytesIO(table.to_parquet()))
@@ -67,6 +69,7 @@ def test_the_table_opens_in_pandas_from_csv_and_parquet_alike(model):
     assert csv[csv.id == "entropy"]["sd"].gt(0).all()
 
 
+@pytest.mark.slow
 def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Path):
     texts = [Text("one", data=CORPUS.encode()), Text("two", data=TEXTS[0].encode())]
     whole = finished(Survey(model, texts, n_tokens=61)).table().to_csv()
@@ -109,7 +112,7 @@ def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(mode
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(CORPUS)
     monkeypatch.setattr(survey_module, "capture", too_large)
-    monkeypatch.setattr(survey_module, "load_model", lambda name: model)
+    monkeypatch.setattr(command_module, "load_model", lambda name: model)
     with pytest.raises(CaptureError, match="more memory"):
         finished(Survey(model, [Text("corpus", data=CORPUS.encode())], n_tokens=61))
     assert main(["tiny", str(corpus), "--out", str(tmp_path / "table.csv"), "--window", "61"]) == 1
@@ -117,6 +120,7 @@ def test_a_window_that_cannot_be_captured_ends_the_survey_with_its_sentence(mode
     assert not (tmp_path / "table.csv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # three processes, each of which imports torch
 def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_changes_no_bit_of_the_table(tmp_path: Path):
     """500 windows of 8 kB: what the text holds, and what was seen in one window, would add up if it stayed."""
@@ -132,7 +136,7 @@ def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_change
         command = [
             sys.executable,
             "-m",
-            "attention_core.survey.survey",
+            "attention_core.survey",
             str(folder),
             str(corpus),
             "--out",

@@ -1,6 +1,6 @@
 """Chat templates against transformers' own, and special tokens that are typed where the tokenizer adds the same one."""
 
-import time
+import resource
 
 import pytest
 
@@ -8,6 +8,7 @@ from attention_core import capture, load_trace
 from attention_core.capturing.encode import CaptureError, count_tokens
 from attention_core.reading.generation import GenerationError, append_token, continue_text
 from attention_core.record.file import trace_bytes
+from attention_core.text import chat_child
 from attention_core.text.chat import ChatError, chat_prompt
 from tests.support import tiny
 from tests.support.chatty import TEMPLATE, bare, chatty, tokenizer
@@ -21,6 +22,12 @@ TEMPLATES = {
     "{% set ns.n = ns.n + 1 %}{% if ns.n > 1 %}{% break %}{% endif %}<|user|>{{ m.content }}"
     "{{ strftime_now('%Y')[:0] }}{% endfor %}<|bot|>",
 }
+
+
+def computed_by_children() -> float:
+    """Seconds that the processes which this one started, and which have ended, have computed: not waited."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -109,6 +116,7 @@ def test_a_model_without_a_template_says_so():
         capture(chatty(), "the cat", "a dog", chat=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("template", "says"),
     {
@@ -128,11 +136,11 @@ def test_a_model_without_a_template_says_so():
     }.values(),
 )
 def test_a_hostile_template_ends_in_a_sentence(template, says):
-    begun = time.monotonic()
+    before = computed_by_children()
     with pytest.raises(ChatError, match=r"chat template") as error:
         chat_prompt(tokenizer(template), "the cat")
     assert says in str(error.value) and "\n" not in str(error.value)
-    assert time.monotonic() - begun < 25
+    assert computed_by_children() - before < chat_child.CPU_SECONDS + 2
 
 
 def test_markup_in_a_text_reaches_the_template_as_data():

@@ -52,7 +52,7 @@ def test_words_without_blanks_are_those_of_icu(language, kind):
 
 def test_where_icu_is_not_there_the_page_says_so_and_no_word_is_made_up(monkeypatch):
     monkeypatch.setattr("attention_core.text.word_breaks.known", lambda: False)
-    monkeypatch.setattr("attention_core.capturing.capture.known", lambda: False)
+    monkeypatch.setattr("attention_core.capturing.encode.known", lambda: False)
     trace = capture(reads("letters"), SENTENCES["zh"])
     assert word_breaks.NOT_KNOWN in trace.notes
     assert len(items(trace.tokens, Reading(words=True))) == len(SENTENCES["zh"])  # a lone ▁ is none

@@ -115,6 +115,7 @@ def test_the_shipped_model_opens_by_name_and_its_attention_is_proved():
             assert all(check.holds for check in trace.proof(layer, head))
 
 
+@pytest.mark.slow
 def test_the_shipped_model_has_a_previous_token_head_and_an_induction_head():
     """All of the card's figures that need no tale, measured again as its command does; rounding differs by machine."""
     from transformers import LlamaForCausalLM
