@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.serving import Server, Visit, launch_chromium, new_visit, serve, skip_tour
 
-expect.set_options(timeout=20_000)  # until a fault is certain: a slow machine is none
+expect.set_options(timeout=60_000)  # until a fault is certain: a slow machine is none
 
 
 @pytest.fixture(scope="session")

@@ -88,10 +88,7 @@ def _deep(value: Any) -> Any:
         return _there(value)
     if isinstance(value, tuple):
         return tuple(map(_deep, value))
-    if is_dataclass(value) and type(value).__module__ in (
-        "attention_core.record.projections",
-        "attention_core.formula.masks",
-    ):
+    if is_dataclass(value) and type(value).__module__.startswith(("attention_core.record.", "attention_core.formula.")):
         return replace(value, **{field.name: _deep(getattr(value, field.name)) for field in fields(value)})
     return value
 

@@ -198,7 +198,7 @@ def new_visit(browser: Browser, server_url: str, **context_options) -> tuple[Bro
     return context, watch(context.new_page(), server_url)
 
 
-def wait_until_drawn(page: Page, *, other_than: str | None = None, timeout_s: float = 30.0) -> str:
+def wait_until_drawn(page: Page, *, other_than: str | None = None, timeout_s: float = 120.0) -> str:
     """Wait until the explorer has drawn a picture, a new one if `other_than` names the old one.
 
     Returns its data-ready, "<key>:<layer>:<head>", which the explorer sets after drawing.

@@ -72,6 +72,7 @@ def same_numbers(printed: str, state: LabState) -> None:
         torch.testing.assert_close(found[named(matrix)], matrix.values, rtol=1e-12, atol=5.1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_the_file_runs_alone_and_prints_the_matrices_of_the_page(flavour: str, tmp_path: Path):
     state = PRESETS["two-heads"].state

@@ -81,6 +81,7 @@ def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Pa
     assert finished(again).table().to_csv() == whole
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_survey_is_refused(model, tmp_path: Path):
     finished(Survey(model, [Text("one", data=CORPUS.encode())], tmp_path / "partial", n_tokens=61, every=1))
     with pytest.raises(ValueError, match="another survey"):
@@ -96,6 +97,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_an_empty_one_is_an_error(tmp
     assert [text.name for text in texts_at(tmp_path)] == ["a/c.txt", "b.txt"]
 
 
+@pytest.mark.slow
 def test_a_window_without_tokens_is_left_out_and_the_others_are_read(model):
     blanks = Text("blanks", data=b" " * 400)
     survey = finished(Survey(model, [blanks, Text("corpus", data=CORPUS.encode())], n_tokens=61))
