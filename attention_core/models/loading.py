@@ -29,7 +29,7 @@ from attention_core.models.facts import LoadedModel, ModelFacts
 from attention_core.models.folder import Contents, pruned_heads, read_folder
 from attention_core.models.in_memory import plain_model
 from attention_core.models.language_head import LanguageHead, body_of, loader_of, predicts_of
-from attention_core.models.placement import _DTYPES, Placement, Precision
+from attention_core.models.placement import DTYPES, Placement, Precision
 from attention_core.models.report import LoadingReport, missing_in, report_of
 from attention_core.models.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
 from attention_core.models.sentence_modules import transformer_place
@@ -295,7 +295,7 @@ def _from_pretrained(
             config=config,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype="auto" if where.dtype == "stored" else _DTYPES[where.dtype],
+            dtype="auto" if where.dtype == "stored" else DTYPES[where.dtype],
             output_loading_info=True,
             attn_implementation="eager",  # architectures of an older make cannot be switched afterwards
             **_placing(where, spread),
