@@ -50,7 +50,7 @@ MOST_FILES = 20  # of source in one folder: more are not found in a minute
 HIDDEN = {
     "attention_core": "a name is imported when it is first used: `import attention_core` does not wait for torch",
     "attention_core.trace": "what lies behind a door is imported when it is opened: pictures need not wait for it",
-    "attention_core.models.loading": "the hub's client takes half a second, and a folder on this machine needs none",
+    "attention_core.models.locating": "the hub's client takes half a second, and a folder on this machine needs none",
     "attention_core.grow.__main__": "a training's bounds are set before torch is there",
     "pages": "the page's frame and the server's first answer appear before torch is there",
 }
