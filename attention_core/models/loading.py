@@ -30,7 +30,8 @@ from attention_core.models.language_head import LanguageHead, body_of, loader_of
 from attention_core.models.locating import Located, locate
 from attention_core.models.placement import DTYPES, Placement, Precision
 from attention_core.models.report import LoadingReport, missing_in, report_of
-from attention_core.models.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
+from attention_core.models.sentence_encoder import SentenceEncoder
+from attention_core.models.sentence_folder import lower_cased, read_encoder
 from attention_core.models.sentence_modules import transformer_place
 from attention_core.models.task_head import TaskHead, task_loader_of, task_of
 from attention_core.models.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
