@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attention_core.observe.hooks import FedNorm
+from attention_core.observe.seen import FedNorm
 from attention_core.record.norms import Norm, normalise
 from attention_core.record.projections import Layout, Rotary, pairs_read, pairs_written, present
 

@@ -30,7 +30,7 @@ from attention_core.capturing.recognise import (
     weight_of,
     windows,
 )
-from attention_core.observe.hooks import FedMap, FedNorm, FedOutput, Seen, probe_rows
+from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 from attention_core.record.norms import Norm
 from attention_core.record.projections import (
     GATES,
