@@ -179,7 +179,7 @@ def _witness(call: Call, mask: PassedMask) -> Witness | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Eager:
-    """A record and not a closure: it can be taken apart and put together again with its trace (`resting`)."""
+    """A record and not a closure: it can be taken apart and put together again with its trace (`record/apart`)."""
 
     function: AttentionFunction
     module: nn.Module

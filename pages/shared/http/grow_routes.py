@@ -1,6 +1,7 @@
 """HTTP of Grow a head: recorded runs, and a visitor's own run while it grows.
 
-Asking for one's own run is also the sign that somebody watches: one that nobody asks for ends (`growing.Trainings`).
+Asking for one's own run is also the sign that somebody watches: one that nobody asks for ends
+(`grow.trainings.Trainings`).
 """
 
 import gzip
@@ -97,7 +98,7 @@ def leave(request: Request) -> Response:
 
 
 def _file(run: Run) -> Response:
-    """A run as `grow_runs.load_run` opens it."""
+    """A run as `grow.record.load_run` opens it."""
     headers = {"Content-Disposition": f'attachment; filename="sightline-{name_of(run)}.run.gz"'}
     return Response(
         gzip.compress(run.to_pack(weights=True), mtime=0), media_type="application/octet-stream", headers=headers
