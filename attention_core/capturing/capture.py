@@ -25,7 +25,7 @@ from attention_core.capturing.encode import (
 from attention_core.capturing.given import returned_weights
 from attention_core.formats.memory import said_as
 from attention_core.models.facts import LoadedModel
-from attention_core.models.task_head import what_the_decoder_reads
+from attention_core.observe.decoder import what_the_decoder_reads
 from attention_core.observe.hooks import Watcher, install, watcher
 from attention_core.observe.hybrids import layers_that_run, other_layers
 from attention_core.observe.interface import collector

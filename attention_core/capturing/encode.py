@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from attention_core.models.facts import LoadedModel
-from attention_core.reading.predictions import lines_of
+from attention_core.models.task_head import lines_of
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
 from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
