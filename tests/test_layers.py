@@ -50,7 +50,7 @@ MOST_FILES = 20  # of source in one folder: more are not found in a minute
 HIDDEN = {
     "attention_core": "a name is imported when it is first used: `import attention_core` does not wait for torch",
     "attention_core.trace": "what lies behind a door is imported when it is opened: pictures need not wait for it",
-    "attention_core.models.loading": "the hub's client takes half a second, and a folder on this machine needs none",
+    "attention_core.models.locating": "the hub's client takes half a second, and a folder on this machine needs none",
     "attention_core.grow.__main__": "a training's bounds are set before torch is there",
     "pages": "the page's frame and the server's first answer appear before torch is there",
 }
@@ -181,6 +181,52 @@ def test_an_import_stands_at_the_top_unless_start_up_needs_it_later(path: Path):
     allowed = name in HIDDEN or any(name.startswith(f"{package}.") for package in HIDDEN if package == "pages")
     hidden = sorted({to for to, hidden in imports_in(path) if hidden and row_of(to)})
     assert allowed or not hidden, f"{name} imports {hidden} inside a function or for types alone"
+
+
+def private_names_taken(source: str, module: str, *, is_package: bool = False) -> list[str]:
+    """Names with an underscore that `source` takes from another module of ours, imported or through a module."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    known: dict[str, str] = {}  # what a module of ours is called here
+    taken: list[str] = []
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known.update({alias.asname or alias.name: alias.name for alias in node.names if alias.name in MODULES})
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                if f"{base}.{alias.name}" in MODULES:
+                    known[alias.asname or alias.name] = f"{base}.{alias.name}"
+                elif base in MODULES and re.match(r"_(?!_)", alias.name):
+                    taken.append(f"{base}.{alias.name}")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match(r"_(?!_)", node.attr) and ast.unparse(node.value) in known:
+            taken.append(f"{known[ast.unparse(node.value)]}.{node.attr}")
+    return sorted(set(taken))
+
+
+@pytest.mark.parametrize("path", OURS, ids=module_name)
+def test_no_module_takes_a_private_name_of_another(path: Path):
+    source = path.read_text(encoding="utf-8")
+    taken = private_names_taken(source, module_name(path), is_package=path.name == "__init__.py")
+    assert not taken, f"{module_name(path)} takes {taken}: give them public names, or move them to where they are used"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from attention_core.models.placement import _STORED_BYTES",
+        "from .placement import _STORED_BYTES",
+        "from attention_core.models import placement\nplacement._STORED_BYTES",
+        "def f():\n    import attention_core.models.placement as there\n    return there._STORED_BYTES",
+        "import attention_core.models.placement\nattention_core.models.placement._STORED_BYTES",
+    ],
+)
+def test_a_private_name_of_another_module_is_found(source: str):
+    assert private_names_taken(source, "attention_core.models.loading") == [
+        "attention_core.models.placement._STORED_BYTES"
+    ]
 
 
 def test_every_reason_for_a_hidden_import_is_still_needed():

@@ -11,8 +11,9 @@ from attention_core.capturing.masks import PassedMask, read_mask
 from attention_core.capturing.search import find_projections
 from attention_core.formula.masks import Band
 from attention_core.models.facts import LoadedModel
-from attention_core.observe.hooks import Seen, Watcher
+from attention_core.observe.hooks import Watcher
 from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, eager_function
+from attention_core.observe.seen import Seen
 from attention_core.record.layers import Kind, LayerTrace, Mask, Witness
 from attention_core.record.projections import Found
 
@@ -41,7 +42,9 @@ _HARMLESS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Call:
+class Call:
+    """One attention call: what went in, what came out, and what ran around it."""
+
     module: nn.Module
     q: Tensor
     k: Tensor
@@ -52,11 +55,11 @@ class _Call:
     seen: Seen  # the linear maps and norms around the call
 
 
-class _Calls:
+class Calls:
     """Collects attention calls in call order (ALBERT calls one module many times)."""
 
     def __init__(self) -> None:
-        self.calls: list[_Call] = []
+        self.calls: list[Call] = []
         self.watcher = Watcher()
 
     def add(
@@ -70,10 +73,14 @@ class _Calls:
         keywords: dict[str, Any],
     ) -> None:
         seen = self.watcher.attended(module, q, k, v, output)
-        self.calls.append(_Call(module, q, k, v, mask, output, keywords, seen))
+        self.calls.append(Call(module, q, k, v, mask, output, keywords, seen))
 
 
-def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:
+def layers_of(calls: list[Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:
+    """The calls of a run as layers of a record, in the order in which they ran.
+
+    Raises CaptureError for a model that does not attend from token to token.
+    """
     encoder = set(model.model.get_encoder().modules()) if model.facts.encoder_decoder else set()
     masks: dict[int, PassedMask] = {}  # many layers share one mask tensor: look at each once
     counts: dict[Kind, int] = {}
@@ -98,7 +105,7 @@ def _layers(calls: list[_Call], model: LoadedModel, n_source: int, n_target: int
     return tuple(layers)
 
 
-def _layer(call: _Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
+def _layer(call: Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
     unknown = [
         name
         for name, value in call.keywords.items()
@@ -127,7 +134,7 @@ def _layer(call: _Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
     )
 
 
-def _kind(call: _Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -> Kind:
+def _kind(call: Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -> Kind:
     """Told by what the call does, not by the module's name.
 
     In the decoder of an encoder-decoder, self-attention is causal and cross-attention is not. With one query both look
@@ -144,7 +151,7 @@ def _kind(call: _Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -
     return "decoder self" if causal and n_query == n_key else "cross"
 
 
-def _bias(call: _Call, mask: PassedMask) -> Tensor | None:
+def _bias(call: Call, mask: PassedMask) -> Tensor | None:
     """All that is added to the scores: relative positions (a keyword of its own) and what came inside the mask."""
     position_bias = call.keywords.get("position_bias")
     if position_bias is None:
@@ -152,7 +159,7 @@ def _bias(call: _Call, mask: PassedMask) -> Tensor | None:
     return position_bias[0] if mask.bias is None else position_bias[0] + mask.bias
 
 
-def _sink_logit(call: _Call) -> Tensor | None:
+def _sink_logit(call: Call) -> Tensor | None:
     """The learned extra logit of the softmax: one for each head, or (from x) one for each head and query."""
     sinks = call.keywords.get("s_aux")
     if sinks is not None:
@@ -161,7 +168,7 @@ def _sink_logit(call: _Call) -> Tensor | None:
     return None if sinks is None else sinks[0, :, :, 0]
 
 
-def _witness(call: _Call, mask: PassedMask) -> Witness | None:
+def _witness(call: Call, mask: PassedMask) -> Witness | None:
     """The model's eager function on the captured q, k, v with what the model passed: an independent source."""
     eager = eager_function(call.module)
     # Some eager functions read a sink from the module: not from one whose weights are on the disk.
@@ -172,7 +179,7 @@ def _witness(call: _Call, mask: PassedMask) -> Witness | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Eager:
-    """A record and not a closure: it can be taken apart and put together again with its trace (`resting`)."""
+    """A record and not a closure: it can be taken apart and put together again with its trace (`record/apart`)."""
 
     function: AttentionFunction
     module: nn.Module

@@ -10,22 +10,22 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.capturing.calls import _Call, _Calls, _layers
+from attention_core.capturing.calls import Call, Calls, layers_of
 from attention_core.capturing.encode import (
     CaptureError,
     Encoded,
-    _encode,
-    _encode_chat,
-    _of_choices,
-    _pieces,
-    _tokens_of_ids,
+    choices_in,
     decoder_side,
+    encode,
+    encode_chat,
     languages_of,
+    pieces_of,
+    tokens_of_ids,
 )
 from attention_core.capturing.given import returned_weights
 from attention_core.formats.memory import said_as
 from attention_core.models.facts import LoadedModel
-from attention_core.models.task_head import what_the_decoder_reads
+from attention_core.observe.decoder import what_the_decoder_reads
 from attention_core.observe.hooks import Watcher, install, watcher
 from attention_core.observe.hybrids import layers_that_run, other_layers
 from attention_core.observe.interface import collector
@@ -72,8 +72,8 @@ def capture(
         notes += pair_notes
     languages = languages_of(model, source_language, target_language)
     typed = text if chat else None
-    pair, shown = _of_choices(model, pair or None, notes)
-    source = _encode_chat(model, text, shown, languages) if chat else _encode(model, text, shown, languages)
+    pair, shown = choices_in(model, pair or None, notes)
+    source = encode_chat(model, text, shown, languages) if chat else encode(model, text, shown, languages)
     text, notes = source.text, notes + source.notes
     if model.sentences is not None and model.sentences.prompt:
         notes.append(f"As a sentence encoder the model puts “{model.sentences.prompt}” before a text: not added here.")
@@ -105,10 +105,10 @@ def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int
             raise ValueError(f"{name} must be 1 … {limit or 'any number of'} tokens; got {len(side)}")
     if model.facts.encoder_decoder != (target_ids is not None):
         raise ValueError("target_ids are for an encoder-decoder, and it needs them")
-    source = Encoded(list(ids), None, _tokens_of_ids(model.tokenizer, ids), [])
+    source = Encoded(list(ids), None, tokens_of_ids(model.tokenizer, ids), [])
     decoder = None
     if target_ids is not None:
-        decoder = Encoded(list(target_ids), None, _tokens_of_ids(model.target_tokenizer, target_ids), [])
+        decoder = Encoded(list(target_ids), None, tokens_of_ids(model.target_tokenizer, target_ids), [])
     return _captured(model, source, decoder, "", None, None if decoder is None else "", [])
 
 
@@ -141,7 +141,7 @@ def _captured(
         with layers_that_run(model.model) as ran:
             calls, watched = _run(model, inputs, ended)
         target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
-        layers = _layers(calls, model, len(source.ids), len(target_tokens))
+        layers = layers_of(calls, model, len(source.ids), len(target_tokens))
         others = other_layers(model.model, ran, [call.module for call in calls])
         if others:
             shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
@@ -182,8 +182,8 @@ class _Ended:
     decoder_ids: list[int] = field(default_factory=list)  # what the decoder was given, where the model decides it
 
 
-def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> tuple[list[_Call], Watcher]:
-    calls = _Calls()
+def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> tuple[list[Call], Watcher]:
+    calls = Calls()
     install(model.model)
     token, watching = collector.set(calls), watcher.set(calls.watcher)
     try:
@@ -252,7 +252,7 @@ def _tokens_read_twice(model: LoadedModel, source: "Encoded", ended: _Ended) -> 
     ids = ended.decoder_ids
     if not ids:
         return ()
-    made = _tokens_of_ids(model.target_tokenizer, ids)
+    made = tokens_of_ids(model.target_tokenizer, ids)
     if ids[1:] == source.ids[: len(ids) - 1]:
         return (replace(made[0], special=True, word=None), *source.tokens[: len(ids) - 1])
     return made
@@ -270,7 +270,7 @@ def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Except
         table, highest = getattr(part.get_input_embeddings(), "weight", None), int(inputs[side].max())
         n_rows = table.shape[0] if isinstance(table, Tensor) else None
         if n_rows is not None and highest >= n_rows:
-            (piece,) = _pieces(tokenizer, [highest])
+            (piece,) = pieces_of(tokenizer, [highest])
             return f"{name} has vectors for {n_rows:,} tokens, and “{piece}” has the number {highest:,}: {apart}"
     n_types = getattr(whole.config, "type_vocab_size", None)
     types = inputs.get("token_type_ids")

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from attention_core.models.facts import LoadedModel
-from attention_core.reading.predictions import lines_of
+from attention_core.models.task_head import lines_of
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
 from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
@@ -54,7 +54,7 @@ def count_tokens(
 ) -> Counted:
     """Count the tokens of a text without running the model. A chat template's own are among the special ones."""
     text, _ = clean_text(text)
-    _, pair = _of_choices(model, clean_text(pair)[0] if pair else None, [])
+    _, pair = choices_in(model, clean_text(pair)[0] if pair else None, [])
     languages = languages_of(model, source_language, None)
     if chat:
         return _counted_chat(model, text, pair, languages)
@@ -64,13 +64,13 @@ def count_tokens(
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
-    return Counted(len(ids), n_special, _end_of_text(_encode(model, text, pair, languages).tokens))
+    return Counted(len(ids), n_special, _end_of_text(encode(model, text, pair, languages).tokens))
 
 
 def _counted_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Counted:
     prompt = prompt_of(model, text, pair)
     n = len(model.encode(prompt, languages=languages, add_special_tokens=False)["input_ids"])
-    read = _encode_chat(model, text, pair, languages)
+    read = encode_chat(model, text, pair, languages)
     n_special = sum(token.special for token in read.tokens)
     if len(read.ids) == n:
         return Counted(n, n_special, None)
@@ -89,7 +89,8 @@ class Encoded:
     text: str = ""  # that the tokens' characters are counted in
 
 
-def _encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
+def encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
+    """A text, or two, as the model takes it in; cut where the model reads no further, and the notes say so."""
     tokenizer, limit = model.tokenizer, model.facts.context_length
     options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
     encoded, cut = _within(model, text, pair, options)
@@ -97,7 +98,7 @@ def _encode(model: LoadedModel, text: str, pair: str | None, languages: Language
     return _read(encoded, tokens, text, limit, cut, _about_words(tokenizer, text + (pair or "")))
 
 
-def _encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
+def encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
     """The chat template around a text. What it writes of special tokens counts as added; a typed one does not."""
     tokenizer, limit = model.tokenizer, model.facts.context_length
     prompt = prompt_of(model, text, pair)
@@ -179,14 +180,16 @@ def special_ids(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *listed} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
-def _tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
-    pieces, known = _pieces(tokenizer, ids), special_ids(tokenizer)
+def tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
+    """Tokens without a text of their own: what the tokenizer calls these ids."""
+    pieces, known = pieces_of(tokenizer, ids), special_ids(tokenizer)
     specials = [id_ in known for id_ in ids]
     style = style_of(tokenizer)
     return tokens_from(pieces, ids, [(0, 0)] * len(ids), specials, words_of(pieces, specials, style), style)
 
 
-def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+def pieces_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """The tokenizer's own pieces, with its marks for spaces; some tokenizers give bytes, which are shown as text."""
     return [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
 
 
@@ -218,7 +221,7 @@ def _tokens(
     tokenizer: Any, encoded: Any, specials: Sequence[bool], texts: tuple[str, str] = ("", "")
 ) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
-    pieces = _pieces(tokenizer, ids)
+    pieces = pieces_of(tokenizer, ids)
     spans = [tuple(span) for span in encoded["offset_mapping"]] if tokenizer.is_fast else [(0, 0)] * len(ids)
     style = style_of(tokenizer)
     words = _words(encoded, len(ids)) if tokenizer.is_fast else []
@@ -295,7 +298,7 @@ def _start(model: nn.Module, labels: Sequence[int]) -> int:
     return start
 
 
-def _of_choices(model: LoadedModel, pair: str | None, notes: list[str]) -> tuple[str | None, str | None]:
+def choices_in(model: LoadedModel, pair: str | None, notes: list[str]) -> tuple[str | None, str | None]:
     """The second sentence as it is kept and as it is captured; a model for multiple choice has a choice in each line.
 
     The line that is captured stands first, so that its tokens' places are those in the whole.

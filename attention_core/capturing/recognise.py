@@ -11,18 +11,23 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from attention_core.observe.hooks import FedNorm
+from attention_core.observe.seen import FedNorm
 from attention_core.record.norms import Norm, normalise
 from attention_core.record.projections import Layout, Rotary, pairs_read, pairs_written, present
 
 LAYOUTS: tuple[Layout, ...] = ("half-split", "interleaved", "interleaved to half-split")
 
 # How far, relative to the largest number, two rows of the same quantity may differ and still be recognised as one.
-CLOSE = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
+_CLOSE = {torch.float32: 2e-5, torch.float64: 2e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
 TRIED = 8  # windows that are looked at one by one where the first look cannot tell them apart
 SAME_LENGTH = 0.02  # two lengths of numbers of 8 bits, each off by 0.4 % at most, differ by less
 MOST_AS_LONG = 256  # windows of one length that are compared at all: more heads than models have
+
+
+def closeness(dtype: torch.dtype) -> float:
+    """How far numbers of this precision may differ, relative to the largest, and still be the same quantity."""
+    return _CLOSE.get(dtype, 2e-5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,7 +278,7 @@ def weight_of(module: nn.Module, x: Tensor, output: Tensor) -> tuple[Tensor, Ten
     if weight.shape[0] != weight.shape[1]:
         return weight, bias, weight.shape[0] == x.shape[1]
     made = x.float() @ weight.float() + (0.0 if bias is None else bias.float())
-    return weight, bias, alike(made, output.float(), CLOSE.get(x.dtype, 2e-5))
+    return weight, bias, alike(made, output.float(), closeness(x.dtype))
 
 
 def columns_of(output: Tensor, columns: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
-"""The search for the linear maps around an attention call, among all that were observed while the model ran.
+"""The search for the linear maps before an attention call, among all that were observed while the model ran.
+
+What comes after it, W_O and the sum with the residual stream, is found by `capturing/output_projection`.
 
 No table of architectures: a fused map, one interleaved per head, a transposed weight, shared heads, a constant factor,
-a norm or a rotation on the way are all read off a few rows of what the model computed (`observing`), and then verified
-from x and the weights.
+a norm or a rotation on the way are all read off a few rows of what the model computed (`observe/seen`), and then
+verified from x and the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,38 +17,34 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
-from attention_core.capturing.adapted import acting_map, is_adapted
+from attention_core.capturing.output_projection import OutputSearch
+from attention_core.capturing.parts import Parts
 from attention_core.capturing.recognise import (
-    CLOSE,
     Turn,
     alike,
     angles,
     any_columns,
+    closeness,
     columns_of,
     find_turn,
-    magnitude,
     norm_rule,
     same_lengths,
-    weight_of,
     windows,
 )
-from attention_core.observe.hooks import FedMap, FedNorm, FedOutput, Seen, probe_rows
+from attention_core.observe.seen import FedMap, FedNorm, Seen, probe_rows
 from attention_core.record.norms import Norm
 from attention_core.record.projections import (
-    GATES,
-    Gate,
-    OutputProjection,
     Part,
     Projection,
     Projections,
-    Residual,
     Rotary,
 )
 
 
 def find_projections(seen: Seen) -> Projections:
     """Explain q, k, v and what was fed the output. Whatever cannot be verified is missing, with its reason."""
-    search = _Search(seen)
+    parts = Parts(seen.module)
+    search, after = _Search(seen, parts), OutputSearch(seen, parts)
     found: dict[str, Any] = {}
     missing = []
     for name, captured in (("q", seen.q), ("k", seen.k), ("v", seen.v)):
@@ -54,10 +52,10 @@ def find_projections(seen: Seen) -> Projections:
         if projection is None:
             missing.append(f"{name}: no linear map that was observed gives it")
         found[name] = projection
-    found["o"] = _or_none(search.output_projection)
+    found["o"] = _or_none(after.output_projection)
     if found["o"] is None:
         missing.append("W_O: no linear map that reads the heads' outputs was seen to give what goes on from there")
-    residual = _or_none(lambda: search.residual(found["q"], found["o"]))
+    residual = _or_none(lambda: after.residual(found["q"], found["o"]))
     return Projections(**found, residual=residual, missing=tuple(missing))
 
 
@@ -93,15 +91,11 @@ _remembered: WeakKeyDictionary[nn.Module, dict[str, _Remembered]] = WeakKeyDicti
 _remembering = Lock()
 
 
-def _name_in(module: nn.Module, part: nn.Module) -> str:
-    return next((name for name, known in module.named_modules() if known is part), type(part).__name__)
-
-
 class _Search:
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, parts: Parts) -> None:
         self.seen = seen
-        self.close = CLOSE.get(seen.q.dtype, 2e-5)
-        self.names = {part: name for name, part in seen.module.named_modules()}
+        self.parts = parts
+        self.close = closeness(seen.q.dtype)
         self._taken: list[FedMap] = []  # maps that explained q or k already: the least likely to explain another
         self._made: dict[int, bool] = {}  # by where x is in memory: q, k and v often read the same one
 
@@ -231,7 +225,7 @@ class _Search:
 
     def _completed(self, name: Any, captured: Tensor, origin: _Origin) -> Iterator[Projection]:
         """The projection for all tokens: rotations take the model's own cosines, or what all heads' numbers say."""
-        parts = tuple(self._part(fed, columns) for fed, columns in origin.pieces)
+        parts = tuple(self.parts.part_of(fed, columns) for fed, columns in origin.pieces)
         latent = any(self._made_from_other_maps(fed) for fed, _ in origin.pieces)
         done = Projection(name, parts, origin.factor, (), latent)
         turns = [step for step in origin.steps if isinstance(step, Turn)]
@@ -270,23 +264,6 @@ class _Search:
         made = projection.of_all(rows)
         return made.shape == target.shape and alike(made, target, 2 * self.close)
 
-    def _part(self, fed: FedMap, columns: Tensor) -> Part:
-        if is_adapted(fed.module):
-            return self._adapted(fed.module, fed.x, columns)
-        weight, bias, transposed = weight_of(fed.module, fed.x[probe_rows(fed.x.shape[0])], fed.probe)
-        name = self.names.get(fed.module) or type(fed.module).__name__
-        return Part(name, fed.x, weight, bias, transposed, columns, fed.module)
-
-    def _adapted(self, module: nn.Module, x: Tensor, columns: Tensor) -> Part:
-        """A map with an adapter on it: what both give together, and the base layer alone."""
-        found = acting_map(module, x[:1])
-        name = self.names.get(module) or type(module).__name__
-        base = None
-        if found.base is not None:
-            weight, bias, transposed = weight_of(found.base, x[:1], found.base.forward(x[:1]))
-            base = Part(f"{name}.{_name_in(module, found.base)}", x, weight, bias, transposed, columns, found.base)
-        return Part(name, x, found.weight, found.bias, True, columns, base=base)
-
     def _made_from_other_maps(self, fed: FedMap) -> bool:
         place = fed.x.data_ptr()
         if place not in self._made:
@@ -298,121 +275,3 @@ class _Search:
         sources = [other.probe for other in self.seen.maps if other.x.data_ptr() != whole.data_ptr()]
         sources += [norm.after.flatten(1) for norm in self.seen.norms]
         return any(source.shape[0] == x.shape[1] and windows(x, source, self.close) is not None for source in sources)
-
-    def output_projection(self) -> OutputProjection | None:
-        heads = self.seen.output[:, probe_rows(self.seen.output.shape[1])].float()
-        for fed in self.seen.after:
-            for o in self._readings(fed, heads):
-                rows = torch.tensor(probe_rows(fed.output.shape[0]), device=heads.device)
-                if alike(o.of(self.seen.output, rows), fed.output[rows].float(), 2 * self.close):
-                    return o if fed is not self.seen.after[-1] or self._goes_on(fed.output[rows].float()) else None
-        return None
-
-    def _goes_on(self, written: Tensor) -> bool:
-        """Is what the modules around W_O gave what W_O wrote, a norm of it, or its sum with what was read?
-
-        Otherwise somebody (a hook, a wrapper) has changed it, and W_O's output is not what the layer writes.
-        """
-        known = [written, *(x[:, 0].float() for norm in self.seen.following for x in (norm.before, norm.after))]
-        rows = probe_rows(self.seen.output.shape[1])
-        for x in (*self.seen.entered, *(fed.x for fed in self.seen.maps)):
-            if x.shape == (self.seen.output.shape[1], written.shape[1]):
-                known.append(x[rows].float() + written)
-        return all(any(alike(one.float(), other, 2 * self.close) for other in known) for one in self.seen.given)
-
-    def residual(self, q: Projection | None, o: OutputProjection | None) -> Residual | None:
-        """The norm that is fed next reads the stream: is that what was read before, plus what W_O wrote?"""
-        if o is None:
-            return None
-        n_tokens = o.written.shape[0]
-        rows = probe_rows(n_tokens)
-        added, norm = o.written[rows].float(), None
-        read = [x for x in self.seen.entered if x.shape == o.written.shape]
-        x = [q.x] if q is not None and q.x.shape == o.written.shape else []
-        streams = []  # what may be the sum, and the norm that reads it
-        for following in self.seen.following:
-            if norm is None and alike(following.before[:, 0].float(), added, self.close):
-                norm = norm_rule(following, self.close)
-                if norm is None:
-                    return None
-                norm, added = replace(norm, name="norm after W_O"), following.after[:, 0].float()
-            else:
-                streams.append((following.before[:, 0].float(), following))
-        if self.seen.read_next is not None:
-            streams.append((self.seen.read_next.float(), None))
-        for stream, reader in streams:
-            for pre in (*read, *x):
-                if stream.shape != added.shape:
-                    continue
-                change = stream - pre[rows].float()
-                factor = float((change * added).sum()) / max(1e-30, float((added * added).sum()))
-                factor = 1.0 if abs(factor - 1) < 1e-3 else factor
-                far = float((change - factor * added).abs().max())
-                if abs(factor) > 1e-2 and far <= 2 * self.close * magnitude(stream):
-                    return self._residual(pre, factor, norm, reader, read)
-        return None
-
-    def _residual(
-        self, pre: Tensor, factor: float, norm: Norm | None, reader: FedNorm | None, read: list[Tensor]
-    ) -> Residual:
-        if any(pre is stream for stream in read):
-            return Residual(pre, factor, norm, "norm, then attention", None)
-        if reader is None:
-            return Residual(pre, factor, norm, "no norm of the stream", None)
-        after = norm_rule(reader, self.close)
-        after = None if after is None else replace(after, name="norm of the sum")
-        return Residual(pre, factor, norm, "attention, then norm", after)
-
-    def _readings(self, fed: FedOutput, heads: Tensor) -> Iterator[OutputProjection]:
-        written = fed.output[probe_rows(fed.output.shape[0])]
-        name = self.names.get(fed.module) or type(fed.module).__name__
-        d_value = heads.shape[2]
-        in_order = torch.arange(heads.shape[0] * d_value, device=heads.device).view(-1, d_value)
-        if is_adapted(fed.module):
-            every = torch.arange(written.shape[1], device=heads.device)[None]
-            part = self._adapted(fed.module, fed.probe, every)
-            plain = OutputProjection(name, part.weight, part.bias, True, in_order, fed.output, base=part.base)
-        else:
-            weight, bias, transposed = weight_of(fed.module, fed.probe, written)
-            plain = OutputProjection(name, weight, bias, transposed, in_order, fed.output, module=fed.module)
-        if fed.norm is not None:
-            match = windows(heads, fed.norm.before.flatten(1), self.close)
-            rule = norm_rule(fed.norm, self.close)
-            if match is not None and rule is not None:
-                yield replace(plain, slots=match[0], norm=replace(rule, name="norm before W_O"))
-            return
-        side_by_side = heads.transpose(0, 1).flatten(1)
-        if alike(fed.probe.float(), side_by_side, self.close):  # first: shared heads may give the same numbers
-            yield plain
-            return
-        match = windows(heads, fed.probe, self.close)
-        if match is not None and abs(match[1] - 1) < self.close:
-            yield replace(plain, slots=match[0])
-            return
-        for gate in self._gates(fed, heads):
-            yield replace(plain, gate=gate)
-
-    def _gates(self, fed: FedOutput, heads: Tensor) -> Iterator[Gate]:
-        """W_O's input as the joined outputs times a function of some map's output, a number a channel or a head."""
-        n_heads, n_probes, d_value = heads.shape
-        if fed.probe.shape[1] != n_heads * d_value:
-            return
-        wanted = fed.probe.float().unflatten(1, (n_heads, d_value)).transpose(0, 1)
-        maps = [other for other in (*self.seen.maps, *self.seen.late) if other.probe.shape[0] == n_probes]
-        for other in maps:
-            for function, apply in GATES.items():
-                for width in {d_value, 1}:
-                    if other.probe.shape[1] < width:
-                        continue
-                    gates = apply(other.probe.float()).unfold(1, width, 1).transpose(0, 1)  # [window, probe, width]
-                    far = [
-                        (head * gates - want).abs().amax(dim=(1, 2)).min(dim=0)
-                        for head, want in zip(heads, wanted, strict=True)
-                    ]
-                    if all(
-                        float(least.values) <= 2 * self.close * max(1.0, float(wanted.abs().max())) for least in far
-                    ):
-                        starts = torch.stack([least.indices for least in far])
-                        columns = starts[:, None] + torch.arange(width, device=heads.device)
-                        columns = columns.expand(n_heads, d_value).reshape(1, -1)
-                        yield Gate(self._part(other, columns), function)  # type: ignore[arg-type]

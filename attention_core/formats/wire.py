@@ -9,9 +9,23 @@ neither is NaN:
 
     u2: round(weight × 65533), 65534 = NaN or ±∞, 65535 = masked; off by at most 7.7e-6
     u1: round(weight × 253),   254 = NaN or ±∞,   255 = masked;   off by at most 2.0e-3
+
+One rule for all packs, of pictures, the ledger, heads and growth:
+
+- Who: the package that computed the numbers makes the pack, in a function `…_pack(…) -> bytes` (`overview` that of
+  all heads) whose docstring lists arrays and header. A route chooses, compresses and sends. Growth is packed by the
+  pages, because its header is a page's words.
+- Names: an array is called what the core calls what is in it (`weights`, `scores`, `loss`); `meta` has facts, words and
+  single numbers.
+- Types: weights that are painted are u2 or u1, by `encode_u2` and `encode_u1`; numbers that are read are f4, NaN where
+  there is none; places and counts are i4; flags are u1. A single number in `meta` goes through `number`.
+- Version: none, as nobody would read it. The files of a page lie under an address that changes with them, and ask the
+  server that sent them. A pack that is kept as a file (a recorded run) says `format` and `version` in its `meta`, and
+  its reader refuses others.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +63,13 @@ def pack(meta: Mapping[str, Any], /, **arrays: NDArray[Any]) -> bytes:
     header = json.dumps({**meta, "bufs": bufs}, allow_nan=False, separators=(",", ":"))  # ASCII: carries any text
     encoded = header.encode("ascii") + b" " * (-len(header) % 4)
     return b"".join((len(encoded).to_bytes(4, "little"), encoded, *chunks))
+
+
+def number(value: float, digits: int | None = None) -> float | None:
+    """A number for a pack's `meta`; None, which is null in JSON, where there is none (NaN, ±∞)."""
+    if not math.isfinite(value):
+        return None
+    return value if digits is None else round(value, digits)
 
 
 def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

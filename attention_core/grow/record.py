@@ -52,7 +52,7 @@ class RunHead:
     n_heads: int
     n_steps: int  # of the whole run
     chance: float  # nats: the loss of a guesser who knows which tokens are possible, and nothing else
-    scores: tuple[str, ...]  # names in `grow_tasks.SCORES`, in the order in which they are expected to appear
+    scores: tuple[str, ...]  # names in `tasks.SCORES`, in the order in which they are expected to appear
     even: tuple[float, ...]  # each score of a head that attends evenly to all it may read
     targets: tuple[tuple[tuple[int, int], ...], ...]  # for each score: the cells (query, key) that count, on this row
     n_parameters: int

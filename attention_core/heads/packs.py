@@ -31,7 +31,6 @@ def heads_pack(trace: Record, scores: HeadScores, *, by_norm: bool = False) -> b
     """
     encoder_decoder = bool(trace.target_tokens)
     header = {
-        "version": 1,
         "model": {"id": trace.facts.id, "name": trace.facts.name},
         "metrics": [
             {

@@ -6,7 +6,7 @@
     scores.even_of(layer=0)["previous"]     # what even attention over the same keys would score: chance
     scores.profile(layer=0, head=2)         # mean weight at distances −32 … 32
 
-What the metrics mean is in `metric_catalogue.METRICS`. The weights are taken as the model computed them: with sinks,
+What the metrics mean is in `catalogue.METRICS`. The weights are taken as the model computed them: with sinks,
 special tokens and all. What a head may be *called* is another question, answered by `labels`.
 """
 

@@ -1,7 +1,7 @@
 """Presets of the Lab: each shows one thing, says what to notice, and sets a small task.
 
 All numbers are written by hand, so that a reader sees why each is there; embeddings have named components. The tasks
-are marked in `lab_tasks`, from the tensors alone, so any way to solve one counts.
+are marked in `lab/tasks`, from the tensors alone, so any way to solve one counts.
 """
 
 from collections.abc import Callable, Mapping

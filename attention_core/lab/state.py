@@ -2,25 +2,25 @@
 
 A `LabState` is everything that the Lab shows, as plain numbers: immutable, hashable, compared with ==, checked when it
 is made. An edit makes a new state or raises ValueError with one plain sentence, so whoever holds the last good state
-keeps it. All arithmetic is float64, by the one formula (`attention.attend`).
+keeps it. All arithmetic is float64, by the one formula (`formula.attention.attend`).
 
-    state = lab_presets.PRESETS["animal"].state
+    state = presets.PRESETS["animal"].state
     history = History(state)                     # .did(state) .undone() .redone() .reset(); .now is the state shown
-    state = lab_edits.with_cell(state, "w_q", 0, 1, parse_cell("0.5"))  # row, column of the whole matrix, all heads
-    found = lab_run.run(state)                   # LabRun: .matrices in the order they are computed, .of("weights", 0)
-    text = lab_link.to_link(state)               # any state; one longer than lab_link.LINK_LIMIT is no address
-    state = lab_link.from_link(text)
+    state = edits.with_cell(state, "w_q", 0, 1, parse_cell("0.5"))  # row, column of the whole matrix, all heads
+    found = run.run(state)                   # LabRun: .matrices in the order they are computed, .of("weights", 0)
+    text = link.to_link(state)               # any state; one longer than link.LINK_LIMIT is no address
+    state = link.from_link(text)
 
 | module | what is in it |
 |---|---|
-| `lab` | `LabState`, `Switches`, `RealHead`, `History`, `parse_cell`, `allowed_pairs` |
-| `lab_edits` | `with_cell`, `with_words`, `with_switch`, `with_shape`, `moved`, `shuffled`, `randomised`, `to_real` |
-| `lab_run` | `run` → `LabRun` of `LabMatrix`: symbol, name, formula, operands, labels, tensor; `row_alone` |
-| `lab_facts` | `compare` with the standard, a sentence for each switch, numbers of each head, arrows in the plane |
-| `lab_presets` | `PRESETS`, each with its claim and a task that checks itself |
-| `lab_seed` | `from_trace`: q, k, v of a real head over a few tokens |
-| `lab_link` | `to_link`, `from_link` |
-| `lab_code`, `lab_sheet`, `lab_svg` | `python_source`, `spreadsheet` with live formulas, `matrix_svg` |
+| `state` | `LabState`, `Switches`, `RealHead`, `History`, `parse_cell`, `allowed_pairs` |
+| `edits` | `with_cell`, `with_words`, `with_switch`, `with_shape`, `moved`, `shuffled`, `randomised`, `to_real` |
+| `run` | `run` → `LabRun` of `LabMatrix`: symbol, name, formula, operands, labels, tensor; `row_alone` |
+| `facts` | `compare` with the standard, a sentence for each switch, numbers of each head, arrows in the plane |
+| `presets` | `PRESETS`, each with its claim and a task that checks itself |
+| `seed` | `from_trace`: q, k, v of a real head over a few tokens |
+| `link` | `to_link`, `from_link` |
+| `code`, `sheet`, `svg` | `python_source`, `spreadsheet` with live formulas, `matrix_svg` |
 """
 
 import math

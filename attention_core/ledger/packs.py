@@ -6,7 +6,6 @@ keys that matter most are sent at first: exact ones, never rounded pictures. `ro
 
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -49,7 +48,6 @@ def ledger_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
             tensor = tensor[rows[name]]
         buffers[name] = _array(tensor)
     header = {
-        "version": 1,
         "layer": layer,
         "head": head,
         "query": query,
@@ -71,11 +69,16 @@ def ledger_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
         "blocks": blocks,
         "opens": list(taken_apart(one)),
         "holds": found.holds,
-        "worst": _finite(found.worst),
+        "worst": wire.number(found.worst),
         "verdict": found.verdict,
         "judged": found.judged.as_json(),
         "faults": [
-            {"check": fault.check, "where": fault.where, "ours": _finite(fault.ours), "models": _finite(fault.models)}
+            {
+                "check": fault.check,
+                "where": fault.where,
+                "ours": wire.number(fault.ours),
+                "models": wire.number(fault.models),
+            }
             for fault in found.faults
         ],
     }
@@ -108,12 +111,12 @@ def products_pack(trace: Record, layer: int, head: int, query: int, name: str, r
         "name": name,
         "row": row,
         "component": component,
-        "total": _finite(float(found.total)),
+        "total": wire.number(float(found.total)),
         "left": found.left_name,
         "right": found.right_name,
         "over": found.over,
-        "bias": None if found.bias is None else _finite(found.bias),
-        "factor": _finite(found.factor),
+        "bias": None if found.bias is None else wire.number(found.bias),
+        "factor": wire.number(found.factor),
     }
     return wire.pack(
         header,
@@ -180,7 +183,7 @@ def _step(step: Step) -> dict[str, Any]:
         "checks": [
             {
                 "name": check.name,
-                "difference": _finite(check.difference),
+                "difference": wire.number(check.difference),
                 "tolerance": check.tolerance,
                 "holds": check.holds,
                 "reason": check.reason,
@@ -204,8 +207,3 @@ def _array(tensor: Tensor) -> NDArray[Any]:
     if not tensor.dtype.is_floating_point:
         return tensor.int().reshape(tensor.shape or (1,)).numpy()
     return tensor.float().reshape(tensor.shape or (1,)).contiguous().numpy()
-
-
-def _finite(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return value if np.isfinite(value) else None

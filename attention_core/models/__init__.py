@@ -8,14 +8,14 @@ from importlib import import_module
 # Names that README and downloaded scripts import from here; for one release, then they are imported from their modules.
 _HOME = {
     "LoadedModel": "facts",
-    "Located": "loading",
+    "Located": "locating",
     "ModelError": "loading",
     "ModelFacts": "facts",
     "Placement": "placement",
     "Precision": "placement",
     "build": "loading",
     "load_model": "loading",
-    "locate": "loading",
+    "locate": "locating",
     "wrap_model": "loading",
 }
 

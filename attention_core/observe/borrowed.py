@@ -12,8 +12,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from attention_core.models import task_head
-from attention_core.observe import hooks, hybrids
+from attention_core.observe import decoder, hooks, hybrids
 from attention_core.observe.refusal import ModelError
 
 
@@ -65,7 +64,7 @@ class Borrowed:
             for part in (self.whole, self.body):
                 hooks.remove(part)
                 hybrids.remove(part)
-                task_head.remove(part)
+                decoder.remove(part)
             for config, own in self.attention.values():
                 if config._attn_implementation_internal == self.taken.get(id(config)):
                     config._attn_implementation_internal = own

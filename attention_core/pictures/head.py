@@ -312,5 +312,4 @@ def _indices(shown: Sequence[Item]) -> list[int]:
 
 def json_number(value: Tensor, digits: int = 4) -> float | None:
     """A number for JSON, which has no NaN."""
-    number = float(value)
-    return round(number, digits) if np.isfinite(number) else None
+    return wire.number(float(value), digits)

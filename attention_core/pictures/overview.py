@@ -58,7 +58,6 @@ def overview(trace: Record, reading: Reading) -> bytes:
         offset += codes.size
     numbers = [drawn[index].numbers() for index in range(len(trace.layers))]
     header = {
-        "version": 1,
         "model": {"id": trace.facts.id, "name": trace.facts.name},
         "note": [*trace.notes, *_hidden_inputs(trace), *describe(reading)],
         "tokens": {

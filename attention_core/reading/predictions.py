@@ -202,11 +202,6 @@ def second_sentence(tokens: Sequence[Token]) -> list[int]:
     return []
 
 
-def lines_of(pair: str | None) -> list[str]:
-    """The choices in a second sentence: its lines."""
-    return [line.strip() for line in (pair or "").split("\n") if line.strip()]
-
-
 def _labels(names: tuple[str, ...], logits: Float[Tensor, " label"], how: How) -> tuple[Label, ...]:
     values = logits.double()
     shares = values.softmax(dim=0) if how == "one of them" else values.sigmoid()

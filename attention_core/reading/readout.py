@@ -15,8 +15,8 @@ from torch import Tensor
 
 from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
-from attention_core.models.task_head import TaskHead
-from attention_core.reading.predictions import Prediction, answered, chosen, labelled, lines_of, tagged
+from attention_core.models.task_head import TaskHead, lines_of
+from attention_core.reading.predictions import Prediction, answered, chosen, labelled, tagged
 from attention_core.record.ending import Ending
 from attention_core.record.record import Record
 from attention_core.text.tokens import display, style_of

@@ -1,7 +1,8 @@
 """A trace taken apart: its captured tensors as bytes, which may wait elsewhere, and the rest, which stays here.
 
-Unlike a trace file (`saved`) this serves one process only: the model, the tokens and all that is small or shared stays
-in memory and is referred to, so a trace that is put together again is whole, witness and all, and equal to the bit.
+Unlike a trace file (`record/file`) this serves one process only: the model, the tokens and all that is small or shared
+stays in memory and is referred to, so a trace that is put together again is whole, witness and all, and equal to the
+bit.
 """
 
 import io

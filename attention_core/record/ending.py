@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.models.facts import LoadedModel
-from attention_core.observe.hooks import FedNorm
+from attention_core.observe.seen import FedNorm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """The linear maps that made q, k and v and the one that reads the output: what they are, and what they give.
 
-Which maps these are is read off the numbers of a captured run (`map_search`), not looked up by name, and verified from
-x and the weights. What cannot be explained to within the tolerance is *not observed*, never guessed.
+Which maps these are is read off the numbers of a captured run (`capturing/search`), not looked up by name, and verified
+from x and the weights. What cannot be explained to within the tolerance is *not observed*, never guessed.
 """
 
 from collections.abc import Callable, Iterator
@@ -309,7 +309,7 @@ class Found:
             return self._found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A trace that rests while it is not looked at (`resting`) is written without the lock."""
+        """A trace that rests while it is not looked at (`record/apart`) is written without the lock."""
         with self._lock:
             return Found, (self._seen if self._found is None else self._found, self._search)
 

@@ -4,7 +4,7 @@
     python -m attention_core.training --text tales.txt --out FOLDER --measure  prints the figures of the one in FOLDER
 
 Any text will do; its last twentieth is held out. Besides the text every batch has rows of random tokens that are
-repeated, because in so small a model that is what makes induction heads form (see `training.repeated_pairs`).
+repeated, because in so small a model that is what makes induction heads form (see `loop.repeated_pairs`).
 """
 
 import math

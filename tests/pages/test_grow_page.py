@@ -100,7 +100,7 @@ def test_a_report_of_the_browser_changes_only_what_it_may():
 
 def test_a_pack_has_the_runs_numbers_from_the_asked_save_on():
     run = toy_run()
-    meta, arrays = wire.unpack(packs.packed(run, first=2, status={"state": "running"}))
+    meta, arrays = wire.unpack(packs.run_pack(run, first=2, status={"state": "running"}))
     assert meta["first"] == 2 and meta["status"] == {"state": "running"}
     assert arrays["steps"].tolist() == [40, 60, 80, 100]
     assert arrays["loss"].tolist() == pytest.approx([0.2, 0.1, 0.1, 0.1])
@@ -109,7 +109,7 @@ def test_a_pack_has_the_runs_numbers_from_the_asked_save_on():
 
 
 def test_a_pack_of_a_run_without_a_save_is_empty_and_whole():
-    meta, arrays = wire.unpack(packs.packed(replace(toy_run(), saved=())))
+    meta, arrays = wire.unpack(packs.run_pack(replace(toy_run(), saved=())))
     assert meta["facts"]["tokens"] == ["a", "b", "a", "b", "c"]
     assert arrays["maps"].shape == (0, 2, 3, 15)
     assert arrays["scores"].shape == (0, 2, 2, 3)

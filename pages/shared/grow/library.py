@@ -12,7 +12,7 @@ from attention_core.grow.record import Run
 from attention_core.grow.tasks import TASKS, RunSettings
 from pages.shared.address.growth import STORYTELLER
 from pages.shared.assets import ASSETS
-from pages.shared.grow.packs import link_settings, packed, storyteller_settings, title_of
+from pages.shared.grow.packs import link_settings, run_pack, storyteller_settings, title_of
 
 FOLDER = ASSETS / "runs"
 STORYTELLER_FOLDER = ASSETS / "models" / "storyteller"
@@ -53,7 +53,7 @@ def recorded() -> tuple[Recorded, ...]:
 @cache
 def gzipped(run_id: str) -> bytes:
     """The pack of a recorded run, compressed once for everybody. Raises ValueError for a run that is not there."""
-    return gzip.compress(packed(run(run_id)), mtime=0)
+    return gzip.compress(run_pack(run(run_id)), mtime=0)
 
 
 def run(run_id: str) -> Run:

@@ -83,7 +83,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     }
 
 
-def packed(run: Run, *, first: int = 0, **more: Any) -> bytes:
+def run_pack(run: Run, *, first: int = 0, **more: Any) -> bytes:
     """One pack (see `attention_core.formats.wire`) with the saved steps from number `first` on.
 
     Arrays: steps i4 [saved]; loss, right and seconds f4 [saved], NaN where there is none; scores f4

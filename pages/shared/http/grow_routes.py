@@ -1,6 +1,7 @@
 """HTTP of Grow a head: recorded runs, and a visitor's own run while it grows.
 
-Asking for one's own run is also the sign that somebody watches: one that nobody asks for ends (`growing.Trainings`).
+Asking for one's own run is also the sign that somebody watches: one that nobody asks for ends
+(`grow.trainings.Trainings`).
 """
 
 import gzip
@@ -14,7 +15,7 @@ from attention_core.formats import wire
 from attention_core.grow import trainings as growing
 from attention_core.grow.record import Run
 from pages.shared.grow import library
-from pages.shared.grow.packs import name_of, packed
+from pages.shared.grow.packs import name_of, run_pack
 from pages.shared.grow.trainings import status, trainings
 from pages.shared.http.answering import Endpoint, answering
 from pages.shared.service.service import Gone
@@ -70,7 +71,7 @@ def live_run(request: Request) -> Response:
         raise ValueError(f"from must be the number of a saved step, from 0; got {first[:20]!r}")
     live = trainings().look(request.path_params["key"])
     where = status(live)
-    body = wire.pack({"status": where}) if live.run is None else packed(live.run, first=int(first), status=where)
+    body = wire.pack({"status": where}) if live.run is None else run_pack(live.run, first=int(first), status=where)
     return Response(body, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -97,7 +98,7 @@ def leave(request: Request) -> Response:
 
 
 def _file(run: Run) -> Response:
-    """A run as `grow_runs.load_run` opens it."""
+    """A run as `grow.record.load_run` opens it."""
     headers = {"Content-Disposition": f'attachment; filename="sightline-{name_of(run)}.run.gz"'}
     return Response(
         gzip.compress(run.to_pack(weights=True), mtime=0), media_type="application/octet-stream", headers=headers

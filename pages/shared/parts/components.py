@@ -172,7 +172,7 @@ def lab(
 ) -> None:
     """The Lab: matrices as tables that can be edited. It reports, as state `acts`, every action not yet in `ack`.
 
-    `shown` is `lab_data.lab_data` of the state on screen.
+    `shown` is `lab.data.lab_data` of the state on screen.
     """
     data = {
         **shown,

@@ -9,7 +9,7 @@ from pages.shared.service.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel
-    from attention_core.models.loading import Located
+    from attention_core.models.locating import Located
     from attention_core.models.placement import Placement, Precision
 
 
@@ -58,7 +58,7 @@ class Models:
         Raises attention_core.ModelError with a plain sentence.
         """
         from attention_core.models.cards import find_card
-        from attention_core.models.loading import locate
+        from attention_core.models.locating import locate
 
         card = find_card(name.strip())
         mine = name == self._settings().model  # the operator's own choice of a first model is always allowed

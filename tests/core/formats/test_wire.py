@@ -1,6 +1,7 @@
 """Packs and weight codes: what is written is read back, and masked is not zero."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -122,3 +123,12 @@ def test_encoding_leaves_its_input_unchanged():
     before = weights.copy()
     wire.encode_u2(weights, masked)
     np.testing.assert_array_equal(weights, before)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sent"),
+    [(0.123456, None, 0.123456), (0.123456, 4, 0.1235), (math.nan, 4, None), (-math.inf, None, None), (0.0, 2, 0.0)],
+)
+def test_a_single_number_is_sent_as_it_is_or_as_null(value: float, digits: int | None, sent: float | None):
+    assert wire.number(value, digits) == sent
+    assert wire.unpack(wire.pack({"one": wire.number(value, digits)}))[0] == {"one": sent}

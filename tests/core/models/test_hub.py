@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from attention_core import ModelError, capture, load_model
-from attention_core.models import loading
+from attention_core.models import placement
 from attention_core.models.hub import fetch
 from attention_core.reading.readout import similarity
 from tests.support import fake_hub, tiny
@@ -186,7 +186,7 @@ def test_a_repository_with_pickles_only_is_refused_before_anything_is_fetched(fo
 
 def test_a_model_that_is_too_big_is_refused_before_its_weights_are_fetched(folder, tmp_path, monkeypatch):
     n = fake_hub.parameter_counts(folder)["F32"]
-    monkeypatch.setattr(loading, "free_memory_bytes", lambda: 4 * n)
+    monkeypatch.setattr(placement, "free_memory_bytes", lambda: 4 * n)
     with hub(serving({NAME: folder}), tmp_path), pytest.raises(ModelError, match=r"needs .* GB of memory, and .* free"):
         load_model(NAME)
     assert not list(tmp_path.rglob("*.safetensors"))

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from attention_core import ModelError, capture, load_model
-from attention_core.models import loading
+from attention_core.models import locating, placement
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from attention_core.models.folder import free_memory_bytes, gigabytes
 from tests.support import tiny
@@ -48,7 +48,7 @@ def test_the_bundled_model_has_the_facts_it_is_known_for():
 
 def test_a_wrong_checksum_is_refused(monkeypatch, folder):
     card = DEFAULT.__class__(**{**{f: getattr(DEFAULT, f) for f in DEFAULT.__slots__}, "sha256": "0" * 64})
-    monkeypatch.setattr(loading, "find_card", lambda name: card)
+    monkeypatch.setattr(locating, "find_card", lambda name: card)
     with pytest.raises(ModelError, match="not the official ones"):
         load_model("minilm")
 
@@ -335,7 +335,7 @@ def test_weights_that_are_missing_after_loading_give_their_memory_back(tmp_path)
 
 def test_a_model_that_does_not_fit_is_refused_with_both_sizes(saved, monkeypatch):
     n_bytes = load_model(str(saved)).nbytes
-    monkeypatch.setattr(loading, "free_memory_bytes", lambda: n_bytes)
+    monkeypatch.setattr(placement, "free_memory_bytes", lambda: n_bytes)
     with pytest.raises(
         ModelError, match=r"tiny-bert needs .* GB of memory, and .* GB are free\. Choose a smaller model"
     ):
@@ -386,7 +386,7 @@ def test_what_does_not_fit_stays_on_the_disk_and_is_captured_all_the_same(tmp_pa
     target = "the dog ran" if "Conditional" in architecture else None
     whole = load_model(str(tmp_path / "model"))
     expected = capture(whole, tiny.SENTENCE, target=target)
-    monkeypatch.setattr(loading, "free_memory_bytes", lambda: int(whole.nbytes * 0.9))
+    monkeypatch.setattr(placement, "free_memory_bytes", lambda: int(whole.nbytes * 0.9))
     split = load_model(str(tmp_path / "model"), offload=tmp_path / "disk")
     assert split.nbytes < whole.nbytes
     trace = capture(split, tiny.SENTENCE, target=target)

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from attention_core import capture, load_trace
-from attention_core.capturing import recognise, search
+from attention_core.capturing import output_projection, recognise, search
 from attention_core.models.loading import wrap_model
 from attention_core.observe import hooks
 from attention_core.observe.interface import collector
@@ -460,7 +460,7 @@ def test_an_error_in_the_search_never_stops_a_proof(monkeypatch):
     def fails(*_):
         raise RuntimeError("a shape that nobody foresaw")
 
-    for module in (recognise, search):
+    for module in (recognise, search, output_projection):
         monkeypatch.setattr(module, "alike", fails)
     trace = captured_from(tiny.family("bert"))
     assert [check.name for check in trace.proof(0, 0)] == ["mask", "weights", "output"]

@@ -1,1 +1,0 @@
-"""The model's own eager function on what was captured: an independent source for the weights."""

@@ -1,0 +1,75 @@
+"""What was seen around one attention call: the linear maps and norms that were fed, with a few rows of what they gave.
+
+Plain data. `observe/hooks` fills it while a model runs, `capturing/search` explains q, k and v by it.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
+
+
+def probe_rows(n_rows: int) -> list[int]:
+    """The rows kept of an output of n_rows tokens: the first, the last and some between, evenly spread."""
+    if n_rows <= N_PROBES:
+        return list(range(n_rows))
+    return [i * (n_rows - 1) // (N_PROBES - 1) for i in range(N_PROBES)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedMap:
+    """One call of a linear map x·W + b."""
+
+    module: nn.Module
+    x: Tensor  # [token, d_in]
+    probe: Tensor  # its output at `probe_rows`, [probe, d_out]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedNorm:
+    """One call of a norm: the same rows before and after, [probe, group, channel]; a group is normalised alone."""
+
+    module: nn.Module
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FedOutput:
+    """A linear map fed after an attention call that may have read its output."""
+
+    module: nn.Module
+    probe: Tensor  # its input at `probe_rows`, [probe, d_in]
+    output: Tensor  # [token, d_model]
+    norm: FedNorm | None  # a norm between the attention's output and this map
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """One attention call and what ran around it."""
+
+    module: nn.Module
+    q: Tensor  # [head, query, d_head]
+    k: Tensor
+    v: Tensor
+    output: Tensor  # [head, query, d_value]
+    maps: tuple[FedMap, ...] = ()
+    norms: tuple[FedNorm, ...] = ()
+    tables: tuple[tuple[Tensor, Tensor], ...] = ()  # cosines and sines that a parameterless module gave, [token, pairs]
+    after: list[FedOutput] = field(default_factory=list)  # one, if it read the output's own memory
+    late: list[FedMap] = field(default_factory=list)  # maps fed after the call and before that one: a gate, perhaps
+    entered: tuple[
+        Tensor, ...
+    ] = ()  # what norms read whose output the maps read, [token, d_model]: the residual stream
+    following: list[FedNorm] = field(default_factory=list)  # norms fed after W_O
+    read_next: Tensor | None = None  # what the first linear map after W_O read, [probe, channel]
+    given: list[Tensor] = field(default_factory=list)  # what modules around the last of `after` gave, [probe, channel]
+    later: bool = False  # another map was fed since: what ends now has read more than the attention's output
+    closed: bool = False  # nothing that runs later can belong to this call
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What of it takes memory, by name."""
+        named = {f"x{i}": fed.x for i, fed in enumerate(self.maps)}
+        named |= {f"written{i}": fed.output for i, fed in enumerate(self.after)}
+        return named | {f"pre{i}": x for i, x in enumerate(self.entered)}
