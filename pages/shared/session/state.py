@@ -9,16 +9,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import fields, replace
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from attention_core.formats.fields import well_formed
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
-from pages.shared.address.view import PARAMETERS, View, clamp, clamp_telling, from_params, link, to_params, well_formed
+from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
 from pages.shared.service.service import FRAME_FIRST_SECONDS, Gone, service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.service.turns import Asker
@@ -78,15 +79,7 @@ def take_report(key: str = "explorer") -> None:
     """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
     _visitor_acted("view")
     chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    names = {field.name for field in fields(View)} - {"model", "text", "pair", "target", *_TOLD}
-    params = to_params(st.session_state["view"])
-    for name in names & set(chosen):
-        value = chosen[name]
-        if value is None:
-            params.pop(PARAMETERS[name], None)
-        elif isinstance(value, bool | int | float | str):
-            params[PARAMETERS[name]] = str(int(value)) if isinstance(value, bool) else str(value)
-    st.session_state["view"], _ = from_params(params)
+    st.session_state["view"] = from_report(chosen, st.session_state["view"])
 
 
 def ask_for_page(page: str) -> None:
