@@ -26,7 +26,7 @@ components.lab(
     data.lab_data(at.shown, at.preset),
     at,
     key="lab",
-    link=state.write_lab_address(session.address_of(at)),
+    link=session.write_address(at),
     model=model,
     large=bool(st.session_state.get("frame_large")),
     on_acts=session.take_actions,

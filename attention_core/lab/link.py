@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from attention_core.formats.fields import LINK_LIMIT as LINK_LIMIT
 from attention_core.lab.edits import changed_from_real
 from attention_core.lab.state import (
     DIRECT,
@@ -28,7 +29,6 @@ from attention_core.lab.state import (
     Switches,
 )
 
-LINK_LIMIT = 4096  # characters of an address; longer ones are cut by some mail programs, proxies and chats
 TEXT_LIMIT = 160_000  # characters of any state's text; test_lab_link has the largest real head
 _DATA_LIMIT = 160_000  # bytes unpacked
 _MANY_EDITS = 64

@@ -25,7 +25,7 @@ keeps it. All arithmetic is float64, by the one formula (`formula.attention.atte
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -219,6 +219,16 @@ class History:
         return replace(
             self, now=self.future[-1], past=(*self.past, self.now), future=self.future[:-1], first=self.start
         )
+
+    def reaching(self, state: LabState) -> "Iterator[History]":
+        """Every place of this history where `state` is shown, the nearest first: so many steps undone or redone."""
+        back = forth = self
+        while back or forth:
+            for place in (back, forth):
+                if place and place.now == state:
+                    yield place
+            back = back.undone() if back and back.past else None
+            forth = forth.redone() if forth and forth.future else None
 
     def reset(self) -> "History":
         """Back to the start, which is an edit and can be undone."""

@@ -155,6 +155,18 @@ def test_a_head_is_chosen_by_keyboard(opened):
     expect(opened).not_to_have_url(re.compile(r"[?&]k="))
 
 
+def test_the_browsers_back_and_forward_go_through_the_heads_that_were_chosen(opened):
+    wait_for_address(opened, l="3", h="1")
+    opened.get_by_test_id("sl-atlas").get_by_role("grid").focus()
+    for layer in ("4", "5"):
+        opened.keyboard.press("ArrowDown")
+        wait_for_address(opened, l=layer)
+    for step, layer in ((opened.go_back, 4), (opened.go_back, 3), (opened.go_forward, 4), (opened.go_forward, 5)):
+        step()
+        expect(opened.get_by_role("heading", name=f"Layer {layer} · head 1")).to_be_visible()
+        wait_for_address(opened, l=str(layer), h="1")
+
+
 def test_a_copied_link_opens_the_same_view_for_somebody_else(opened, visit: Callable[..., Visit]):
     type_sentence(opened, SENTENCE)
     opened.get_by_label("hide special tokens").check()

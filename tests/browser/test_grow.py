@@ -129,6 +129,21 @@ def test_a_recorded_run_is_there_without_a_click(grow):
     expect(page.get_by_text(f"chance {run.head.chance:.2f}")).to_be_visible()
 
 
+def test_the_browsers_back_and_forward_go_through_the_steps_that_were_looked_at(grow):
+    page = grow().page
+    wait_for_address(page, task="repeated")
+    steps = [int(step) for step in library.run("repeated-seed1-4heads").steps][:2]
+    page.get_by_test_id("sl-scrub").focus()
+    for key, step in zip(("Home", "ArrowRight"), steps, strict=True):
+        page.keyboard.press(key)
+        wait_for_address(page, at=str(step))
+    page.go_back()
+    wait_for_ready(page, f'$=":{steps[0]}"')
+    page.go_forward()
+    wait_for_ready(page, f'$=":{steps[1]}"')
+    wait_for_address(page, at=str(steps[1]))
+
+
 def test_the_scrubber_moves_while_the_server_stands_still(grow, server):
     """Every saved step, drawn by the browser alone; where it stayed is told in small frames, after 0.3 s of rest."""
     visitor = grow()

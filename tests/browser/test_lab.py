@@ -491,6 +491,38 @@ def test_a_link_restores_everything_in_another_browser(lab):
     expect(other.get_by_test_id("lab-card")).to_contain_text("animal")
 
 
+def test_the_browsers_back_and_forward_go_through_what_was_done(lab):
+    """Every step has an address of its own; going back keeps what was undone and what can be done again."""
+    page = lab()
+    causal, scale = page.get_by_test_id("lab-causal"), page.get_by_test_id("lab-scale")
+    steps = [page.url]
+    for switch in (causal.check, scale.uncheck):
+        switch()
+        settled(page)
+        expect(page).not_to_have_url(steps[-1])
+        steps.append(page.url)
+
+    def stands_at(step: int) -> None:
+        expect(page).to_have_url(steps[step])
+        expect(causal).to_be_checked(checked=step >= 1)
+        expect(scale).to_be_checked(checked=step < 2)
+        assert_shows(page, with_switch(ANIMAL, causal=step >= 1, scale=step < 2))
+
+    page.go_back()
+    stands_at(1)
+    page.go_back()
+    stands_at(0)
+    page.go_forward()
+    stands_at(1)
+    page.go_forward()
+    stands_at(2)
+    page.go_back()
+    stands_at(1)
+    page.get_by_test_id("lab-undo").click()
+    settled(page)
+    stands_at(0)
+
+
 @pytest.mark.parametrize("text", ["animal." + to_link(ANIMAL)[:-8], "x" * 4_500, "<script>alert(1)</script>"])
 def test_a_tampered_or_oversized_link_is_refused_with_a_sentence(lab, text):
     page = lab(f"?lab={text}")

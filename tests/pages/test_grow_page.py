@@ -90,7 +90,7 @@ def test_no_parameter_is_one_of_the_explorers():
 
 
 def test_a_report_of_the_browser_changes_only_what_it_may():
-    before = GrowView(at=20, layer=1, head=1)
+    before = GrowView(at=20, layer=1, head=2)
     report = {"task": "copying", "seed": "3; drop", "at": None, "layer": 0, "head": True, "other": 1, "vs": 5.5}
     assert growth.from_report(report, before) == replace(before, task="copying", at=None, layer=0)
 

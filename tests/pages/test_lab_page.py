@@ -367,9 +367,31 @@ def test_an_edit_that_comes_with_an_older_address_is_no_link_to_open(app):
     second = shown(app)["link"]
     assert second != first
     app.query_params["lab"] = first.removeprefix("?lab=")
+    app.session_state["lab_acted"] = True  # an edit came with it
     app.run()
     assert shown(app)["matrices"][1]["values"][2] == 3.0
     assert shown(app)["link"] == second
+
+
+def test_an_older_address_alone_is_the_back_button_and_keeps_what_can_be_redone(app):
+    opened(app)
+    first = shown(app)["link"]
+    app.session_state["lab_session"] = after(cell(1, 0, "3"))
+    app.run()
+    second = shown(app)["link"]
+    for link, value, undo, redo in ((first, 0.0, False, True), (second, 3.0, True, False), (first, 0.0, False, True)):
+        app.query_params["lab"] = link.removeprefix("?lab=")
+        app.run()
+        data = shown(app)
+        assert (data["matrices"][1]["values"][2], data["can_undo"], data["can_redo"]) == (value, undo, redo)
+        assert data["link"] == link
+
+
+def test_another_link_opened_in_the_lab_starts_anew_and_does_nothing_twice():
+    before = session.Session(History(ANIMAL).did(with_switch(ANIMAL, causal=True)), opened=session.FIRST, ack=7)
+    other = session.address_of(session.Session(History(PRESETS["copying"].state)))
+    there = session.opened({"lab": other}, before)
+    assert (there.history, there.ack, there.said) == (History(PRESETS["copying"].state), 7, ())
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ The names of the parameters are none of those of `address.view`: both kinds of l
 link leaves out is as usual for its task. Whether a run with these settings exists is decided by the page.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote_plus
 
+from attention_core.formats.fields import Field, between, one_of, query, read, reported, shaped
+from attention_core.formats.fields import to_params as params_of
 from attention_core.grow.tasks import TASKS, RunSettings
 
 MAX_SEED = 999_999
@@ -57,86 +57,43 @@ def usual(task: str) -> GrowView:
 
 def to_params(view: GrowView) -> dict[str, str]:
     """The run's settings, and whatever else is not the default."""
-    params = {}
-    for field, name in PARAMETERS.items():
-        value = getattr(view, field)
-        if field in _ALWAYS or value != getattr(_DEFAULT, field):
-            params[name] = str(value)
-    return params
+    return params_of(view, FIELDS)
 
 
 def from_params(params: Mapping[str, str]) -> tuple[GrowView, tuple[str, ...]]:
     """The view that the parameters stand for, and a sentence for each value that could not be used. Never raises."""
-    values: dict[str, Any] = {}
-    sentences = []
-    for field, name in PARAMETERS.items():
-        if name not in params:
-            continue
-        wanted, parse = _PARSERS[field]
-        try:
-            values[field] = parse(params[name])
-        except ValueError:
-            shown = "".join(c if c.isprintable() else "�" for c in params[name][:40])
-            sentences.append(f"“{name}” in this link must be {wanted}, not “{shown}”; the usual one was used.")
-    return replace(usual(values.get("task", _DEFAULT.task)), **values), tuple(sentences)
+    values, sentences = read(params, FIELDS)
+    return replace(usual(values.get("task", _DEFAULT.task)), **values), sentences
 
 
 def link(view: GrowView) -> str:
     """`?task=…&seed=…` for `view`."""
-    return "?" + "&".join(f"{name}={quote_plus(value)}" for name, value in to_params(view).items())
+    return query(to_params(view))
 
 
 def from_report(report: Mapping[str, Any], before: GrowView) -> GrowView:
     """The view that the browser reports (JSON); what it leaves out or what is no such value stays as it was."""
-    known = {name: value for name, value in asdict(before).items()}
-    for field, (_, parse) in _PARSERS.items():
-        if field not in report:
-            continue
-        value = report[field]
-        if value is None and getattr(_DEFAULT, field) is None:
-            known[field] = None
-        elif isinstance(value, int | str):
-            try:
-                known[field] = parse(str(value))
-            except ValueError:
-                continue
-    return GrowView(**known)
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,7}", text) or not least <= int(text) <= most:
-            raise ValueError
-        return int(text)
-
-    return parse
-
-
-def _positions(text: str) -> str:
-    if text not in POSITIONS:
-        raise ValueError
-    return text
-
-
-def _task(text: str) -> str:
-    if text not in (*TASKS, STORYTELLER):
-        raise ValueError
-    return text
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9-]{0,60}", text):
-        raise ValueError
-    return text
+    return replace(before, **reported(report, FIELDS))
 
 
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "task": ("the name of a task", _task),
-    "seed": (f"a whole number from 0 to {MAX_SEED}", _whole(0, MAX_SEED)),
-    "heads": (f"a whole number from 1 to {MAX_HEADS}", _whole(1, MAX_HEADS)),
-    "positions": ("one of learned, rotary, none", _positions),
-    "at": ("a step of training", _whole(0, MAX_STEP)),
-    "vs": ("the name of a recorded run", _name),
-    "layer": ("the number of a layer, from 0", _whole(0, 99)),
-    "head": ("the number of a head, from 0", _whole(0, 99)),
+    "task": ("the name of a task", one_of(*TASKS, STORYTELLER)),
+    "seed": (f"a whole number from 0 to {MAX_SEED}", between(0, MAX_SEED)),
+    "heads": (f"a whole number from 1 to {MAX_HEADS}", between(1, MAX_HEADS)),
+    "positions": ("one of learned, rotary, none", one_of(*POSITIONS)),
+    "at": ("a step of training", between(0, MAX_STEP)),
+    "vs": ("the name of a recorded run", shaped(r"[a-z0-9-]{0,60}")),
+    "layer": ("the number of a layer, from 0", between(0, 99)),
+    "head": ("the number of a head, from 0", between(0, 99)),
+}
+FIELDS = {
+    name: Field(
+        parameter,
+        *_PARSERS[name],
+        called=f"“{parameter}”",
+        instead="the usual one was used",
+        default=getattr(_DEFAULT, name),
+        always=name in _ALWAYS,
+    )
+    for name, parameter in PARAMETERS.items()
 }

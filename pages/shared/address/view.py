@@ -5,17 +5,29 @@ picture after a default has changed. Reading never fails: what cannot be used is
 plain sentence. These sentences quote the link: show them as text, never as markup.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
-from urllib.parse import quote_plus
 
+from attention_core.formats.fields import (
+    LINK_LIMIT,
+    Field,
+    one_of,
+    query,
+    quoted,
+    read,
+    reported,
+    shaped,
+    share,
+    single,
+    switch,
+    whole,
+)
+from attention_core.formats.fields import to_params as params_of
 from attention_core.text.languages import plain_name
 
 VERSION = 1
-LINK_LIMIT = 4096  # bytes of the query string; longer ones are cut by some mail programs, proxies and chats
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 PICTURES = ("heatmap", "links", "sentence")
 MODES = ("story", "numbers", "formula", "code")
@@ -113,12 +125,7 @@ _WORDS = {  # how a sentence calls the field
 
 def to_params(view: View) -> dict[str, str]:
     """Query parameters that stand for `view`: version, model, text, layer and head, and whatever is not the default."""
-    params = {"v": str(VERSION)}
-    for field, name in PARAMETERS.items():
-        value = getattr(view, field)
-        if field in _ALWAYS or value != getattr(_DEFAULT, field):
-            params[name] = str(int(value)) if isinstance(value, bool) else str(value)
-    return params
+    return {"v": str(VERSION), **params_of(view, FIELDS)}
 
 
 def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[str, ...]]:
@@ -127,25 +134,14 @@ def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[
     Never raises. Parameters with unknown names are left to others. Whether the model, layer, head and tokens exist is
     decided later, by `clamp`.
     """
-    sentences: list[str] = []
-    version = _single(params, "v", "version", sentences)
+    version, sentences = single(params, "v", "The version")
     if version is not None and version != str(VERSION):
         sentences.append(
-            f"This link was made for version {_quoted(version)} of the view and this is version {VERSION}; "
+            f"This link was made for version {quoted(version)} of the view and this is version {VERSION}; "
             "what both know was used."
         )
-    values: dict[str, Any] = {}
-    for field, name in PARAMETERS.items():
-        text = _single(params, name, _WORDS.get(field, field), sentences)
-        if text is None:
-            continue
-        wanted, parse = _PARSERS[field]
-        try:
-            values[field] = parse(text)
-        except ValueError:
-            sentences.append(
-                f"The {_WORDS.get(field, field)} in this link must be {wanted}, not {_quoted(text)}; {_used(field)}."
-            )
+    values, faults = read(params, FIELDS)
+    sentences += faults
     view = View(**values)
     if view.start and not view.text_read.strip():
         sentences.append(
@@ -155,11 +151,18 @@ def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[
     return view, tuple(sentences)
 
 
+def from_report(report: Mapping[str, Any], before: View) -> View:
+    """The view that a browser's view reports (JSON); what it leaves out or what is no such value stays as it was.
+
+    The model, its texts and what it is told are not a view's to report.
+    """
+    return replace(before, **reported(report, _REPORTED))
+
+
 def link(view: View) -> str | None:
     """`?v=1&m=…&t=…` for `view`; None if it would be longer than `LINK_LIMIT` bytes."""
-    pairs = to_params(view).items()
-    query = "&".join(f"{name}={quote_plus(well_formed(value))}" for name, value in pairs)
-    return f"?{query}" if len(query) <= LINK_LIMIT else None
+    made = query(to_params(view))
+    return made if len(made) <= LINK_LIMIT + 1 else None
 
 
 def clamp(
@@ -177,9 +180,7 @@ def clamp(
     sentences: list[str] = []
     layer, head = view.layer, view.head
     if isinstance(layer, str) and groups is not None and layer not in groups:
-        sentences.append(
-            f"There are no layers called {_quoted(layer)}; layer {_last(_DEFAULT.layer, layers)} is shown."
-        )
+        sentences.append(f"There are no layers called {quoted(layer)}; layer {_last(_DEFAULT.layer, layers)} is shown.")
         layer = _last(_DEFAULT.layer, layers)
     elif isinstance(layer, int) and layer >= len(layers):
         sentences.append(f"There is no layer {layer}; the last one, layer {len(layers) - 1}, is shown.")
@@ -222,7 +223,7 @@ def clamp_telling(
             view = replace(view, **{field: told})
             continue
         used = "none is told to this model" if told is None else f"{told} was used"
-        sentences.append(f"This model does not know {_quoted(asked)} as the {_WORDS[field]}; {used}.")
+        sentences.append(f"This model does not know {quoted(asked)} as the {_WORDS[field]}; {used}.")
         view = replace(view, **{field: ""})
     if view.chat and not chat:
         sentences.append("This model has no chat template: the text is read as it is.")
@@ -230,76 +231,12 @@ def clamp_telling(
     return view, tuple(sentences)
 
 
-def _single(params: Mapping[str, str | Sequence[str]], name: str, words: str, sentences: list[str]) -> str | None:
-    """The value of one parameter; of a repeated one, the last."""
-    value = params.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    values = [str(item) for item in value]
-    if len(values) > 1:
-        sentences.append(f"This link gives the {words} {len(values)} times; the last one was used.")
-    return values[-1] if values else None
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ValueError
-    return int(text)
-
-
 def _layer(text: str) -> int | str:
-    return text if re.fullmatch(r"all:[a-z]{1,20}:[a-z ]{1,30}", text) else _whole(text)
+    return text if re.fullmatch(r"all:[a-z]{1,20}:[a-z ]{1,30}", text) else whole(text)
 
 
 def _head(text: str) -> int | str:
-    return text if text in ("mean", "max") else _whole(text)
-
-
-def _switch(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError
-    return text == "1"
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise ValueError
-    return value
-
-
-def _picture(text: str) -> str:
-    if text not in PICTURES:
-        raise ValueError
-    return text
-
-
-def _step(text: str) -> str:
-    if not re.fullmatch(r"[a-z]{1,20}", text):
-        raise ValueError
-    return text
-
-
-def _mode(text: str) -> str:
-    if text not in MODES:
-        raise ValueError
-    return text
-
-
-def _metric(text: str) -> str:
-    if not re.fullmatch(r"[a-z_]{1,40}", text):
-        raise ValueError
-    return text
-
-
-def _sort(text: str) -> str:
-    return text[:1] + _metric(text[1:]) if text.startswith("-") else _metric(text)
-
-
-def _only(text: str) -> str:
-    if not re.fullmatch(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}", text):
-        raise ValueError
-    return text
+    return text if text in ("mean", "max") else whole(text)
 
 
 def _model(text: str) -> str:
@@ -308,46 +245,43 @@ def _model(text: str) -> str:
     return text
 
 
-def _language(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_-]{1,40}", text):
-        raise ValueError
-    return text
-
-
-_SWITCH = ("0 or 1", _switch)
+_SWITCH = ("0 or 1", switch)
+_LANGUAGE = ("the name of a language", shaped(r"[A-Za-z_-]{1,40}"))
+_TOKEN = ("the number of a token, from 0", whole)
+_METRIC = ("the name of a metric", shaped(r"[a-z_]{1,40}"))
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "model": ("the name of a model", _model),
     "text": ("a text", str),
-    "start": ("the number of a character, from 0", _whole),
+    "start": ("the number of a character, from 0", whole),
     "pair": ("a text", str),
     "target": ("a text", str),
-    "source_language": ("the name of a language", _language),
-    "target_language": ("the name of a language", _language),
+    "source_language": _LANGUAGE,
+    "target_language": _LANGUAGE,
     "chat": _SWITCH,
     "layer": ("a whole number from 0 or “all:” with the kind of layers", _layer),
     "head": ("a whole number from 0, “mean” or “max”", _head),
-    "query": ("the number of a token, from 0", _whole),
-    "key": ("the number of a token, from 0", _whole),
+    "query": _TOKEN,
+    "key": _TOKEN,
     "hide_special": _SWITCH,
     "hide_first": _SWITCH,
     "renormalise": _SWITCH,
     "words": _SWITCH,
     "by_norm": _SWITCH,
     "per_head_scale": _SWITCH,
-    "threshold": ("a number from 0 to 1", _share),
-    "picture": ("one of heatmap, links, sentence", _picture),
-    "step": ("the name of a step", _step),
-    "mode": ("one of story, numbers, formula, code", _mode),
-    "metric": ("the name of a metric", _metric),
-    "metric_x": ("the name of a metric", _metric),
-    "metric_y": ("the name of a metric", _metric),
-    "sort": ("the name of a column, with “-” before it for largest first", _sort),
-    "only": ("conditions such as layer:3;entropy:2.5", _only),
+    "threshold": ("a number from 0 to 1", share),
+    "picture": ("one of heatmap, links, sentence", one_of(*PICTURES)),
+    "step": ("the name of a step", shaped(r"[a-z]{1,20}")),
+    "mode": ("one of story, numbers, formula, code", one_of(*MODES)),
+    "metric": _METRIC,
+    "metric_x": _METRIC,
+    "metric_y": _METRIC,
+    "sort": ("the name of a column, with “-” before it for largest first", shaped(r"-?[a-z_]{1,40}")),
+    "only": ("conditions such as layer:3;entropy:2.5", shaped(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}")),
 }
 
 
 def _used(field: str) -> str:
-    """What happened instead, as the end of a sentence."""
+    """What happens instead, as the end of a sentence."""
     default = getattr(_DEFAULT, field)
     if default is None:
         return f"no {field} is selected"
@@ -356,20 +290,23 @@ def _used(field: str) -> str:
     return f"{default} was used" if default != "" else "none was used"
 
 
-def _quoted(value: str) -> str:
-    """A value of the link, short and printable, in quotation marks."""
-    shown = "".join(character if character.isprintable() else "�" for character in value[:40])
-    return f"“{shown}{'…' if len(value) > 40 else ''}”"
-
-
-def well_formed(text: str) -> str:
-    """`text` with lone surrogates, which no URL can hold, as U+FFFD."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
 def _last(index: Any, layers: Sequence[Any]) -> int:
     return min(int(index), len(layers) - 1)
 
 
 if {field.name for field in fields(View)} != set(PARAMETERS) or set(PARAMETERS) != set(_PARSERS):
     raise RuntimeError("every field of View needs a parameter name and a parser")
+
+FIELDS = {
+    name: Field(
+        parameter,
+        *_PARSERS[name],
+        called=f"The {_WORDS.get(name, name)}",
+        instead=_used(name),
+        default=getattr(_DEFAULT, name),
+        always=name in _ALWAYS,
+    )
+    for name, parameter in PARAMETERS.items()
+}
+_GIVEN = ("model", "text", "start", "pair", "target", "source_language", "target_language", "chat")
+_REPORTED = {name: field for name, field in FIELDS.items() if name not in _GIVEN}

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from attention_core.formats.fields import Fault, Field, read
 from attention_core.lab import edits
 from attention_core.lab.facts import standard
 from attention_core.lab.link import LINK_LIMIT, from_link, to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.state import History, LabState, parse_cell
-from pages.shared.session import state
+from pages.shared.address import bar
+from pages.shared.session import news, state
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -65,20 +67,39 @@ class Session:
 
 
 def session() -> Session:
-    """The visitor's session; from the address when it holds a state that was not written by us."""
-    address = state.foreign_lab_address()
-    if "lab_session" not in st.session_state or address:
-        before: Session | None = st.session_state.get("lab_session")
-        opened = _opened(address)
-        st.session_state["lab_session"] = replace(opened, ack=before.ack if before else 0)
-        state.know_lab_address(address)
+    """The visitor's session, once a run; from the address when it is new there (first run, a link, Back)."""
+    ours = bar.read((bar.LAB,))
+    if news.comes(ours, "lab") or "lab_session" not in st.session_state:
+        st.session_state["lab_session"] = opened(ours, st.session_state.get("lab_session"))
+        news.know(ours, "lab")
     return st.session_state["lab_session"]
+
+
+def opened(params: Mapping[str, str], before: Session | None = None) -> Session:
+    """The session that an address opens: a step of `before` where it was one, which keeps those to undo and redo."""
+    values, said = read(params, _FIELDS)
+    preset, found = values.get("address", (FIRST, None))
+    ack = before.ack if before else 0
+    if before and found:
+        for history in before.history.reaching(found):
+            there = replace(before, history=history, preview=None, problem=None, said=())
+            if address_of(there) == params[bar.LAB]:
+                return there
+    return Session(History(found or PRESETS[FIRST].state), opened=preset, said=said, ack=ack)
+
+
+def write_address(at: Session) -> str | None:
+    """Put the Lab's state into the address, and nothing of the view; the link, or None for a state too large."""
+    text = address_of(at)
+    news.write({bar.LAB: text} if text else {}, "lab")
+    return f"?{bar.LAB}={text}" if text else None
 
 
 def take_actions() -> None:
     """Do what the browser asks for and has not been told done."""
+    news.acted("lab")
     told = st.session_state["lab"].get("acts") or []
-    before = session()
+    before: Session = st.session_state["lab_session"]
     for action in told:
         if isinstance(action, Mapping) and action.get("do") == "large" and action.get("n", 0) > before.ack:
             state.keep_large(bool(action.get("on")))
@@ -104,20 +125,25 @@ def address_of(at: Session) -> str:
     return text if len(text) <= LINK_LIMIT else ""
 
 
-def _opened(address: str) -> Session:
-    first = Session(History(PRESETS[FIRST].state), opened=FIRST)
-    if not address:
-        return first
-    preset, _, text = address.rpartition(".")
+def _preset_and_state(text: str) -> tuple[str, LabState]:
+    preset, _, packed = text.rpartition(".")
     if preset and preset not in PRESETS:
-        return replace(
-            first, said=("This link to the Lab names a preset that there is none of; the first one is shown.",)
-        )
+        raise Fault("This link to the Lab names a preset that there is none of; the first one is shown.")
     try:
-        found = from_link(text, LINK_LIMIT)
+        return preset, from_link(packed, LINK_LIMIT)
     except ValueError as error:
-        return replace(first, said=(f"{error} The first preset is shown instead.",))
-    return Session(History(found), opened=preset)
+        raise Fault(f"{error} The first preset is shown instead.") from None
+
+
+_FIELDS = {
+    "address": Field(
+        bar.LAB,
+        "a state of the Lab",
+        _preset_and_state,
+        called="What the Lab shows",
+        instead="the first preset is shown",
+    )
+}
 
 
 def _problem(action: Action, says: str) -> Problem:

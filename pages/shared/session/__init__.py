@@ -1,4 +1,5 @@
-"""What one visitor is looking at, kept in one place and mirrored in the address; which pages there are.
+"""What one visitor is looking at, kept in one place and mirrored in the address; which address is
+news; which pages there are.
 
 Nothing large, and nothing is drawn.
 """

@@ -5,23 +5,24 @@ address.
 """
 
 import secrets
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import fields, replace
+from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
+from attention_core.formats.fields import well_formed
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
-from pages.shared.address.view import PARAMETERS, View, clamp, clamp_telling, from_params, link, to_params, well_formed
+from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
 from pages.shared.service.service import FRAME_FIRST_SECONDS, Gone, service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.service.turns import Asker
+from pages.shared.session import news
 
 if TYPE_CHECKING:
     from attention_core.trace import Trace
@@ -30,7 +31,6 @@ Result = TypeVar("Result")
 
 _TOLD = ("source_language", "target_language", "chat")  # what a model is told beside its texts
 LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
-ADDRESSES = 8  # of those written: a browser is a few quick choices behind, never more
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
@@ -44,11 +44,11 @@ def view() -> View:
 def open_view() -> View:
     """The view of this visitor, once a run; from the address when it is new there (first run, a link, Back)."""
     ours = address.read(address.VIEW)
-    if _brings_news(ours, "view") or "view" not in st.session_state:
+    if news.comes(ours, "view") or "view" not in st.session_state:
         opened, problems = view_at(ours)
         _set(opened)
         st.session_state["problems"] = problems
-        _know(ours, "view")
+        news.know(ours, "view")
         st.session_state["file"] = ""
     return st.session_state["view"]
 
@@ -64,29 +64,21 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
 
 def change(**values: Any) -> None:
     """Change the view from Python; the browser's views take it over."""
-    _visitor_acted("view")
+    news.acted("view")
     _set(replace(st.session_state["view"], **values))
 
 
 def renew() -> None:
     """The browser's numbers are gone: the rerun makes them again, and the browser must fetch them again."""
-    _visitor_acted("view")
+    news.acted("view")
     _set(st.session_state["view"])
 
 
 def take_report(key: str = "explorer") -> None:
     """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
-    _visitor_acted("view")
+    news.acted("view")
     chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    names = {field.name for field in fields(View)} - {"model", "text", "pair", "target", *_TOLD}
-    params = to_params(st.session_state["view"])
-    for name in names & set(chosen):
-        value = chosen[name]
-        if value is None:
-            params.pop(PARAMETERS[name], None)
-        elif isinstance(value, bool | int | float | str):
-            params[PARAMETERS[name]] = str(int(value)) if isinstance(value, bool) else str(value)
-    st.session_state["view"], _ = from_params(params)
+    st.session_state["view"] = from_report(chosen, st.session_state["view"])
 
 
 def ask_for_page(page: str) -> None:
@@ -264,40 +256,17 @@ def write_address(view: View) -> str | None:
     """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
     made = None if opened_file() else link(view)
     params = to_params(view) if made else {}
-    address.put(params)
-    _know(params, "view")
+    news.write(params, "view")
     return made
-
-
-def foreign_lab_address() -> str:
-    """The Lab's state in the address, "" if there is none or it was written here.
-
-    Quick edits come with the address as it was before the last one was answered, so every address that was written
-    is known, not only the newest.
-    """
-    text = address.read((address.LAB,)).get(address.LAB, "")
-    return "" if hash(text) in st.session_state.get("lab_written", ()) else text
-
-
-def know_lab_address(text: str) -> None:
-    """An address that has been opened or written is no news any more."""
-    st.session_state.setdefault("lab_written", set()).add(hash(text))
-
-
-def write_lab_address(text: str) -> str | None:
-    """Put the Lab's state into the address, and nothing of the view; the link, or None for "", a state too large."""
-    address.put({address.LAB: text} if text else {})
-    know_lab_address(text)
-    return f"?{address.LAB}={text}" if text else None
 
 
 def open_growth() -> tuple[GrowView, tuple[str, ...]]:
     """What Grow a head shows to this visitor, and sentences about the link that was opened."""
     ours = address.read(address.GROWTH)
-    if _brings_news(ours, "growth") or "growth" not in st.session_state:
+    if news.comes(ours, "growth") or "growth" not in st.session_state:
         st.session_state["growth"], st.session_state["growth_problems"] = growth.from_params(ours)
         st.session_state["growth_seed"] = st.session_state.get("growth_seed", 0) + 1
-        _know(ours, "growth")
+        news.know(ours, "growth")
     return st.session_state["growth"], st.session_state["growth_problems"]
 
 
@@ -308,7 +277,7 @@ def growth_seed() -> int:
 
 def take_growth(key: str = "grow") -> None:
     """Take over what the browser's view reports and already shows."""
-    _visitor_acted("growth")
+    news.acted("growth")
     report: Mapping[str, Any] = st.session_state[key].get("view") or {}
     st.session_state["growth"] = growth.from_report(report, st.session_state["growth"])
 
@@ -316,8 +285,7 @@ def take_growth(key: str = "grow") -> None:
 def write_growth_address(view: GrowView) -> str:
     """Put the run's settings and the step into the address; the link."""
     params = growth.to_params(view)
-    address.put(params)
-    _know(params, "growth")
+    news.write(params, "growth")
     return growth.link(view)
 
 
@@ -356,30 +324,6 @@ def only_news(say: Callable[[str], object]) -> Callable[[str], None]:
             say(sentence)
 
     return news
-
-
-def _visitor_acted(on: str) -> None:
-    st.session_state[f"{on}_acted"] = True
-
-
-def _brings_news(params: dict[str, str], to: str) -> bool:
-    """Whether an address is a link that was opened, or the Back button's, and not only where the visitor is.
-
-    What he does comes with the address that his browser shows. That may still be one of ours from before the newest:
-    it must not undo what he has just done.
-    """
-    acted = st.session_state.pop(f"{to}_acted", False)
-    known = st.session_state.get(f"{to}_written", ())
-    if not params or (known and params == known[-1]):
-        return False
-    return not (acted and params in known)
-
-
-def _know(params: dict[str, str], of: str) -> None:
-    """An address that has been opened or written is no news any more."""
-    known = st.session_state.setdefault(f"{of}_written", deque(maxlen=ADDRESSES))
-    if not known or known[-1] != params:
-        known.append(params)
 
 
 def _set(view: View) -> None:

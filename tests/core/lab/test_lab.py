@@ -183,6 +183,17 @@ def test_an_edit_after_undo_forgets_what_was_undone():
     assert history.undone().now == first
 
 
+def test_a_history_names_the_places_of_a_state_nearest_first():
+    first, second, third = (random_state(seed=seed) for seed in (1, 2, 3))
+    history = History(first).did(second).did(first).did(third).did(second)
+    back, again = history.reaching(first)
+    assert (len(back.past), len(again.past)) == (2, 0)
+    assert back.redone().redone() == replace(history, first=history.start)
+    (end,) = again.reaching(third)
+    assert (len(end.past), end.future) == (3, (second,))
+    assert list(history.reaching(random_state(seed=4))) == []
+
+
 def test_an_edit_that_changes_nothing_is_no_step():
     history = History(random_state())
     assert history.did(random_state()) == history

@@ -1,0 +1,55 @@
+"""Which address is news: one rule for the explorer, the Lab and Grow a head."""
+
+import pytest
+import streamlit as st
+
+from pages.shared.session import news
+
+FIRST, SECOND, THIRD = ({"n": str(number)} for number in (1, 2, 3))
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch):
+    monkeypatch.setattr(st, "session_state", {})
+
+
+@pytest.fixture(params=["view", "lab", "growth"])
+def page(request) -> news.Page:
+    for params in (FIRST, SECOND):
+        news.know(params, request.param)
+    return request.param
+
+
+def test_where_the_visitor_is_and_an_address_without_ours_are_no_news(page):
+    assert not news.comes(SECOND, page)
+    assert not news.comes({}, page)
+
+
+def test_an_older_address_is_the_back_button(page):
+    assert news.comes(FIRST, page)
+    news.know(FIRST, page)
+    assert not news.comes(FIRST, page)
+    assert news.comes(SECOND, page)
+
+
+def test_an_older_address_that_comes_with_something_done_undoes_nothing(page):
+    news.acted(page)
+    assert not news.comes(FIRST, page)
+    assert news.comes(FIRST, page)  # the next time nothing was done
+
+
+def test_a_link_that_was_never_written_is_opened_whatever_was_done(page):
+    news.acted(page)
+    assert news.comes(THIRD, page)
+
+
+def test_each_page_knows_its_own(page):
+    others: list[news.Page] = ["view", "lab", "growth"]
+    others.remove(page)
+    assert all(news.comes(SECOND, other) for other in others)
+
+
+def test_few_addresses_are_kept(page):
+    for number in range(1_000):
+        news.know({"n": str(number)}, page)
+    assert len(st.session_state[f"{page}_known"]) == news.ADDRESSES
