@@ -129,16 +129,17 @@ def _unwitnessed(trace: Record, layer: int) -> list[tuple[str, str]]:
     if getattr(trace.layers[layer], "witness", None) is not None:
         return []
     if not trace.opened:
-        return [("weights, without a witness", "weights: the model has no eager function that gives them again.")]
+        why = "weights: the model has no plain attention function of its own that computes them a second time."
+        return [("weights, which the model does not compute a second time", why)]
     maps = getattr(trace.layers[layer], "projections", None) or Projections()
     carried = ["output", *(name for name in ("q", "k", "v") if getattr(maps, name) is not None)]
     carried += ["W_O"] if maps.o is not None else []
     checks = " and ".join([", ".join(carried[:-1]), carried[-1]]) if len(carried) > 1 else carried[0]
     sentence = (
-        f"This trace was opened from a file: it carries the check{'s' if len(carried) > 1 else ''} of {checks}; the "
-        "weights' witness stayed with the model."
+        f"This trace was opened from a file: it carries the check{'s' if len(carried) > 1 else ''} of {checks}. The "
+        "weights are compared with what the model itself computes, and only where the model is: choose it for that too."
     )
-    return [("weights, whose witness stayed with the model", sentence)]
+    return [("weights, which only the model can confirm", sentence)]
 
 
 def _unobserved(trace: Record, layer: int) -> list[tuple[str, str]]:

@@ -226,7 +226,7 @@ def test_a_saved_trace_opens_again_without_its_model(opened, tmp_path):
     expect(opened.get_by_text("A saved trace of MiniLM")).to_be_visible()
     expect(opened.get_by_test_id("sl-sentence")).to_contain_text("chase")
     badge = opened.get_by_test_id("sl-badge")
-    expect(badge).to_have_text("◐ checked, except: weights, whose witness stayed with the model")
+    expect(badge).to_have_text("◐ checked, except: weights, which only the model can confirm")
     expect(badge).to_have_attribute("data-state", "part")
     badge.click()
     expect(opened.get_by_test_id("sl-reasons")).to_contain_text("it carries the checks of output, q, k, v and W_O")

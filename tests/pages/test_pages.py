@@ -361,6 +361,19 @@ def test_a_fine_tuned_model_says_what_it_predicts(app, predicting, with_folders,
     assert (composer["can_pair"], composer["can_target"]) == (True, False)
 
 
+def test_a_folder_is_named_by_its_end_and_its_facts_say_what_is_not_known(app, predicting, with_folders):
+    """The picker is narrow: the beginning of a path is the same for all folders beside each other."""
+    app.run()
+    change(app, model=predicting["tags"], text=tiny.SENTENCE, layer=0, head=0)
+    picker = app.selectbox(key="frame_model")
+    assert picker.options[picker.index] == "…/tags"
+    above = " ".join(part.proto.body for part in app.get("html"))
+    model = service().loaded(predicting["tags"])
+    assert model is not None
+    n = model.facts.n_parameters
+    assert n < 50_000 and f"2 layers × 3 heads · {n:,} parameters · licence not stated" in above
+
+
 @pytest.mark.parametrize("name", ["answer", "choices"])
 def test_a_task_that_needs_a_second_text_asks_for_it_in_its_own_words(app, predicting, with_folders, name):
     app.run()

@@ -179,7 +179,8 @@ def test_the_script_of_a_view_tells_the_model_the_same(folders, tmp_path):
     assert _prelude(ran["trace"]).endswith("source_language='eng_Latn', target_language='deu_Latn')")
 
 
-def test_the_script_route_knows_what_was_told(client, folders):  # noqa: F811
+def test_the_script_route_knows_what_was_told(client, folders, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
     key = service().key(Picture(Source(folders["nllb"], SOURCE, target_language="deu_Latn")))
     answer = client.get(f"/sightline/data/{key}/export/script.py?layer=0&head=0")
     assert "target_language='deu_Latn'" in answer.text

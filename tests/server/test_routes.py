@@ -117,6 +117,13 @@ def test_a_bad_count_request_is_refused(client, body, status):
     assert client.post("/sightline/count?model=minilm", content=body).status_code == status
 
 
+@pytest.mark.parametrize("asked", ["&sl=xx", "&chat=1", "&sl=xx&chat=1"])
+def test_what_a_model_cannot_be_told_is_not_told_when_tokens_are_counted(client, asked):
+    """A link may ask for a language or a template that there is not: the picture does without, so does the count."""
+    answer = client.post(f"/sightline/count?model=minilm{asked}", json={"text": TEXT, "pair": ""})
+    assert (answer.status_code, answer.json().get("n")) == (200, 9)
+
+
 def test_counting_never_loads_a_model(client):
     assert client.post("/sightline/count?model=gpt2", json={"text": TEXT}).json()["n"] is None
     assert service().loaded("gpt2") is None

@@ -167,7 +167,7 @@ function axes(ctx, app, group, g) {
   ctx.textBaseline = "middle";
   ctx.font = `${small}px ${theme.mono}`;
   const step = thin(g.pitch, ctx.measureText(String(group.nHeads - 1)).width + 6);
-  const line = g.y - s * 0.75 - g.bracket;
+  const line = g.y - s * 0.95 - g.bracket; // clear of the mark above a head that is chosen
   ctx.textAlign = "center";
   for (let c = 0; c < group.nHeads; c += step) ctx.fillText(String(c), g.x + c * g.pitch + g.thumb / 2, line);
   ctx.textAlign = "right";
@@ -175,7 +175,7 @@ function axes(ctx, app, group, g) {
   for (let r = 0; r < g.rows; r += rowStep) ctx.fillText(String(r), g.x - 8, g.y + r * g.pitch + g.thumb / 2);
   ctx.font = font(theme, 1, "ui");
   ctx.textAlign = "left";
-  ctx.fillText("head", g.x, line - s * 1.15);
+  ctx.fillText("head", g.x, line - s * 1.05);
   ctx.save();
   ctx.translate(s * 0.7, g.y + Math.max(g.rows * g.pitch, s * 3) / 2 + s * 1.2);
   ctx.rotate(-Math.PI / 2);

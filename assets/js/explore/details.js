@@ -14,6 +14,12 @@ const BARS = 12;
 /** Rows of the table written out; the CSV has all. */
 const ROWS = 512;
 
+/** What the bars leave out: 1 → "1 token". @param {number} n @param {"query"|"key"} axis of the line that is drawn */
+export function howMany(n, axis) {
+  const [one, many] = axis === "query" ? ["token", "tokens"] : ["query", "queries"];
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
 /** @param {App} app */
 export function createDetails(app) {
   const bars = createBars(app);
@@ -86,9 +92,7 @@ function createBars(app) {
       if (bar.style.width !== width) bar.style.width = width;
       say(number, weightText(top[i].weight));
     });
-    const noun = axis === "query" ? "tokens" : "queries";
-    const parts = [];
-    if (left.count > 0) parts.push(`rest: ${left.weight.toFixed(4)} in ${count(left.count)} ${noun}`);
+    const parts = left.count > 0 ? [`rest: ${left.weight.toFixed(4)} in ${howMany(left.count, axis)}`] : [];
     parts.push(`sum: ${sum.toFixed(4)}`, "bars: the longest is the largest weight");
     if (axis === "query") {
       const hidden = app.matrix?.meta?.hidden?.[index];

@@ -27,7 +27,8 @@ from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
 from pages.shared.http.answering import Endpoint, answering, mishap
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
-from pages.shared.service.service import FRAME_FIRST_SECONDS, service
+from pages.shared.service.service import FRAME_FIRST_SECONDS, service, what_is_told
+from pages.shared.service.sources import Source
 
 MAX_COUNTED_BYTES = 200_000
 
@@ -254,8 +255,10 @@ async def count(request: Request) -> Response:
         return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
     from attention_core.capturing.encode import count_tokens
 
+    language, chat = request.query_params.get("sl", ""), request.query_params.get("chat") == "1"
+    told = what_is_told(model, Source("", text, source_language=language, chat=chat))
+    del told["target_language"]  # the text's own tokens are counted
     try:
-        told = {"source_language": request.query_params.get("sl"), "chat": request.query_params.get("chat") == "1"}
         counted = await run_in_threadpool(partial(count_tokens, model, text, pair or None, **told))
     except ValueError as error:
         return JSONResponse({"error": str(error)}, status_code=422)

@@ -223,6 +223,8 @@ def option_label(model: str) -> str:
     group, card = group_of(model), find_card(model)
     # The bundled ones are read in the closed picker, which is narrow; the window beside it has their full names.
     name = card.name.split(" (")[0] if card and card.bundled else _name(model)
+    if Path(name).is_absolute():  # of a folder the picker shows the end, which tells it from others, not the beginning
+        name = f"…/{Path(name).name}"
     return f"{name} · {_SHORT[group]}" if group else name
 
 
@@ -249,8 +251,14 @@ def _fact_line(name: str) -> str:
 
 
 def _line(facts: "ModelFacts") -> str:
-    size = f"{facts.n_parameters / 1e6:,.1f} M parameters"
-    return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} · {facts.licence}"
+    size = _in_millions(facts.n_parameters, "M")
+    licence = "licence not stated" if facts.licence == "not stated" else facts.licence
+    return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} parameters · {licence}"
+
+
+def _in_millions(n: int, unit: str) -> str:
+    """A number of parameters; one that would be "0.0 million" is written out."""
+    return f"{n / 1e6:,.1f} {unit}" if n >= 50_000 else f"{n:,}"
 
 
 def _facts(name: str) -> None:
@@ -293,7 +301,7 @@ def _rows(facts: "ModelFacts") -> list[tuple[str, str]]:
         ("Architecture", facts.architecture),
         ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
         ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
-        ("Parameters", f"{facts.n_parameters / 1e6:,.1f} million"),
+        ("Parameters", _in_millions(facts.n_parameters, "million")),
         ("Reads at most", _reads_at_most(facts)),
     ]
 

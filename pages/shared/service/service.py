@@ -193,7 +193,7 @@ class Service:
         model = self.model(source.model)
 
         def job() -> "Continuation":
-            told = _told(model, source)
+            told = what_is_told(model, source)
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
@@ -295,7 +295,7 @@ class Service:
         decodes = model.facts.encoder_decoder
         pair = source.pair if not decodes or model.task is not None else None
         target = source.target if decodes else None
-        trace = capture(model, source.text, pair or None, target or None, **_told(model, source))
+        trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
@@ -331,7 +331,7 @@ def _use_threads(n: int) -> None:
     torch.set_num_threads(n)
 
 
-def _told(model: "LoadedModel", source: Source) -> dict[str, Any]:
+def what_is_told(model: "LoadedModel", source: Source) -> dict[str, Any]:
     """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
     from attention_core.text.chat import template_of
 

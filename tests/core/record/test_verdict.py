@@ -112,7 +112,9 @@ def test_an_opened_file_says_which_checks_it_carries(projections, checks):
     verdict = opened.verdict(0, 1)
     assert verdict.answer == "checked except"
     assert verdict.reasons[0] == LOST
-    assert f"it carries {checks}; the weights' witness stayed with the model." in verdict.reasons[1]
+    assert f"it carries {checks}. The weights are compared with what the model itself" in verdict.reasons[1]
+    assert "weights, which only the model can confirm" in verdict.sentence
+    assert "witness" not in str(verdict)  # a word of the code's, not of the reader's
     assert ("q, k, v, W_O not saved" in verdict.sentence) is not projections
     assert {check.name for check in verdict.checks} == ({"q", "k", "v", "output", "W_O"} if projections else {"output"})
 
