@@ -61,6 +61,21 @@ SETTINGS = [
     ("t5", {"n_positions": 512, "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}, None),
     ("bart", {"normalize_before": False, "normalize_embedding": True, "static_position_embeddings": False}, None),
     ("modernbert", {"position_embedding_type": "absolute", "global_rope_theta": 160_000.0}, None),
+    ("modernbert", {"position_embedding_type": "sans_pos"}, None),  # Ettin, Granite Embedding
+    ("modernbert", {"position_embedding_type": "alibi"}, "position_embedding_type"),
+    ("bert", {"position_embedding_type": "sans_pos"}, "position_embedding_type"),
+    ("bert", {"position_embedding_type": "rope_gptj"}, "position_embedding_type"),
+    ("llama", {"position_embedding_type": "rope"}, None),
+    ("llama", {"position_embedding_type": "rope_gptj"}, "position_embedding_type"),
+    # Qwen's files state a width and a layer for a window that is off.
+    ("llama", {"max_window_layers": 28, "use_sliding_window": False, "sliding_window": 32_768}, None),
+    ("llama", {"max_window_layers": 28, "sliding_window": None}, None),
+    ("llama", {"max_window_layers": 1, "use_sliding_window": True, "sliding_window": None}, "use_sliding_window"),
+    ("llama", {"scale_attn_weights": True}, None),  # GPT-J, CodeGen, StarCoder 2
+    ("llama", {"use_qk_norm": True}, "use_qk_norm"),
+    ("qwen3", {"use_qk_norm": True}, None),
+    ("llama", {"rope_theta": 10_000.0, "rotary_emb_base": 10_000}, None),
+    ("llama", {"rope_theta": 10_000.0, "rotary_base": 500}, "rotary_base"),
 ]
 
 
