@@ -20,11 +20,11 @@ from transformers import PreTrainedConfig, PreTrainedModel, masking_utils, model
 
 # What changes which tokens are read, or how a place in the text is told.
 _MATTERS = re.compile(
-    r"position|rope|rotary|alibi|relative|window|attention|attn|qk_|softcap|sink|causal|bidirection|sparse|prefix_lm"
+    r"position|rope|rotary|alibi|relative|window|attention|attn|qk_|softcap|sink|causal|bidirection|sparse|prefix_lm|clip_qkv|softmax_scale"
 )
 # Named alike, but no matter of what attention computes, or of sizes that the shapes of the weights tell.
 _HARMLESS = re.compile(
-    r"drop|impl|fp32|float32|upcast|precision|dtype|kernel|flash|fused|fusion|xformers|cache|init|max_|n_positions|"
+    r"drop|impl|fp32|float32|upcast|precision|dtype|kernel|flash|fused|fusion|xformers|cache|init|(?<!soft)max_|n_positions|"
     r"token|eps|_ids?$|output_|return_|unpad|repad|sdpa|memory|offset_alibi|_heads?$|_dim$|_size$|prediction|quant|loss"
 )
 _SIZES_THAT_MATTER = re.compile(r"window")
@@ -81,7 +81,8 @@ def _is_unread(
     name = key.lower()
     if not _MATTERS.search(name) or (_HARMLESS.search(name) and not _SIZES_THAT_MATTER.search(name)):
         return False
-    if _is_neutral(value) or value == settings.get("model_type") or isinstance(value, dict):
+    switched_off = value is False and (True, "") in _AS_EVER.get(key, ())  # what every class does: not this one
+    if (_is_neutral(value) and not switched_off) or value == settings.get("model_type") or isinstance(value, dict):
         return False
     aliases = type(made).attribute_map
     names = {key, aliases.get(key, key), *(name for name, target in aliases.items() if target == key)}
@@ -132,6 +133,8 @@ def _is_inherent(name: str, words: frozenset[str]) -> bool:
     core = re.sub(r"^(use|is|with|has)_|_embeddings?$|_emb$|_positions?$|_position$", "", name)
     if core.startswith(("static", "sinusoidal")):
         core = "sinusoidal"
+    if core.startswith("bidirection") and "create_causal_mask" in words:  # which speaks of both kinds
+        return False
     return any(core in word.lower() for word in words if word != name)
 
 

@@ -72,6 +72,11 @@ SETTINGS = [
     ("llama", {"max_window_layers": 28, "sliding_window": None}, None),
     ("llama", {"max_window_layers": 1, "use_sliding_window": True, "sliding_window": None}, "use_sliding_window"),
     ("llama", {"scale_attn_weights": True}, None),  # GPT-J, CodeGen, StarCoder 2
+    ("llama", {"scale_attn_weights": False}, "scale_attn_weights"),
+    ("gpt2", {"scale_attn_weights": False}, None),
+    ("llama", {"clip_qkv": 8.0}, "clip_qkv"),
+    ("llama", {"softmax_scale": 0.5}, "softmax_scale"),
+    ("llama", {"bidirectional": True}, "bidirectional"),
     ("llama", {"use_qk_norm": True}, "use_qk_norm"),
     ("qwen3", {"use_qk_norm": True}, None),
     ("llama", {"rope_theta": 10_000.0, "rotary_emb_base": 10_000}, None),
