@@ -254,9 +254,13 @@ def test_a_text_over_the_limit_is_cut_and_says_where():
 CUT_PAIRS = [  # sentences, where each is cut, and the character of the first from which nothing is read
     ("the cat", "a dog ran far away", ": the second sentence after “a dog ran”", None),
     ("a dog ran far away", "the cat", ": the first sentence after “a dog ran”", len("a dog ran")),
-    ("a dog ran far away", "the cat sat on", ": the first sentence after “a dog ran” and the second sentence after “the "
-     "cat”", len("a dog ran")),
-]  # fmt: skip
+    (
+        "a dog ran far away",
+        "the cat sat on",
+        ": the first sentence after “a dog ran” and the second sentence after “the cat”",
+        len("a dog ran"),
+    ),
+]
 
 
 @pytest.mark.parametrize(("first", "second", "where", "cut_from"), CUT_PAIRS)

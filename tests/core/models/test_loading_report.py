@@ -142,6 +142,33 @@ def test_heads_that_are_not_used_are_listed_once_and_are_no_reservation(tmp_path
     assert report.listed[0].count("optimizer") == 1
 
 
+NEVER_READ = [  # as the hub's own checkpoints hold them: t5-small, bart-base, a fine-tuned DistilBERT, ESM-2
+    ("T5Model", tiny.FAMILIES["t5"][1], "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
+    ("BartModel", tiny.FAMILIES["bart"][1], "encoder.version"),
+    ("DistilBertModel", {"dim": 15, "n_heads": 3, "n_layers": 2, "hidden_dim": 17}, "vocab_layer_norm.weight"),
+    (
+        "EsmModel",
+        {**tiny.FAMILIES["bert"][1], "hidden_size": 12, "pad_token_id": 0, "position_embedding_type": "rotary"},
+        "embeddings.position_embeddings.weight",
+    ),
+]
+
+
+@pytest.mark.parametrize(("architecture", "sizes", "name"), NEVER_READ)
+def test_what_no_version_of_a_class_reads_is_no_reservation(tmp_path, architecture, sizes, name):
+    folder = saved(tmp_path / "model", tiny.random_model(architecture, **sizes))
+    put(folder, {name: torch.randn(1) if name.endswith("version") else torch.randn(32, 3)})
+    trace = capture(load_model(str(folder)), tiny.SENTENCE)
+    assert trace.reservations == ()
+    assert trace.verdict().answer == "checked"
+
+
+def test_absolute_positions_that_are_read_nowhere_are_said_where_the_class_has_no_rotary_ones(tmp_path):
+    folder = saved(tmp_path / "model", tiny.bare("bloom"))
+    put(folder, {"embeddings.position_embeddings.weight": torch.randn(64, 15)})
+    assert len(load_model(str(folder)).report.reservations) == 1
+
+
 def test_a_pooler_that_was_not_saved_is_listed_as_made_up(tmp_path):
     folder = saved(tmp_path / "bert", tiny.bare("bert"))
     file = folder / "model.safetensors"
