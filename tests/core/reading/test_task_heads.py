@@ -322,6 +322,15 @@ def test_predictions_show_themselves_in_a_notebook_as_tables_of_data():
     assert "&lt;b&gt;yes&lt;/b&gt;" in html and "<b>" not in html
 
 
+def test_a_label_can_be_sent_to_a_browser_whatever_it_holds():
+    model = tiny.random_model("BertForSequenceClassification", num_labels=2, **tiny.FAMILIES["bert"][1])
+    model.config.id2label = {0: "half \ud800", 1: "nul \x00"}
+    readout = capture(wrap_model(model, tiny.tokenizer()), tiny.SENTENCE).readout()
+    assert isinstance(readout, Labels)
+    assert {label.text for label in readout.labels} == {"half ?", "nul \ufffd"}
+    readout._repr_html_().encode("utf-8")
+
+
 def test_labels_of_a_case_worked_by_hand():
     """softmax([0, ln 3]) = [1/4, 3/4]."""
     from attention_core.models.task_head import TaskHead
