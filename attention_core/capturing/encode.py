@@ -13,7 +13,7 @@ from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import lines_of
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
-from attention_core.text.tokens import Token, clean_text, join_blanks, style_of, tokens_from, words_of
+from attention_core.text.tokens import Token, clean_text, join_blanks, second_sentence, style_of, tokens_from, words_of
 from attention_core.text.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 
 MOST_BEFORE = 4  # tokens that a tokenizer puts before a text; those that we know put at most 2
@@ -64,7 +64,8 @@ def count_tokens(
     limit = model.facts.context_length
     if limit is None or len(ids) <= limit:
         return Counted(len(ids), n_special, None)
-    return Counted(len(ids), n_special, _end_of_text(encode(model, text, pair, languages).tokens))
+    end = _end_of_text(encode(model, text, pair, languages).tokens, pair)
+    return Counted(len(ids), n_special, None if pair and not text[end:].strip() else end)
 
 
 def _counted_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Counted:
@@ -95,7 +96,7 @@ def encode(model: LoadedModel, text: str, pair: str | None, languages: Languages
     options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
     encoded, cut = _within(model, text, pair, options)
     tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages), (text, pair or ""))
-    return _read(encoded, tokens, text, limit, cut, _about_words(tokenizer, text + (pair or "")))
+    return _read(encoded, tokens, text, limit, cut, _about_words(tokenizer, text + (pair or "")), pair)
 
 
 def encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
@@ -154,13 +155,20 @@ def _about_words(tokenizer: Any, text: str) -> list[str]:
     return [NOT_KNOWN] if has_unspaced(text) and not (known() and tokenizer.is_fast) else []
 
 
-def _read(encoded: Any, tokens: tuple[Token, ...], text: str, limit: int | None, cut: int, notes: list[str]) -> Encoded:
+def _read(
+    encoded: Any,
+    tokens: tuple[Token, ...],
+    text: str,
+    limit: int | None,
+    cut: int,
+    notes: list[str],
+    pair: str | None = None,
+) -> Encoded:
     ids = list(encoded["input_ids"])
     if not ids or all(token.special for token in tokens):
         raise NoTokensError("The model's tokenizer makes no tokens of this text. Type at least one word that it knows.")
     if cut:
-        end = _end_of_text(tokens)
-        rest = f", up to “{text[max(0, end - 20) : end]}”" if end else ""
+        rest = _cut_where(tokens, text, pair)
         notes.append(f"The model reads at most {limit:,} tokens: {cut:,} of {len(ids) + cut:,} were cut{rest}.")
     return Encoded(ids, encoded.get("token_type_ids"), tokens, notes + _twice(tokens), text)
 
@@ -256,8 +264,28 @@ def _words(encoded: Any, n_tokens: int) -> list[int | None]:
     return words
 
 
-def _end_of_text(tokens: Sequence[Token]) -> int:
-    return max((token.span[1] for token in tokens if not token.special), default=0)
+def _cut_where(tokens: Sequence[Token], text: str, pair: str | None) -> str:
+    """The last words that are read, as the end of a sentence; of a pair, of each sentence that is cut."""
+    end = _end_of_text(tokens, pair)
+    if not pair:
+        return f", up to “{text[max(0, end - 20) : end]}”" if end else ""
+    ends = [
+        ("first", text, end),
+        ("second", pair, max((tokens[i].span[1] for i in second_sentence(tokens)), default=0)),
+    ]
+    said = [
+        f"the {which} sentence after “{sentence[max(0, last - 20) : last]}”"
+        for which, sentence, last in ends
+        if last and sentence[last:].strip()
+    ]
+    return f": {' and '.join(said)}" if said else ""
+
+
+def _end_of_text(tokens: Sequence[Token], pair: str | None = None) -> int:
+    """The character of the (first) sentence at which what is read of it ends."""
+    second = set(second_sentence(tokens) if pair else ())
+    own = (token for place, token in enumerate(tokens) if place not in second and not token.special)
+    return max((token.span[1] for token in own), default=0)
 
 
 def decoder_side(model: LoadedModel, target: str, languages: Languages | None = None) -> Encoded:

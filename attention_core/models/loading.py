@@ -194,7 +194,9 @@ def _from_pretrained(
 ) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Any, LoadingReport]:
     """Body, language head or head for a task, and tokenizer of a checked folder, and what loading dropped."""
     folder, shown = located.home, located.shown
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    # Whatever the file asks for: fused attention (of a library that may not be here), answers as plain tuples.
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, attn_implementation="eager", return_dict=True)
+    config._attn_implementation = "eager"
     of_body = loader_of_body(config, shown)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.

@@ -29,6 +29,10 @@ _OF_ATTENTION = re.compile(r"emb|pos|norm|ln_|^ln|attn|attention|rotary|rope|rel
 _MASKS = re.compile(r"(^|\.)(bias|masked_bias|causal_mask|attn_mask|mask|tril)$")
 _HEADS = re.compile(r"pool|head|classif|score|cls|output|predict|logit|proj|generator|discriminator")
 _NO_PART = re.compile(r"(^|\.)(pooler|lm_head|classifier)(\.|$)")  # inside some bodies, and no part of attention
+# Stored by checkpoints that everybody uses, and read by no version of their class: T5's cross-attention never had
+# relative positions; an ESM with rotary positions has no others.
+_NEVER_READ = re.compile(r"\.EncDecAttention\.relative_attention_bias\.weight$")
+_ABSOLUTE = re.compile(r"(^|\.)embeddings\.position_embeddings\.weight$")
 _LOWEST = -1e4  # what older models add where nothing may be read: nothing is left of a weight after it
 
 
@@ -144,7 +148,11 @@ def _sorted(
         while parent and parent not in modules:
             parent = parent.rpartition(".")[0]
         rest = name[len(parent) + 1 :] if parent else name
-        if parent in roots:
+        if _NEVER_READ.search(name) or (_ABSOLUTE.search(name) and _is_rotary(body)):
+            beside.append(name)
+        elif parent in roots and rest.startswith("vocab_"):  # DistilBERT's language head, at the top
+            beside.append(name)
+        elif parent in roots:
             (inside if _OF_ATTENTION.search(rest.split(".")[0].lower()) else beside).append(name)
         elif id(modules[parent]) not in of_body:
             # A parameter of a head that runs; a whole part of it that this class has not is another head.
@@ -156,6 +164,10 @@ def _sorted(
         else:
             inside.append(name)
     return inside, heads, beside
+
+
+def _is_rotary(body: PreTrainedModel) -> bool:
+    return getattr(body.config, "position_embedding_type", None) == "rotary"
 
 
 def _same_head(parent: str, whole: PreTrainedModel, body: PreTrainedModel) -> bool:
@@ -189,7 +201,8 @@ def _without_equal_buffers(folder: Path, dropped: Mapping[str, str], whole: PreT
 def _may_be_buffer(name: str, whole: PreTrainedModel) -> bool:
     last = name.rpartition(".")[2]
     return bool(
-        last in ("position_ids", "inv_freq", "token_type_ids", "cos_cached", "sin_cached", "num_batches_tracked")
+        last
+        in ("position_ids", "inv_freq", "token_type_ids", "cos_cached", "sin_cached", "num_batches_tracked", "version")
         or _MASKS.search(name)
         or any(last == buffer.rpartition(".")[2] for buffer, _ in whole.named_buffers())
         or re.search(r"(embed_positions|position_embeddings|pos_emb)\.(weights?|_float_tensor)$", name)
@@ -216,6 +229,8 @@ def _says_the_same(name: str, stored: Tensor, computed: Mapping[str, Tensor], wh
         return not stored.any()
     if last == "num_batches_tracked":
         return True
+    if last == "version":  # of fairseq's file format
+        return stored.numel() == 1
     if last == "masked_bias":
         return stored.numel() == 1 and float(stored) <= _LOWEST
     if last == "_float_tensor":  # an empty one, which once told the device

@@ -7,6 +7,7 @@ and the numbers of the prediction are those that this very run made.
 """
 
 import inspect
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,7 +59,7 @@ class TaskHead:
             return _NEXT_SENTENCE
         names = getattr(self.whole.config, "id2label", None) or {}
         n = int(getattr(self.whole.config, "num_labels", len(names)))
-        return tuple(str(names.get(i, f"LABEL_{i}"))[:_LONGEST_LABEL] for i in range(n))
+        return tuple(_shown(names.get(i, f"LABEL_{i}")) for i in range(n))
 
     @property
     def how(self) -> How:
@@ -94,6 +95,12 @@ class TaskHead:
         """The numbers of the head in what the whole returned, by transformers' name, in float32."""
         tensors = {name: getattr(found, name, None) for name in _SAID}
         return {name: tensor[0].float().cpu() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+
+
+def _shown(label: Any) -> str:
+    """A stranger's label as it can be sent to a browser: of one line, without halves of characters."""
+    text = str(label)[:_LONGEST_LABEL].encode("utf-8", "replace").decode("utf-8")
+    return "".join("\ufffd" if unicodedata.category(sign) == "Cc" else sign for sign in text)
 
 
 def task_loader_of(config: Any) -> tuple[Any, Task] | None:

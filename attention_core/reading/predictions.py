@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attention_core.models.task_head import How, TaskHead
 from attention_core.record.record import Record
-from attention_core.text.tokens import Token, join_texts
+from attention_core.text.tokens import Token, join_texts, second_sentence
 
 N_ANSWERS = 5
 LONGEST_ANSWER = 30  # tokens. Source: Devlin et al. 2018, run_squad.py, max_answer_length
@@ -185,21 +185,6 @@ def answered(
 def chosen(lines: Sequence[str], logits: Float[Tensor, " choice"]) -> Choices:
     """The choices with their probabilities."""
     return Choices(_labels(tuple(lines), logits, "one of them"), logits)
-
-
-def second_sentence(tokens: Sequence[Token]) -> list[int]:
-    """Indices of the tokens of the second sentence, special ones left out.
-
-    It begins where the places in the text begin anew; of tokenizers that know no places, after the special tokens that
-    stand between the two.
-    """
-    plain = [i for i, token in enumerate(tokens) if not token.special]
-    known = any(tokens[i].span != (0, 0) for i in plain)
-    for before, here in zip(plain, plain[1:], strict=False):
-        a, b = tokens[before].span, tokens[here].span
-        if (known and b[0] < a[0]) or (here - before > 1 and b[0] <= a[0]):
-            return [i for i in plain if i >= here]
-    return []
 
 
 def _labels(names: tuple[str, ...], logits: Float[Tensor, " label"], how: How) -> tuple[Label, ...]:

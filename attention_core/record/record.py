@@ -38,7 +38,6 @@ class Record:
     target_language: str | None = None
     chat: str | None = None  # what was typed, where the model's chat template made `text` of it
     ending: Ending | None = field(default=None, repr=False)  # what the model can say more; None in a trace from a file
-    opened: bool = False  # it came from a file, without its model
     # What `pictures` reads off the tokens, once for all layers and heads.
     read: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 

@@ -146,6 +146,21 @@ def join_blanks(pieces: Sequence[str], words: Sequence[int | None], specials: Se
     return tuple(joined)
 
 
+def second_sentence(tokens: Sequence[Token]) -> list[int]:
+    """Indices of the tokens of the second sentence, special ones left out.
+
+    It begins where the places in the text begin anew; of tokenizers that know no places, after the special tokens that
+    stand between the two.
+    """
+    plain = [i for i, token in enumerate(tokens) if not token.special]
+    known = any(tokens[i].span != (0, 0) for i in plain)
+    for before, here in zip(plain, plain[1:], strict=False):
+        a, b = tokens[before].span, tokens[here].span
+        if (known and b[0] < a[0]) or (here - before > 1 and b[0] <= a[0]):
+            return [i for i in plain if i >= here]
+    return []
+
+
 def join_texts(texts: Iterable[str]) -> str:
     """The shown texts of neighbouring pieces as the text of one word: joins closed, split characters made whole."""
     text = "".join(text.removeprefix(JOIN) for text in texts)

@@ -251,6 +251,28 @@ def test_a_text_over_the_limit_is_cut_and_says_where():
     assert (counted.n_tokens, counted.n_special, counted.cut_from) == (12, 2, len("the cat sat on a"))
 
 
+CUT_PAIRS = [  # sentences, where each is cut, and the character of the first from which nothing is read
+    ("the cat", "a dog ran far away", ": the second sentence after “a dog ran”", None),
+    ("a dog ran far away", "the cat", ": the first sentence after “a dog ran”", len("a dog ran")),
+    (
+        "a dog ran far away",
+        "the cat sat on",
+        ": the first sentence after “a dog ran” and the second sentence after “the cat”",
+        len("a dog ran"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "where", "cut_from"), CUT_PAIRS)
+def test_a_pair_over_the_limit_says_which_sentence_is_cut_and_where(first, second, where, cut_from):
+    model = wrap_model(tiny.bare("bert"), tiny.tokenizer(limit=8))
+    counted = count_tokens(model, first, second)
+    (note,) = capture(model, first, second).notes
+    cut = counted.n_tokens - 8
+    assert note == f"The model reads at most 8 tokens: {cut} of {counted.n_tokens} were cut{where}."
+    assert counted.cut_from == cut_from
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "\x00\x01"])
 def test_a_text_without_tokens_is_refused_with_a_sentence(text):
     with pytest.raises(CaptureError, match="Type at least one word"):

@@ -61,6 +61,26 @@ SETTINGS = [
     ("t5", {"n_positions": 512, "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128}, None),
     ("bart", {"normalize_before": False, "normalize_embedding": True, "static_position_embeddings": False}, None),
     ("modernbert", {"position_embedding_type": "absolute", "global_rope_theta": 160_000.0}, None),
+    ("modernbert", {"position_embedding_type": "sans_pos"}, None),  # Ettin, Granite Embedding
+    ("modernbert", {"position_embedding_type": "alibi"}, "position_embedding_type"),
+    ("bert", {"position_embedding_type": "sans_pos"}, "position_embedding_type"),
+    ("bert", {"position_embedding_type": "rope_gptj"}, "position_embedding_type"),
+    ("llama", {"position_embedding_type": "rope"}, None),
+    ("llama", {"position_embedding_type": "rope_gptj"}, "position_embedding_type"),
+    # Qwen's files state a width and a layer for a window that is off.
+    ("llama", {"max_window_layers": 28, "use_sliding_window": False, "sliding_window": 32_768}, None),
+    ("llama", {"max_window_layers": 28, "sliding_window": None}, None),
+    ("llama", {"max_window_layers": 1, "use_sliding_window": True, "sliding_window": None}, "use_sliding_window"),
+    ("llama", {"scale_attn_weights": True}, None),  # GPT-J, CodeGen, StarCoder 2
+    ("llama", {"scale_attn_weights": False}, "scale_attn_weights"),
+    ("gpt2", {"scale_attn_weights": False}, None),
+    ("llama", {"clip_qkv": 8.0}, "clip_qkv"),
+    ("llama", {"softmax_scale": 0.5}, "softmax_scale"),
+    ("llama", {"bidirectional": True}, "bidirectional"),
+    ("llama", {"use_qk_norm": True}, "use_qk_norm"),
+    ("qwen3", {"use_qk_norm": True}, None),
+    ("llama", {"rope_theta": 10_000.0, "rotary_emb_base": 10_000}, None),
+    ("llama", {"rope_theta": 10_000.0, "rotary_base": 500}, "rotary_base"),
 ]
 
 
@@ -120,6 +140,33 @@ def test_heads_that_are_not_used_are_listed_once_and_are_no_reservation(tmp_path
     assert len(report.listed) == 1
     assert "cls.seq_relationship" in report.listed[0]
     assert report.listed[0].count("optimizer") == 1
+
+
+NEVER_READ = [  # as the hub's own checkpoints hold them: t5-small, bart-base, a fine-tuned DistilBERT, ESM-2
+    ("T5Model", tiny.FAMILIES["t5"][1], "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"),
+    ("BartModel", tiny.FAMILIES["bart"][1], "encoder.version"),
+    ("DistilBertModel", {"dim": 15, "n_heads": 3, "n_layers": 2, "hidden_dim": 17}, "vocab_layer_norm.weight"),
+    (
+        "EsmModel",
+        {**tiny.FAMILIES["bert"][1], "hidden_size": 12, "pad_token_id": 0, "position_embedding_type": "rotary"},
+        "embeddings.position_embeddings.weight",
+    ),
+]
+
+
+@pytest.mark.parametrize(("architecture", "sizes", "name"), NEVER_READ)
+def test_what_no_version_of_a_class_reads_is_no_reservation(tmp_path, architecture, sizes, name):
+    folder = saved(tmp_path / "model", tiny.random_model(architecture, **sizes))
+    put(folder, {name: torch.randn(1) if name.endswith("version") else torch.randn(32, 3)})
+    trace = capture(load_model(str(folder)), tiny.SENTENCE)
+    assert trace.reservations == ()
+    assert trace.verdict().answer == "checked"
+
+
+def test_absolute_positions_that_are_read_nowhere_are_said_where_the_class_has_no_rotary_ones(tmp_path):
+    folder = saved(tmp_path / "model", tiny.bare("bloom"))
+    put(folder, {"embeddings.position_embeddings.weight": torch.randn(64, 15)})
+    assert len(load_model(str(folder)).report.reservations) == 1
 
 
 def test_a_pooler_that_was_not_saved_is_listed_as_made_up(tmp_path):

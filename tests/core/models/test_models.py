@@ -14,6 +14,7 @@ from attention_core import ModelError, capture, load_model
 from attention_core.models import locating, placement
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from attention_core.models.folder import free_memory_bytes, gigabytes
+from attention_core.reading.predictions import Labels
 from tests.support import tiny
 
 
@@ -495,3 +496,25 @@ def test_the_memory_that_is_free_is_the_least_of_the_machines_and_its_containers
 def test_a_cgroup_that_is_not_of_version_2_or_not_there_limits_nothing(tmp_path, cgroup):
     held = {"memory_max": "2000\n", "memory_current": "500\n"}
     assert free_memory_bytes(machine(tmp_path, cgroup, worker=held)) == 8_192_000_000
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"_attn_implementation": "flash_attention_2"},
+        {"attn_implementation": "flash_attention_2"},
+        {"return_dict": False},
+    ],
+    ids=str,
+)
+def test_how_a_file_wants_its_model_to_be_run_is_no_hindrance(tmp_path, settings):
+    """Fused attention of a library that is not here, answers as plain tuples."""
+    tiny.random_model("BertForSequenceClassification", num_labels=3, **tiny.FAMILIES["bert"][1]).save_pretrained(
+        tmp_path
+    )
+    tiny.tokenizer().save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    trace = capture(load_model(str(tmp_path)), tiny.SENTENCE)
+    assert trace.verdict().answer == "checked"
+    assert isinstance(trace.readout(), Labels)

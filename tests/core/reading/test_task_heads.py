@@ -14,9 +14,10 @@ from attention_core.capturing.capture import capture_ids
 from attention_core.capturing.encode import CaptureError, count_tokens
 from attention_core.models.facts import LoadedModel
 from attention_core.models.loading import wrap_model
-from attention_core.reading.predictions import Answer, Choices, Labels, Tags, second_sentence
+from attention_core.reading.predictions import Answer, Choices, Labels, Tags
 from attention_core.reading.readout import Unsaid
 from attention_core.record.file import trace_bytes
+from attention_core.text.tokens import second_sentence
 from tests.support import tiny
 
 QUESTION, CONTEXT = "the dog ran", "a cat sat on the mat while it slept"
@@ -320,6 +321,15 @@ def test_predictions_show_themselves_in_a_notebook_as_tables_of_data():
     html = readout._repr_html_()
     assert html.count("<tr>") == 4
     assert "&lt;b&gt;yes&lt;/b&gt;" in html and "<b>" not in html
+
+
+def test_a_label_can_be_sent_to_a_browser_whatever_it_holds():
+    model = tiny.random_model("BertForSequenceClassification", num_labels=2, **tiny.FAMILIES["bert"][1])
+    model.config.id2label = {0: "half \ud800", 1: "nul \x00"}
+    readout = capture(wrap_model(model, tiny.tokenizer()), tiny.SENTENCE).readout()
+    assert isinstance(readout, Labels)
+    assert {label.text for label in readout.labels} == {"half ?", "nul \ufffd"}
+    readout._repr_html_().encode("utf-8")
 
 
 def test_labels_of_a_case_worked_by_hand():
