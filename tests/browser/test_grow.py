@@ -67,7 +67,7 @@ def wait_for_address(page: Page, **wanted: str) -> None:
 
 
 def trainings(server: Server) -> list[int]:
-    """The training processes of a server: its children that run `attention_core.grow.run`."""
+    """The training processes of a server: its children that run `attention_core.grow`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -75,7 +75,7 @@ def trainings(server: Server) -> list[int]:
             group = int((folder / "stat").read_text().rpartition(")")[2].split()[2])
         except (OSError, ValueError):
             continue
-        if b"attention_core.grow.run" in words and group == os.getpgid(server.process.pid):
+        if b"attention_core.grow" in words and group == os.getpgid(server.process.pid):
             found.append(int(folder.name))
     return found
 

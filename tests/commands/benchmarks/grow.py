@@ -178,7 +178,7 @@ def processes(server: Server) -> list[int]:
             group = int((folder / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[2])
         except (OSError, ValueError):
             continue
-        if b"attention_core.grow.run" in words and group == server.process.pid:  # it leads its group
+        if b"attention_core.grow" in words and group == server.process.pid:  # it leads its group
             found.append(int(folder.name))
     return found
 
