@@ -222,7 +222,10 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **opt
         if isinstance(error, RuntimeError) and "out of bounds" not in str(error):
             raise
         raise CaptureError(_beyond_a_table(model, inputs, error)) from None
-    except AssertionError as error:  # of a class that wants a text of a certain form: three separators, one mask
+    except (AssertionError, ValueError) as error:
+        # Of a class that wants a text of a certain form (three separators, one mask) or a head of a certain size.
+        if isinstance(error, ValueError) and task is None:
+            raise
         reason = (str(error).strip().splitlines() or ["it does not say why"])[0][:200]
         raise CaptureError(f"{type(running).__name__} does not read this text: {reason}") from None
     hidden = getattr(found, "last_hidden_state", None)

@@ -272,6 +272,15 @@ def test_a_task_that_needs_more_text_says_what(architecture, part):
     assert isinstance(readout, Unsaid) and part in readout.reason
 
 
+@pytest.mark.parametrize("family", ["bert", "t5"])
+def test_a_head_of_a_size_that_its_class_cannot_read_ends_in_a_sentence(family):
+    """Three labels where the class unpacks two: a start and an end."""
+    architecture = {"bert": "BertForQuestionAnswering", "t5": "T5ForQuestionAnswering"}[family]
+    model = tiny.random_model(architecture, **tiny.FAMILIES[family][1], num_labels=3)
+    with pytest.raises(CaptureError, match=f"{architecture} does not read this text: too many values"):
+        capture(wrap_model(model, tiny.tokenizer()), tiny.SENTENCE, "the dog ran")
+
+
 @pytest.mark.parametrize("lost", ["classifier.weight", "bert.pooler.dense.weight"])
 def test_a_head_whose_weights_are_missing_predicts_nothing(tmp_path, lost):
     """transformers would make them up at random. The attention does not need them."""
