@@ -92,7 +92,14 @@ def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
         return AutoModel
     with torch.device("meta"):
         body = body_in(named._from_config(config))
-    return AutoModel if type(body) in usual[:1] else BodyLoader(named)
+    return AutoModel if type(body) in usual[:1] and not _stored_by_the_head(named) else BodyLoader(named)
+
+
+def _stored_by_the_head(cls: type[PreTrainedModel]) -> bool:
+    """Are weights that its body shares with its head saved under the head's name, where the body alone misses them?"""
+    tied, prefix = cls._tied_weights_keys, f"{cls.base_model_prefix}."
+    pairs = tied.items() if isinstance(tied, Mapping) else ()
+    return any(shared.startswith(prefix) and not stored.startswith(prefix) for shared, stored in pairs)
 
 
 def body_in(whole: PreTrainedModel) -> PreTrainedModel:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
@@ -150,3 +151,14 @@ def test_a_model_that_reads_no_text_alone_says_what_it_reads_before_anything_is_
         file.unlink()
     with pytest.raises(ModelError, match=sentence):
         load_model(str(folder))
+
+
+def test_weights_that_are_stored_under_the_heads_name_come_into_the_body(tmp_path):
+    """OpenAI GPT with two heads saves the embedding that body and head share as the head's alone."""
+    model = tiny.random_model("OpenAIGPTDoubleHeadsModel", n_embd=15, n_head=3, n_layer=2, n_positions=64)
+    model.save_pretrained(tmp_path)
+    tiny.tokenizer().save_pretrained(tmp_path)
+    assert "transformer.tokens_embed.weight" not in load_file(tmp_path / "model.safetensors")
+    loaded = load_model(str(tmp_path))
+    assert torch.equal(loaded.model.tokens_embed.weight, model.transformer.tokens_embed.weight)
+    assert loaded.report.reservations == ()
