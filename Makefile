@@ -31,8 +31,9 @@ test: format lint types unit kernels js browser
 # Without the tests that are marked slow: those that take seconds each, and that `make test` runs.
 check: format lint types quick
 
-format: .venv/.dev
+format: .venv/.dev node_modules/.package-lock.json
 	$(BIN)/ruff format --check .
+	node_modules/.bin/prettier --check --log-level warn assets/js tests/js
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -83,7 +84,7 @@ reference: .venv/.app
 	$(BIN)/python -m tests.commands.reference $(MODELS)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build
+	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what has to be installed -------------------------------------------------------------------------------------------
@@ -109,6 +110,12 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 
 .venv/.dev: requirements-dev.txt .venv/.app
 	$(PIP) install --quiet -r requirements-dev.txt
+	@touch $@
+
+# What formats and checks the JavaScript. npm writes the file that is named here when it has put everything there.
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { $(call apt,nodejs npm,npm fetches what formats the JavaScript.); }
+	npm ci --silent
 	@touch $@
 
 # Chromium for the browser tests, Node for the JavaScript tests and the type checker, LibreOffice to recalculate the

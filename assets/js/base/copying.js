@@ -3,7 +3,14 @@ import { h } from "./dom.js";
 
 /** Where a link is shown that could not be copied. */
 export function createAddress() {
-  const address = h("input", { type: "text", readonly: true, class: "sl-address", "aria-label": "Link to this view", hidden: true, onfocus: () => address.select() });
+  const address = h("input", {
+    type: "text",
+    readonly: true,
+    class: "sl-address",
+    "aria-label": "Link to this view",
+    hidden: true,
+    onfocus: () => address.select(),
+  });
   return address;
 }
 

@@ -15,9 +15,13 @@ export function popover(button, panel, signal) {
     mark(button, "aria-expanded", String(open));
   };
   button.onclick = () => set(panel.hidden === true);
-  document.addEventListener("pointerdown", (event) => {
-    if (!panel.hidden && !event.composedPath().includes(/** @type {Node} */ (button.parentElement))) set(false);
-  }, { signal });
+  document.addEventListener(
+    "pointerdown",
+    (event) => {
+      if (!panel.hidden && !event.composedPath().includes(/** @type {Node} */ (button.parentElement))) set(false);
+    },
+    { signal },
+  );
   panel.onkeydown = button.onkeydown = (event) => {
     if (event.key !== "Escape" || panel.hidden) return;
     event.stopPropagation();

@@ -10,9 +10,27 @@ import { payload } from "./sync.js";
 export const FILES = [
   { name: "png", label: "Heatmap, PNG", says: "for slides", end: "png", path: heatmap },
   { name: "svg", label: "Heatmap, SVG", says: "for print", end: "svg", path: heatmap },
-  { name: "csv", label: "Weights, CSV", says: "for a spreadsheet", end: "csv", path: (/** @type {string} */ at) => `${at}/weights.csv` },
-  { name: "npz", label: "Weights, NPZ", says: "for NumPy", end: "npz", path: (/** @type {string} */ at) => `${at}/weights.npz` },
-  { name: "trace", label: "Trace file", says: "opens again without the model", end: "safetensors", path: () => "trace.safetensors" },
+  {
+    name: "csv",
+    label: "Weights, CSV",
+    says: "for a spreadsheet",
+    end: "csv",
+    path: (/** @type {string} */ at) => `${at}/weights.csv`,
+  },
+  {
+    name: "npz",
+    label: "Weights, NPZ",
+    says: "for NumPy",
+    end: "npz",
+    path: (/** @type {string} */ at) => `${at}/weights.npz`,
+  },
+  {
+    name: "trace",
+    label: "Trace file",
+    says: "opens again without the model",
+    end: "safetensors",
+    path: () => "trace.safetensors",
+  },
   { name: "script", label: "Python script", says: "the code that makes this view", end: "py", path: script },
 ];
 
@@ -23,7 +41,9 @@ function heatmap(at, choice) {
 
 /** @param {string} _ @param {Record<string, any>} choice */
 function script(_, choice) {
-  const asked = Object.entries({ layer: choice.layer, head: choice.head, query: choice.query }).filter(([, value]) => value !== null);
+  const asked = Object.entries({ layer: choice.layer, head: choice.head, query: choice.query }).filter(
+    ([, value]) => value !== null,
+  );
   return `script.py?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`;
 }
 
@@ -54,9 +74,18 @@ export async function rasterise(svg) {
     const canvas = document.createElement("canvas");
     canvas.width = image.naturalWidth * 2;
     canvas.height = image.naturalHeight * 2;
-    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).drawImage(image, 0, 0, canvas.width, canvas.height);
+    /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")).drawImage(
+      image,
+      0,
+      0,
+      canvas.width,
+      canvas.height,
+    );
     return await new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large for this browser."))), "image/png");
+      canvas.toBlob(
+        (blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large for this browser."))),
+        "image/png",
+      );
     });
   } finally {
     URL.revokeObjectURL(url);

@@ -9,7 +9,22 @@
  *   ink: Rgb, ink2: Rgb, line: Rgb, focus: Rgb, ok: Rgb, bad: Rgb, mono: string, ui: string, size: number}} Theme
  */
 
-const NAMES = ["query", "key", "value", "output", "mask", "nan", "paper", "panel", "ink", "ink2", "line", "focus", "ok", "bad"];
+const NAMES = [
+  "query",
+  "key",
+  "value",
+  "output",
+  "mask",
+  "nan",
+  "paper",
+  "panel",
+  "ink",
+  "ink2",
+  "line",
+  "focus",
+  "ok",
+  "bad",
+];
 
 /**
  * Read a computed CSS colour. Browsers give `rgb()` for most and `color(srgb …)` for the rest.

@@ -20,7 +20,12 @@ const PATIENCE = 3000;
 export function createShell(root, { sheet, css, name, testid }, ...children) {
   const style = css ? h("style", null, css) : h("link", { rel: "stylesheet", href: asset(`css/${sheet}`).href });
   const probe = h("span", { class: "sl-probe", "aria-hidden": "true" });
-  const host = h("div", { class: name ? `sl-root ${name}` : "sl-root", "data-testid": testid, style: "visibility: hidden" }, probe, ...children);
+  const host = h(
+    "div",
+    { class: name ? `sl-root ${name}` : "sl-root", "data-testid": testid, style: "visibility: hidden" },
+    probe,
+    ...children,
+  );
   const styled = css
     ? Promise.resolve()
     : new Promise((/** @type {(value?: any) => void} */ resolve) => {

@@ -104,7 +104,9 @@ export class HttpSource {
     }
     if (!response.ok) {
       const said = await response.json().catch(() => null);
-      throw new Error(said?.error ? String(said.error) : `The server could not give this picture (status ${response.status}).`);
+      throw new Error(
+        said?.error ? String(said.error) : `The server could not give this picture (status ${response.status}).`,
+      );
     }
     this.lost = false; // when they are lost once more, Python is asked once more
     return response;

@@ -9,7 +9,16 @@ import { originalOf } from "./selection.js";
 
 /** Options that need new numbers from Python: told at once. */
 export const AT_ONCE = new Set(["hide_special", "hide_first", "renormalise", "words", "by_norm"]);
-export const OPTIONS = ["hide_special", "hide_first", "renormalise", "words", "by_norm", "per_head_scale", "threshold", "picture"];
+export const OPTIONS = [
+  "hide_special",
+  "hide_first",
+  "renormalise",
+  "words",
+  "by_norm",
+  "per_head_scale",
+  "threshold",
+  "picture",
+];
 
 /**
  * The whole choice, in the words of the contract: query and key are original token indices.

@@ -72,7 +72,14 @@ export class View {
 
   /** True if this key may be a shortcut: pressed alone, by nobody who writes. @param {KeyboardEvent} event */
   hears(event) {
-    return this.frame.host.isConnected && !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.altKey && !typing(event);
+    return (
+      this.frame.host.isConnected &&
+      !event.defaultPrevented &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      !event.altKey &&
+      !typing(event)
+    );
   }
 
   /** What is chosen, in the words that Python has for it. @returns {Record<string, any>} */

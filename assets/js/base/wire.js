@@ -40,10 +40,13 @@ export function unpack(bytes) {
     if (!Kind) throw new Error(`buffer ${name} has the unknown dtype ${dtype}`);
     const length = shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
     const from = bytes.byteOffset + start + off;
-    if (start + off + length * Kind.BYTES_PER_ELEMENT > bytes.byteLength) throw new Error(`buffer ${name} is cut short`);
+    if (start + off + length * Kind.BYTES_PER_ELEMENT > bytes.byteLength)
+      throw new Error(`buffer ${name} is cut short`);
     const buffer = /** @type {ArrayBuffer} */ (bytes.buffer);
     const aligned = from % Kind.BYTES_PER_ELEMENT === 0;
-    const data = aligned ? new Kind(buffer, from, length) : new Kind(buffer.slice(from, from + length * Kind.BYTES_PER_ELEMENT));
+    const data = aligned
+      ? new Kind(buffer, from, length)
+      : new Kind(buffer.slice(from, from + length * Kind.BYTES_PER_ELEMENT));
     arrays[name] = { data, shape };
   }
   return { meta, arrays };

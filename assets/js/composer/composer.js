@@ -369,7 +369,11 @@ export function render(root, data, callbacks, key = "composer") {
 /** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
 export default function (component) {
   const commit = (texts) => component.setStateValue("text", texts);
-  if (!newest) watchServer(() => newest.data.boot, () => newest.setTriggerValue("back", Date.now()));
+  if (!newest)
+    watchServer(
+      () => newest.data.boot,
+      () => newest.setTriggerValue("back", Date.now()),
+    );
   newest = component;
   const root = component.parentElement;
   const stop = render(root, component.data, { commit }, component.key ?? "composer");

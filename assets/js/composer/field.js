@@ -7,7 +7,8 @@ import { h } from "../base/dom.js";
 const MAX_LINES = 4;
 const SURELY_FULL = 4_000; // characters that fill the box at any width: measuring and marking a longer text is slow
 
-export const quietButton = (words, attributes) => h("button", { class: "sl-quiet", type: "button", ...attributes }, words);
+export const quietButton = (words, attributes) =>
+  h("button", { class: "sl-quiet", type: "button", ...attributes }, words);
 
 /**
  * A text field with its label and a button that takes it away.

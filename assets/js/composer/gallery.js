@@ -25,7 +25,13 @@ export function createGallery(choose) {
   const panel = h("div", { class: "sl-panel", popover: "auto" }, list);
   const button = h(
     "button",
-    { class: "sl-quiet", type: "button", "aria-haspopup": "listbox", "aria-expanded": "false", "data-testid": "sl-examples" },
+    {
+      class: "sl-quiet",
+      type: "button",
+      "aria-haspopup": "listbox",
+      "aria-expanded": "false",
+      "data-testid": "sl-examples",
+    },
     "Examples",
     h("span", { "aria-hidden": "true" }, " ▾"),
   );
@@ -122,7 +128,11 @@ export function createGallery(choose) {
       button.focus();
     } else {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const next = moveActive(event.key, active, examples.map((example) => example.title));
+      const next = moveActive(
+        event.key,
+        active,
+        examples.map((example) => example.title),
+      );
       if (next === null) return;
       activate(next);
     }

@@ -16,7 +16,16 @@ import { codesOf } from "../base/wire.js";
 /** @typedef {import("./explorer.js").Callbacks} Callbacks */
 /** @typedef {import("../picture/overview.js").Overview} Overview */
 
-const DEFAULTS = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
+const DEFAULTS = {
+  hide_special: false,
+  hide_first: false,
+  renormalise: false,
+  words: false,
+  by_norm: false,
+  per_head_scale: false,
+  threshold: 0.05,
+  picture: "heatmap",
+};
 
 /** @extends {View<Data>} */
 export class App extends View {
@@ -107,7 +116,12 @@ export class App extends View {
   /** New numbers are here: keep the choice, and the pin where its token is still the same. @param {Overview} overview @param {Data} data  that named them */
   show(overview, data) {
     const { queries, keys, selection, read } = this;
-    this.read = { hidden: Boolean(data.options?.hide_special || data.options?.hide_first), renormalised: Boolean(data.options?.renormalise), words: Boolean(data.options?.words), shown: true };
+    this.read = {
+      hidden: Boolean(data.options?.hide_special || data.options?.hide_first),
+      renormalised: Boolean(data.options?.renormalise),
+      words: Boolean(data.options?.words),
+      shown: true,
+    };
     this.overview = overview;
     this.subject = this.peek = this.rested = null;
     const { masked } = codesOf(overview.heads);

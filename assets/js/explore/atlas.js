@@ -64,7 +64,14 @@ function createGrid(app, at, hover) {
   const hovered = h("div", { class: "sl-hovered", hidden: true });
   const cell = h("div", { role: "gridcell", id: `sl-cell-${at}`, class: "sl-quiet", "aria-selected": "true" });
   const row = h("div", { role: "row", class: "sl-quiet" }, cell);
-  const grid = h("div", { class: "sl-grid", role: "grid", tabindex: "0", "aria-activedescendant": `sl-cell-${at}` }, canvas, chosen, hovered, row);
+  const grid = h(
+    "div",
+    { class: "sl-grid", role: "grid", tabindex: "0", "aria-activedescendant": `sl-cell-${at}` },
+    canvas,
+    chosen,
+    hovered,
+    row,
+  );
   const name = h("h3", null);
   const element = h("div", { class: "sl-group" }, name, grid);
   const scratch = document.createElement("canvas");
@@ -99,7 +106,8 @@ function createGrid(app, at, hover) {
     const to = walk(app.overview.groups, from, event.key);
     const { layer, head } = choiceAt(app.overview.groups[to.group], to.row, to.col);
     app.choose(layer, head);
-    if (to.group !== at) /** @type {HTMLElement} */ (element.parentElement?.children[to.group]?.querySelector(".sl-grid"))?.focus();
+    if (to.group !== at)
+      /** @type {HTMLElement} */ (element.parentElement?.children[to.group]?.querySelector(".sl-grid"))?.focus();
   };
 
   function draw() {
@@ -110,7 +118,11 @@ function createGrid(app, at, hover) {
     name.hidden = overview.groups.length < 2;
     const width = element.clientWidth || element.parentElement?.clientWidth || 320;
     g = geometry(width, now, theme.size);
-    mark(grid, "aria-label", `${now.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head.`);
+    mark(
+      grid,
+      "aria-label",
+      `${now.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head.`,
+    );
     mark(grid, "aria-rowcount", String(now.layers.length + (now.alls ? 1 : 0)));
     mark(grid, "aria-colcount", String(now.nHeads + (now.means ? 2 : 0)));
     const ctx = context(canvas, g.width, g.height);

@@ -18,19 +18,74 @@ export function createTitle(app) {
     { class: "sl-pop", role: "region", "aria-label": "Proof", hidden: true },
     reasons,
     says,
-    h("table", null, h("thead", null, h("tr", null, ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)))), body),
+    h(
+      "table",
+      null,
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      body,
+    ),
   );
-  const before = h("button", { type: "button", class: "sl-step", title: "Previous head ( [ )", "aria-label": "Previous head", onclick: () => app.stepHead(-1) }, "‹");
-  const after = h("button", { type: "button", class: "sl-step", title: "Next head ( ] )", "aria-label": "Next head", onclick: () => app.stepHead(1) }, "›");
+  const before = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-step",
+      title: "Previous head ( [ )",
+      "aria-label": "Previous head",
+      onclick: () => app.stepHead(-1),
+    },
+    "‹",
+  );
+  const after = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-step",
+      title: "Next head ( ] )",
+      "aria-label": "Next head",
+      onclick: () => app.stepHead(1),
+    },
+    "›",
+  );
   const open = h("a", { class: "sl-open", target: "_blank", rel: "noopener" }, "open in Sightline");
-  const follow = h("a", { class: "sl-follow", "data-testid": "sl-follow", onclick: (/** @type {MouseEvent} */ event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
-    event.preventDefault();
-    app.sync.now();
-    app.callbacks.setTrigger("steps", Date.now());
-  } }, "step by step");
-  const terms = h("span", { class: "sl-second", title: "What this layer has beyond the plain formula", "data-testid": "sl-terms", hidden: true });
-  const element = h("div", { class: "sl-title" }, title, h("span", { class: "sl-steps" }, before, after), h("span", { class: "sl-anchor" }, words, checks), terms, follow, open);
+  const follow = h(
+    "a",
+    {
+      class: "sl-follow",
+      "data-testid": "sl-follow",
+      onclick: (/** @type {MouseEvent} */ event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
+        event.preventDefault();
+        app.sync.now();
+        app.callbacks.setTrigger("steps", Date.now());
+      },
+    },
+    "step by step",
+  );
+  const terms = h("span", {
+    class: "sl-second",
+    title: "What this layer has beyond the plain formula",
+    "data-testid": "sl-terms",
+    hidden: true,
+  });
+  const element = h(
+    "div",
+    { class: "sl-title" },
+    title,
+    h("span", { class: "sl-steps" }, before, after),
+    h("span", { class: "sl-anchor" }, words, checks),
+    terms,
+    follow,
+    open,
+  );
   app.popover(words, checks);
 
   function draw() {
@@ -63,15 +118,22 @@ export function createTitle(app) {
       reasons.hidden = why.length === 0;
       reasons.replaceChildren(...why.map((/** @type {string} */ reason) => h("li", null, reason)));
       says.hidden = rows.length === 0 || proof.answer === "cannot be checked";
-      say(says, "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:");
+      say(
+        says,
+        "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:",
+      );
       /** @type {HTMLElement} */ (body.parentElement).hidden = rows.length === 0;
       body.replaceChildren(
         ...rows.map((/** @type {any} */ check) =>
-          h("tr", { "data-holds": String(check.holds) },
+          h(
+            "tr",
+            { "data-holds": String(check.holds) },
             h("th", { scope: "row" }, `${check.holds ? "✓" : "✗"} ${check.name}`),
             h("td", { class: "sl-number" }, difference(check.difference)),
             h("td", { class: "sl-number" }, difference(check.tolerance)),
-            h("td", null, check.reason ?? ""))),
+            h("td", null, check.reason ?? ""),
+          ),
+        ),
       );
     }
     follow.hidden = data.mode === "embed" || app.inline || typeof head !== "number" || typeof layer !== "number";

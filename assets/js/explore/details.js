@@ -26,7 +26,14 @@ export function createDetails(app) {
   const links = createStrongest(app);
   const spread = createSpread(app);
   const table = createTable(app);
-  const element = h("section", { class: "sl-details", "aria-label": "Numbers" }, bars.element, links.element, spread.element, table.element);
+  const element = h(
+    "section",
+    { class: "sl-details", "aria-label": "Numbers" },
+    bars.element,
+    links.element,
+    spread.element,
+    table.element,
+  );
 
   /** @param {number} level */
   function draw(level) {
@@ -48,10 +55,17 @@ export function createDetails(app) {
  */
 export function subject(app) {
   const now = active(app.selection);
-  if (now) app.subject = now.query !== null ? { axis: "query", index: now.query } : { axis: "key", index: /** @type {number} */ (now.key) };
+  if (now)
+    app.subject =
+      now.query !== null
+        ? { axis: "query", index: now.query }
+        : { axis: "key", index: /** @type {number} */ (now.key) };
   const { matrix } = app;
-  const wanted = app.subject ?? { axis: /** @type {const} */ ("query"), index: app.queries.findIndex((token) => !token.s) };
-  const n = wanted.axis === "query" ? matrix?.nQuery ?? 1 : matrix?.nKey ?? 1;
+  const wanted = app.subject ?? {
+    axis: /** @type {const} */ ("query"),
+    index: app.queries.findIndex((token) => !token.s),
+  };
+  const n = wanted.axis === "query" ? (matrix?.nQuery ?? 1) : (matrix?.nKey ?? 1);
   return { axis: wanted.axis, index: Math.min(Math.max(wanted.index, 0), n - 1) };
 }
 
@@ -79,7 +93,12 @@ function createBars(app) {
     mark(list, "data-axis", axis);
     if (!line) {
       for (const { item } of items) item.hidden = true;
-      say(rest, app.inline ? "This page carries block maxima only at this length." : "The exact row comes when the pointer rests on a token.");
+      say(
+        rest,
+        app.inline
+          ? "This page carries block maxima only at this length."
+          : "The exact row comes when the pointer rests on a token.",
+      );
       return;
     }
     const { top, rest: left, sum } = strongestOf(line.weights, BARS);
@@ -120,13 +139,22 @@ function createStrongest(app) {
     say(says, strongest ? "" : app.inline ? "not carried by this page" : "…");
     if (!strongest) return;
     list.replaceChildren(
-      ...strongest.slice(0, BARS).map((/** @type {{q: number, k: number, w: number}} */ { q, k, w }) =>
-        h("li", null, h("button", { type: "button", "data-q": q, "data-k": k },
-          h("bdi", { class: "sl-mono sl-query" }, app.queries[q]?.t ?? ""),
-          h("span", { "aria-hidden": "true" }, " → "),
-          h("bdi", { class: "sl-mono sl-key" }, app.keys[k]?.t ?? ""),
-          h("span", { class: "sl-mono sl-number" }, w.toFixed(4)))),
-      ),
+      ...strongest
+        .slice(0, BARS)
+        .map((/** @type {{q: number, k: number, w: number}} */ { q, k, w }) =>
+          h(
+            "li",
+            null,
+            h(
+              "button",
+              { type: "button", "data-q": q, "data-k": k },
+              h("bdi", { class: "sl-mono sl-query" }, app.queries[q]?.t ?? ""),
+              h("span", { "aria-hidden": "true" }, " → "),
+              h("bdi", { class: "sl-mono sl-key" }, app.keys[k]?.t ?? ""),
+              h("span", { class: "sl-mono sl-number" }, w.toFixed(4)),
+            ),
+          ),
+        ),
     );
   }
 
@@ -159,19 +187,24 @@ function createSpread(app) {
     const far = Math.max(matrix.nKey - 1, 1);
     // The rows of a maximum over heads do not sum to 1: they have no spread and no mean distance.
     const whole = selection.head !== "max";
-    head.entropy.show("spread", whole ? matrix.meta?.entropy ?? summary.entropy : null, most, "bits");
-    head.reach.show("reach", whole ? matrix.meta?.reach ?? summary.reach : null, far, "tokens");
+    head.entropy.show("spread", whole ? (matrix.meta?.entropy ?? summary.entropy) : null, most, "bits");
+    head.reach.show("reach", whole ? (matrix.meta?.reach ?? summary.reach) : null, far, "tokens");
     const { axis, index } = subject(app);
     const line = axis === "query" ? matrix.line(axis, index) : null;
     rowName.hidden = row.entropy.element.hidden = row.reach.element.hidden = axis !== "query";
     if (axis === "query") {
       say(rowName, `this query, ${quoted(app.queries[index]?.t ?? "")}`);
-      const found = line && whole ? spreadAndReach(line.weights, app.keyPositions[index] ?? index, app.keyPositions) : null;
+      const found =
+        line && whole ? spreadAndReach(line.weights, app.keyPositions[index] ?? index, app.keyPositions) : null;
       row.entropy.show("spread", found?.entropy ?? null, most, "bits");
-      row.reach.show("reach", app.queries === app.keys ? found?.reach ?? null : null, far, "tokens");
+      row.reach.show("reach", app.queries === app.keys ? (found?.reach ?? null) : null, far, "tokens");
     }
     if (!whole) say(scale, "The rows of a maximum do not sum to 1: they have no spread and no reach.");
-    else say(scale, `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean distance between query and key`);
+    else
+      say(
+        scale,
+        `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean distance between query and key`,
+      );
   }
 
   return { element, draw };
@@ -201,7 +234,17 @@ function createTable(app) {
   const holder = h(
     "div",
     { class: "sl-table", tabindex: "0", role: "region", "aria-label": "Table of the row" },
-    h("table", null, caption, h("thead", null, h("tr", null, ...["query", "key", "weight", "q·k"].map((name) => h("th", { scope: "col" }, name)))), body),
+    h(
+      "table",
+      null,
+      caption,
+      h(
+        "thead",
+        null,
+        h("tr", null, ...["query", "key", "weight", "q·k"].map((name) => h("th", { scope: "col" }, name))),
+      ),
+      body,
+    ),
   );
   const element = h("details", { class: "sl-card sl-wide" }, h("summary", null, "This row as a table"), holder);
   const later = settle(150, draw);
@@ -227,11 +270,14 @@ function createTable(app) {
         const [q, k] = axis === "query" ? [index, i] : [i, index];
         const w = line.weights[i];
         const score = line.scores && w !== MASKED ? line.scores[i] : null;
-        return h("tr", null,
+        return h(
+          "tr",
+          null,
           h("td", null, h("bdi", null, app.queries[q]?.t ?? "")),
           h("td", null, h("bdi", null, app.keys[k]?.t ?? "")),
           h("td", { class: "sl-number" }, w === MASKED ? "masked: may not be read" : weightText(w)),
-          h("td", { class: "sl-number" }, score === null || score !== score ? "–" : score.toFixed(4)));
+          h("td", { class: "sl-number" }, score === null || score !== score ? "–" : score.toFixed(4)),
+        );
       }),
     );
   }

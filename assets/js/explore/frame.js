@@ -66,7 +66,9 @@ export function createFrame(app, css) {
 /** Which of the three pictures a narrow screen shows. @param {App} app @param {HTMLElement} explorer */
 function createTabs(app, explorer) {
   const names = ["heatmap", "links", "sentence"];
-  const buttons = names.map((name) => h("button", { type: "button", onclick: () => app.setOption("picture", name) }, name));
+  const buttons = names.map((name) =>
+    h("button", { type: "button", onclick: () => app.setOption("picture", name) }, name),
+  );
   const element = h("div", { class: "sl-tabs", role: "group", "aria-label": "Picture" }, ...buttons);
   return {
     element,

@@ -22,7 +22,12 @@ export function createHeatmap(app) {
   const zooms = h("div", { class: "sl-zoom", role: "group", "aria-label": "Zoom" });
   const notes = h("p", { class: "sl-caption" });
   const small = h("p", { class: "sl-caption sl-small" });
-  const element = h("div", { class: "sl-heatmap" }, stage, h("div", { class: "sl-under" }, h("div", null, notes, small), zooms));
+  const element = h(
+    "div",
+    { class: "sl-heatmap" },
+    stage,
+    h("div", { class: "sl-under" }, h("div", null, notes, small), zooms),
+  );
   const canvases = { whole: document.createElement("canvas"), tile: document.createElement("canvas") };
   /** @type {import("../picture/layout.js").HeatmapGeometry | null} */
   let g = null;
@@ -46,7 +51,10 @@ export function createHeatmap(app) {
     if (!view) return;
     const at = active(app.selection);
     const middle = { query: view.q0 + view.q / 2, key: view.k0 + view.k / 2 };
-    const centre = about ?? { query: at?.query != null ? at.query + 0.5 : middle.query, key: at?.key != null ? at.key + 0.5 : middle.key };
+    const centre = about ?? {
+      query: at?.query != null ? at.query + 0.5 : middle.query,
+      key: at?.key != null ? at.key + 0.5 : middle.key,
+    };
     setView(zoom(view, factor, centre, ...counts()));
   }
 
@@ -57,9 +65,14 @@ export function createHeatmap(app) {
     cross();
   }
 
-  const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ press) => h("button", { type: "button", "aria-label": label, title: label, onclick: press }, text);
+  const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ press) =>
+    h("button", { type: "button", "aria-label": label, title: label, onclick: press }, text);
   const reset = button("whole", "Show the whole matrix (key 0)", () => setView(wholeView(...counts())));
-  zooms.append(button("−", "Zoom out (key −)", () => zoomBy(0.5)), button("+", "Zoom in (key +)", () => zoomBy(2)), reset);
+  zooms.append(
+    button("−", "Zoom out (key −)", () => zoomBy(0.5)),
+    button("+", "Zoom in (key +)", () => zoomBy(2)),
+    reset,
+  );
 
   stage.onpointerdown = (event) => {
     fingers.set(event.pointerId, event);
@@ -107,7 +120,10 @@ export function createHeatmap(app) {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     const at = under(event);
-    zoomBy(Math.exp(-event.deltaY / 200), at && at.query !== null && at.key !== null ? { query: at.query + 0.5, key: at.key + 0.5 } : null);
+    zoomBy(
+      Math.exp(-event.deltaY / 200),
+      at && at.query !== null && at.key !== null ? { query: at.query + 0.5, key: at.key + 0.5 } : null,
+    );
   };
   stage.onblur = () => app.dispatch({ type: "leave" });
   stage.onkeydown = (event) => {
@@ -115,12 +131,17 @@ export function createHeatmap(app) {
     const [nQuery, nKey] = counts();
     const far = event.shiftKey ? 10 : 1;
     const steps = /** @type {Record<string, any>} */ ({
-      ArrowUp: { dq: -far, dk: 0 }, ArrowDown: { dq: far, dk: 0 }, ArrowLeft: { dq: 0, dk: -far }, ArrowRight: { dq: 0, dk: far },
+      ArrowUp: { dq: -far, dk: 0 },
+      ArrowDown: { dq: far, dk: 0 },
+      ArrowLeft: { dq: 0, dk: -far },
+      ArrowRight: { dq: 0, dk: far },
     });
     const mark = active(app.selection);
     if (steps[event.key]) app.dispatch({ type: "step", ...steps[event.key], nQuery, nKey });
-    else if (event.key === "Home" || event.key === "End") app.dispatch({ type: "jump", to: event.key === "Home" ? "row start" : "row end", nQuery, nKey });
-    else if (event.key === "PageUp" || event.key === "PageDown") app.dispatch({ type: "jump", to: event.key === "PageUp" ? "start" : "end", nQuery, nKey });
+    else if (event.key === "Home" || event.key === "End")
+      app.dispatch({ type: "jump", to: event.key === "Home" ? "row start" : "row end", nQuery, nKey });
+    else if (event.key === "PageUp" || event.key === "PageDown")
+      app.dispatch({ type: "jump", to: event.key === "PageUp" ? "start" : "end", nQuery, nKey });
     else if (event.key === "Enter" && mark) app.dispatch({ type: "pin", ...mark });
     else if (event.key === "q" && mark?.query != null) app.dispatch({ type: "pin", query: mark.query });
     else if (event.key === "k" && mark?.key != null) app.dispatch({ type: "pin", key: mark.key });
@@ -145,7 +166,13 @@ export function createHeatmap(app) {
       shape = `${nQuery}x${nKey}`;
     }
     if (measure || !g) width = place.width;
-    g = place.geometry(theme, queries, keys, { width, maxHeight: Math.max(app.heatmapHeight(), 200), nQuery, nKey, tail: Math.ceil(nKey / 12) });
+    g = place.geometry(theme, queries, keys, {
+      width,
+      maxHeight: Math.max(app.heatmapHeight(), 200),
+      nQuery,
+      nKey,
+      tail: Math.ceil(nKey / 12),
+    });
     const ctx = context(base, g.width, g.height);
     const { plot } = g;
     const top = options.per_head_scale ? matrix.peak || 1 : 1;
@@ -159,8 +186,17 @@ export function createHeatmap(app) {
     ctx.lineWidth = 1;
     ctx.strokeRect(plot.x - 0.5, plot.y - 0.5, plot.w + 1, plot.h + 1);
     drawLabels(ctx, app, view, g, queries, keys);
-    mark(stage, "aria-label", `Weights of ${overview.title(app.selection.layer, app.selection.head)}: ${nQuery} queries down, ${nKey} keys across. Arrow keys move the cell, Enter pins it, Escape releases.`);
-    say(notes, [caption({ head: app.selection.head, rowsum: matrix.meta?.rowsum ?? null, ...app.hiding() }), ...overview.note].map((line) => (line.endsWith(".") ? line : `${line}.`)).join(" "));
+    mark(
+      stage,
+      "aria-label",
+      `Weights of ${overview.title(app.selection.layer, app.selection.head)}: ${nQuery} queries down, ${nKey} keys across. Arrow keys move the cell, Enter pins it, Escape releases.`,
+    );
+    say(
+      notes,
+      [caption({ head: app.selection.head, rowsum: matrix.meta?.rowsum ?? null, ...app.hiding() }), ...overview.note]
+        .map((line) => (line.endsWith(".") ? line : `${line}.`))
+        .join(" "),
+    );
     say(small, fineprint(app, view, block));
     reset.hidden = isWhole(view, nQuery, nKey);
     mark(stage, "data-zoomed", !reset.hidden);
@@ -219,12 +255,21 @@ function wantTiles(app, view, plot, done) {
     const name = `${row0}/${col0}`;
     if (matrix.tiles.has(name) || matrix.wanted.has(name)) continue;
     matrix.wanted.add(name);
-    source.tile(layer, head, row0, col0).then((pack) => {
-      if (!pack) return;
-      const { data, shape } = pack.arrays.picture;
-      matrix.tiles.set(name, { codes: /** @type {Uint16Array} */ (data), rows: shape[0], cols: shape[1], row0, col0 });
-      if (app.matrix === matrix) done();
-    }).catch(() => matrix.wanted.delete(name));
+    source
+      .tile(layer, head, row0, col0)
+      .then((pack) => {
+        if (!pack) return;
+        const { data, shape } = pack.arrays.picture;
+        matrix.tiles.set(name, {
+          codes: /** @type {Uint16Array} */ (data),
+          rows: shape[0],
+          cols: shape[1],
+          row0,
+          col0,
+        });
+        if (app.matrix === matrix) done();
+      })
+      .catch(() => matrix.wanted.delete(name));
   }
 }
 
@@ -232,12 +277,18 @@ function wantTiles(app, view, plot, done) {
 function fineprint(app, view, block) {
   const matrix = /** @type {import("../picture/matrix.js").Matrix} */ (app.matrix);
   const parts = [];
-  if (matrix.quality === "overview") parts.push(!app.inline ? "overview; the head’s own numbers are on their way" : "overview");
-  const covered = matrix.tiles.size > 0 && tilesOf(view, matrix.nQuery, matrix.nKey).every(({ row0, col0 }) => matrix.tiles.has(`${row0}/${col0}`));
-  if ((block.q > 1 || block.k > 1) && !covered) parts.push(`each pixel is the largest of ${block.q} × ${block.k} cells; zoom in for single cells`);
+  if (matrix.quality === "overview")
+    parts.push(!app.inline ? "overview; the head’s own numbers are on their way" : "overview");
+  const covered =
+    matrix.tiles.size > 0 &&
+    tilesOf(view, matrix.nQuery, matrix.nKey).every(({ row0, col0 }) => matrix.tiles.has(`${row0}/${col0}`));
+  if ((block.q > 1 || block.k > 1) && !covered)
+    parts.push(`each pixel is the largest of ${block.q} × ${block.k} cells; zoom in for single cells`);
   if (!isWhole(view, matrix.nQuery, matrix.nKey)) {
     const [q, k] = [Math.floor(view.q0), Math.floor(view.k0)];
-    parts.push(`queries ${count(q)}–${count(Math.min(Math.ceil(view.q0 + view.q), matrix.nQuery) - 1)}, keys ${count(k)}–${count(Math.min(Math.ceil(view.k0 + view.k), matrix.nKey) - 1)}`);
+    parts.push(
+      `queries ${count(q)}–${count(Math.min(Math.ceil(view.q0 + view.q), matrix.nQuery) - 1)}, keys ${count(k)}–${count(Math.min(Math.ceil(view.k0 + view.k), matrix.nKey) - 1)}`,
+    );
   }
   if (app.options.per_head_scale) parts.push("colours scaled to this head’s own maximum");
   return parts.join(" · ");

@@ -2,9 +2,34 @@
 import { h } from "../base/dom.js";
 
 const KEYS = [
-  ["All heads", [["← ↑ → ↓", "choose another head"], ["Home  End", "first, last head of the layer"], ["Enter", "go to the head’s heatmap"]]],
-  ["One head", [["← ↑ → ↓", "move over the cells (Shift: ten at a time)"], ["Enter", "pin the cell, again to release"], ["q  k", "pin only the query, only the key"], ["Home  End", "first, last key of the row"], ["+  −  0", "zoom in, out, show all"], ["Ctrl + wheel", "zoom; drag to move"]]],
-  ["Anywhere", [["[  ]", "previous, next head"], ["m  x", "mean, maximum over the layer’s heads"], ["Esc", "release the pin, close what is open"], ["?", "this list"]]],
+  [
+    "All heads",
+    [
+      ["← ↑ → ↓", "choose another head"],
+      ["Home  End", "first, last head of the layer"],
+      ["Enter", "go to the head’s heatmap"],
+    ],
+  ],
+  [
+    "One head",
+    [
+      ["← ↑ → ↓", "move over the cells (Shift: ten at a time)"],
+      ["Enter", "pin the cell, again to release"],
+      ["q  k", "pin only the query, only the key"],
+      ["Home  End", "first, last key of the row"],
+      ["+  −  0", "zoom in, out, show all"],
+      ["Ctrl + wheel", "zoom; drag to move"],
+    ],
+  ],
+  [
+    "Anywhere",
+    [
+      ["[  ]", "previous, next head"],
+      ["m  x", "mean, maximum over the layer’s heads"],
+      ["Esc", "release the pin, close what is open"],
+      ["?", "this list"],
+    ],
+  ],
 ];
 
 /** @param {{startTour: () => void}} app */
@@ -16,13 +41,30 @@ export function createHelp(app) {
     h("h2", { id: "sl-help-title" }, "Keyboard shortcuts"),
     ...KEYS.flatMap(([name, keys]) => [
       h("h3", null, /** @type {string} */ (name)),
-      h("dl", null, ...(/** @type {string[][]} */ (keys)).flatMap(([key, says]) => [h("dt", null, ...key.split("  ").flatMap((part, i) => [i ? " " : "", h("kbd", null, part)])), h("dd", null, says)])),
+      h(
+        "dl",
+        null,
+        .../** @type {string[][]} */ (keys).flatMap(([key, says]) => [
+          h("dt", null, ...key.split("  ").flatMap((part, i) => [i ? " " : "", h("kbd", null, part)])),
+          h("dd", null, says),
+        ]),
+      ),
     ]),
     h("p", { class: "sl-second" }, "Hover shows, click pins: every picture marks the same query and key."),
     h(
       "div",
       { class: "sl-buttons" },
-      h("button", { type: "button", onclick: () => { close(); app.startTour(); } }, "Tour"),
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            close();
+            app.startTour();
+          },
+        },
+        "Tour",
+      ),
       h("button", { type: "button", class: "sl-primary", autofocus: true, onclick: close }, "Close"),
     ),
   );

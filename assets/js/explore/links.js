@@ -20,8 +20,19 @@ const MOST = 1500;
 export function createLinks(app) {
   const canvas = h("canvas", { role: "img", "data-testid": "sl-links" });
   const spacer = h("div", { class: "sl-spacer" });
-  const scroller = h("div", { class: "sl-scroller", tabindex: "0", role: "region", "aria-label": "Links between queries and keys" }, canvas, spacer);
-  const slider = h("input", { type: "range", min: "0", max: "1", step: "0.01", "aria-label": "Threshold: hide links below this weight" });
+  const scroller = h(
+    "div",
+    { class: "sl-scroller", tabindex: "0", role: "region", "aria-label": "Links between queries and keys" },
+    canvas,
+    spacer,
+  );
+  const slider = h("input", {
+    type: "range",
+    min: "0",
+    max: "1",
+    step: "0.01",
+    "aria-label": "Threshold: hide links below this weight",
+  });
   const value = h("output", null);
   const says = h("p", { class: "sl-caption" });
   const element = h(
@@ -72,7 +83,10 @@ export function createLinks(app) {
       const rows = Math.max(matrix.nQuery, matrix.nKey);
       const top = Math.round(theme.size * 1.8);
       const room = Math.max(app.heatmapHeight() - 14, 160);
-      const row = Math.min(Math.max(Math.floor((room - top) / rows), Math.round(theme.size * 1.45)), Math.round(theme.size * 2.2));
+      const row = Math.min(
+        Math.max(Math.floor((room - top) / rows), Math.round(theme.size * 1.45)),
+        Math.round(theme.size * 2.2),
+      );
       const height = Math.min(room, top + rows * row + 4);
       const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       ctx.font = font(theme);
@@ -88,7 +102,11 @@ export function createLinks(app) {
       };
       scroller.style.height = `${height}px`;
       spacer.style.height = `${Math.max(top + rows * row + 4 - height, 0)}px`;
-      mark(canvas, "aria-label", `Links from queries to keys, ${app.overview?.title(app.selection.layer, app.selection.head)}; the table below holds the same numbers.`);
+      mark(
+        canvas,
+        "aria-label",
+        `Links from queries to keys, ${app.overview?.title(app.selection.layer, app.selection.head)}; the table below holds the same numbers.`,
+      );
       slider.value = String(options.threshold);
       slider.disabled = !matrix.single;
       say(value, options.threshold.toFixed(2));
@@ -141,7 +159,8 @@ export function createLinks(app) {
         const links = [];
         for (let i = 0; i < line.weights.length; i++) {
           const w = line.weights[i];
-          if (w >= options.threshold && w > 0) links.push(axis === "query" ? { q: now.query ?? 0, k: i, w } : { q: i, k: now.key ?? 0, w });
+          if (w >= options.threshold && w > 0)
+            links.push(axis === "query" ? { q: now.query ?? 0, k: i, w } : { q: i, k: now.key ?? 0, w });
         }
         bundle(ctx, links, css(axis === "query" ? theme.query : theme.key), 1, curve);
       }
@@ -162,7 +181,10 @@ export function createLinks(app) {
   /** @param {CanvasRenderingContext2D} ctx @param {number} first @param {number} last @param {(at: number) => number} y @param {import("../base/selection.js").Mark | null} now */
   function labels(ctx, first, last, y, now) {
     const { theme, matrix } = app;
-    const focus = now && matrix ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key)) : null;
+    const focus =
+      now && matrix
+        ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key))
+        : null;
     ctx.textBaseline = "middle";
     for (const side of /** @type {const} */ (["query", "key"])) {
       const tokens = side === "query" ? app.queries : app.keys;
@@ -184,10 +206,16 @@ export function createLinks(app) {
   /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {any} now */
   function words(matrix, first, last, now) {
     const parts = [];
-    if (!matrix.single) parts.push(now ? "links of the marked token" : "at this length: hover or pin a token to see its links");
-    else if (tally) parts.push(`${count(tally.all)} of ${count(tally.of)} links shown${tally.drawn >= MOST ? `, the strongest ${count(MOST)} drawn` : ""}`);
+    if (!matrix.single)
+      parts.push(now ? "links of the marked token" : "at this length: hover or pin a token to see its links");
+    else if (tally)
+      parts.push(
+        `${count(tally.all)} of ${count(tally.of)} links shown${tally.drawn >= MOST ? `, the strongest ${count(MOST)} drawn` : ""}`,
+      );
     if (geometry.rows * geometry.row > geometry.height) {
-      parts.push(`tokens ${count(first)}–${count(Math.min(last, geometry.rows) - 1)} of ${count(geometry.rows)}; scroll for more`);
+      parts.push(
+        `tokens ${count(first)}–${count(Math.min(last, geometry.rows) - 1)} of ${count(geometry.rows)}; scroll for more`,
+      );
     }
     return parts.join(" · ");
   }

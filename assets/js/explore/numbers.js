@@ -46,7 +46,9 @@ export function createNumbers(app) {
     lost = false;
     if (!app.overview) app.frame.state.show("loading");
     const base = data.base ?? new URL(`sightline/data/${encodeURIComponent(name)}/`, document.baseURI).href;
-    const from = data.packs ? new InlineSource(data.packs) : sourceAt(base, () => app.callbacks.setTrigger?.("lost", name));
+    const from = data.packs
+      ? new InlineSource(data.packs)
+      : sourceAt(base, () => app.callbacks.setTrigger?.("lost", name));
     const here = () => wanted === name && !app.life.signal.aborted;
     try {
       const overview = new Overview(name, await from.overview());
@@ -89,7 +91,10 @@ export function createNumbers(app) {
   }
 
   async function loadHead() {
-    const { overview, selection: { layer, head } } = app;
+    const {
+      overview,
+      selection: { layer, head },
+    } = app;
     if (!source || !overview) return;
     const here = () => app.overview === overview && app.selection.layer === layer && app.selection.head === head;
     try {
@@ -129,7 +134,10 @@ export function createNumbers(app) {
       const to = matrices.get(`${selection.layer}/${selection.head}`);
       if (!pack || app.overview !== overview || !to) return;
       const { weights, scores } = pack.arrays;
-      to.lines.set(name, { weights: /** @type {Float32Array} */ (weights.data), scores: scores ? /** @type {Float32Array} */ (scores.data) : null });
+      to.lines.set(name, {
+        weights: /** @type {Float32Array} */ (weights.data),
+        scores: scores ? /** @type {Float32Array} */ (scores.data) : null,
+      });
       if (to === app.matrix) app.request(1);
     } catch {
       // The rounded value stays on screen; the next rest of the pointer asks again.

@@ -16,9 +16,19 @@ export function createReadout(app) {
   const key = h("bdi", { class: "sl-mono sl-key" });
   const value = h("span", { class: "sl-mono sl-value" });
   const more = h("span", { class: "sl-second" });
-  const release = h("button", { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) }, "release (Esc)");
+  const release = h(
+    "button",
+    { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) },
+    "release (Esc)",
+  );
   const live = h("div", { class: "sl-quiet", "aria-live": "polite" });
-  const element = h("div", { class: "sl-readout" }, h("div", { "data-testid": "sl-readout" }, query, arrow, key, value, more), release, live);
+  const element = h(
+    "div",
+    { class: "sl-readout" },
+    h("div", { "data-testid": "sl-readout" }, query, arrow, key, value, more),
+    release,
+    live,
+  );
   const announce = settle(350, () => say(live, spoken(app)));
 
   function draw() {
@@ -27,18 +37,26 @@ export function createReadout(app) {
     const now = active(selection);
     release.hidden = !selection.pin;
     const [q, k] = [now?.query ?? null, now?.key ?? null];
-    say(query, q === null ? "" : app.queries[q]?.t ?? "");
-    say(key, k === null ? "" : app.keys[k]?.t ?? "");
+    say(query, q === null ? "" : (app.queries[q]?.t ?? ""));
+    say(key, k === null ? "" : (app.keys[k]?.t ?? ""));
     say(arrow, q !== null || k !== null ? " → " : "");
     if (now === null) {
       say(value, "");
       say(more, "Hover a cell, or use the arrow keys: its exact weight and q·k appear here.");
     } else if (q !== null && k !== null) {
       const { weight, score, bound, exact } = matrix.at(q, k);
-      say(value, weight === MASKED ? "" : bound && weight === weight ? ` ≤ ${weight.toFixed(4)}` : ` ${weightText(weight)}`);
+      say(
+        value,
+        weight === MASKED ? "" : bound && weight === weight ? ` ≤ ${weight.toFixed(4)}` : ` ${weightText(weight)}`,
+      );
       const place = ` · query ${app.queries[q]?.i}, key ${app.keys[k]?.i}`;
       const dot = score === null ? (exact ? "" : app.inline ? "" : "q·k …") : `q·k ${score.toFixed(3)}`;
-      const says = weight === MASKED ? "masked: may not be read" : bound ? `largest of ${matrix.blockQ} × ${matrix.blockK} cells; exact value on its way` : dot;
+      const says =
+        weight === MASKED
+          ? "masked: may not be read"
+          : bound
+            ? `largest of ${matrix.blockQ} × ${matrix.blockK} cells; exact value on its way`
+            : dot;
       say(more, says ? ` ${says}${place}` : place);
     } else {
       const axis = q !== null ? "query" : "key";
@@ -46,9 +64,18 @@ export function createReadout(app) {
       else say(query, "…");
       const line = matrix.line(axis, /** @type {number} */ (q ?? k));
       const best = line ? strongestOf(line.weights, 1).top[0] : null;
-      const name = best ? (axis === "query" ? app.keys : app.queries)[best.index]?.t ?? "" : "";
+      const name = best ? ((axis === "query" ? app.keys : app.queries)[best.index]?.t ?? "") : "";
       say(value, "");
-      say(more, !line ? "" : !best ? " nothing may be read" : axis === "query" ? ` most: ${name} ${best.weight.toFixed(4)}` : ` looked at most by ${name} ${best.weight.toFixed(4)}`);
+      say(
+        more,
+        !line
+          ? ""
+          : !best
+            ? " nothing may be read"
+            : axis === "query"
+              ? ` most: ${name} ${best.weight.toFixed(4)}`
+              : ` looked at most by ${name} ${best.weight.toFixed(4)}`,
+      );
     }
     announce();
   }
@@ -60,8 +87,8 @@ export function createReadout(app) {
 export function spoken(app) {
   const now = active(app.selection);
   if (!now || !app.matrix) return "";
-  const q = now.query === null ? null : app.queries[now.query]?.t ?? "";
-  const k = now.key === null ? null : app.keys[now.key]?.t ?? "";
+  const q = now.query === null ? null : (app.queries[now.query]?.t ?? "");
+  const k = now.key === null ? null : (app.keys[now.key]?.t ?? "");
   if (now.query !== null && now.key !== null) {
     const { weight, bound } = app.matrix.at(now.query, now.key);
     if (weight === MASKED) return `${q} may not look at ${k}: masked`;

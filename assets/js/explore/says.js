@@ -72,67 +72,140 @@ function drawGroup(group, data, choose) {
   const rows = group.choices.map((choice) => {
     const bar = h("span", { class: "sl-bar" });
     bar.style.setProperty("--share", String(choice.p));
-    return h("li", null,
-      h("button", { type: "button", class: "sl-choice", title: `${verb} this token`, "aria-label": `${verb} ${choice.t}, ${percent(choice.p)}`, onclick: () => choose(choice, group.which) },
-        h("span", { class: "sl-token" }, choice.t), h("span", { class: "sl-track" }, bar), h("span", { class: "sl-percent" }, percent(choice.p))));
+    return h(
+      "li",
+      null,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "sl-choice",
+          title: `${verb} this token`,
+          "aria-label": `${verb} ${choice.t}, ${percent(choice.p)}`,
+          onclick: () => choose(choice, group.which),
+        },
+        h("span", { class: "sl-token" }, choice.t),
+        h("span", { class: "sl-track" }, bar),
+        h("span", { class: "sl-percent" }, percent(choice.p)),
+      ),
+    );
   });
   const tail = [rest(group.choices, data.d_vocab), spread(group.entropy, data.d_vocab)].filter(Boolean).join(" · ");
-  return h("section", { class: "sl-group" },
+  return h(
+    "section",
+    { class: "sl-group" },
     h("h3", null, group.title, " ", h("span", { class: "sl-token" }, group.place)),
     h("ol", { class: "sl-choices" }, ...rows),
-    h("p", { class: "sl-tail" }, tail));
+    h("p", { class: "sl-tail" }, tail),
+  );
 }
 
 /** How a model that compares in another way than by the cosine does it. @param {Similarity} similarity */
 export function otherScore({ function: by, score }) {
   if (!by || by === "cosine" || score === undefined) return "";
-  const names = { dot: "dot product", euclidean: "distance (negative)", manhattan: "distance along the axes (negative)" };
+  const names = {
+    dot: "dot product",
+    euclidean: "distance (negative)",
+    manhattan: "distance along the axes (negative)",
+  };
   return `${score.toFixed(3)} ${names[by] ?? by}, which this model compares by`;
 }
 
 /** What stands over a prediction. @param {Prediction["kind"]} kind */
 export function heading(kind) {
-  return { labels: "The model’s label", tags: "The model’s tag of each word", answer: "The model’s answer", choices: "The model’s choice" }[kind] ?? "";
+  return (
+    {
+      labels: "The model’s label",
+      tags: "The model’s tag of each word",
+      answer: "The model’s answer",
+      choices: "The model’s choice",
+    }[kind] ?? ""
+  );
 }
 
 /** A table of labels: name, bar, probability, and the head's own number. @param {Prediction} prediction */
 function drawRows({ kind, rows, words, none }) {
-  const shown = kind === "answer" ? [...rows, { t: "no answer (begin and end on the first token)", p: none ?? 0, v: null, plain: true }] : rows;
+  const shown =
+    kind === "answer"
+      ? [...rows, { t: "no answer (begin and end on the first token)", p: none ?? 0, v: null, plain: true }]
+      : rows;
   const withNumber = shown.some((row) => row.v !== null);
   const withShare = shown.some((row) => row.p !== null);
   const line = (/** @type {Row & {plain?: boolean}} */ row) => {
     const bar = h("span", { class: "sl-bar" });
     bar.style.setProperty("--share", String(row.p ?? 0));
-    return h("tr", null,
+    return h(
+      "tr",
+      null,
       h("th", { scope: "row", class: row.plain ? "sl-none" : "sl-label" }, row.t),
       withShare ? h("td", { class: "sl-meter", "aria-hidden": "true" }, h("span", { class: "sl-track" }, bar)) : null,
       withShare ? h("td", { class: "sl-percent" }, percent(row.p ?? 0)) : null,
-      withNumber ? h("td", { class: "sl-percent sl-number" }, (row.v ?? 0).toFixed(3)) : null);
+      withNumber ? h("td", { class: "sl-percent sl-number" }, (row.v ?? 0).toFixed(3)) : null,
+    );
   };
   const name = { labels: "label", answer: "answer", choices: "choice" }[kind] ?? "label";
-  const head = h("tr", null, h("th", { scope: "col" }, name), withShare ? h("td", { "aria-hidden": "true" }) : null,
-    withShare ? h("th", { scope: "col" }, "probability") : null, withNumber ? h("th", { scope: "col" }, withShare ? "logit" : "value") : null);
-  return h("section", { class: "sl-group" },
+  const head = h(
+    "tr",
+    null,
+    h("th", { scope: "col" }, name),
+    withShare ? h("td", { "aria-hidden": "true" }) : null,
+    withShare ? h("th", { scope: "col" }, "probability") : null,
+    withNumber ? h("th", { scope: "col" }, withShare ? "logit" : "value") : null,
+  );
+  return h(
+    "section",
+    { class: "sl-group" },
     h("h3", null, heading(kind)),
     h("table", { class: "sl-rows" }, h("thead", null, head), h("tbody", null, ...shown.map(line))),
-    h("p", { class: "sl-tail" }, words));
+    h("p", { class: "sl-tail" }, words),
+  );
 }
 
 /** Words with their tags, and every token in a table. @param {Prediction} prediction */
 function drawTags({ rows, tagged, words }) {
   const chips = (tagged ?? []).map(({ t, tag, p }) =>
-    h("li", { class: "sl-tagged" }, h("span", { class: "sl-token" }, t), h("span", { class: "sl-tag" }, tag), h("span", { class: "sl-share" }, percent(p))));
-  const cells = (/** @type {Row} */ one) => [h("td", { class: "sl-label" }, one.t), h("td", { class: "sl-percent" }, percent(one.p ?? 0))];
-  const lines = rows.map(({ t, best }) => h("tr", null, h("th", { scope: "row", class: "sl-label" }, t), ...best.flatMap(cells)));
+    h(
+      "li",
+      { class: "sl-tagged" },
+      h("span", { class: "sl-token" }, t),
+      h("span", { class: "sl-tag" }, tag),
+      h("span", { class: "sl-share" }, percent(p)),
+    ),
+  );
+  const cells = (/** @type {Row} */ one) => [
+    h("td", { class: "sl-label" }, one.t),
+    h("td", { class: "sl-percent" }, percent(one.p ?? 0)),
+  ];
+  const lines = rows.map(({ t, best }) =>
+    h("tr", null, h("th", { scope: "row", class: "sl-label" }, t), ...best.flatMap(cells)),
+  );
   const n = Math.max(0, ...rows.map(({ best }) => best.length));
-  const columns = Array.from({ length: n }, (_, i) => [h("th", { scope: "col" }, i ? `tag ${i + 1}` : "tag"), h("th", { scope: "col" }, "probability")]).flat();
-  return h("section", { class: "sl-group sl-wide" },
+  const columns = Array.from({ length: n }, (_, i) => [
+    h("th", { scope: "col" }, i ? `tag ${i + 1}` : "tag"),
+    h("th", { scope: "col" }, "probability"),
+  ]).flat();
+  return h(
+    "section",
+    { class: "sl-group sl-wide" },
     h("h3", null, heading("tags")),
     h("ul", { class: "sl-tags" }, ...chips),
     h("p", { class: "sl-tail" }, words),
-    h("details", null, h("summary", null, "Every token, as a table"),
-      h("div", { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": "Tags of every token" },
-        h("table", { class: "sl-rows" }, h("thead", null, h("tr", null, h("th", { scope: "col" }, "token"), ...columns)), h("tbody", null, ...lines)))));
+    h(
+      "details",
+      null,
+      h("summary", null, "Every token, as a table"),
+      h(
+        "div",
+        { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": "Tags of every token" },
+        h(
+          "table",
+          { class: "sl-rows" },
+          h("thead", null, h("tr", null, h("th", { scope: "col" }, "token"), ...columns)),
+          h("tbody", null, ...lines),
+        ),
+      ),
+    ),
+  );
 }
 
 /** @param {Similarity} similarity */
@@ -141,16 +214,35 @@ function drawSimilarity(similarity) {
   const other = otherScore(similarity);
   const dot = h("span", { class: "sl-dot" });
   dot.style.setProperty("--place", `${place(cosine)}%`);
-  return h("section", { class: "sl-group" },
+  return h(
+    "section",
+    { class: "sl-group" },
     h("p", { class: "sl-cosine" }, h("strong", null, cosine.toFixed(3)), " cosine of the two sentences’ vectors"),
     h("div", { class: "sl-line", role: "img", "aria-label": `${cosine.toFixed(3)} on a line from -1 to 1` }, dot),
-    h("div", { class: "sl-ends", "aria-hidden": "true" }, h("span", null, "-1 opposite"), h("span", null, "0 unrelated"), h("span", null, "1 the same")),
+    h(
+      "div",
+      { class: "sl-ends", "aria-hidden": "true" },
+      h("span", null, "-1 opposite"),
+      h("span", null, "0 unrelated"),
+      h("span", null, "1 the same"),
+    ),
     other ? h("p", { class: "sl-tail" }, other) : null,
     h("p", { class: "sl-tail" }, words),
     read?.length
-      ? h("details", null, h("summary", null, "The tokens that were read"),
-          h("ol", { class: "sl-reads" }, ...read.map((tokens) => h("li", null, ...tokens.flatMap((token) => [h("span", { class: "sl-token" }, token), " "])))))
-      : null);
+      ? h(
+          "details",
+          null,
+          h("summary", null, "The tokens that were read"),
+          h(
+            "ol",
+            { class: "sl-reads" },
+            ...read.map((tokens) =>
+              h("li", null, ...tokens.flatMap((token) => [h("span", { class: "sl-token" }, token), " "])),
+            ),
+          ),
+        )
+      : null,
+  );
 }
 
 /** @param {Prediction} prediction */
@@ -174,10 +266,16 @@ export function render(root, data, callbacks) {
   const drawn = JSON.stringify(data);
   if (drawn === view.drawn) return; // called again for a theme: colours follow by themselves, and the focus stays
   view.drawn = drawn;
-  const choose = (/** @type {Choice} */ choice, /** @type {number} */ which) => callbacks.choose({ id: choice.id, which, nonce: Date.now() });
+  const choose = (/** @type {Choice} */ choice, /** @type {number} */ which) =>
+    callbacks.choose({ id: choice.id, which, nonce: Date.now() });
   exchange(
     view.body,
-    ...(data.similarity ? [drawSimilarity(data.similarity)] : data.prediction ? [drawPrediction(data.prediction)] : data.groups.map((group) => drawGroup(group, data, choose))));
+    ...(data.similarity
+      ? [drawSimilarity(data.similarity)]
+      : data.prediction
+        ? [drawPrediction(data.prediction)]
+        : data.groups.map((group) => drawGroup(group, data, choose))),
+  );
   view.body.dataset.drawn = "true";
 }
 

@@ -19,7 +19,12 @@ const SHOWN = 200;
 export function createSentence(app) {
   const words = h("p", { class: "sl-caption sl-shaded", "aria-live": "off" });
   const lines = [createLine(app, "query"), createLine(app, "key")];
-  const element = h("div", { class: "sl-sentence", "data-testid": "sl-sentence" }, words, ...lines.map((line) => line.element));
+  const element = h(
+    "div",
+    { class: "sl-sentence", "data-testid": "sl-sentence" },
+    words,
+    ...lines.map((line) => line.element),
+  );
   /** @type {{matrix: any, weights: Float32Array | null}} */
   let average = { matrix: null, weights: null };
 
@@ -30,15 +35,22 @@ export function createSentence(app) {
     const cross = app.queries !== app.keys;
     const now = active(selection);
     if (average.matrix !== matrix) average = { matrix, weights: received(matrix) };
-    const line = now ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key)) : null;
+    const line = now
+      ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key))
+      : null;
     /** @type {Float32Array | null} */
-    const weights = now ? line?.weights ?? null : average.weights;
+    const weights = now ? (line?.weights ?? null) : average.weights;
     const byKey = now !== null && now.query === null;
     say(words, says(now, weights === null));
     // Self-attention has one sentence; cross-attention has two, and the weights shade the one that is looked at.
     lines[0].element.hidden = !cross;
     if (cross) lines[0].draw(level, byKey ? weights : null, now?.query ?? null);
-    lines[1].draw(level, cross && byKey ? null : weights, cross ? now?.key ?? null : now?.query ?? now?.key ?? null, cross ? null : now);
+    lines[1].draw(
+      level,
+      cross && byKey ? null : weights,
+      cross ? (now?.key ?? null) : (now?.query ?? now?.key ?? null),
+      cross ? null : now,
+    );
   }
 
   /** @param {import("../base/selection.js").Mark | null} now @param {boolean} unknown */
@@ -46,7 +58,9 @@ export function createSentence(app) {
     const tail = unknown ? " (waiting for the exact row…)" : "";
     if (now?.query != null) return `shaded: what ${quoted(app.queries[now.query]?.t ?? "")} looks at${tail}`;
     if (now?.key != null) return `shaded: what looks at ${quoted(app.keys[now.key]?.t ?? "")}${tail}`;
-    return unknown ? "hover or pin a token to shade what it looks at" : "shaded: the mean attention each token receives";
+    return unknown
+      ? "hover or pin a token to shade what it looks at"
+      : "shaded: the mean attention each token receives";
   }
 
   return { element, draw };
@@ -75,7 +89,8 @@ function createLine(app, side) {
     const target = /** @type {HTMLElement} */ (event.target).closest?.("button");
     return target ? Number(target.dataset.at) : -1;
   };
-  const asMark = (/** @type {number} */ at) => (axis() === "query" ? { query: at, key: null } : { query: null, key: at });
+  const asMark = (/** @type {number} */ at) =>
+    axis() === "query" ? { query: at, key: null } : { query: null, key: at };
   tokens.onpointerover = (event) => {
     const at = indexOf(event);
     if (at >= 0) app.dispatch({ type: "hover", ...asMark(at) });
@@ -89,7 +104,8 @@ function createLine(app, side) {
     const at = indexOf(event);
     if (at < 0) return;
     for (const span of spans) span.tabIndex = Number(span.dataset.at) === at ? 0 : -1;
-    if (/** @type {HTMLElement} */ (event.target).matches(":focus-visible")) app.dispatch({ type: "hover", ...asMark(at) });
+    if (/** @type {HTMLElement} */ (event.target).matches(":focus-visible"))
+      app.dispatch({ type: "hover", ...asMark(at) });
   });
   tokens.addEventListener("focusout", () => app.dispatch({ type: "leave" }));
   tokens.onkeydown = (event) => {
@@ -115,7 +131,13 @@ function createLine(app, side) {
     const list = side === "query" ? app.queries : app.keys;
     const pin = app.selection.pin;
     const pinned = pin ? (axis() === "query" ? pin.query : pin.key) : null;
-    const rested = app.rested ? (app.queries === app.keys ? app.rested.query ?? app.rested.key : axis() === "query" ? app.rested.query : app.rested.key) : null;
+    const rested = app.rested
+      ? app.queries === app.keys
+        ? (app.rested.query ?? app.rested.key)
+        : axis() === "query"
+          ? app.rested.query
+          : app.rested.key
+      : null;
     const part = windowAround(list.length, SHOWN, start, turned && turned === app.rested ? null : rested);
     if (shownTokens !== list || part.from !== from) {
       if (shownTokens !== null && shownTokens !== list) start = 0;
@@ -123,7 +145,16 @@ function createLine(app, side) {
       from = start = part.from;
       spans = list.slice(part.from, part.to).map((token, i) => {
         const text = h("bdi", null, token.t);
-        return h("button", { type: "button", class: token.s ? "sl-token sl-special" : token.t.startsWith("‿") ? "sl-token sl-join" : "sl-token", tabindex: i ? "-1" : "0", "data-at": part.from + i }, text);
+        return h(
+          "button",
+          {
+            type: "button",
+            class: token.s ? "sl-token sl-special" : token.t.startsWith("‿") ? "sl-token sl-join" : "sl-token",
+            tabindex: i ? "-1" : "0",
+            "data-at": part.from + i,
+          },
+          text,
+        );
       });
       tokens.replaceChildren(...spans);
       more.hidden = list.length <= SHOWN;

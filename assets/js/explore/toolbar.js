@@ -13,7 +13,11 @@ const TOGGLES = /** @type {const} */ ([
   ["hide_first", "hide first token", "Leave out the first token, which often swallows attention"],
   ["renormalise", "renormalise rows", "Make each row sum to 1 again over what is shown"],
   ["words", "words, not pieces", WORDS],
-  ["by_norm", "norm-based: ‖a·v·W_O‖", "What each key really adds: its weight times the length of its value through W_O, as a share of the row (Kobayashi et al. 2020)"],
+  [
+    "by_norm",
+    "norm-based: ‖a·v·W_O‖",
+    "What each key really adds: its weight times the length of its value through W_O, as a share of the row (Kobayashi et al. 2020)",
+  ],
   ["per_head_scale", "scale per head", "Colours from 0 to the head's own maximum instead of 0 to 1"],
 ]);
 
@@ -25,13 +29,28 @@ export function createToolbar(app) {
   });
   const menu = h("div", { class: "sl-pop sl-menu", role: "group", "aria-label": "Files", hidden: true });
   const items = FILES.map((file) => {
-    const button = h("button", { type: "button", "data-file": file.name, onclick: () => run(file, button) }, h("span", null, file.label), h("span", { class: "sl-second" }, file.says));
+    const button = h(
+      "button",
+      { type: "button", "data-file": file.name, onclick: () => run(file, button) },
+      h("span", null, file.label),
+      h("span", { class: "sl-second" }, file.says),
+    );
     menu.append(button);
     return { file, button };
   });
   const saver = h("button", { type: "button", "data-testid": "sl-save", "aria-expanded": "false" }, "Save ▾");
   const copy = h("button", { type: "button", "data-testid": "sl-copy", onclick: () => copyLink() }, "Copy link");
-  const help = h("button", { type: "button", class: "sl-help", "aria-label": "Keyboard shortcuts and tour", title: "Keyboard shortcuts (?)", onclick: () => app.openHelp() }, "?");
+  const help = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-help",
+      "aria-label": "Keyboard shortcuts and tour",
+      title: "Keyboard shortcuts (?)",
+      onclick: () => app.openHelp(),
+    },
+    "?",
+  );
   const says = h("p", { class: "sl-status", role: "status" });
   const address = createAddress();
   const element = h(
@@ -85,7 +104,11 @@ export function createToolbar(app) {
     for (const { name, input, label } of boxes) {
       input.checked = Boolean(options[name]);
       const unavailable = app.inline && name !== "per_head_scale";
-      label.hidden = unavailable || (name === "hide_special" && can.hide_special === false) || (name === "words" && can.words === false) || (name === "by_norm" && can.by_norm === false);
+      label.hidden =
+        unavailable ||
+        (name === "hide_special" && can.hide_special === false) ||
+        (name === "words" && can.words === false) ||
+        (name === "by_norm" && can.by_norm === false);
       input.disabled = name === "renormalise" && !(options.hide_special || options.hide_first);
       mark(label, "data-off", input.disabled);
     }

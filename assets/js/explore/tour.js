@@ -4,9 +4,18 @@ import { h, say } from "../base/dom.js";
 const STORED = "sightline.tour";
 const STEPS = [
   { at: null, text: "Write your own sentence in the box above. Every picture below follows it." },
-  { at: ".sl-atlas", text: "This is every attention head of the model: rows are layers, columns are heads. Hover to enlarge one, click to open it." },
-  { at: ".sl-one", text: "One head: each row is a token that looks, each column a token that is looked at. Hover a cell for its exact weight, click to pin it." },
-  { at: ".sl-actions", text: "Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” lists the keys and starts this tour again." },
+  {
+    at: ".sl-atlas",
+    text: "This is every attention head of the model: rows are layers, columns are heads. Hover to enlarge one, click to open it.",
+  },
+  {
+    at: ".sl-one",
+    text: "One head: each row is a token that looks, each column a token that is looked at. Hover a cell for its exact weight, click to pin it.",
+  },
+  {
+    at: ".sl-actions",
+    text: "Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” lists the keys and starts this tour again.",
+  },
 ];
 
 /** @param {HTMLElement} root  the view, in which the steps point at things */
@@ -16,7 +25,13 @@ export function createTour(root) {
   const text = h("p", { "aria-live": "polite" });
   const next = h("button", { type: "button", class: "sl-primary", onclick: () => go(step + 1) });
   const skip = h("button", { type: "button", class: "sl-plain", onclick: () => finish() }, "Skip");
-  const element = h("aside", { class: "sl-tour", "aria-label": "Tour", hidden: true }, number, text, h("div", { class: "sl-buttons" }, skip, next));
+  const element = h(
+    "aside",
+    { class: "sl-tour", "aria-label": "Tour", hidden: true },
+    number,
+    text,
+    h("div", { class: "sl-buttons" }, skip, next),
+  );
 
   /** @param {number} to */
   function go(to) {

@@ -30,7 +30,8 @@ export function ticks(top, most) {
 /** The saved step nearest to a step of training. @param {ArrayLike<number>} steps  ascending @param {number} step @returns {number} its index; -1 if there is none */
 export function nearest(steps, step) {
   let best = -1;
-  for (let i = 0; i < steps.length; i++) if (best < 0 || Math.abs(steps[i] - step) < Math.abs(steps[best] - step)) best = i;
+  for (let i = 0; i < steps.length; i++)
+    if (best < 0 || Math.abs(steps[i] - step) < Math.abs(steps[best] - step)) best = i;
   return best;
 }
 
@@ -110,31 +111,79 @@ export function createCurves({ label, tall, go, hover, xTitle = false }) {
     if (!chart || width < 40) return;
     const high = Math.round(size * tall);
     const left = Math.ceil(size * 2.5);
-    plot = { x: left, y: Math.round(size * 0.6), w: width - left - Math.ceil(size * 0.6), h: high - Math.round(size * (xTitle ? 3.6 : 2.1)) };
+    plot = {
+      x: left,
+      y: Math.round(size * 0.6),
+      w: width - left - Math.ceil(size * 0.6),
+      h: high - Math.round(size * (xTitle ? 3.6 : 2.1)),
+    };
     svg.setAttribute("viewBox", `0 0 ${width} ${high}`);
     svg.setAttribute("width", String(width));
     svg.setAttribute("height", String(high));
     const parts = [];
     for (const value of ticks(chart.top, Math.max(2, Math.floor(plot.h / (size * 2.4))))) {
-      parts.push(s("line", { class: value === 0 ? "sl-curve-axis" : "sl-curve-grid", x1: plot.x, x2: plot.x + plot.w, y1: y(value), y2: y(value) }));
-      parts.push(s("text", { class: "sl-curve-tick", x: plot.x - 6, y: y(value), "text-anchor": "end", "dominant-baseline": "central" }, String(value)));
+      parts.push(
+        s("line", {
+          class: value === 0 ? "sl-curve-axis" : "sl-curve-grid",
+          x1: plot.x,
+          x2: plot.x + plot.w,
+          y1: y(value),
+          y2: y(value),
+        }),
+      );
+      parts.push(
+        s(
+          "text",
+          { class: "sl-curve-tick", x: plot.x - 6, y: y(value), "text-anchor": "end", "dominant-baseline": "central" },
+          String(value),
+        ),
+      );
     }
     const spots = ticks(chart.last, Math.max(2, Math.floor(plot.w / (size * 5.5))));
     for (const step of spots) {
       const anchor = x(step) > plot.x + plot.w - size * 2 ? "end" : step === 0 ? "start" : "middle";
-      parts.push(s("line", { class: "sl-curve-axis", x1: x(step), x2: x(step), y1: plot.y + plot.h, y2: plot.y + plot.h + 4 }));
-      parts.push(s("text", { class: "sl-curve-tick", x: x(step), y: plot.y + plot.h + size * 1.25, "text-anchor": anchor }, step.toLocaleString("en")));
+      parts.push(
+        s("line", { class: "sl-curve-axis", x1: x(step), x2: x(step), y1: plot.y + plot.h, y2: plot.y + plot.h + 4 }),
+      );
+      parts.push(
+        s(
+          "text",
+          { class: "sl-curve-tick", x: x(step), y: plot.y + plot.h + size * 1.25, "text-anchor": anchor },
+          step.toLocaleString("en"),
+        ),
+      );
     }
-    if (xTitle) parts.push(s("text", { class: "sl-curve-tick", x: plot.x + plot.w, y: plot.y + plot.h + size * 2.5, "text-anchor": "end" }, "training step →"));
-    for (const { step, cls } of chart.marks) parts.push(s("line", { class: `sl-curve-mark ${cls}`, x1: x(step), x2: x(step), y1: plot.y, y2: plot.y + plot.h }));
+    if (xTitle)
+      parts.push(
+        s(
+          "text",
+          { class: "sl-curve-tick", x: plot.x + plot.w, y: plot.y + plot.h + size * 2.5, "text-anchor": "end" },
+          "training step →",
+        ),
+      );
+    for (const { step, cls } of chart.marks)
+      parts.push(
+        s("line", { class: `sl-curve-mark ${cls}`, x1: x(step), x2: x(step), y1: plot.y, y2: plot.y + plot.h }),
+      );
     if (chart.level) {
       const at = y(chart.level.value);
       parts.push(s("line", { class: "sl-curve-level", x1: plot.x, x2: plot.x + plot.w, y1: at, y2: at }));
-      parts.push(s("text", { class: "sl-curve-word", x: plot.x + plot.w, y: at - size * 0.35, "text-anchor": "end" }, chart.level.label));
+      parts.push(
+        s(
+          "text",
+          { class: "sl-curve-word", x: plot.x + plot.w, y: at - size * 0.35, "text-anchor": "end" },
+          chart.level.label,
+        ),
+      );
     }
     for (const { steps, series, second } of chart.lines) {
       for (const { cls, values, faint } of series) {
-        parts.push(s("path", { class: `sl-curve ${cls}${faint ? " sl-faint" : ""}${second ? " sl-second-run" : ""}`, d: path(steps, values, x, y) }));
+        parts.push(
+          s("path", {
+            class: `sl-curve ${cls}${faint ? " sl-faint" : ""}${second ? " sl-second-run" : ""}`,
+            d: path(steps, values, x, y),
+          }),
+        );
       }
     }
     still.replaceChildren(...parts);
@@ -142,7 +191,8 @@ export function createCurves({ label, tall, go, hover, xTitle = false }) {
 
   /** @param {Element} line @param {number} step */
   function upright(line, step) {
-    for (const [name, value] of Object.entries({ x1: x(step), x2: x(step), y1: plot.y, y2: plot.y + plot.h })) mark(line, name, value.toFixed(1));
+    for (const [name, value] of Object.entries({ x1: x(step), x2: x(step), y1: plot.y, y2: plot.y + plot.h }))
+      mark(line, name, value.toFixed(1));
   }
 
   return {
@@ -160,8 +210,18 @@ export function createCurves({ label, tall, go, hover, xTitle = false }) {
     /** @param {number} step @param {{cls: string, value: number, second?: boolean, step?: number}[]} values  where the cursor meets the lines */
     point(step, values) {
       upright(cursor, step);
-      dots.replaceChildren(...values.filter(({ value }) => value === value && value !== null).map(({ cls, value, second, step: own }) =>
-        s("circle", { class: `sl-curve-dot ${cls}${second ? " sl-second-run" : ""}`, cx: x(own ?? step).toFixed(1), cy: y(value).toFixed(1), r: 4 })));
+      dots.replaceChildren(
+        ...values
+          .filter(({ value }) => value === value && value !== null)
+          .map(({ cls, value, second, step: own }) =>
+            s("circle", {
+              class: `sl-curve-dot ${cls}${second ? " sl-second-run" : ""}`,
+              cx: x(own ?? step).toFixed(1),
+              cy: y(value).toFixed(1),
+              r: 4,
+            }),
+          ),
+      );
     },
     /** @param {number | null} step */
     over(step) {
@@ -172,4 +232,3 @@ export function createCurves({ label, tall, go, hover, xTitle = false }) {
     describe: (text) => mark(svg, "aria-label", text),
   };
 }
-

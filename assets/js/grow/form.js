@@ -8,21 +8,42 @@ import { going } from "./live.js";
 
 /** @param {Grow} app */
 export function createForm(app) {
-  const seed = h("input", { type: "number", min: "0", step: "1", required: true, class: "sl-grow-number", "data-testid": "sl-seed" });
+  const seed = h("input", {
+    type: "number",
+    min: "0",
+    step: "1",
+    required: true,
+    class: "sl-grow-number",
+    "data-testid": "sl-seed",
+  });
   const heads = h("select", { "data-testid": "sl-n-heads" });
   const positions = h("select", { "data-testid": "sl-positions" });
   const start = h("button", { type: "submit", class: "sl-primary", "data-testid": "sl-start" }, "Start");
   const close = h("button", { type: "button", onclick: () => app.setForm(false) }, "Close");
   const limits = h("p", { class: "sl-grow-second" });
-  const element = h("form", {
-    class: "sl-grow-form", hidden: true, "aria-label": "A run of your own",
-    onsubmit: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      app.start({ task: app.place.task, seed: Number(seed.value), heads: Number(heads.value), positions: positions.value });
+  const element = h(
+    "form",
+    {
+      class: "sl-grow-form",
+      hidden: true,
+      "aria-label": "A run of your own",
+      onsubmit: (/** @type {Event} */ event) => {
+        event.preventDefault();
+        app.start({
+          task: app.place.task,
+          seed: Number(seed.value),
+          heads: Number(heads.value),
+          positions: positions.value,
+        });
+      },
     },
-  },
-    h("label", null, "Seed", seed), h("label", null, "Heads a layer", heads),
-    h("label", null, "Positions", positions), start, close, limits);
+    h("label", null, "Seed", seed),
+    h("label", null, "Heads a layer", heads),
+    h("label", null, "Positions", positions),
+    start,
+    close,
+    limits,
+  );
   /** What there is to choose from. */
   function offer() {
     const { choices } = app.data;

@@ -28,13 +28,27 @@ export function createFrame(app) {
   const tables = createTables(app);
   const quiet = h("p", { class: "sl-quiet", role: "status", "aria-live": "polite" });
   const main = h("div", { class: "sl-grow-main" }, charts.element, maps.grids, maps.one);
-  const view = h("div", { class: "sl-grow" }, state.element,
-    h("header", { class: "sl-grow-head" },
+  const view = h(
+    "div",
+    { class: "sl-grow" },
+    state.element,
+    h(
+      "header",
+      { class: "sl-grow-head" },
       h("h1", null, "Grow a head"),
-      h("p", { class: "sl-grow-second" }, "A small transformer of attention alone learns a task. Watch what each of its heads learns to look at."),
-      tables.actions),
+      h(
+        "p",
+        { class: "sl-grow-second" },
+        "A small transformer of attention alone learns a task. Watch what each of its heads learns to look at.",
+      ),
+      tables.actions,
+    ),
     h("div", { class: "sl-grow-choice" }, tasks.element, runs.element, form.element, live.element),
-    scrubber.element, main, tables.element, quiet);
+    scrubber.element,
+    main,
+    tables.element,
+    quiet,
+  );
   const shell = createShell(app.root, { sheet: "grow.css", name: "sl-grow-root" }, view);
   state.show("loading", "A recorded training run is on its way.");
   const resizer = new ResizeObserver(() => app.drawSoon());
@@ -72,9 +86,23 @@ function createTasks(app) {
   const list = h("div", { class: "sl-grow-tasks", role: "group", "aria-label": "Task", "data-testid": "sl-tasks" });
   const learns = h("span", null);
   const watch = h("span", null);
-  const own = h("button", { type: "button", class: "sl-primary sl-grow-own", "data-testid": "sl-own", "aria-expanded": "false", onclick: () => app.frame.form.toggle() }, "Grow one yourself");
-  const element = h("div", { class: "sl-grow-task" }, h("div", { class: "sl-grow-top" }, list, own),
-    h("p", { class: "sl-grow-says" }, h("b", null, "The task: "), learns, " ", h("b", null, "Watch: "), watch));
+  const own = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-primary sl-grow-own",
+      "data-testid": "sl-own",
+      "aria-expanded": "false",
+      onclick: () => app.frame.form.toggle(),
+    },
+    "Grow one yourself",
+  );
+  const element = h(
+    "div",
+    { class: "sl-grow-task" },
+    h("div", { class: "sl-grow-top" }, list, own),
+    h("p", { class: "sl-grow-says" }, h("b", null, "The task: "), learns, " ", h("b", null, "Watch: "), watch),
+  );
   /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
   return {
@@ -82,7 +110,11 @@ function createTasks(app) {
     draw() {
       for (const task of app.data.tasks) {
         if (buttons.has(task.name)) continue;
-        const button = h("button", { type: "button", "data-task": task.name, onclick: () => app.chooseTask(task.name) }, task.title);
+        const button = h(
+          "button",
+          { type: "button", "data-task": task.name, onclick: () => app.chooseTask(task.name) },
+          task.title,
+        );
         buttons.set(task.name, button);
         list.append(button);
       }
@@ -109,9 +141,14 @@ function createRuns(app) {
       const key = JSON.stringify([app.place.task, known]);
       if (key !== drawn) {
         drawn = key;
-        chips.replaceChildren(...known.map(({ id, title }) => h("button", { type: "button", "data-run": id, onclick: () => app.chooseRun(id) }, title)));
+        chips.replaceChildren(
+          ...known.map(({ id, title }) =>
+            h("button", { type: "button", "data-run": id, onclick: () => app.chooseRun(id) }, title),
+          ),
+        );
       }
-      for (const chip of chips.children) mark(chip, "aria-pressed", String(/** @type {HTMLElement} */ (chip).dataset.run === app.shownId));
+      for (const chip of chips.children)
+        mark(chip, "aria-pressed", String(/** @type {HTMLElement} */ (chip).dataset.run === app.shownId));
       const others = known.filter(({ id }) => id !== app.shownId);
       const options = [{ id: "", title: "nothing" }, ...others];
       if (against.dataset.drawn !== JSON.stringify(options)) {
@@ -157,8 +194,21 @@ function createLiveLine(app) {
 
 /** Play, the scrubber itself, and the moments to jump to. @param {Grow} app */
 function createScrubber(app) {
-  const play = h("button", { type: "button", class: "sl-grow-play", "data-testid": "sl-play", onclick: () => app.play() });
-  const range = h("input", { type: "range", min: "0", step: "1", "aria-label": "Step of training", "data-testid": "sl-scrub", oninput: () => app.goTo(Number(range.value)), onpointerdown: () => app.pause() });
+  const play = h("button", {
+    type: "button",
+    class: "sl-grow-play",
+    "data-testid": "sl-play",
+    onclick: () => app.play(),
+  });
+  const range = h("input", {
+    type: "range",
+    min: "0",
+    step: "1",
+    "aria-label": "Step of training",
+    "data-testid": "sl-scrub",
+    oninput: () => app.goTo(Number(range.value)),
+    onpointerdown: () => app.pause(),
+  });
   const at = h("output", { class: "sl-grow-at", "aria-live": "off", "data-testid": "sl-at" });
   const moments = h("div", { class: "sl-grow-moments", role: "group", "aria-label": "Jump to a moment" });
   const element = h("div", { class: "sl-grow-scrub" }, play, range, at, moments);
@@ -181,12 +231,26 @@ function createScrubber(app) {
         drawn = key;
         moments.replaceChildren(
           h("button", { type: "button", "data-moment": "start", onclick: () => app.jump(0) }, "start"),
-          ...found.map((moment) => h("button", { type: "button", "data-moment": moment.name, onclick: () => app.jumpTo(moment.step) },
-            h("span", { class: `sl-grow-dot ${classOf(app, moment.name)}`, "aria-hidden": "true" }), `${moment.title}, ${moment.step.toLocaleString("en")}`)),
-          h("button", { type: "button", "data-moment": "end", onclick: () => app.jump(Infinity) }, "end"));
+          ...found.map((moment) =>
+            h(
+              "button",
+              { type: "button", "data-moment": moment.name, onclick: () => app.jumpTo(moment.step) },
+              h("span", { class: `sl-grow-dot ${classOf(app, moment.name)}`, "aria-hidden": "true" }),
+              `${moment.title}, ${moment.step.toLocaleString("en")}`,
+            ),
+          ),
+          h("button", { type: "button", "data-moment": "end", onclick: () => app.jump(Infinity) }, "end"),
+        );
       }
       const here = found.filter((moment) => nearest(run.steps, moment.step) === i).map((moment) => moment.name);
-      for (const button of moments.children) mark(button, "data-here", here.includes(/** @type {HTMLElement} */ (button).dataset.moment ?? "") || (i === 0 && button === moments.firstChild) || (i === run.saved - 1 && button === moments.lastChild));
+      for (const button of moments.children)
+        mark(
+          button,
+          "data-here",
+          here.includes(/** @type {HTMLElement} */ (button).dataset.moment ?? "") ||
+            (i === 0 && button === moments.firstChild) ||
+            (i === run.saved - 1 && button === moments.lastChild),
+        );
     },
   };
 }
@@ -207,12 +271,25 @@ function createCharts(app) {
   };
   const go = (/** @type {number} */ step) => app.jumpTo(step);
   const loss = createCurves({ label: "Loss over the steps of training", tall: 11, go, hover: over });
-  const scores = createCurves({ label: "Scores of the heads over the steps of training", tall: 12, go, hover: over, xTitle: true });
+  const scores = createCurves({
+    label: "Scores of the heads over the steps of training",
+    tall: 12,
+    go,
+    hover: over,
+    xTitle: true,
+  });
   const lossLegend = h("div", { class: "sl-grow-legend", "data-testid": "sl-loss" });
   const scoreLegend = h("div", { class: "sl-grow-legend", "data-testid": "sl-scores" });
-  const element = h("section", { class: "sl-grow-charts", "aria-label": "Curves" },
-    h("h2", null, "Loss"), lossLegend, h("div", { class: "sl-grow-chart" }, loss.element),
-    h("h2", null, "What heads do"), scoreLegend, h("div", { class: "sl-grow-chart" }, scores.element));
+  const element = h(
+    "section",
+    { class: "sl-grow-charts", "aria-label": "Curves" },
+    h("h2", null, "Loss"),
+    lossLegend,
+    h("div", { class: "sl-grow-chart" }, loss.element),
+    h("h2", null, "What heads do"),
+    scoreLegend,
+    h("div", { class: "sl-grow-chart" }, scores.element),
+  );
 
   /** Which saves are read: at the pointer, else at the scrubber. */
   function readAt() {
@@ -227,11 +304,31 @@ function createCharts(app) {
     if (!app.run) return;
     const read = readAt();
     const step = app.hovered === null ? "" : ` at step ${read[0].run.steps[read[0].at]}`;
-    lossLegend.replaceChildren(...read.map(({ run, at, second }) => entry("sl-loss", second, app.other ? run.facts.title : "surprise", number(run.loss[at]), `nats${run.right[at] === run.right[at] ? `, ${(100 * run.right[at]).toFixed(0)} % right` : ""}${step}`)));
-    scoreLegend.replaceChildren(...read.flatMap(({ run, at, second }) => run.facts.scores.map((score, s) => {
-      const { layer, head } = run.best(s);
-      return entry(CLASSES[s % CLASSES.length], second, `${score.title}, layer ${layer} head ${head}`, number(run.score(at, s, layer, head)), app.hovered === null ? "" : step);
-    })));
+    lossLegend.replaceChildren(
+      ...read.map(({ run, at, second }) =>
+        entry(
+          "sl-loss",
+          second,
+          app.other ? run.facts.title : "surprise",
+          number(run.loss[at]),
+          `nats${run.right[at] === run.right[at] ? `, ${(100 * run.right[at]).toFixed(0)} % right` : ""}${step}`,
+        ),
+      ),
+    );
+    scoreLegend.replaceChildren(
+      ...read.flatMap(({ run, at, second }) =>
+        run.facts.scores.map((score, s) => {
+          const { layer, head } = run.best(s);
+          return entry(
+            CLASSES[s % CLASSES.length],
+            second,
+            `${score.title}, layer ${layer} head ${head}`,
+            number(run.score(at, s, layer, head)),
+            app.hovered === null ? "" : step,
+          );
+        }),
+      ),
+    );
   }
 
   return {
@@ -247,35 +344,73 @@ function createCharts(app) {
       const peak = Math.max(chance ?? 0, ...both.flatMap((one) => one.loss.filter((x) => x === x)));
       const key = both.map((one) => `${app.idOf(one)}:${one.saved}:${one.facts.moments.length}`).join("|");
       const marks = run.facts.moments.map(({ name, step }) => ({ step, cls: classOf(app, name) }));
-      loss.draw({
-        lines: both.map((one, i) => ({ steps: one.steps, second: i > 0, series: [{ name: "loss", cls: "sl-loss", values: one.loss }] })),
-        last, top: peak * 1.08 || 1, level: chance === null ? null : { value: chance, label: `chance ${chance.toFixed(2)}` }, marks,
-      }, key, size);
-      scores.draw({
-        lines: both.map((one, i) => ({
-          steps: one.steps,
-          second: i > 0,
-          series: one.facts.scores.flatMap((_, s) => {
-            const best = one.best(s);
-            const cls = CLASSES[s % CLASSES.length];
-            const faint = i > 0 ? [] : one.heads.filter(({ layer, head }) => layer !== best.layer || head !== best.head);
-            return [...faint.map(({ layer, head }) => ({ name: "", cls, values: one.curve(s, layer, head), faint: true })),
-              { name: "", cls, values: one.curve(s, best.layer, best.head) }];
-          }),
-        })),
-        last, top: 1, level: null, marks,
-      }, key, size);
+      loss.draw(
+        {
+          lines: both.map((one, i) => ({
+            steps: one.steps,
+            second: i > 0,
+            series: [{ name: "loss", cls: "sl-loss", values: one.loss }],
+          })),
+          last,
+          top: peak * 1.08 || 1,
+          level: chance === null ? null : { value: chance, label: `chance ${chance.toFixed(2)}` },
+          marks,
+        },
+        key,
+        size,
+      );
+      scores.draw(
+        {
+          lines: both.map((one, i) => ({
+            steps: one.steps,
+            second: i > 0,
+            series: one.facts.scores.flatMap((_, s) => {
+              const best = one.best(s);
+              const cls = CLASSES[s % CLASSES.length];
+              const faint =
+                i > 0 ? [] : one.heads.filter(({ layer, head }) => layer !== best.layer || head !== best.head);
+              return [
+                ...faint.map(({ layer, head }) => ({ name: "", cls, values: one.curve(s, layer, head), faint: true })),
+                { name: "", cls, values: one.curve(s, best.layer, best.head) },
+              ];
+            }),
+          })),
+          last,
+          top: 1,
+          level: null,
+          marks,
+        },
+        key,
+        size,
+      );
       const step = run.steps[app.index];
       const at = readAt();
       if (app.hovered === null) {
-        loss.point(step, at.map(({ run: one, at: i, second }) => ({ cls: "sl-loss", value: one.loss[i], second, step: one.steps[i] })));
-        scores.point(step, at.flatMap(({ run: one, at: i, second }) => one.facts.scores.map((_, s) => {
-          const { layer, head } = one.best(s);
-          return { cls: CLASSES[s % CLASSES.length], value: one.score(i, s, layer, head), second, step: one.steps[i] };
-        })));
+        loss.point(
+          step,
+          at.map(({ run: one, at: i, second }) => ({ cls: "sl-loss", value: one.loss[i], second, step: one.steps[i] })),
+        );
+        scores.point(
+          step,
+          at.flatMap(({ run: one, at: i, second }) =>
+            one.facts.scores.map((_, s) => {
+              const { layer, head } = one.best(s);
+              return {
+                cls: CLASSES[s % CLASSES.length],
+                value: one.score(i, s, layer, head),
+                second,
+                step: one.steps[i],
+              };
+            }),
+          ),
+        );
       }
-      loss.describe(`Loss over ${last} steps of training, now ${number(run.loss[app.index])} nats at step ${step}. The table below has every number.`);
-      scores.describe(`${run.facts.scores.map((score) => score.title).join(" and ")} of every head over ${last} steps of training. The table below has every number.`);
+      loss.describe(
+        `Loss over ${last} steps of training, now ${number(run.loss[app.index])} nats at step ${step}. The table below has every number.`,
+      );
+      scores.describe(
+        `${run.facts.scores.map((score) => score.title).join(" and ")} of every head over ${last} steps of training. The table below has every number.`,
+      );
       drawLegends();
     },
   };
@@ -283,8 +418,15 @@ function createCharts(app) {
 
 /** @param {string} cls @param {boolean} second @param {string} name @param {string} value @param {string} [after] */
 function entry(cls, second, name, value, after = "") {
-  return h("span", { class: "sl-grow-entry" }, h("i", { class: `sl-grow-sample ${cls}`, "data-second": second, "aria-hidden": "true" }),
-    name, " ", h("b", { class: "sl-mono" }, value), after ? ` ${after}` : "");
+  return h(
+    "span",
+    { class: "sl-grow-entry" },
+    h("i", { class: `sl-grow-sample ${cls}`, "data-second": second, "aria-hidden": "true" }),
+    name,
+    " ",
+    h("b", { class: "sl-mono" }, value),
+    after ? ` ${after}` : "",
+  );
 }
 
 /** @param {number} x */
@@ -294,34 +436,73 @@ function number(x) {
 
 /** The grid or grids of heads, and one head large. @param {Grow} app */
 function createMaps(app) {
-  const choose = (/** @type {boolean} */ second) => (/** @type {number} */ layer, /** @type {number} */ head) => app.chooseHead(layer, head, second);
-  const peek = (/** @type {boolean} */ second) => (/** @type {{layer: number, head: number} | null} */ place) => app.setPeek(place && { ...place, second });
+  const choose = (/** @type {boolean} */ second) => (/** @type {number} */ layer, /** @type {number} */ head) =>
+    app.chooseHead(layer, head, second);
+  const peek = (/** @type {boolean} */ second) => (/** @type {{layer: number, head: number} | null} */ place) =>
+    app.setPeek(place && { ...place, second });
   const first = createGrid({ choose: choose(false), peek: peek(false) });
   const second = createGrid({ choose: choose(true), peek: peek(true) });
-  const legend = h("p", { class: "sl-grow-scale" }, h("span", null, "0"), h("i", { "aria-hidden": "true" }), h("span", null, "1"), h("i", { class: "sl-grow-hatch", "aria-hidden": "true" }), h("span", null, "may not look"));
+  const legend = h(
+    "p",
+    { class: "sl-grow-scale" },
+    h("span", null, "0"),
+    h("i", { "aria-hidden": "true" }),
+    h("span", null, "1"),
+    h("i", { class: "sl-grow-hatch", "aria-hidden": "true" }),
+    h("span", null, "may not look"),
+  );
   const jobs = h("div", { class: "sl-grow-jobs", role: "group", "aria-label": "Jobs of heads" });
   let described = "";
-  const grids = h("section", { class: "sl-grow-grids", "aria-label": "All heads", "data-testid": "sl-heads" }, h("div", { class: "sl-head-row" }, h("h2", null, "All heads"), legend), first.element, second.element, jobs);
+  const grids = h(
+    "section",
+    { class: "sl-grow-grids", "aria-label": "All heads", "data-testid": "sl-heads" },
+    h("div", { class: "sl-head-row" }, h("h2", null, "All heads"), legend),
+    first.element,
+    second.element,
+    jobs,
+  );
   const title = h("h2", { "data-testid": "sl-map-title" });
   const tell = h("p", { class: "sl-grow-cell", "data-testid": "sl-cell", "aria-live": "polite" });
   const hint = "Point at a cell to read it.";
   const map = createMap((text) => say(tell, text || hint));
   say(tell, hint);
-  const one = h("section", { class: "sl-grow-one", "aria-label": "One head" }, title, tell, map.element, h("p", { class: "sl-grow-second" }, "Row looks at column; each row sums to 1. The same row of tokens at every step; no run learns from it."));
+  const one = h(
+    "section",
+    { class: "sl-grow-one", "aria-label": "One head" },
+    title,
+    tell,
+    map.element,
+    h(
+      "p",
+      { class: "sl-grow-second" },
+      "Row looks at column; each row sums to 1. The same row of tokens at every step; no run learns from it.",
+    ),
+  );
   /** What each score means, and where on the large map it counts. @param {import("./run.js").Run} run */
   function describe(run) {
     const { scores } = run.facts;
     const key = JSON.stringify(scores.map(({ name, even }) => [name, even]));
     if (key !== described) {
       described = key;
-      jobs.replaceChildren(...scores.map(({ name, title: what, says, even }, s) => {
-        const box = h("input", { type: "checkbox", "data-job": name, onchange: () => app.setMarked(box.checked ? name : "") });
-        return h("div", { class: `sl-grow-job ${CLASSES[s % CLASSES.length]}` },
-          h("b", null, what), h("p", null, `${says} A head that looks at everything alike: ${even.toFixed(2)}.`),
-          h("label", { class: "sl-toggle" }, box, "outline these cells"));
-      }));
+      jobs.replaceChildren(
+        ...scores.map(({ name, title: what, says, even }, s) => {
+          const box = h("input", {
+            type: "checkbox",
+            "data-job": name,
+            onchange: () => app.setMarked(box.checked ? name : ""),
+          });
+          return h(
+            "div",
+            { class: `sl-grow-job ${CLASSES[s % CLASSES.length]}` },
+            h("b", null, what),
+            h("p", null, `${says} A head that looks at everything alike: ${even.toFixed(2)}.`),
+            h("label", { class: "sl-toggle" }, box, "outline these cells"),
+          );
+        }),
+      );
     }
-    for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (jobs.querySelectorAll("input"))) box.checked = box.dataset.job === app.marked;
+    for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (jobs.querySelectorAll("input")))
+      box.checked = box.dataset.job === app.marked;
   }
 
   return {
@@ -334,16 +515,34 @@ function createMaps(app) {
       const otherAt = other ? nearest(other.steps, run.steps[app.index]) : 0;
       first.draw(run, app.index, { title: other ? run.facts.title : "", table, chosen: chosen.second ? null : chosen });
       second.element.hidden = !other;
-      if (other) second.draw(other, otherAt, { title: `${other.facts.title}${other.steps[otherAt] === run.steps[app.index] ? "" : `, at step ${other.steps[otherAt]}`}`, table, chosen: chosen.second ? chosen : null });
+      if (other)
+        second.draw(other, otherAt, {
+          title: `${other.facts.title}${other.steps[otherAt] === run.steps[app.index] ? "" : `, at step ${other.steps[otherAt]}`}`,
+          table,
+          chosen: chosen.second ? chosen : null,
+        });
       const place = app.peek && (!app.peek.second || other) ? app.peek : chosen;
       const of = place.second && other ? other : run;
       const at = place.second && other ? otherAt : app.index;
       const role = of.role(at, place.layer, place.head);
-      say(title, `Layer ${place.layer}, head ${place.head}${role ? `: ${of.facts.scores[role.score].title} ${role.value.toFixed(2)}` : ""}`);
+      say(
+        title,
+        `Layer ${place.layer}, head ${place.head}${role ? `: ${of.facts.scores[role.score].title} ${role.value.toFixed(2)}` : ""}`,
+      );
       const marked = of.facts.scores.findIndex((score) => score.name === app.marked);
-      map.draw({ run: of, at, layer: place.layer, head: place.head, targets: marked < 0 ? [] : of.facts.scores[marked].targets, colour: app.colours[marked] ?? "" }, theme, theme.size * 32);
+      map.draw(
+        {
+          run: of,
+          at,
+          layer: place.layer,
+          head: place.head,
+          targets: marked < 0 ? [] : of.facts.scores[marked].targets,
+          colour: app.colours[marked] ?? "",
+        },
+        theme,
+        theme.size * 32,
+      );
       describe(run);
     },
   };
 }
-

@@ -90,7 +90,10 @@ export class Grow extends RunsView {
       this.wantsMine = Boolean(data.live && same(data.live.settings, this.place));
     }
     if (data.live && data.live.key !== this.live?.key) {
-      const live = follow(data.live.key, new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href);
+      const live = follow(
+        data.live.key,
+        new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href,
+      );
       this.live = live;
       live.changed = this.follows;
     }
@@ -122,7 +125,9 @@ export class Grow extends RunsView {
 
   /** Which save of the shown run, or of the one it is compared with. @param {boolean} second */
   at(second) {
-    return second && this.other ? nearest(this.other.steps, /** @type {Run} */ (this.run).steps[this.index]) : this.index;
+    return second && this.other
+      ? nearest(this.other.steps, /** @type {Run} */ (this.run).steps[this.index])
+      : this.index;
   }
 
   /** The head that is shown large: the chosen one, else the best at what the task is about. */
@@ -136,7 +141,9 @@ export class Grow extends RunsView {
     const aims = scores.map((_, s) => s).filter((s) => scores[s].name !== "previous");
     const best = run.best(aims[aims.length - 1] ?? 0);
     // While no head stands out, one place: a picture that jumps from head to head shows nothing.
-    return best.value >= STANDS_OUT ? { ...best, second: false } : { layer: run.facts.n_layers - 1, head: 0, second: false };
+    return best.value >= STANDS_OUT
+      ? { ...best, second: false }
+      : { layer: run.facts.n_layers - 1, head: 0, second: false };
   }
 
   /** @param {string} name */
@@ -300,7 +307,13 @@ export class Grow extends RunsView {
       return `${score.title}, layer ${layer} head ${head}: ${run.score(index, s, layer, head).toFixed(2)}`;
     });
     const loss = run.loss[index];
-    this.frame.announce([`Step ${run.steps[index]}`, loss === loss ? `loss ${loss.toFixed(2)} nats` : "before the first step", ...parts].join("; "));
+    this.frame.announce(
+      [
+        `Step ${run.steps[index]}`,
+        loss === loss ? `loss ${loss.toFixed(2)} nats` : "before the first step",
+        ...parts,
+      ].join("; "),
+    );
   }
 
   /** What has formed in the growing run, once for each thing. */

@@ -28,7 +28,10 @@ export function going({ state }) {
 /** Where a run stands, in one sentence. @param {Status} status */
 export function statusWords({ state, ahead, step, n_steps: n, seconds, says }) {
   const at = `step ${step.toLocaleString("en")} of ${n.toLocaleString("en")}, ${Math.round(seconds)} s`;
-  if (state === "queued") return ahead > 0 ? `In the queue: ${ahead} run${ahead === 1 ? "" : "s"} before yours. It starts by itself.` : "In the queue: yours is next. It starts by itself.";
+  if (state === "queued")
+    return ahead > 0
+      ? `In the queue: ${ahead} run${ahead === 1 ? "" : "s"} before yours. It starts by itself.`
+      : "In the queue: yours is next. It starts by itself.";
   if (state === "starting") return "A process of its own is being started…";
   if (state === "running") return `Growing: ${at}`;
   if (state === "failed") return says || "The run ended by itself.";
@@ -81,14 +84,22 @@ export class Live {
       this.failures += 1;
       if (this.failures >= PATIENCE) return this.lose();
     }
-    if (!this.ended) this.timer = setTimeout(() => this.ask(), this.status && !going(this.status) ? EVERY_AFTER : EVERY);
+    if (!this.ended)
+      this.timer = setTimeout(() => this.ask(), this.status && !going(this.status) ? EVERY_AFTER : EVERY);
   }
 
   lose() {
     this.end();
     this.lost = true;
     if (!this.status || going(this.status)) {
-      this.status = { state: "failed", ahead: 0, step: this.status?.step ?? 0, n_steps: this.status?.n_steps ?? 0, seconds: this.status?.seconds ?? 0, says: "The server no longer has this run: it may have been restarted. What was saved until then stays here." };
+      this.status = {
+        state: "failed",
+        ahead: 0,
+        step: this.status?.step ?? 0,
+        n_steps: this.status?.n_steps ?? 0,
+        seconds: this.status?.seconds ?? 0,
+        says: "The server no longer has this run: it may have been restarted. What was saved until then stays here.",
+      };
     }
     this.changed();
   }

@@ -51,10 +51,21 @@ export function createGrid({ choose, peek }) {
       for (let head = 0; head < heads; head++) {
         const canvas = h("canvas", { class: "sl-head-map", "aria-hidden": "true" });
         const role = h("span", { class: "sl-head-role" });
-        const button = h("button", {
-          type: "button", class: "sl-head-button", "data-layer": layer, "data-head": head,
-          onclick: () => choose(layer, head), onpointerenter: (/** @type {PointerEvent} */ event) => event.pointerType === "mouse" && peek({ layer, head }), onpointerleave: () => peek(null),
-        }, canvas, role);
+        const button = h(
+          "button",
+          {
+            type: "button",
+            class: "sl-head-button",
+            "data-layer": layer,
+            "data-head": head,
+            onclick: () => choose(layer, head),
+            onpointerenter: (/** @type {PointerEvent} */ event) =>
+              event.pointerType === "mouse" && peek({ layer, head }),
+            onpointerleave: () => peek(null),
+          },
+          canvas,
+          role,
+        );
         made.push({ layer, head, button, canvas, role });
         rows.push(button);
       }
@@ -83,7 +94,11 @@ export function createGrid({ choose, peek }) {
         }
         mark(button, "data-score", is ? String(is.score) : null);
         mark(button, "aria-pressed", String(how.chosen?.layer === layer && how.chosen?.head === head));
-        mark(button, "aria-label", `Layer ${layer}, head ${head}${is && score ? `: ${score.title} ${is.value.toFixed(2)}` : ""}`);
+        mark(
+          button,
+          "aria-label",
+          `Layer ${layer}, head ${head}${is && score ? `: ${score.title} ${is.value.toFixed(2)}` : ""}`,
+        );
       }
     },
   };
@@ -141,12 +156,21 @@ export function createMap(tell) {
   stage.onkeydown = (event) => {
     if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = shown.run.size - 1;
-    const moves = /** @type {Record<string, [number, number]>} */ ({ ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] });
+    const moves = /** @type {Record<string, [number, number]>} */ ({
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+    });
     const from = cell ?? { query: last, key: -1 };
     if (moves[event.key]) {
       const [dq, dk] = moves[event.key];
-      set({ query: Math.min(Math.max(from.query + dq, 0), last), key: Math.min(Math.max(from.key + dk, 0), last) }, true);
-    } else if (event.key === "Home" || event.key === "End") set({ query: from.query, key: event.key === "Home" ? 0 : last }, true);
+      set(
+        { query: Math.min(Math.max(from.query + dq, 0), last), key: Math.min(Math.max(from.key + dk, 0), last) },
+        true,
+      );
+    } else if (event.key === "Home" || event.key === "End")
+      set({ query: from.query, key: event.key === "Home" ? 0 : last }, true);
     else if (event.key === "Escape" && cell) set(null);
     else return;
     event.preventDefault();
@@ -177,13 +201,24 @@ export function createMap(tell) {
       const names = run.facts.tokens;
       g = place.geometry(theme, names, names, { width: place.width, maxHeight: tall });
       const ctx = context(base, g.width, g.height);
-      const matrix = new Matrix({ nQuery: n, nKey: n, codes: run.map(at, layer, head), rows: n, cols: n, quality: "rounded" });
+      const matrix = new Matrix({
+        nQuery: n,
+        nKey: n,
+        codes: run.map(at, layer, head),
+        rows: n,
+        cols: n,
+        quality: "rounded",
+      });
       hatch(ctx, theme, g.plot.x, g.plot.y, g.plot.w, g.plot.h);
       drawCells(ctx, matrix, view(), g.plot, lookup(theme), scratch);
       drawGrid(ctx, painter(), view(), g.plot);
       outline(ctx, g.plot, view(), next.targets, next.colour);
       drawLabels(ctx, painter(), view(), g, names, names);
-      mark(stage, "aria-label", `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${n} tokens look at ${n} tokens. Arrow keys move over the cells.`);
+      mark(
+        stage,
+        "aria-label",
+        `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${n} tokens look at ${n} tokens. Arrow keys move over the cells.`,
+      );
       cross();
     },
   };

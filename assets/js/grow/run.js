@@ -70,7 +70,9 @@ export class Run {
       this.loss.push(arrays.loss.data[i]);
       this.right.push(arrays.right.data[i]);
       this.seconds.push(arrays.seconds.data[i]);
-      this.maps.push(square(/** @type {Uint8Array} */ (arrays.maps.data).subarray(i * nMap, (i + 1) * nMap), tokens.length));
+      this.maps.push(
+        square(/** @type {Uint8Array} */ (arrays.maps.data).subarray(i * nMap, (i + 1) * nMap), tokens.length),
+      );
       this.scores.push(/** @type {Float32Array} */ (arrays.scores.data).subarray(i * nScores, (i + 1) * nScores));
       fresh += 1;
     }
@@ -169,7 +171,8 @@ export function table(run) {
   const accurate = run.right.some((x) => x === x);
   const head = ["step", "loss, nats"];
   if (accurate) head.push("guessed right, share");
-  for (const { title } of scores) for (const { layer, head: h } of run.heads) head.push(`${title}, layer ${layer} head ${h}`);
+  for (const { title } of scores)
+    for (const { layer, head: h } of run.heads) head.push(`${title}, layer ${layer} head ${h}`);
   const rows = run.steps.map((step, at) => {
     const row = [String(step), cell(run.loss[at])];
     if (accurate) row.push(cell(run.right[at], 3));
@@ -196,9 +199,12 @@ export function curvesCsv(run) {
 /** One map as CSV: the first column and the first line are the tokens with their places. @param {Run} run @param {number} at @param {number} layer @param {number} head */
 export function mapCsv(run, at, layer, head) {
   const names = run.facts.tokens.map((t, i) => `${i} ${t}`);
-  const rows = names.map((name, q) => [name, ...names.map((_, k) => {
-    const w = run.weight(at, layer, head, q, k);
-    return w < 0 ? "" : cell(w, 3);
-  })]);
+  const rows = names.map((name, q) => [
+    name,
+    ...names.map((_, k) => {
+      const w = run.weight(at, layer, head, q, k);
+      return w < 0 ? "" : cell(w, 3);
+    }),
+  ]);
   return csv([["query \\ key", ...names], ...rows]);
 }

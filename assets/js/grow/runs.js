@@ -52,8 +52,11 @@ export class RunsView extends View {
 
   /** The runs of the chosen task that can be shown. @returns {{id: string, title: string}[]} */
   known() {
-    const found = this.data.runs.filter((run) => run.settings.task === this.place.task).map(({ id, title }) => ({ id, title }));
-    if (this.mine?.task === this.place.task && this.live?.run) found.push({ id: MINE, title: `yours: ${this.data.live?.title}` });
+    const found = this.data.runs
+      .filter((run) => run.settings.task === this.place.task)
+      .map(({ id, title }) => ({ id, title }));
+    if (this.mine?.task === this.place.task && this.live?.run)
+      found.push({ id: MINE, title: `yours: ${this.data.live?.title}` });
     return found;
   }
 
@@ -80,7 +83,10 @@ export class RunsView extends View {
   /** Bring in the runs of the place, unless they are here. */
   async load() {
     const id = this.wantedId();
-    const vs = this.place.vs && this.place.vs !== id && this.known().some((run) => run.id === this.place.vs) ? this.place.vs : "";
+    const vs =
+      this.place.vs && this.place.vs !== id && this.known().some((run) => run.id === this.place.vs)
+        ? this.place.vs
+        : "";
     const name = `${id}|${vs}`;
     if (this.run && name === this.wanted) return this.draw();
     this.wanted = name;
@@ -107,7 +113,14 @@ export class RunsView extends View {
 
   /** Why another run is shown than the settings of the link ask for; "" if it is the one. */
   missing() {
-    if (!this.run || !this.task.grows || this.waiting || this.shownId === MINE || same(this.run.facts.settings, this.place)) return "";
+    if (
+      !this.run ||
+      !this.task.grows ||
+      this.waiting ||
+      this.shownId === MINE ||
+      same(this.run.facts.settings, this.place)
+    )
+      return "";
     if (this.live && same(this.mine ?? this.place, this.place)) return "";
     const { heads, positions, seed } = this.place;
     return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
@@ -115,7 +128,10 @@ export class RunsView extends View {
 
   /** Where the numbers of the shown run can be had as a file. */
   fileAddress() {
-    const path = this.shownId === MINE ? `sightline/grow/live/${encodeURIComponent(this.live?.key ?? "")}/file` : `${this.data.runs.find((run) => run.id === this.shownId)?.address}/file`;
+    const path =
+      this.shownId === MINE
+        ? `sightline/grow/live/${encodeURIComponent(this.live?.key ?? "")}/file`
+        : `${this.data.runs.find((run) => run.id === this.shownId)?.address}/file`;
     return new URL(path, appRoot()).href;
   }
 }

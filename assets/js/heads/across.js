@@ -13,12 +13,17 @@ import { LostError } from "../base/source.js";
 import { count, quoted } from "../base/words.js";
 
 const BARS = 8;
-const WAYS = /** @type {const} */ ([["rollout", "Rollout"], ["flow", "Flow"]]);
+const WAYS = /** @type {const} */ ([
+  ["rollout", "Rollout"],
+  ["flow", "Flow"],
+]);
 const SAYS = {
-  rollout: "Rollout multiplies the layers’ weights from the last to the first, each mixed half and half with the residual connection (Abnar & Zuidema 2020).",
+  rollout:
+    "Rollout multiplies the layers’ weights from the last to the first, each mixed half and half with the residual connection (Abnar & Zuidema 2020).",
   flow: "Flow asks how much could pass from each input token at most, through the network of weights and residual connections (Abnar & Zuidema 2020); the numbers need not sum to 1.",
 };
-const WARNING = "Both follow weights alone, not values or feed-forward layers: a summary of where attention points, not of causes.";
+const WARNING =
+  "Both follow weights alone, not values or feed-forward layers: a summary of where attention points, not of causes.";
 
 /** @param {HeadsView} app */
 export function createAcross(app) {
@@ -31,11 +36,45 @@ export function createAcross(app) {
   let failed = "";
   let flowLimit = Infinity;
   let lastOnly = false;
-  const buttons = WAYS.map(([name, title]) => h("button", { type: "button", "data-way": name, onclick: () => { way = name; draw(); } }, title));
-  const over = h("select", { "aria-label": "Over the heads of a layer", onchange: () => { how = over.value; draw(); } }, h("option", { value: "mean" }, "mean over heads"), h("option", { value: "max" }, "maximum over heads"));
-  const which = h("select", { "aria-label": "Which stack", onchange: () => { stack = which.selectedIndex; draw(); } });
+  const buttons = WAYS.map(([name, title]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        "data-way": name,
+        onclick: () => {
+          way = name;
+          draw();
+        },
+      },
+      title,
+    ),
+  );
+  const over = h(
+    "select",
+    {
+      "aria-label": "Over the heads of a layer",
+      onchange: () => {
+        how = over.value;
+        draw();
+      },
+    },
+    h("option", { value: "mean" }, "mean over heads"),
+    h("option", { value: "max" }, "maximum over heads"),
+  );
+  const which = h("select", {
+    "aria-label": "Which stack",
+    onchange: () => {
+      stack = which.selectedIndex;
+      draw();
+    },
+  });
   const title = h("p", { class: "sl-across-title", "data-testid": "sl-across-title" });
-  const tokens = createTokens("Tokens; choose the one that is followed", (at) => app.follow(at, stacks()[stack].id), "sl-across-tokens");
+  const tokens = createTokens(
+    "Tokens; choose the one that is followed",
+    (at) => app.follow(at, stacks()[stack].id),
+    "sl-across-tokens",
+  );
   const bars = h("ol", { class: "sl-bars sl-across-bars", "data-testid": "sl-across-bars" });
   const canvas = h("canvas", { role: "img" });
   const picture = h("div", { class: "sl-across-picture" }, h("h3", null, "Layer by layer"), canvas);
@@ -44,7 +83,18 @@ export function createAcross(app) {
   const element = h(
     "section",
     { class: "sl-heads-wide sl-across", "aria-label": "Across layers", "data-testid": "sl-across" },
-    h("div", { class: "sl-head-row" }, h("h2", null, "Across layers"), h("span", { class: "sl-picks" }, h("span", { class: "sl-modes", role: "group", "aria-label": "How the layers are followed" }, ...buttons), over, which)),
+    h(
+      "div",
+      { class: "sl-head-row" },
+      h("h2", null, "Across layers"),
+      h(
+        "span",
+        { class: "sl-picks" },
+        h("span", { class: "sl-modes", role: "group", "aria-label": "How the layers are followed" }, ...buttons),
+        over,
+        which,
+      ),
+    ),
     title,
     tokens.element,
     h("div", { class: "sl-across-two" }, h("div", null, h("h3", null, "Most drawn on"), bars), picture),
@@ -52,7 +102,6 @@ export function createAcross(app) {
     says,
   );
   let made = "";
-
 
   /** Groups whose layers read one another. */
   const stacks = () => app.heads.groups.filter(({ id }) => id.endsWith(":self"));
@@ -66,7 +115,8 @@ export function createAcross(app) {
     if (!all.length) return;
     stack = Math.min(stack, all.length - 1);
     which.hidden = all.length < 2;
-    if (which.options.length !== all.length) which.replaceChildren(...all.map(({ title: text }) => h("option", null, text)));
+    if (which.options.length !== all.length)
+      which.replaceChildren(...all.map(({ title: text }) => h("option", null, text)));
     which.selectedIndex = stack;
     const shown = words();
     const query = app.followed(all[stack].id);
@@ -120,7 +170,10 @@ export function createAcross(app) {
       return;
     }
     const [rows, columns] = drawn.shape;
-    const last = Float32Array.from({ length: columns }, (_, i) => /** @type {any} */ (drawn).data[(rows - 1) * columns + i]);
+    const last = Float32Array.from(
+      { length: columns },
+      (_, i) => /** @type {any} */ (drawn).data[(rows - 1) * columns + i],
+    );
     const top = way === "flow" ? 1 : Math.max(...last);
     tokens.buttons.forEach((token, i) => {
       const colour = rampAt(theme.ramp, last[i] / top);
@@ -133,13 +186,29 @@ export function createAcross(app) {
     });
     const { top: best, rest } = strongestOf(last, BARS);
     const longest = best[0]?.weight || 1;
-    bars.replaceChildren(...best.filter(({ weight }) => weight >= 0.00005).map(({ index, weight }) => {
-      const bar = h("span", { class: "sl-bar" });
-      bar.style.width = `${(100 * weight) / longest}%`;
-      return h("li", null, h("bdi", { class: "sl-mono" }, shown[index].t), h("span", { class: "sl-lane" }, bar), h("span", { class: "sl-mono sl-number" }, weight.toFixed(4)));
-    }));
-    const others = rest.count > 0 && way === "rollout" ? ` The other ${count(rest.count)} tokens together: ${rest.weight.toFixed(4)}.` : "";
-    say(scale, `${way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`} Bars: the longest is the largest.${others}${lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""}`);
+    bars.replaceChildren(
+      ...best
+        .filter(({ weight }) => weight >= 0.00005)
+        .map(({ index, weight }) => {
+          const bar = h("span", { class: "sl-bar" });
+          bar.style.width = `${(100 * weight) / longest}%`;
+          return h(
+            "li",
+            null,
+            h("bdi", { class: "sl-mono" }, shown[index].t),
+            h("span", { class: "sl-lane" }, bar),
+            h("span", { class: "sl-mono sl-number" }, weight.toFixed(4)),
+          );
+        }),
+    );
+    const others =
+      rest.count > 0 && way === "rollout"
+        ? ` The other ${count(rest.count)} tokens together: ${rest.weight.toFixed(4)}.`
+        : "";
+    say(
+      scale,
+      `${way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`} Bars: the longest is the largest.${others}${lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""}`,
+    );
     picture.hidden = rows < 2;
     if (rows > 1) drawPicture(rows, columns, shown);
   }
@@ -171,8 +240,16 @@ export function createAcross(app) {
     ctx.font = font(theme, 1, "ui");
     ctx.textAlign = "left";
     ctx.textBaseline = "top";
-    ctx.fillText(`input tokens, ${shown[0].t} … ${shown[columns - 1].t}; shades 0 to ${number(most)}`, left, rows * tall + 4);
-    mark(canvas, "aria-label", `What the followed token draws on after each layer: ${rows} layers by ${columns} input tokens. The bars hold the last layer’s numbers.`);
+    ctx.fillText(
+      `input tokens, ${shown[0].t} … ${shown[columns - 1].t}; shades 0 to ${number(most)}`,
+      left,
+      rows * tall + 4,
+    );
+    mark(
+      canvas,
+      "aria-label",
+      `What the followed token draws on after each layer: ${rows} layers by ${columns} input tokens. The bars hold the last layer’s numbers.`,
+    );
   }
 
   return { element, draw };

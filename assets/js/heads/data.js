@@ -30,7 +30,9 @@ export class Heads {
     this.tokens = meta.tokens;
     this.groups = groupsOf(this.layers, new Set());
     /** @type {Place[]} */
-    this.places = this.layers.flatMap((layer, at) => Array.from({ length: layer.n_heads }, (_, head) => ({ i: 0, layer: at, head, name: this.nameOf(at, head) })));
+    this.places = this.layers.flatMap((layer, at) =>
+      Array.from({ length: layer.n_heads }, (_, head) => ({ i: 0, layer: at, head, name: this.nameOf(at, head) })),
+    );
     this.places.forEach((place, i) => {
       place.i = i;
     });
@@ -59,13 +61,23 @@ export class Heads {
   titleOf(i) {
     const { layer, head } = this.places[i];
     const { stack, kind, index } = this.layers[layer];
-    const place = this.groups.length < 2 ? "Layer" : kind === "cross" ? "Cross-attention, layer" : `${stack === "encoder" ? "Encoder" : "Decoder"}, layer`;
+    const place =
+      this.groups.length < 2
+        ? "Layer"
+        : kind === "cross"
+          ? "Cross-attention, layer"
+          : `${stack === "encoder" ? "Encoder" : "Decoder"}, layer`;
     return `${place} ${index} · head ${head}`;
   }
 
   /** Which group of layers a head belongs to. @param {number | null} i */
   groupOf(i) {
-    return i === null ? 0 : Math.max(this.groups.findIndex((group) => group.layers.includes(this.places[i].layer)), 0);
+    return i === null
+      ? 0
+      : Math.max(
+          this.groups.findIndex((group) => group.layers.includes(this.places[i].layer)),
+          0,
+        );
   }
 
   /** @param {string} name @returns {Metric | undefined} */
@@ -84,7 +96,16 @@ export class Heads {
       this.columns.delete(LOOK);
       return;
     }
-    this.look = { name: LOOK, title, short: title, definition, unit: `share of the row’s ${what}`, low: 0, high: 1, source: "" };
+    this.look = {
+      name: LOOK,
+      title,
+      short: title,
+      definition,
+      unit: `share of the row’s ${what}`,
+      low: 0,
+      high: 1,
+      source: "",
+    };
     this.looked = { ranks: pack.arrays.rank.data, of: pack.meta.of, null: pack.meta.null };
     this.columns.set(LOOK, pack.arrays.weights.data);
   }
@@ -140,7 +161,12 @@ export function rangeOf(metric, values) {
   if (high !== null) return { low, high, says: `fixed scale, ${number(low)} to ${number(high)} ${unit}`.trim() };
   let most = -Infinity;
   for (let i = 0; i < values.length; i++) if (values[i] > most) most = values[i];
-  if (!(most > low)) return { low, high: low + 1, says: `${number(low)} to ${number(low + 1)} ${unit}; no head is above ${number(low)}`.trim() };
+  if (!(most > low))
+    return {
+      low,
+      high: low + 1,
+      says: `${number(low)} to ${number(low + 1)} ${unit}; no head is above ${number(low)}`.trim(),
+    };
   return { low, high: most, says: `${number(low)} to ${number(most)} ${unit}, the largest here`.trim() };
 }
 
@@ -153,7 +179,16 @@ export function share({ low, high }, value) {
 export function number(x) {
   if (x === null || x !== x) return "–";
   const size = Math.abs(x);
-  const text = size >= 100 ? x.toFixed(0) : size >= 10 ? x.toFixed(1) : Number.isInteger(x) && size !== 0 && size < 10 ? String(x) : x === 0 ? "0" : x.toFixed(2);
+  const text =
+    size >= 100
+      ? x.toFixed(0)
+      : size >= 10
+        ? x.toFixed(1)
+        : Number.isInteger(x) && size !== 0 && size < 10
+          ? String(x)
+          : x === 0
+            ? "0"
+            : x.toFixed(2);
   return text.replace("-", "−");
 }
 
@@ -161,7 +196,10 @@ export function number(x) {
 export function aligned(x, range) {
   if (x !== x) return "–";
   const digits = range.high >= 100 ? 0 : range.high >= 10 ? 1 : 2;
-  return x.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1").replace("-", "−");
+  return x
+    .toFixed(digits)
+    .replace(/^-(0(\.0*)?)$/, "$1")
+    .replace("-", "−");
 }
 
 // --- sorting
@@ -193,7 +231,7 @@ export function sorted(heads, which, { by, down }) {
   const order = [...which];
   if (by === "head") return order.sort((a, b) => sign * (a - b));
   if (by === "label") {
-    const title = (/** @type {number} */ i) => heads.cards?.[i]?.label ? heads.cards[i]?.title ?? "" : null;
+    const title = (/** @type {number} */ i) => (heads.cards?.[i]?.label ? (heads.cards[i]?.title ?? "") : null);
     return order.sort((a, b) => {
       const [x, y] = [title(a), title(b)];
       if (x === null || y === null) return x === y ? a - b : x === null ? 1 : -1;
@@ -225,24 +263,29 @@ export function parseOnly(text, known) {
     const [name, value] = [part.slice(0, at), part.slice(at + 1)];
     if (name === "label") only.label = value;
     else if (name === "layer" && /^\d{1,4}$/.test(value)) only.layer = Number(value);
-    else if (known(name) && value !== "" && Number.isFinite(Number(value))) Object.assign(only, { metric: name, least: Number(value) });
+    else if (known(name) && value !== "" && Number.isFinite(Number(value)))
+      Object.assign(only, { metric: name, least: Number(value) });
   }
   return only;
 }
 
 /** @param {Only} only */
 export function writeOnly({ label, layer, metric, least }) {
-  return [label && `label:${label}`, layer !== null && `layer:${layer}`, metric && `${metric}:${least}`].filter(Boolean).join(";");
+  return [label && `label:${label}`, layer !== null && `layer:${layer}`, metric && `${metric}:${least}`]
+    .filter(Boolean)
+    .join(";");
 }
 
 /** The heads that a filter leaves, in the order of the model. @param {Heads} heads @param {Only} only */
 export function filtered(heads, { label, layer, metric, least }) {
-  return heads.places.filter((place) => {
-    if (layer !== null && place.layer !== layer) return false;
-    const carried = heads.label(place.i);
-    if (label === "*" ? !carried : label === "-" ? carried : label && carried !== label) return false;
-    return !metric || heads.value(metric, place.i) >= least;
-  }).map(({ i }) => i);
+  return heads.places
+    .filter((place) => {
+      if (layer !== null && place.layer !== layer) return false;
+      const carried = heads.label(place.i);
+      if (label === "*" ? !carried : label === "-" ? carried : label && carried !== label) return false;
+      return !metric || heads.value(metric, place.i) >= least;
+    })
+    .map(({ i }) => i);
 }
 
 /** The heads with the largest numbers, largest first; those without a number are left out. @param {Heads} heads @param {string} name @param {number} n */
@@ -254,7 +297,18 @@ export function strongest(heads, name, n) {
 // --- signs
 
 /** @type {Record<string, string>} */
-const LETTERS = { previous: "P", next: "N", same: "S", first: "F", separator: "E", punctuation: "U", induction: "I", duplicate: "D", rare: "R", positional: "O" };
+const LETTERS = {
+  previous: "P",
+  next: "N",
+  same: "S",
+  first: "F",
+  separator: "E",
+  punctuation: "U",
+  induction: "I",
+  duplicate: "D",
+  rare: "R",
+  positional: "O",
+};
 
 /**
  * A letter for each label, so that colour is never the only sign: its own, else the first of its title that is free.
@@ -264,7 +318,9 @@ const LETTERS = { previous: "P", next: "N", same: "S", first: "F", separator: "E
  */
 export function letters(labels) {
   /** @type {Map<string, string>} */
-  const given = new Map(labels.filter(({ label }) => Object.hasOwn(LETTERS, label)).map(({ label }) => [label, LETTERS[label]]));
+  const given = new Map(
+    labels.filter(({ label }) => Object.hasOwn(LETTERS, label)).map(({ label }) => [label, LETTERS[label]]),
+  );
   const taken = new Set(Object.values(LETTERS));
   for (const { label, title } of labels) {
     if (given.has(label)) continue;

@@ -28,8 +28,30 @@ export function createFind(app) {
   /** Which of the two the next click sets. @type {"query" | "key"} */
   let slot = "query";
   const slots = /** @type {const} */ (["query", "key"]).map((name) =>
-    h("button", { type: "button", class: `sl-slot sl-${name}`, "data-slot": name, "data-testid": `sl-find-${name}`, onclick: () => aim(name) }, h("bdi", { class: "sl-mono" })));
-  const clear = h("button", { type: "button", class: "sl-plain", onclick: () => { aim("query"); app.setPair({ query: null, key: null }); } }, "clear");
+    h(
+      "button",
+      {
+        type: "button",
+        class: `sl-slot sl-${name}`,
+        "data-slot": name,
+        "data-testid": `sl-find-${name}`,
+        onclick: () => aim(name),
+      },
+      h("bdi", { class: "sl-mono" }),
+    ),
+  );
+  const clear = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-plain",
+      onclick: () => {
+        aim("query");
+        app.setPair({ query: null, key: null });
+      },
+    },
+    "clear",
+  );
   const kind = h("select", { "aria-label": "Which attention", onchange: () => app.setGroup(kind.selectedIndex) });
   const tokens = createTokens("Tokens of the text", take);
   const hint = h("p", { class: "sl-second" });
@@ -38,7 +60,16 @@ export function createFind(app) {
   const element = h(
     "section",
     { class: "sl-find", "aria-label": "Find heads that look from one token to another", "data-testid": "sl-find" },
-    h("div", { class: "sl-find-ask" }, h("h2", null, "Find heads that look from"), slots[0], h("h2", { "aria-hidden": "true" }, "to"), slots[1], kind, clear),
+    h(
+      "div",
+      { class: "sl-find-ask" },
+      h("h2", null, "Find heads that look from"),
+      slots[0],
+      h("h2", { "aria-hidden": "true" }, "to"),
+      slots[1],
+      kind,
+      clear,
+    ),
     hint,
     tokens.element,
     list,
@@ -65,7 +96,9 @@ export function createFind(app) {
     if (app.pair[other] === null) slot = other;
     app.setPair({ ...app.pair, [set]: at });
     const words = app.pairTokens();
-    app.announce(set === "query" ? `from ${words.query ?? ""}; now the token that is looked at` : `to ${words.key ?? ""}`);
+    app.announce(
+      set === "query" ? `from ${words.query ?? ""}; now the token that is looked at` : `to ${words.key ?? ""}`,
+    );
   }
 
   /** The choice came from outside: the next click sets what is missing. */
@@ -86,10 +119,15 @@ export function createFind(app) {
       say(bdi, chosen[name] ?? (name === "query" ? "this token" : "that token"));
       mark(button, "data-empty", chosen[name] === null);
       mark(button, "aria-pressed", String(slot === name));
-      mark(button, "aria-label", `${name === "query" ? "From" : "To"}: ${chosen[name] === null ? "no token yet" : `${quoted(chosen[name] ?? "")}, token ${pair[name]}`}. ${slot === name ? "The tokens below set this one." : "Press, then choose a token below."}`);
+      mark(
+        button,
+        "aria-label",
+        `${name === "query" ? "From" : "To"}: ${chosen[name] === null ? "no token yet" : `${quoted(chosen[name] ?? "")}, token ${pair[name]}`}. ${slot === name ? "The tokens below set this one." : "Press, then choose a token below."}`,
+      );
     });
     kind.hidden = heads.groups.length < 2;
-    if (!kind.hidden && kind.options.length !== heads.groups.length) kind.replaceChildren(...heads.groups.map(({ title }) => h("option", null, title)));
+    if (!kind.hidden && kind.options.length !== heads.groups.length)
+      kind.replaceChildren(...heads.groups.map(({ title }) => h("option", null, title)));
     kind.selectedIndex = app.group;
     clear.hidden = pair.query === null && pair.key === null;
     const wanted = `${app.shownKey}|${side}`;
@@ -104,7 +142,14 @@ export function createFind(app) {
       mark(token, "data-both", asQuery && asKey);
       mark(token, "aria-pressed", String(slot === "query" ? asQuery : asKey));
     });
-    say(hint, pair.query !== null && pair.key !== null ? "" : slot === "query" ? "Choose the token that looks." : "Now choose the token that is looked at.");
+    say(
+      hint,
+      pair.query !== null && pair.key !== null
+        ? ""
+        : slot === "query"
+          ? "Choose the token that looks."
+          : "Now choose the token that is looked at.",
+    );
     hint.hidden = !hint.textContent;
     drawRanked();
   }
@@ -120,25 +165,45 @@ export function createFind(app) {
     if (!ready || late) return;
     const { ranks, of, null: chance } = /** @type {NonNullable<typeof heads.looked>} */ (heads.looked);
     const best = strongest(heads, LOOK, RANKED);
-    exchange(list, ...best.map((i, rank) => {
-      const value = heads.value(LOOK, i);
-      const bar = h("span", { class: "sl-bar" });
-      bar.style.width = `${Math.min(value, 1) * 100}%`;
-      const label = heads.label(i);
-      return h("li", null, h("button", { type: "button", "data-i": i, "aria-current": i === app.selected, "aria-label": `${rank + 1}: ${heads.titleOf(i)}, ${weightText(value)}, ${placed(ranks[i], of)}${label ? `, ${heads.cards?.[i]?.title}` : ""}` },
-        h("span", { class: "sl-mono sl-name" }, heads.places[i].name),
-        h("span", { class: "sl-track" }, bar),
-        h("span", { class: "sl-mono sl-number" }, weightText(value)),
-        h("span", { class: "sl-second sl-placed" }, placed(ranks[i], of))));
-    }));
+    exchange(
+      list,
+      ...best.map((i, rank) => {
+        const value = heads.value(LOOK, i);
+        const bar = h("span", { class: "sl-bar" });
+        bar.style.width = `${Math.min(value, 1) * 100}%`;
+        const label = heads.label(i);
+        return h(
+          "li",
+          null,
+          h(
+            "button",
+            {
+              type: "button",
+              "data-i": i,
+              "aria-current": i === app.selected,
+              "aria-label": `${rank + 1}: ${heads.titleOf(i)}, ${weightText(value)}, ${placed(ranks[i], of)}${label ? `, ${heads.cards?.[i]?.title}` : ""}`,
+            },
+            h("span", { class: "sl-mono sl-name" }, heads.places[i].name),
+            h("span", { class: "sl-track" }, bar),
+            h("span", { class: "sl-mono sl-number" }, weightText(value)),
+            h("span", { class: "sl-second sl-placed" }, placed(ranks[i], of)),
+          ),
+        );
+      }),
+    );
     const all = heads.places.filter(({ i }) => heads.value(LOOK, i) === heads.value(LOOK, i));
     if (!all.length) say(rest, "No head may look from this token to that one: it is masked.");
-    else say(rest, `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"}, 0 to 1, bars on the same scale; the ${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among all ${count(of)} that the row reads.${chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`}`);
+    else
+      say(
+        rest,
+        `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"}, 0 to 1, bars on the same scale; the ${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among all ${count(of)} that the row reads.${chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`}`,
+      );
   }
 
   /** Only which head is chosen has changed. */
   function marks() {
-    for (const button of list.querySelectorAll("button")) mark(button, "aria-current", Number(button.dataset.i) === app.selected);
+    for (const button of list.querySelectorAll("button"))
+      mark(button, "aria-current", Number(button.dataset.i) === app.selected);
   }
 
   return { element, adopt, draw, marks };

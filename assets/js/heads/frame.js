@@ -35,10 +35,24 @@ export function createFrame(app) {
   const panel = createPanel(app);
   const across = createAcross(app);
   const writes = createWrites(app);
-  const hint = h("p", { class: "sl-second sl-heads-hint" }, "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.");
+  const hint = h(
+    "p",
+    { class: "sl-second sl-heads-hint" },
+    "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.",
+  );
   const plots = h("div", { class: "sl-heads-plots" }, map.element, scatter.element);
   const numbers = h("div", { class: "sl-heads-numbers" }, filter.element, table.element);
-  const body = h("div", { class: "sl-heads-body" }, h("div", { class: "sl-heads-top" }, status.element, reading.element, hint), plots, find.element, numbers, across.element, writes.element, panel.element);
+  const body = h(
+    "div",
+    { class: "sl-heads-body" },
+    h("div", { class: "sl-heads-top" }, status.element, reading.element, hint),
+    plots,
+    find.element,
+    numbers,
+    across.element,
+    writes.element,
+    panel.element,
+  );
   view.append(state.element, body);
   state.show("loading", "Every metric is computed for every head.");
   let width = 0;

@@ -89,7 +89,9 @@ export class HeadsView extends View {
     this.callbacks = callbacks;
     const another = data.key !== this.sourceKey;
     if (another) {
-      this.source = new HttpSource(dataAddress(data.key), { onLost: () => this.callbacks.setTrigger?.("lost", data.key) });
+      this.source = new HttpSource(dataAddress(data.key), {
+        onLost: () => this.callbacks.setTrigger?.("lost", data.key),
+      });
       this.sourceKey = data.key;
       this.shownKey = "";
     } else if (this.source?.lost) {
@@ -167,7 +169,8 @@ export class HeadsView extends View {
     this.selected = heads.indexOf(select.layer, select.head);
     this.group = heads.groupOf(this.selected);
     const { queries, keys } = heads.layers[heads.groups[this.group].layers[0]];
-    const inside = (/** @type {number | null} */ at, /** @type {string} */ side) => (at !== null && at < heads.tokens[side].length ? at : null);
+    const inside = (/** @type {number | null} */ at, /** @type {string} */ side) =>
+      at !== null && at < heads.tokens[side].length ? at : null;
     this.pair = { query: inside(select.query, queries), key: inside(select.key, keys) };
     this.agree();
     this.frame.find.adopt();
@@ -262,7 +265,9 @@ export class HeadsView extends View {
       this.sort = { by: LOOK, down: true };
     }
     if (!heads.look) {
-      for (const which of /** @type {const} */ (["metric", "metric_x", "metric_y"])) if (this[which] === LOOK) this[which] = { metric: "previous", metric_x: "entropy", metric_y: "previous" }[which];
+      for (const which of /** @type {const} */ (["metric", "metric_x", "metric_y"]))
+        if (this[which] === LOOK)
+          this[which] = { metric: "previous", metric_x: "entropy", metric_y: "previous" }[which];
       if (this.sort.by === LOOK) this.sort = { by: "head", down: false };
       if (this.only.metric === LOOK) this.only = { ...this.only, metric: "", least: 0 };
     }
@@ -299,7 +304,8 @@ export class HeadsView extends View {
   pairTokens() {
     const { heads, pair } = this;
     const layer = heads.layers[heads.groups[this.group].layers[0]];
-    const word = (/** @type {string} */ side, /** @type {number | null} */ at) => (at === null ? null : heads.tokens[side][at]?.word ?? null);
+    const word = (/** @type {string} */ side, /** @type {number | null} */ at) =>
+      at === null ? null : (heads.tokens[side][at]?.word ?? null);
     return { query: word(layer.queries, pair.query), key: word(layer.keys, pair.key) };
   }
 

@@ -18,11 +18,18 @@ export async function loadLook(app) {
     return;
   }
   try {
-    const pack = await source.pack(`heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`);
+    const pack = await source.pack(
+      `heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`,
+    );
     if (app.heads !== heads || app.pair !== pair) return;
     const { query, key } = app.pairTokens();
     app.lookOf = pair;
-    heads.setLook(pack, `${query} → ${key}`, `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`, app.data.by_norm ? "‖a·v·W_O‖" : "attention");
+    heads.setLook(
+      pack,
+      `${query} → ${key}`,
+      `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`,
+      app.data.by_norm ? "‖a·v·W_O‖" : "attention",
+    );
   } catch (error) {
     if (app.heads !== heads || app.pair !== pair) return;
     heads.setLook(null);
@@ -39,7 +46,9 @@ export async function loadAlike(app) {
   try {
     const { meta } = await source.pack(`heads/like/${layer}/${head}`);
     if (app.heads !== heads || app.selected !== selected) return;
-    const found = meta.heads.map((/** @type {any} */ one) => ({ i: heads.indexOf(one.layer, one.head), distance: one.distance })).filter((/** @type {any} */ one) => one.i !== null);
+    const found = meta.heads
+      .map((/** @type {any} */ one) => ({ i: heads.indexOf(one.layer, one.head), distance: one.distance }))
+      .filter((/** @type {any} */ one) => one.i !== null);
     app.alike = { of: selected, heads: found, says: meta.says };
     app.frame.panel.draw();
   } catch {

@@ -15,7 +15,11 @@ const LARGEST = 38;
 
 /** @param {HeadsView} app */
 export function createMap(app) {
-  const choose = h("select", { "aria-label": "The map’s metric", "data-testid": "sl-map-metric", onchange: () => app.setMetric("metric", choose.value) });
+  const choose = h("select", {
+    "aria-label": "The map’s metric",
+    "data-testid": "sl-map-metric",
+    onchange: () => app.setMetric("metric", choose.value),
+  });
   const grids = h("div", { class: "sl-hm-grids" });
   const bar = h("span", { class: "sl-hm-bar", "aria-hidden": "true" });
   const ends = [h("span", { class: "sl-mono" }), h("span", { class: "sl-mono" })];
@@ -23,7 +27,20 @@ export function createMap(app) {
   const legend = h("p", { class: "sl-hm-legend" }, ends[0], bar, ends[1], says);
   const signs = h("p", { class: "sl-hm-signs sl-second" });
   const readout = h("p", { class: "sl-hm-readout", "aria-hidden": "true" });
-  const element = h("section", { class: "sl-hm", "aria-label": "Map of layers and heads", "data-testid": "sl-heads-map" }, h("div", { class: "sl-head-row" }, h("h2", null, "Layers × heads"), h("label", { class: "sl-pick" }, "coloured by", choose)), grids, legend, readout, signs);
+  const element = h(
+    "section",
+    { class: "sl-hm", "aria-label": "Map of layers and heads", "data-testid": "sl-heads-map" },
+    h(
+      "div",
+      { class: "sl-head-row" },
+      h("h2", null, "Layers × heads"),
+      h("label", { class: "sl-pick" }, "coloured by", choose),
+    ),
+    grids,
+    legend,
+    readout,
+    signs,
+  );
   /** @type {Map<number, HTMLElement>} */
   const cells = new Map();
   let made = "";
@@ -95,7 +112,11 @@ export function createMap(app) {
       const label = heads.label(i);
       say(cell, label && side >= theme.size * 1.2 ? app.letter(label) : label ? "·" : "");
       const what = label ? `, ${heads.cards?.[i]?.title}` : "";
-      mark(cell, "aria-label", `${heads.titleOf(i)}${what}: ${title} ${none ? "has no meaning here" : aligned(value, range)}`);
+      mark(
+        cell,
+        "aria-label",
+        `${heads.titleOf(i)}${what}: ${title} ${none ? "has no meaning here" : aligned(value, range)}`,
+      );
     }
     say(ends[0], number(range.low));
     say(ends[1], number(range.high));
@@ -114,7 +135,12 @@ export function createMap(app) {
       mark(cell, "tabindex", i === entry ? "0" : "-1");
     }
     const i = hovered ?? selected;
-    say(readout, i === null ? " " : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ${aligned(heads.value(metric, i), heads.range(metric))}${heads.label(i) ? ` · ${heads.cards?.[i]?.title}` : ""}`);
+    say(
+      readout,
+      i === null
+        ? " "
+        : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ${aligned(heads.value(metric, i), heads.range(metric))}${heads.label(i) ? ` · ${heads.cards?.[i]?.title}` : ""}`,
+    );
   }
 
   return { element, draw, marks };
@@ -133,16 +159,53 @@ function makeGrid(app, group, cells, side) {
     h(
       "div",
       { role: "row", class: "sl-hm-row" },
-      h("span", { role: "rowheader", class: "sl-hm-name" }, h("span", { class: "sl-quiet" }, "layer "), String(heads.layers[layer].index)),
+      h(
+        "span",
+        { role: "rowheader", class: "sl-hm-name" },
+        h("span", { class: "sl-quiet" }, "layer "),
+        String(heads.layers[layer].index),
+      ),
       ...Array.from({ length: heads.layers[layer].n_heads }, (_, head) => {
         const i = /** @type {number} */ (heads.indexOf(layer, head));
-        const cell = h("div", { role: "gridcell", class: "sl-hm-cell", "data-i": i, "data-head": `${layer}.${head}`, tabindex: "-1" });
+        const cell = h("div", {
+          role: "gridcell",
+          class: "sl-hm-cell",
+          "data-i": i,
+          "data-head": `${layer}.${head}`,
+          tabindex: "-1",
+        });
         cells.set(i, cell);
         return cell;
       }),
-    ));
-  const names = h("div", { role: "row", class: "sl-hm-row" }, h("span", { role: "columnheader", class: "sl-hm-name sl-hm-corner" }, h("span", { class: "sl-quiet" }, "layer and head")), ...Array.from({ length: group.nHeads }, (_, head) => h("span", { role: "columnheader", class: "sl-hm-col" }, h("span", { class: "sl-quiet" }, "head "), h("span", { class: head % every ? "sl-quiet" : null }, String(head)))));
-  const grid = h("div", { role: "grid", class: "sl-hm-grid", "aria-label": `${group.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head in Explore.` }, names, ...rows);
+    ),
+  );
+  const names = h(
+    "div",
+    { role: "row", class: "sl-hm-row" },
+    h(
+      "span",
+      { role: "columnheader", class: "sl-hm-name sl-hm-corner" },
+      h("span", { class: "sl-quiet" }, "layer and head"),
+    ),
+    ...Array.from({ length: group.nHeads }, (_, head) =>
+      h(
+        "span",
+        { role: "columnheader", class: "sl-hm-col" },
+        h("span", { class: "sl-quiet" }, "head "),
+        h("span", { class: head % every ? "sl-quiet" : null }, String(head)),
+      ),
+    ),
+  );
+  const grid = h(
+    "div",
+    {
+      role: "grid",
+      class: "sl-hm-grid",
+      "aria-label": `${group.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head in Explore.`,
+    },
+    names,
+    ...rows,
+  );
   return h("div", null, heads.groups.length > 1 ? h("h3", null, group.title) : null, grid);
 }
 
@@ -150,7 +213,9 @@ function makeGrid(app, group, cells, side) {
 function drawSigns({ heads, labelling }, element, filtered) {
   const labels = heads.labels;
   const given = letters(labels);
-  const parts = labels.map(({ label, title, n }) => h("span", null, h("span", { class: "sl-letter" }, given.get(label) ?? ""), `${title} (${n})`));
+  const parts = labels.map(({ label, title, n }) =>
+    h("span", null, h("span", { class: "sl-letter" }, given.get(label) ?? ""), `${title} (${n})`),
+  );
   if (filtered) parts.push(h("span", null, "faint: left out by the filter"));
   if (!labels.length && !labelling && heads.cards) parts.push(h("span", null, "no head carries a label"));
   element.replaceChildren(...parts);

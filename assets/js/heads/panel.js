@@ -17,11 +17,19 @@ export function createPanel(app) {
   const card = createCard(app);
   const canvas = h("canvas", { role: "img" });
   const looks = h("p", { class: "sl-second" });
-  const open = h("a", { class: "sl-button sl-primary", "data-testid": "sl-heads-open", onclick: (/** @type {MouseEvent} */ event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || app.selected === null) return;
-    event.preventDefault();
-    app.open(app.selected);
-  } }, "Open in Explore");
+  const open = h(
+    "a",
+    {
+      class: "sl-button sl-primary",
+      "data-testid": "sl-heads-open",
+      onclick: (/** @type {MouseEvent} */ event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || app.selected === null) return;
+        event.preventDefault();
+        app.open(app.selected);
+      },
+    },
+    "Open in Explore",
+  );
   const like = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
   const likeSays = h("p", { class: "sl-second" });
   const numbers = h("dl", { class: "sl-head-numbers" });
@@ -35,7 +43,12 @@ export function createPanel(app) {
     h("section", { class: "sl-card" }, h("h3", null, "Heads like this one"), like, likeSays),
     h("section", { class: "sl-card" }, h("h3", null, "On this text"), numbers),
   );
-  const element = h("aside", { class: "sl-hp", "aria-label": "The chosen head", "data-testid": "sl-heads-panel" }, none, filled);
+  const element = h(
+    "aside",
+    { class: "sl-hp", "aria-label": "The chosen head", "data-testid": "sl-heads-panel" },
+    none,
+    filled,
+  );
   const scratch = document.createElement("canvas");
   /** @type {{name: string, value: HTMLElement, fill: HTMLElement}[]} */
   let lines = [];
@@ -56,7 +69,14 @@ export function createPanel(app) {
     say(title, heads.titleOf(selected));
     const label = heads.label(selected);
     mark(chip, "data-label", label);
-    chip.replaceChildren(...(label ? [h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), heads.cards?.[selected]?.title ?? ""] : [heads.cards ? "unlabelled" : app.labelling ? "label: being tested …" : "no label"]));
+    chip.replaceChildren(
+      ...(label
+        ? [
+            h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)),
+            heads.cards?.[selected]?.title ?? "",
+          ]
+        : [heads.cards ? "unlabelled" : app.labelling ? "label: being tested …" : "no label"]),
+    );
     open.href = app.address(selected);
     card.draw();
     drawPicture();
@@ -75,7 +95,10 @@ export function createPanel(app) {
     thumbnail(ctx, app, found, 0, 0, side, lookup(theme), scratch);
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
-    say(looks, `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`);
+    say(
+      looks,
+      `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`,
+    );
   }
 
   function drawLike() {
@@ -89,8 +112,22 @@ export function createPanel(app) {
     like.hidden = !ready?.heads.length;
     say(likeSays, ready ? ready.says : "…");
     if (!ready) return;
-    exchange(like, ...ready.heads.map(({ i, distance }) =>
-      h("li", null, h("button", { type: "button", "data-i": i, "aria-label": `${heads.titleOf(i)}, distance ${number(distance)}` }, h("span", { class: "sl-mono sl-name" }, heads.places[i].name), h("span", { class: "sl-like-label" }, heads.label(i) ? heads.cards?.[i]?.title ?? "" : ""), h("span", { class: "sl-mono sl-number" }, distance.toFixed(2))))));
+    exchange(
+      like,
+      ...ready.heads.map(({ i, distance }) =>
+        h(
+          "li",
+          null,
+          h(
+            "button",
+            { type: "button", "data-i": i, "aria-label": `${heads.titleOf(i)}, distance ${number(distance)}` },
+            h("span", { class: "sl-mono sl-name" }, heads.places[i].name),
+            h("span", { class: "sl-like-label" }, heads.label(i) ? (heads.cards?.[i]?.title ?? "") : ""),
+            h("span", { class: "sl-mono sl-number" }, distance.toFixed(2)),
+          ),
+        ),
+      ),
+    );
     if (focusedBy(title) === title) focusAt(like, held);
     held = -1;
   }
@@ -106,14 +143,20 @@ export function createPanel(app) {
         const value = h("span", { class: "sl-mono sl-number" });
         const bar = h("span", { class: "sl-bar" });
         const name = h("button", { type: "button", class: "sl-term" }, metric.title);
-        app.frame.tip.on(name, metric.title, `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`);
+        app.frame.tip.on(
+          name,
+          metric.title,
+          `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`,
+        );
         numbers.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
         return { name: metric.name, value, fill: bar };
       });
-      numbers.replaceChildren(...lines.flatMap(({ value, fill: bar }) => {
-        const dd = /** @type {Element} */ (value.parentElement);
-        return [/** @type {Element} */ (dd.previousElementSibling), dd];
-      }));
+      numbers.replaceChildren(
+        ...lines.flatMap(({ value, fill: bar }) => {
+          const dd = /** @type {Element} */ (value.parentElement);
+          return [/** @type {Element} */ (dd.previousElementSibling), dd];
+        }),
+      );
     }
     for (const { name, value, fill } of lines) {
       const range = heads.range(name);
@@ -135,7 +178,13 @@ function createCard(app) {
   const says = h("p", null);
   const facts = h("dl", { class: "sl-facts2" });
   const why = h("p", { class: "sl-second" });
-  const element = h("section", { class: "sl-card sl-labelcard", "aria-label": "Label card", "data-testid": "sl-label-card" }, says, facts, why);
+  const element = h(
+    "section",
+    { class: "sl-card sl-labelcard", "aria-label": "Label card", "data-testid": "sl-label-card" },
+    says,
+    facts,
+    why,
+  );
 
   function draw() {
     const card = app.heads.cards?.[/** @type {number} */ (app.selected)];
@@ -143,7 +192,9 @@ function createCard(app) {
     if (!card) return;
     mark(element, "data-label", card.label);
     say(says, card.says);
-    facts.replaceChildren(...card.rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]));
+    facts.replaceChildren(
+      ...card.rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]),
+    );
     say(why, card.why);
   }
 

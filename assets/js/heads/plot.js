@@ -82,8 +82,10 @@ export function step(all, from, key) {
 export function ticks({ low, high }) {
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const even = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.999) ?? rough;
+  const even =
+    [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.999) ?? rough;
   const found = [];
-  for (let n = Math.ceil(low / even - 1e-9); n * even <= high + even * 1e-6; n++) found.push(Number((n * even).toPrecision(6)));
+  for (let n = Math.ceil(low / even - 1e-9); n * even <= high + even * 1e-6; n++)
+    found.push(Number((n * even).toPrecision(6)));
   return found;
 }

@@ -12,10 +12,27 @@ const SAYS = {
 
 /** @param {HeadsView} app */
 export function createReading(app) {
-  const buttons = /** @type {const} */ ([[false, "Weights"], [true, "Norm-based: ‖a·v·W_O‖"]]).map(([norm, title]) =>
-    h("button", { type: "button", "data-testid": norm ? "sl-heads-norm" : "sl-heads-weights", onclick: () => app.setByNorm(norm) }, title));
+  const buttons = /** @type {const} */ ([
+    [false, "Weights"],
+    [true, "Norm-based: ‖a·v·W_O‖"],
+  ]).map(([norm, title]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        "data-testid": norm ? "sl-heads-norm" : "sl-heads-weights",
+        onclick: () => app.setByNorm(norm),
+      },
+      title,
+    ),
+  );
   const note = h("p", { class: "sl-second", "data-testid": "sl-heads-reading" });
-  const element = h("div", { class: "sl-heads-reading" }, h("span", { class: "sl-modes", role: "group", "aria-label": "What the numbers are of" }, ...buttons), note);
+  const element = h(
+    "div",
+    { class: "sl-heads-reading" },
+    h("span", { class: "sl-modes", role: "group", "aria-label": "What the numbers are of" }, ...buttons),
+    note,
+  );
   return {
     element,
     draw() {

@@ -14,16 +14,43 @@ import { css } from "../base/scale.js";
 export function createScatter(app) {
   const selects = /** @type {const} */ (["metric_x", "metric_y"]).map((which) => {
     const name = which === "metric_x" ? "across" : "up";
-    const select = h("select", { "aria-label": `The scatter’s metric ${name}`, "data-testid": `sl-${which.replace("_", "-")}`, onchange: () => app.setMetric(which, select.value) });
+    const select = h("select", {
+      "aria-label": `The scatter’s metric ${name}`,
+      "data-testid": `sl-${which.replace("_", "-")}`,
+      onchange: () => app.setMetric(which, select.value),
+    });
     return select;
   });
   const canvas = h("canvas", { "aria-hidden": "true" });
   const chosen = h("div", { class: "sl-sp-chosen", hidden: true });
   const hovered = h("div", { class: "sl-sp-hovered", hidden: true });
-  const stage = h("div", { class: "sl-sp-stage", tabindex: "0", role: "application", "aria-roledescription": "scatter plot" }, canvas, chosen, hovered);
+  const stage = h(
+    "div",
+    { class: "sl-sp-stage", tabindex: "0", role: "application", "aria-roledescription": "scatter plot" },
+    canvas,
+    chosen,
+    hovered,
+  );
   const readout = h("p", { class: "sl-hm-readout", "aria-hidden": "true" });
   const missing = h("p", { class: "sl-second" });
-  const element = h("section", { class: "sl-sp", "aria-label": "Scatter of two metrics", "data-testid": "sl-heads-scatter" }, h("div", { class: "sl-head-row" }, h("h2", null, "Two metrics"), h("span", { class: "sl-picks" }, h("label", { class: "sl-pick" }, "up", selects[1]), h("label", { class: "sl-pick" }, "across", selects[0]))), stage, readout, missing);
+  const element = h(
+    "section",
+    { class: "sl-sp", "aria-label": "Scatter of two metrics", "data-testid": "sl-heads-scatter" },
+    h(
+      "div",
+      { class: "sl-head-row" },
+      h("h2", null, "Two metrics"),
+      h(
+        "span",
+        { class: "sl-picks" },
+        h("label", { class: "sl-pick" }, "up", selects[1]),
+        h("label", { class: "sl-pick" }, "across", selects[0]),
+      ),
+    ),
+    stage,
+    readout,
+    missing,
+  );
   /** @type {import("./plot.js").Point[]} */
   let all = [];
   /** @type {Map<number, import("./plot.js").Point>} */
@@ -51,7 +78,7 @@ export function createScatter(app) {
     if (event.key === "Enter" && app.selected !== null) app.open(app.selected);
     else {
       if (!/^(Arrow|Home$|End$)/.test(event.key)) return;
-      const next = step(all, app.selected === null ? null : byHead.get(app.selected) ?? null, event.key);
+      const next = step(all, app.selected === null ? null : (byHead.get(app.selected) ?? null), event.key);
       if (next) app.choose(next.i, "scatter");
     }
     event.preventDefault();
@@ -64,13 +91,24 @@ export function createScatter(app) {
     const width = stage.clientWidth || 380;
     const { height, box } = plotGeometry(width, theme.size);
     const [xRange, yRange] = [heads.range(x), heads.range(y)];
-    all = points(shown, (i) => heads.value(x, i), (i) => heads.value(y, i), xRange, yRange, box);
+    all = points(
+      shown,
+      (i) => heads.value(x, i),
+      (i) => heads.value(y, i),
+      xRange,
+      yRange,
+      box,
+    );
     byHead = new Map(all.map((point) => [point.i, point]));
     const ctx = context(canvas, width, height);
     drawAxes(ctx, app, box, xRange, yRange);
     drawPoints(ctx, app, all);
     const [xTitle, yTitle] = [heads.metric(x)?.title ?? "", heads.metric(y)?.title ?? ""];
-    mark(stage, "aria-label", `${yTitle} against ${xTitle}, ${all.length} heads. Arrow keys go from head to head, Enter opens it in Explore; the table has the same numbers.`);
+    mark(
+      stage,
+      "aria-label",
+      `${yTitle} against ${xTitle}, ${all.length} heads. Arrow keys go from head to head, Enter opens it in Explore; the table has the same numbers.`,
+    );
     const left = shown.length - all.length;
     say(missing, left ? `${left} ${left === 1 ? "head has" : "heads have"} no such number and no point.` : "");
     marks();
@@ -82,7 +120,11 @@ export function createScatter(app) {
     put(hovered, over === null ? undefined : byHead.get(over));
     const i = over ?? selected;
     if (i === null) say(readout, " ");
-    else say(readout, `${heads.titleOf(i)}: ${[y, x].map((name) => `${heads.metric(name)?.title} ${aligned(heads.value(name, i), heads.range(name))}`).join(", ")}`);
+    else
+      say(
+        readout,
+        `${heads.titleOf(i)}: ${[y, x].map((name) => `${heads.metric(name)?.title} ${aligned(heads.value(name, i), heads.range(name))}`).join(", ")}`,
+      );
   }
 
   return { element, draw, marks };

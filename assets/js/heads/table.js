@@ -15,10 +15,29 @@ export function createTable(app) {
   const titles = h("tr", null);
   const body = h("tbody", null);
   const table = h("table", { class: "sl-heads-table" }, caption, h("thead", null, titles), body);
-  const holder = h("div", { class: "sl-heads-scroll", tabindex: "0", role: "region", "aria-label": "Table of all heads" }, table);
+  const holder = h(
+    "div",
+    { class: "sl-heads-scroll", tabindex: "0", role: "region", "aria-label": "Table of all heads" },
+    table,
+  );
   const says = h("p", { class: "sl-second", "data-testid": "sl-heads-count" });
-  const empty = h("p", { class: "sl-empty" }, "No head passes this filter. ", h("button", { type: "button", onclick: () => app.setOnly({ label: "", layer: null, metric: "", least: 0 }) }, "Show all heads"));
-  const element = h("section", { class: "sl-heads-all", "aria-label": "All heads in numbers", "data-testid": "sl-heads-table" }, says, holder, empty);
+  const empty = h(
+    "p",
+    { class: "sl-empty" },
+    "No head passes this filter. ",
+    h(
+      "button",
+      { type: "button", onclick: () => app.setOnly({ label: "", layer: null, metric: "", least: 0 }) },
+      "Show all heads",
+    ),
+  );
+  const element = h(
+    "section",
+    { class: "sl-heads-all", "aria-label": "All heads in numbers", "data-testid": "sl-heads-table" },
+    says,
+    holder,
+    empty,
+  );
   /** @type {Map<number, HTMLTableRowElement>} */
   const rows = new Map();
   let made = "";
@@ -41,7 +60,14 @@ export function createTable(app) {
     if (i === null || event.ctrlKey || event.metaKey || event.altKey) return;
     const { shown } = app;
     const at = shown.indexOf(i);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1, PageDown: at + 10, PageUp: at - 10 }[event.key];
+    const to = {
+      ArrowDown: at + 1,
+      ArrowUp: at - 1,
+      Home: 0,
+      End: shown.length - 1,
+      PageDown: at + 10,
+      PageUp: at - 10,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     const next = shown[Math.min(Math.max(to, 0), shown.length - 1)];
@@ -70,10 +96,14 @@ export function createTable(app) {
     drawLinks();
     body.replaceChildren(...shown.map((i) => /** @type {HTMLTableRowElement} */ (rows.get(i))));
     say(caption, `Every head in numbers, ${wordsOf(app)}.`);
-    say(says, shown.length === heads.n ? `${count(heads.n)} heads` : `${count(shown.length)} of ${count(heads.n)} heads`);
+    say(
+      says,
+      shown.length === heads.n ? `${count(heads.n)} heads` : `${count(shown.length)} of ${count(heads.n)} heads`,
+    );
     holder.hidden = !shown.length;
     empty.hidden = Boolean(shown.length);
-    for (const [name, cells] of columnsOf(columns)) for (const row of rows.values()) mark(row.cells[cells], "data-sorted", sort.by === name);
+    for (const [name, cells] of columnsOf(columns))
+      for (const row of rows.values()) mark(row.cells[cells], "data-sorted", sort.by === name);
     marks();
   }
 
@@ -90,7 +120,11 @@ export function createTable(app) {
     for (const [i, row] of rows) {
       mark(row, "aria-current", i === selected);
       mark(row, "data-hovered", i === hovered);
-      mark(/** @type {Element} */ (row.querySelector("a")), "tabindex", i === (selected !== null && shown.includes(selected) ? selected : shown[0]) ? "0" : "-1");
+      mark(
+        /** @type {Element} */ (row.querySelector("a")),
+        "tabindex",
+        i === (selected !== null && shown.includes(selected) ? selected : shown[0]) ? "0" : "-1",
+      );
     }
     const row = selected === null ? undefined : rows.get(selected);
     if (row?.isConnected && from !== "hover") reveal(row);
@@ -101,7 +135,8 @@ export function createTable(app) {
     const head = titles.offsetHeight;
     const top = row.offsetTop - head;
     if (top < holder.scrollTop) holder.scrollTop = top;
-    else if (row.offsetTop + row.offsetHeight > holder.scrollTop + holder.clientHeight) holder.scrollTop = row.offsetTop + row.offsetHeight - holder.clientHeight;
+    else if (row.offsetTop + row.offsetHeight > holder.scrollTop + holder.clientHeight)
+      holder.scrollTop = row.offsetTop + row.offsetHeight - holder.clientHeight;
   }
 
   return { element, draw, marks };
@@ -118,7 +153,15 @@ function makeRow(app, place, columns) {
   return h(
     "tr",
     { "data-i": place.i, "data-head": `${place.layer}.${place.head}` },
-    h("th", { scope: "row" }, h("a", { href: app.address(place.i), tabindex: "-1", "aria-label": `${heads.titleOf(place.i)}: open in Explore` }, place.name)),
+    h(
+      "th",
+      { scope: "row" },
+      h(
+        "a",
+        { href: app.address(place.i), tabindex: "-1", "aria-label": `${heads.titleOf(place.i)}: open in Explore` },
+        place.name,
+      ),
+    ),
     h("td", { class: "sl-heads-label" }),
     ...columns.map(({ name }) => {
       const value = heads.value(name, place.i);
@@ -138,7 +181,8 @@ function drawLabel(app, i, row) {
   const label = card?.label ?? null;
   mark(cell, "data-label", label);
   if (label && card) {
-    if (cell.textContent !== `${app.letter(label)}${card.title}`) cell.replaceChildren(h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), card.title);
+    if (cell.textContent !== `${app.letter(label)}${card.title}`)
+      cell.replaceChildren(h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), card.title);
   } else say(cell, heads.cards ? (card ? "unlabelled" : "–") : app.labelling ? "…" : "–");
 }
 
@@ -147,17 +191,34 @@ function drawTitles(app, titles, columns) {
   const { heads, sort } = app;
   const all = [
     { name: "head", short: "head", title: "Head", says: "layer and head, both counted from 0" },
-    { name: "label", short: "label", title: "Label", says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none" },
-    ...columns.map((metric) => ({ name: metric.name, short: metric.short, title: metric.title, says: `${metric.definition} ${heads.places.some(({ i }) => heads.value(metric.name, i) === heads.value(metric.name, i)) ? capital(heads.range(metric.name).says) : "It has no meaning on this text"}.` })),
+    {
+      name: "label",
+      short: "label",
+      title: "Label",
+      says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none",
+    },
+    ...columns.map((metric) => ({
+      name: metric.name,
+      short: metric.short,
+      title: metric.title,
+      says: `${metric.definition} ${heads.places.some(({ i }) => heads.value(metric.name, i) === heads.value(metric.name, i)) ? capital(heads.range(metric.name).says) : "It has no meaning on this text"}.`,
+    })),
   ];
   const wanted = all.map(({ name, short }) => `${name}:${short}`).join();
   if (titles.dataset.wanted !== wanted) {
     titles.dataset.wanted = wanted;
-    titles.replaceChildren(...all.map((one) => {
-      const button = h("button", { type: "button", "data-sort": one.name, onclick: () => app.setSort(pressed(app.sort, one.name)) }, h("span", { class: "sl-col" }, one.short), h("span", { class: "sl-sign", "aria-hidden": "true" }));
-      app.frame.tip.on(button, one.title, one.says);
-      return h("th", { scope: "col", class: one.name === LOOK ? "sl-look" : null }, button);
-    }));
+    titles.replaceChildren(
+      ...all.map((one) => {
+        const button = h(
+          "button",
+          { type: "button", "data-sort": one.name, onclick: () => app.setSort(pressed(app.sort, one.name)) },
+          h("span", { class: "sl-col" }, one.short),
+          h("span", { class: "sl-sign", "aria-hidden": "true" }),
+        );
+        app.frame.tip.on(button, one.title, one.says);
+        return h("th", { scope: "col", class: one.name === LOOK ? "sl-look" : null }, button);
+      }),
+    );
   }
   all.forEach(({ name }, at) => {
     const here = sort.by === name;
@@ -169,9 +230,15 @@ function drawTitles(app, titles, columns) {
 
 /** @param {HeadsView} app */
 function wordsOf({ heads, sort, only }) {
-  const by = sort.by === "head" ? "in the order of the model" : `sorted by ${sort.by === "label" ? "label" : heads.metric(sort.by)?.title.toLowerCase()}`;
-  const way = sort.by === "head" ? (sort.down ? ", last first" : "") : sort.down ? ", largest first" : ", smallest first";
-  const filter = only.metric ? `; only heads with ${heads.metric(only.metric)?.title.toLowerCase()} of at least ${number(only.least)}` : "";
+  const by =
+    sort.by === "head"
+      ? "in the order of the model"
+      : `sorted by ${sort.by === "label" ? "label" : heads.metric(sort.by)?.title.toLowerCase()}`;
+  const way =
+    sort.by === "head" ? (sort.down ? ", last first" : "") : sort.down ? ", largest first" : ", smallest first";
+  const filter = only.metric
+    ? `; only heads with ${heads.metric(only.metric)?.title.toLowerCase()} of at least ${number(only.least)}`
+    : "";
   return `${by}${way}${filter}`;
 }
 

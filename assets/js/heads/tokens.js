@@ -17,7 +17,14 @@ export function createTokens(label, choose, name = "") {
   };
   element.onkeydown = (event) => {
     const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-    const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    const to = {
+      ArrowRight: at + 1,
+      ArrowDown: at + 1,
+      ArrowLeft: at - 1,
+      ArrowUp: at - 1,
+      Home: 0,
+      End: buttons.length - 1,
+    }[event.key];
     if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     const next = buttons[Math.min(Math.max(to, 0), buttons.length - 1)];
@@ -32,7 +39,18 @@ export function createTokens(label, choose, name = "") {
     },
     /** Other tokens. @param {Word[]} words @param {number} entry  the one that Tab reaches @param {(i: number) => Record<string, any>} [more] */
     show(words, entry, more = () => ({})) {
-      buttons = words.map(({ t, w }, i) => h("button", { type: "button", class: `sl-token${w < i ? " sl-join" : ""}`, tabindex: i === entry ? "0" : "-1", ...more(i) }, h("bdi", null, t)));
+      buttons = words.map(({ t, w }, i) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: `sl-token${w < i ? " sl-join" : ""}`,
+            tabindex: i === entry ? "0" : "-1",
+            ...more(i),
+          },
+          h("bdi", null, t),
+        ),
+      );
       element.replaceChildren(...buttons);
     },
     /** Put the focus on the one that Tab reaches. */

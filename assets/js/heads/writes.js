@@ -16,7 +16,14 @@ export function createWrites(app) {
   });
   const two = h("div", { class: "sl-writes-two" }, ...lists.map(({ part }) => part));
   const says = h("p", { class: "sl-second sl-prose76", "data-testid": "sl-writes-says" });
-  const element = h("section", { class: "sl-heads-wide sl-writes", "aria-label": "What this head writes", "data-testid": "sl-writes" }, h("h2", null, "What this head writes"), title, two, says);
+  const element = h(
+    "section",
+    { class: "sl-heads-wide sl-writes", "aria-label": "What this head writes", "data-testid": "sl-writes" },
+    h("h2", null, "What this head writes"),
+    title,
+    two,
+    says,
+  );
   let loaded = "";
 
   function draw() {
@@ -63,13 +70,24 @@ export function createWrites(app) {
     }
     const most = Math.max(...[...meta.raised, ...meta.lowered].map(({ by }) => Math.abs(by)), 1e-9);
     for (const { name, list } of lists) {
-      list.replaceChildren(...meta[name].map((/** @type {{t: string, by: number}} */ { t, by }) => {
-        const bar = h("span", { class: "sl-bar" });
-        bar.style.width = `${(100 * Math.abs(by)) / most}%`;
-        return h("li", null, h("bdi", { class: "sl-mono" }, t), h("span", { class: "sl-lane" }, bar), h("span", { class: "sl-mono sl-number" }, `${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(3)}`));
-      }));
+      list.replaceChildren(
+        ...meta[name].map((/** @type {{t: string, by: number}} */ { t, by }) => {
+          const bar = h("span", { class: "sl-bar" });
+          bar.style.width = `${(100 * Math.abs(by)) / most}%`;
+          return h(
+            "li",
+            null,
+            h("bdi", { class: "sl-mono" }, t),
+            h("span", { class: "sl-lane" }, bar),
+            h("span", { class: "sl-mono sl-number" }, `${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(3)}`),
+          );
+        }),
+      );
     }
-    say(says, `Change of the word’s score (logit), relative to the mean over the vocabulary; over all words its standard deviation is ${meta.spread.toFixed(3)}. The vector written is ${meta.length.toFixed(2)} long. ${meta.says} The direct effect only: what later layers make of it is left out.`);
+    say(
+      says,
+      `Change of the word’s score (logit), relative to the mean over the vocabulary; over all words its standard deviation is ${meta.spread.toFixed(3)}. The vector written is ${meta.length.toFixed(2)} long. ${meta.says} The direct effect only: what later layers make of it is left out.`,
+    );
   }
 
   return { element, draw };

@@ -22,18 +22,40 @@ export function createBar(app) {
   const undo = action("↶ Undo", "Undo (Ctrl+Z)", () => app.act({ do: "undo" }));
   const redo = action("↷ Redo", "Redo (Ctrl+Shift+Z)", () => app.act({ do: "redo" }));
   const reset = action("Reset", "Back to where this began; can be undone", () => app.act({ do: "reset" }));
-  const seed = h("input", { type: "number", class: "lab-seed", min: 0, max: 9999, step: 1, value: 1, "aria-label": "Seed: the same seed gives the same numbers", title: "The same seed gives the same numbers", "data-testid": "lab-seed" });
+  const seed = h("input", {
+    type: "number",
+    class: "lab-seed",
+    min: 0,
+    max: 9999,
+    step: 1,
+    value: 1,
+    "aria-label": "Seed: the same seed gives the same numbers",
+    title: "The same seed gives the same numbers",
+    "data-testid": "lab-seed",
+  });
   const seeded = () => Math.min(Math.max(Math.round(Number(seed.value)) || 0, 0), 9999);
-  const random = action("Random", "All matrices drawn anew, from the seed beside", () => app.act({ do: "random", seed: seeded() }));
-  const shuffle = action("Shuffle words", "The same words in another order", () => app.act({ do: "shuffle", seed: Date.now() % 1000 }));
+  const random = action("Random", "All matrices drawn anew, from the seed beside", () =>
+    app.act({ do: "random", seed: seeded() }),
+  );
+  const shuffle = action("Shuffle words", "The same words in another order", () =>
+    app.act({ do: "shuffle", seed: Date.now() % 1000 }),
+  );
   const link = action("Copy link", "The matrices are in the link", () => copy(app));
   const save = createSave(app);
-  const large = action("Large type", "Large type, for a projector", () => app.act({ do: "large", on: !app.data.large }));
-  const element = h("div", { class: "lab-bar", role: "toolbar", "aria-label": "Lab" },
-    presets.element, sizes.element, real.element,
+  const large = action("Large type", "Large type, for a projector", () =>
+    app.act({ do: "large", on: !app.data.large }),
+  );
+  const element = h(
+    "div",
+    { class: "lab-bar", role: "toolbar", "aria-label": "Lab" },
+    presets.element,
+    sizes.element,
+    real.element,
     h("span", { class: "lab-group" }, undo, redo, reset),
-    h("span", { class: "lab-group" }, random, seed), shuffle,
-    h("span", { class: "lab-group lab-end" }, large, link, save.element));
+    h("span", { class: "lab-group" }, random, seed),
+    shuffle,
+    h("span", { class: "lab-group lab-end" }, large, link, save.element),
+  );
   return {
     element,
     draw() {
@@ -50,7 +72,20 @@ export function createBar(app) {
 
 /** @param {string} words @param {string} title @param {() => void} run */
 function action(words, title, run) {
-  return h("button", { type: "button", title, onclick: run, "data-testid": `lab-${words.replace(/[^a-z ]/gi, "").trim().split(" ")[0].toLowerCase()}` }, words);
+  return h(
+    "button",
+    {
+      type: "button",
+      title,
+      onclick: run,
+      "data-testid": `lab-${words
+        .replace(/[^a-z ]/gi, "")
+        .trim()
+        .split(" ")[0]
+        .toLowerCase()}`,
+    },
+    words,
+  );
 }
 
 /** @param {Lab} app */
@@ -68,7 +103,11 @@ async function copy(app) {
 
 /** @param {Lab} app */
 function createPresets(app) {
-  const button = h("button", { type: "button", class: "sl-primary", "aria-expanded": "false", "data-testid": "lab-presets" }, "Presets");
+  const button = h(
+    "button",
+    { type: "button", class: "sl-primary", "aria-expanded": "false", "data-testid": "lab-presets" },
+    "Presets",
+  );
   const list = h("div", { class: "lab-gallery" });
   const panel = h("div", { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "Presets" }, list);
   const close = popover(button, panel, app.life.signal);
@@ -80,13 +119,26 @@ function createPresets(app) {
       const key = JSON.stringify(presets);
       if (key !== drawn) {
         drawn = key;
-        list.replaceChildren(...presets.map(({ name, title, teaches }) =>
-          h("button", { type: "button", "data-preset": name, onclick: () => {
-            app.act({ do: "preset", name });
-            close();
-          } }, h("b", null, title), h("span", { class: "sl-second" }, teaches))));
+        list.replaceChildren(
+          ...presets.map(({ name, title, teaches }) =>
+            h(
+              "button",
+              {
+                type: "button",
+                "data-preset": name,
+                onclick: () => {
+                  app.act({ do: "preset", name });
+                  close();
+                },
+              },
+              h("b", null, title),
+              h("span", { class: "sl-second" }, teaches),
+            ),
+          ),
+        );
       }
-      for (const one of list.children) mark(one, "aria-current", /** @type {HTMLElement} */ (one).dataset.preset === preset?.name);
+      for (const one of list.children)
+        mark(one, "aria-current", /** @type {HTMLElement} */ (one).dataset.preset === preset?.name);
     },
   };
 }
@@ -94,17 +146,40 @@ function createPresets(app) {
 /** Words, d_model, heads and d_k. @param {Lab} app */
 function createSizes(app) {
   const button = h("button", { type: "button", "aria-expanded": "false", "data-testid": "lab-sizes" }, "Words & sizes");
-  const words = h("input", { type: "text", class: "lab-words", "aria-label": "Words, separated by blanks", autocomplete: "off", spellcheck: "false", maxlength: 240, "data-testid": "lab-words" });
-  const range = (/** @type {number} */ from, /** @type {number} */ to) => Array.from({ length: to - from + 1 }, (_, i) => [String(from + i), String(from + i)]);
+  const words = h("input", {
+    type: "text",
+    class: "lab-words",
+    "aria-label": "Words, separated by blanks",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 240,
+    "data-testid": "lab-words",
+  });
+  const range = (/** @type {number} */ from, /** @type {number} */ to) =>
+    Array.from({ length: to - from + 1 }, (_, i) => [String(from + i), String(from + i)]);
   /** @param {string} name */
   const shape = (name) => (/** @type {string} */ value) => app.act({ do: "shape", [name]: Number(value) });
   const model = choice("d_model", range(2, 16), shape("d_model"));
   const heads = choice("n_heads", range(1, 4), shape("n_heads"));
-  const head = choice("d_k", [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64].map((n) => [String(n), String(n)]), shape("d_head"));
-  const note = h("p", { class: "sl-second" }, "Three to eight words, separated by blanks. A word keeps its embedding when it moves.");
+  const head = choice(
+    "d_k",
+    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64].map((n) => [String(n), String(n)]),
+    shape("d_head"),
+  );
+  const note = h(
+    "p",
+    { class: "sl-second" },
+    "Three to eight words, separated by blanks. A word keeps its embedding when it moves.",
+  );
   const moves = h("div", { class: "lab-moves" });
-  const panel = h("div", { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "Words and sizes" },
-    h("label", { class: "lab-stack" }, "Words", words), note, moves, h("div", { class: "lab-row" }, model.element, heads.element, head.element));
+  const panel = h(
+    "div",
+    { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "Words and sizes" },
+    h("label", { class: "lab-stack" }, "Words", words),
+    note,
+    moves,
+    h("div", { class: "lab-row" }, model.element, heads.element, head.element),
+  );
   popover(button, panel, app.life.signal);
   words.onkeydown = (event) => {
     if (event.key === "Enter") {
@@ -128,16 +203,44 @@ function createSizes(app) {
       for (const one of [model, heads, head]) one.element.hidden = direct;
       model.set(String(dModel), false);
       heads.set(String(n), false);
-      if (![...head.box.options].some((one) => one.value === String(dHead))) head.box.append(h("option", { value: dHead }, String(dHead)));
+      if (![...head.box.options].some((one) => one.value === String(dHead)))
+        head.box.append(h("option", { value: dHead }, String(dHead)));
       head.set(String(dHead), false);
       const key = JSON.stringify(now);
       if (key === drawn) return;
       const at = /** @type {HTMLElement | null} */ (moves.contains(focused) ? focused : null)?.dataset.move;
       drawn = key;
-      moves.replaceChildren(...now.map((word, i) => h("span", { class: "lab-move" },
-        h("button", { type: "button", "aria-label": `Move ${word} to the left`, disabled: i === 0, "data-move": `${i}-`, onclick: () => app.act({ do: "move", word: i, to: i - 1 }) }, "‹"),
-        h("bdi", null, word),
-        h("button", { type: "button", "aria-label": `Move ${word} to the right`, disabled: i === now.length - 1, "data-move": `${i}+`, onclick: () => app.act({ do: "move", word: i, to: i + 1 }) }, "›"))));
+      moves.replaceChildren(
+        ...now.map((word, i) =>
+          h(
+            "span",
+            { class: "lab-move" },
+            h(
+              "button",
+              {
+                type: "button",
+                "aria-label": `Move ${word} to the left`,
+                disabled: i === 0,
+                "data-move": `${i}-`,
+                onclick: () => app.act({ do: "move", word: i, to: i - 1 }),
+              },
+              "‹",
+            ),
+            h("bdi", null, word),
+            h(
+              "button",
+              {
+                type: "button",
+                "aria-label": `Move ${word} to the right`,
+                disabled: i === now.length - 1,
+                "data-move": `${i}+`,
+                onclick: () => app.act({ do: "move", word: i, to: i + 1 }),
+              },
+              "›",
+            ),
+          ),
+        ),
+      );
       if (at) {
         const to = Math.min(Math.max(Number.parseInt(at, 10) + (at.endsWith("+") ? 1 : -1), 0), now.length - 1);
         const way = (to === 0 && "+") || (to === now.length - 1 && "-") || at.slice(-1);

@@ -16,7 +16,14 @@ export function createCard(app) {
   const clue = h("p", null);
   const hint = h("details", { class: "lab-hint", hidden: true }, h("summary", null, "hint"), clue);
   let known = "";
-  const element = h("section", { class: "lab-card", "aria-label": "What to notice", "data-testid": "lab-card" }, title, notice, task, hint);
+  const element = h(
+    "section",
+    { class: "lab-card", "aria-label": "What to notice", "data-testid": "lab-card" },
+    title,
+    notice,
+    task,
+    hint,
+  );
   return {
     element,
     draw() {
@@ -27,16 +34,27 @@ export function createCard(app) {
       say(clue, preset?.hint ?? "");
       if (real) {
         say(title, real.says);
-        say(notice, ["The same formula as in the Lab’s small examples, on the model’s own numbers.", ...real.notes].join(" "));
+        say(
+          notice,
+          ["The same formula as in the Lab’s small examples, on the model’s own numbers.", ...real.notes].join(" "),
+        );
         task.hidden = false;
         mark(task, "data-done", null);
         say(tick, "");
-        say(words, real.changed ? `${real.changed} cell${real.changed > 1 ? "s" : ""} changed.` : "Nothing is changed yet: the weights are the head’s own over these tokens.");
+        say(
+          words,
+          real.changed
+            ? `${real.changed} cell${real.changed > 1 ? "s" : ""} changed.`
+            : "Nothing is changed yet: the weights are the head’s own over these tokens.",
+        );
         say(state, "");
         return;
       }
       say(title, preset?.title ?? "Your own");
-      say(notice, preset?.notice ?? "Matrices from a link or of your own making. Choose a preset to see one idea at a time.");
+      say(
+        notice,
+        preset?.notice ?? "Matrices from a link or of your own making. Choose a preset to see one idea at a time.",
+      );
       task.hidden = !preset;
       if (!preset) return;
       mark(task, "data-done", preset.done);

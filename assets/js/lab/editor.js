@@ -27,7 +27,14 @@ export function editable(app, grid) {
     if (!cell || !grid.matrix.editable) return;
     if (open) close(true);
     const { symbol, rows, columns } = grid.matrix;
-    const box = h("input", { class: "lab-box", type: "text", inputmode: "decimal", autocomplete: "off", spellcheck: "false", "aria-label": `${symbol}, ${rows[row]}, ${columns[column]}` });
+    const box = h("input", {
+      class: "lab-box",
+      type: "text",
+      inputmode: "decimal",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-label": `${symbol}, ${rows[row]}, ${columns[column]}`,
+    });
     box.value = text ?? exact(at(grid.matrix, row, column));
     open = { row, column, box };
     app.forgive();
@@ -64,7 +71,8 @@ export function editable(app, grid) {
       if (event.key === "Escape") {
         close(false);
         to = [row, column];
-      } else if (event.key === "Enter") to = event.shiftKey ? walk("ArrowUp", row, column, shape) : walk("ArrowDown", row, column, shape);
+      } else if (event.key === "Enter")
+        to = event.shiftKey ? walk("ArrowUp", row, column, shape) : walk("ArrowDown", row, column, shape);
       else if (event.key === "ArrowUp" || event.key === "ArrowDown") to = walk(event.key, row, column, shape);
       else if (event.key === "Tab") to = next(row, column, shape, event.shiftKey ? -1 : 1) ?? [row, column];
       if (!to) return true;

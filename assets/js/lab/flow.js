@@ -58,7 +58,12 @@ export function createFlow(app, card) {
   const bands = BANDS.map(([name, number, title]) => {
     const body = h("div", { class: "lab-matrices", "data-band": name });
     const heading = h("h3", { id: `lab-band-${name}` }, h("span", { class: "lab-number" }, number), title);
-    return { name, heading, body, element: h("section", { class: "lab-band", "aria-labelledby": `lab-band-${name}` }, heading, body) };
+    return {
+      name,
+      heading,
+      body,
+      element: h("section", { class: "lab-band", "aria-labelledby": `lab-band-${name}` }, heading, body),
+    };
   });
   const [maps, weights, output] = bands;
   const heads = createHeads(app);
@@ -66,8 +71,15 @@ export function createFlow(app, card) {
   maps.element.insertBefore(before, maps.body);
   weights.element.insertBefore(heads.element, weights.body);
   const sums = h("span", null);
-  const legend = h("p", { class: "lab-legend" }, h("span", { class: "lab-swatches", "data-of": "weights", "aria-hidden": "true" }), "weights, 0 to 1: row looks at column; ", sums,
-    h("span", { class: "lab-swatches", "data-of": "signed", "aria-hidden": "true" }), "other numbers: negative to positive, up to the matrix’s largest (at least 1). Hatched: masked.");
+  const legend = h(
+    "p",
+    { class: "lab-legend" },
+    h("span", { class: "lab-swatches", "data-of": "weights", "aria-hidden": "true" }),
+    "weights, 0 to 1: row looks at column; ",
+    sums,
+    h("span", { class: "lab-swatches", "data-of": "signed", "aria-hidden": "true" }),
+    "other numbers: negative to positive, up to the matrix’s largest (at least 1). Hatched: masked.",
+  );
   weights.element.append(legend);
   const element = h("div", { class: "lab-flow" }, ...bands.map((band) => band.element));
   let drawn = "";
@@ -81,12 +93,13 @@ export function createFlow(app, card) {
   const sign = (sign) => h("span", { class: "lab-sign", "aria-hidden": "true" }, sign);
 
   /** @param {...(string | null)} names  signs are those that are no matrix */
-  const line = (...names) => names.flatMap((name) => {
-    if (name === null) return [];
-    if (/^[^a-z]/.test(name)) return [sign(name)];
-    const found = figure(name);
-    return found ? [found] : [];
-  });
+  const line = (...names) =>
+    names.flatMap((name) => {
+      if (name === null) return [];
+      if (/^[^a-z]/.test(name)) return [sign(name)];
+      const found = figure(name);
+      return found ? [found] : [];
+    });
 
   function arrange() {
     const has = (/** @type {string} */ name) => app.shown(name) !== undefined;
@@ -95,9 +108,22 @@ export function createFlow(app, card) {
     const size = parseFloat(getComputedStyle(app.frame.host).fontSize) || 14;
     const left = has("x_p") ? "x_p" : "x";
     const side = direct ? ["q", "k", "v"] : [left, "w_q", "w_k", "w_v"];
-    const layout = layoutOf(side.map((name) => /** @type {any} */ (app.shown(name))), width, size);
-    const names = [...app.found.values()].filter((one) => one.head === null || one.head === app.head).map((one) => one.id);
-    const tight = tightly([...app.data.words], ["scores", "bias", "scaled", "masked", "weights"].flatMap((name) => app.shown(name) ?? []).map((one) => ({ folded: app.repeats(one) && !app.unfolded.has(one.name), chars: charsOf(one) })), width, size);
+    const layout = layoutOf(
+      side.map((name) => /** @type {any} */ (app.shown(name))),
+      width,
+      size,
+    );
+    const names = [...app.found.values()]
+      .filter((one) => one.head === null || one.head === app.head)
+      .map((one) => one.id);
+    const tight = tightly(
+      [...app.data.words],
+      ["scores", "bias", "scaled", "masked", "weights"]
+        .flatMap((name) => app.shown(name) ?? [])
+        .map((one) => ({ folded: app.repeats(one) && !app.unfolded.has(one.name), chars: charsOf(one) })),
+      width,
+      size,
+    );
     mark(weights.body, "data-tight", tight);
     const key = `${layout}|${direct}|${names}`;
     if (key === drawn) return;
@@ -108,9 +134,19 @@ export function createFlow(app, card) {
     mark(card, "data-beside", beside);
     before.hidden = !has("x_p");
     before.replaceChildren(...(has("x_p") ? line("x", "+", "positions", "=") : []));
-    const columns = ["q", "k", "v"].map((name) => h("div", { class: "lab-role", "data-role": { q: "query", k: "key", v: "value" }[name] ?? null },
-      ...(direct ? [] : line(`w_${name}`)), ...line(name, `${name}_r`)));
-    maps.body.replaceChildren(...(direct ? [] : [h("div", { class: "lab-role lab-corner" }, ...line(left))]), ...columns, ...(beside ? [card] : []));
+    const columns = ["q", "k", "v"].map((name) =>
+      h(
+        "div",
+        { class: "lab-role", "data-role": { q: "query", k: "key", v: "value" }[name] ?? null },
+        ...(direct ? [] : line(`w_${name}`)),
+        ...line(name, `${name}_r`),
+      ),
+    );
+    maps.body.replaceChildren(
+      ...(direct ? [] : [h("div", { class: "lab-role lab-corner" }, ...line(left))]),
+      ...columns,
+      ...(beside ? [card] : []),
+    );
     if (!beside) element.prepend(card);
     weights.body.replaceChildren(...line("scores", has(`bias`) ? "bias" : null, "scaled", "masked", "weights"));
     output.body.replaceChildren(...line("output", "joined", "w_o", "projected"));
@@ -127,10 +163,19 @@ export function createFlow(app, card) {
       if (app.found.has("w_o")) app.grid("w_o").element.style.setProperty("--label", `${labelOf(rows("w_o"))}`);
       arrange();
       const [, , title] = BANDS[0];
-      say(/** @type {Node} */ (maps.heading.lastChild), app.data.direct ? "Queries, keys and values of a real head, copied; every cell can be changed" : title);
-      say(sums, app.data.switches.softmax === "none" ? "without softmax rows need not sum to 1, and a weight may be negative. " : "each row sums to 1. ");
+      say(
+        /** @type {Node} */ (maps.heading.lastChild),
+        app.data.direct ? "Queries, keys and values of a real head, copied; every cell can be changed" : title,
+      );
+      say(
+        sums,
+        app.data.switches.softmax === "none"
+          ? "without softmax rows need not sum to 1, and a weight may be negative. "
+          : "each row sums to 1. ",
+      );
       heads.draw();
-      for (const matrix of matrices) if (matrix.head === null || matrix.head === app.head) app.grid(matrix.id).update(matrix);
+      for (const matrix of matrices)
+        if (matrix.head === null || matrix.head === app.head) app.grid(matrix.id).update(matrix);
     },
   };
 }
@@ -145,8 +190,16 @@ function createHeads(app) {
       element.hidden = n < 2;
       if (n < 2) return;
       if (element.childElementCount !== n) {
-        element.replaceChildren(...Array.from({ length: n }, (_, head) =>
-          h("button", { type: "button", "data-head": head, onclick: () => app.chooseHead(head) }, h("span", { class: "lab-mini", "aria-hidden": "true" }), h("span", null, `head ${head + 1}`))));
+        element.replaceChildren(
+          ...Array.from({ length: n }, (_, head) =>
+            h(
+              "button",
+              { type: "button", "data-head": head, onclick: () => app.chooseHead(head) },
+              h("span", { class: "lab-mini", "aria-hidden": "true" }),
+              h("span", null, `head ${head + 1}`),
+            ),
+          ),
+        );
       }
       [...element.children].forEach((button, head) => {
         mark(button, "aria-pressed", String(head === app.head));
@@ -161,7 +214,8 @@ function createHeads(app) {
 export function miniature(element, matrix, app) {
   const [rows, columns] = matrix.shape;
   element.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
-  if (element.childElementCount !== rows * columns) element.replaceChildren(...Array.from({ length: rows * columns }, () => h("i", null)));
+  if (element.childElementCount !== rows * columns)
+    element.replaceChildren(...Array.from({ length: rows * columns }, () => h("i", null)));
   const top = Math.max(1, ...matrix.values.map((x) => Math.abs(x ?? 0)));
   matrix.values.forEach((value, i) => {
     const cell = /** @type {HTMLElement} */ (element.children[i]);

@@ -27,8 +27,18 @@ export function createFrame(app) {
   const arrows = createArrows(app);
   const ideas = createIdeas(app);
   const inspector = createInspector(app);
-  const body = h("div", { class: "lab-body" }, said, bar.element, live, switches.element, flow.element,
-    h("div", { class: "lab-below" }, compare.element, arrows.element, ideas.element), inspector.element, fault.element);
+  const body = h(
+    "div",
+    { class: "lab-body" },
+    said,
+    bar.element,
+    live,
+    switches.element,
+    flow.element,
+    h("div", { class: "lab-below" }, compare.element, arrows.element, ideas.element),
+    inspector.element,
+    fault.element,
+  );
   const shell = createShell(app.root, { sheet: "lab.css", name: "sl-lab", testid: "lab" }, body);
   let width = 0;
   const resizer = new ResizeObserver(([{ contentRect }]) => {
@@ -57,7 +67,8 @@ export function createFrame(app) {
       {
         draw() {
           said.hidden = app.data.said.length === 0;
-          if (said.textContent !== app.data.said.join("")) said.replaceChildren(...app.data.said.map((text) => h("p", null, text)));
+          if (said.textContent !== app.data.said.join(""))
+            said.replaceChildren(...app.data.said.map((text) => h("p", null, text)));
         },
       },
     ],
@@ -82,12 +93,18 @@ export function createFrame(app) {
 function createFault(app) {
   const words = h("span", null);
   const close = h("button", { type: "button", class: "sl-plain", onclick: () => app.forgive() }, "close");
-  const element = h("div", { class: "lab-fault", role: "alert", "data-testid": "lab-fault", hidden: true }, words, close);
+  const element = h(
+    "div",
+    { class: "lab-fault", role: "alert", "data-testid": "lab-fault", hidden: true },
+    words,
+    close,
+  );
   return {
     element,
     hide() {
       element.hidden = true;
-      for (const cell of app.frame?.host.querySelectorAll('td[aria-invalid="true"]') ?? []) mark(cell, "aria-invalid", null);
+      for (const cell of app.frame?.host.querySelectorAll('td[aria-invalid="true"]') ?? [])
+        mark(cell, "aria-invalid", null);
     },
     /** @param {Lab["fault"]} fault */
     draw(fault) {
@@ -103,7 +120,8 @@ function createFault(app) {
       const left = Math.min(box.left - frame.left, frame.width - element.offsetWidth - 4);
       element.style.left = `${Math.max(left, 0)}px`;
       element.style.top = `${box.bottom - frame.top + 6}px`;
-      if (!shown && !cell.closest("table")?.querySelector("input")) app.grids.get(fault.id)?.focus(fault.row, fault.column);
+      if (!shown && !cell.closest("table")?.querySelector("input"))
+        app.grids.get(fault.id)?.focus(fault.row, fault.column);
     },
   };
 }

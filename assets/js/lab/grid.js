@@ -30,7 +30,8 @@ const UPRIGHT = 5;
  */
 export function look(value, kind, top, colours) {
   if (value === null) return null;
-  const rgb = kind === "weights" ? rampAt(colours.weights, value) : rampAt(colours.signed, signedPlace(value * SOFT, top));
+  const rgb =
+    kind === "weights" ? rampAt(colours.weights, value) : rampAt(colours.signed, signedPlace(value * SOFT, top));
   return {
     background: css(rgb),
     /** Worked out where a number is written: most cells of a wide matrix show only their colour. */
@@ -49,7 +50,8 @@ export function topFor(matrix) {
 export function charsOf(matrix) {
   const [rows, columns] = matrix.shape;
   let most = LEAST;
-  for (let i = 0; i < rows * columns; i++) most = Math.max(most, cellText(matrix, Math.floor(i / columns), i % columns).length);
+  for (let i = 0; i < rows * columns; i++)
+    most = Math.max(most, cellText(matrix, Math.floor(i / columns), i % columns).length);
   return Math.min(most, 9);
 }
 
@@ -114,10 +116,17 @@ export function createGrid(app, id) {
     const key = `${now.shape}|${now.rows.join("\n")}|${now.columns.join("\n")}|${now.editable}|${now.words}`;
     if (key !== built) build(key);
     say(name, now.symbol);
-    say(formula, now.formula.startsWith(now.symbol) ? now.formula.slice(now.symbol.length) : ` ${now.formula || now.title}`);
+    say(
+      formula,
+      now.formula.startsWith(now.symbol) ? now.formula.slice(now.symbol.length) : ` ${now.formula || now.title}`,
+    );
     say(shape, now.shape.join("×"));
     mark(element, "data-role", now.role || null);
-    mark(table, "aria-label", `${now.symbol}, ${now.title}, ${now.shape[0]} by ${now.shape[1]}${now.editable ? "; type to change a number" : ""}`);
+    mark(
+      table,
+      "aria-label",
+      `${now.symbol}, ${now.title}, ${now.shape[0]} by ${now.shape[1]}${now.editable ? "; type to change a number" : ""}`,
+    );
     caption.title = now.formula ? `${now.title}: ${now.formula}` : now.title;
     const same = app.repeats(now);
     const folded = same && !app.unfolded.has(now.name);
@@ -140,14 +149,27 @@ export function createGrid(app, id) {
     const [rows, columns] = matrix.shape;
     here = [Math.min(here[0], rows - 1), Math.min(here[1], columns - 1)];
     const lean = matrix.columns.some((label) => [...label].length > UPRIGHT);
-    heads = matrix.columns.map((label, c) => h("th", { scope: "col", title: label, "data-c": c }, h("span", null, h("bdi", null, label))));
+    heads = matrix.columns.map((label, c) =>
+      h("th", { scope: "col", title: label, "data-c": c }, h("span", null, h("bdi", null, label))),
+    );
     sides = [];
     cells = [];
     const body = Array.from({ length: rows }, (_, r) => {
       const side = h("th", { scope: "row", title: matrix.rows[r], "data-r": r }, h("bdi", null, matrix.rows[r]));
       sides.push(side);
       const line = Array.from({ length: columns }, (_, c) =>
-        h("td", { role: "gridcell", tabindex: r === here[0] && c === here[1] ? "0" : "-1", "data-r": r, "data-c": c, "aria-readonly": String(!matrix.editable) }, ""));
+        h(
+          "td",
+          {
+            role: "gridcell",
+            tabindex: r === here[0] && c === here[1] ? "0" : "-1",
+            "data-r": r,
+            "data-c": c,
+            "aria-readonly": String(!matrix.editable),
+          },
+          "",
+        ),
+      );
       cells.push(line);
       return h("tr", null, side, ...line);
     });
@@ -157,7 +179,10 @@ export function createGrid(app, id) {
     table.style.setProperty("--over", lean ? `${overhang(lengths).toFixed(2)}em` : "0px");
     mark(table, "data-edit", matrix.editable);
     mark(table, "data-words", matrix.words);
-    table.replaceChildren(h("thead", null, h("tr", null, h("td", { "aria-hidden": "true" }), ...heads)), h("tbody", null, ...body));
+    table.replaceChildren(
+      h("thead", null, h("tr", null, h("td", { "aria-hidden": "true" }), ...heads)),
+      h("tbody", null, ...body),
+    );
   }
 
   function paint() {
@@ -192,7 +217,7 @@ export function createGrid(app, id) {
         if (!bare) {
           const zero = value !== null && Math.abs(value) < 0.005;
           mark(cell, "data-zero", zero);
-          style.color = zero ? "" : seen?.ink ?? "";
+          style.color = zero ? "" : (seen?.ink ?? "");
         }
         mark(cell, "data-masked", value === null);
         mark(cell, "data-waits", waits !== undefined);
@@ -232,10 +257,12 @@ export function createGrid(app, id) {
       const [rows] = matrix.shape;
       if (row !== null && column !== null) add(cells[row]?.[column], "cell");
       else if (row !== null) {
-        for (let c = from; c < to; c++) add(cells[row]?.[c], c === from ? "row-first" : c === to - 1 ? "row-last" : "row");
+        for (let c = from; c < to; c++)
+          add(cells[row]?.[c], c === from ? "row-first" : c === to - 1 ? "row-last" : "row");
         add(sides[row], "label");
       } else if (column !== null) {
-        for (let r = 0; r < rows; r++) add(cells[r]?.[column], r === 0 ? "column-first" : r === rows - 1 ? "column-last" : "column");
+        for (let r = 0; r < rows; r++)
+          add(cells[r]?.[column], r === 0 ? "column-first" : r === rows - 1 ? "column-last" : "column");
         add(heads[column], "label");
       }
     }

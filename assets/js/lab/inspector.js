@@ -17,7 +17,12 @@ export function createInspector(app) {
   const back = h("button", { type: "button", class: "sl-plain", "data-testid": "lab-to-real" }, "undo to real");
   const tools = h("span", { class: "lab-tools" }, slider, back);
   const made = h("p", { class: "lab-made" });
-  const element = h("section", { class: "lab-inspector", "aria-label": "The chosen cell", "data-testid": "lab-inspector" }, h("div", { class: "lab-what" }, name, value, tools), made);
+  const element = h(
+    "section",
+    { class: "lab-inspector", "aria-label": "The chosen cell", "data-testid": "lab-inspector" },
+    h("div", { class: "lab-what" }, name, value, tools),
+    made,
+  );
   /** @type {{id: string, row: number, column: number} | null} what the slider changes */
   let place = null;
   let sliding = false;
@@ -53,7 +58,9 @@ export function createInspector(app) {
         say(name, "");
         say(value, "");
         tools.hidden = true;
-        made.replaceChildren("Point at a number to see what made it. Numbers in white boxes can be changed: click and type, drag sideways, or walk there with the arrow keys.");
+        made.replaceChildren(
+          "Point at a number to see what made it. Numbers in white boxes can be changed: click and type, drag sideways, or walk there with the arrow keys.",
+        );
         return;
       }
       const { row, column } = now;

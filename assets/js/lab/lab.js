@@ -113,7 +113,8 @@ export class Lab extends View {
     for (const [cell, { n }] of this.typed) if (n <= data.ack) this.typed.delete(cell);
     this.found = new Map(data.matrices.map((matrix) => [matrix.id, matrix]));
     this.head = kept.head = Math.min(this.head, data.n_heads - 1);
-    for (const name of /** @type {const} */ (["query", "key"])) this.pair[name] = Math.min(this.pair[name], data.words.length - 1);
+    for (const name of /** @type {const} */ (["query", "key"]))
+      this.pair[name] = Math.min(this.pair[name], data.words.length - 1);
     if (this.focused && !this.found.has(this.focused.id)) this.focused = null;
     this.hovered = this.hovered && this.found.has(this.hovered.id) ? this.hovered : null;
     if (data.preset && data.preset.name !== this.lesson) {

@@ -38,7 +38,8 @@ export function shown(x) {
   if (x === Infinity) return "∞";
   if (x !== x) return "not a number";
   const size = Math.abs(x);
-  const text = size >= 1e4 ? x.toExponential(1).replace("e+", "e") : x.toFixed(size >= 999.5 ? 0 : size >= 99.95 ? 1 : 2);
+  const text =
+    size >= 1e4 ? x.toExponential(1).replace("e+", "e") : x.toFixed(size >= 999.5 ? 0 : size >= 99.95 ? 1 : 2);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
@@ -46,7 +47,11 @@ export function shown(x) {
 export function typed(x) {
   if (x === null) return "−∞";
   const rounded = Math.round(x * 1000) / 1000;
-  if (rounded === 0 && x !== 0) return x.toExponential(0).replace("-", x < 0 ? "−" : "-").replace("e-", "e−");
+  if (rounded === 0 && x !== 0)
+    return x
+      .toExponential(0)
+      .replace("-", x < 0 ? "−" : "-")
+      .replace("e-", "e−");
   return String(rounded === 0 ? 0 : rounded).replace("-", "−");
 }
 
@@ -71,7 +76,11 @@ export function at(matrix, row, column) {
 export function repeats(matrix, find) {
   if (matrix.name !== "masked" && matrix.name !== "joined") return false;
   const from = find(matrix.made?.left ?? "");
-  return from !== undefined && String(from.shape) === String(matrix.shape) && matrix.values.every((x, i) => x === from.values[i]);
+  return (
+    from !== undefined &&
+    String(from.shape) === String(matrix.shape) &&
+    matrix.values.every((x, i) => x === from.values[i])
+  );
 }
 
 /**
@@ -83,15 +92,24 @@ export function repeats(matrix, find) {
 export function walk(key, row, column, [rows, columns], control = false) {
   const clamp = (/** @type {number} */ x, /** @type {number} */ n) => Math.min(Math.max(x, 0), n - 1);
   switch (key) {
-    case "ArrowUp": return [clamp(row - 1, rows), column];
-    case "ArrowDown": return [clamp(row + 1, rows), column];
-    case "ArrowLeft": return [row, clamp(column - 1, columns)];
-    case "ArrowRight": return [row, clamp(column + 1, columns)];
-    case "Home": return [control ? 0 : row, 0];
-    case "End": return [control ? rows - 1 : row, columns - 1];
-    case "PageUp": return [0, column];
-    case "PageDown": return [rows - 1, column];
-    default: return null;
+    case "ArrowUp":
+      return [clamp(row - 1, rows), column];
+    case "ArrowDown":
+      return [clamp(row + 1, rows), column];
+    case "ArrowLeft":
+      return [row, clamp(column - 1, columns)];
+    case "ArrowRight":
+      return [row, clamp(column + 1, columns)];
+    case "Home":
+      return [control ? 0 : row, 0];
+    case "End":
+      return [control ? rows - 1 : row, columns - 1];
+    case "PageUp":
+      return [0, column];
+    case "PageDown":
+      return [rows - 1, column];
+    default:
+      return null;
   }
 }
 
@@ -111,13 +129,21 @@ export function makers(matrix, row, column) {
   const { made } = matrix;
   if (!made) return [];
   const { left, right = "", from = 0, width = 0 } = made;
-  if (made.by === "columns") return [{ id: left, row, column: null }, { id: right, row: null, column: column + from }];
+  if (made.by === "columns")
+    return [
+      { id: left, row, column: null },
+      { id: right, row: null, column: column + from },
+    ];
   if (made.by === "rows") {
     const part = width ? { from, to: from + width } : {};
-    return [{ id: left, row, column: null, ...part }, { id: right, row: column, column: null, ...part }];
+    return [
+      { id: left, row, column: null, ...part },
+      { id: right, row: column, column: null, ...part },
+    ];
   }
   if (made.by === "row") return [{ id: left, row, column: null }];
-  if (made.by === "joined") return [{ id: (made.parts ?? [])[Math.floor(column / width)] ?? left, row, column: column % width }];
+  if (made.by === "joined")
+    return [{ id: (made.parts ?? [])[Math.floor(column / width)] ?? left, row, column: column % width }];
   return [left, right].filter((id) => id).map((id) => ({ id, row, column }));
 }
 

@@ -69,7 +69,12 @@ export function labelPlaces(tips, high = 17) {
     const wished = far ? tip.y + (tip.y > 0 ? 18 : -8) : tip.y + (tip.y > 0 ? 12 : -4);
     let y = Math.min(Math.max(wished, high - HALF), HALF - 5);
     const way = y < high * 3 - HALF || (tip.y > 0 && y < HALF - high * 3) ? 1 : -1;
-    for (let tries = 0; tries < 16 && placed.some((one) => Math.abs(one.y - y) < high && Math.abs(one.x - x) < 52); tries++) y += way * high * 0.5;
+    for (
+      let tries = 0;
+      tries < 16 && placed.some((one) => Math.abs(one.y - y) < high && Math.abs(one.x - x) < 52);
+      tries++
+    )
+      y += way * high * 0.5;
     placed.push({ x, y, anchor });
   }
   return placed;

@@ -24,10 +24,25 @@ export function createReal(app) {
   const head = choice("head", [], () => {});
   const tokens = h("div", { class: "lab-tokens", role: "group", "aria-label": "Tokens" });
   const count = h("p", { class: "sl-second", role: "status" });
-  const copy = h("button", { type: "button", class: "sl-primary", "data-testid": "lab-copy-real", onclick: take }, "Copy q, k and v");
-  const back = h("button", { type: "button", "data-testid": "lab-all-real", onclick: () => app.act({ do: "to_real" }) }, "All cells back to real");
-  const panel = h("div", { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "A real head" },
-    says, h("div", { class: "lab-row" }, layer.element, head.element), tokens, count, h("div", { class: "lab-row" }, copy, back));
+  const copy = h(
+    "button",
+    { type: "button", class: "sl-primary", "data-testid": "lab-copy-real", onclick: take },
+    "Copy q, k and v",
+  );
+  const back = h(
+    "button",
+    { type: "button", "data-testid": "lab-all-real", onclick: () => app.act({ do: "to_real" }) },
+    "All cells back to real",
+  );
+  const panel = h(
+    "div",
+    { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "A real head" },
+    says,
+    h("div", { class: "lab-row" }, layer.element, head.element),
+    tokens,
+    count,
+    h("div", { class: "lab-row" }, copy, back),
+  );
   const close = popover(button, panel, app.life.signal);
   const open = button.onclick;
   button.onclick = (event) => {
@@ -45,7 +60,14 @@ export function createReal(app) {
     const n = chosen().length;
     const { min_words: least, max_words: most } = app.data.limits;
     copy.disabled = n < least || n > most;
-    say(count, n < least ? `${n} chosen; at least ${least} are needed.` : n > most ? `${n} chosen; at most ${most} fit.` : `${n} tokens chosen.`);
+    say(
+      count,
+      n < least
+        ? `${n} chosen; at least ${least} are needed.`
+        : n > most
+          ? `${n} chosen; at most ${most} fit.`
+          : `${n} tokens chosen.`,
+    );
   }
 
   function take() {
@@ -64,11 +86,13 @@ export function createReal(app) {
     if (key === filled) return;
     filled = key;
     const first = new Set(proposed(list, at === model?.layer ? model.chosen : []));
-    tokens.replaceChildren(...list.map((token, i) => {
-      const box = h("input", { type: "checkbox", onchange: tally });
-      box.checked = first.has(i);
-      return h("label", { class: "lab-token" }, box, h("bdi", null, token.text));
-    }));
+    tokens.replaceChildren(
+      ...list.map((token, i) => {
+        const box = h("input", { type: "checkbox", onchange: tally });
+        box.checked = first.has(i);
+        return h("label", { class: "lab-token" }, box, h("bdi", null, token.text));
+      }),
+    );
     tally();
   }
 
@@ -78,8 +102,15 @@ export function createReal(app) {
       const { model, real } = app.data;
       back.hidden = !real;
       back.disabled = !real?.changed;
-      for (const one of [layer.element, head.element, tokens, count, copy]) one.hidden = !model || Boolean(model.problem);
-      say(says, !model ? "The model is reading the text …" : model.problem || `Take q, k and v of a head of ${model.name}, over a few tokens of the text on the page Explore, into editable cells.`);
+      for (const one of [layer.element, head.element, tokens, count, copy])
+        one.hidden = !model || Boolean(model.problem);
+      say(
+        says,
+        !model
+          ? "The model is reading the text …"
+          : model.problem ||
+              `Take q, k and v of a head of ${model.name}, over a few tokens of the text on the page Explore, into editable cells.`,
+      );
       mark(panel, "aria-busy", !model);
       if (!model || model.problem) return;
       const key = JSON.stringify(model);

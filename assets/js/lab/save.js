@@ -18,10 +18,31 @@ const FILES = [
 export function createSave(app) {
   const button = h("button", { type: "button", "aria-expanded": "false", "data-testid": "lab-save" }, "Save");
   const which = h("select", { "data-testid": "lab-which" });
-  const picture = (/** @type {string} */ end) => h("button", { type: "button", "data-file": end, onclick: () => run(() => matrix(app, which.value, end)) }, end.toUpperCase());
-  const panel = h("div", { class: "sl-pop sl-menu lab-pop", hidden: true, role: "group", "aria-label": "Save" },
-    ...FILES.map(({ kind, label, says }) => h("button", { type: "button", "data-file": kind, onclick: () => run(() => file(app, kind)) }, h("span", null, label), h("span", { class: "sl-second" }, says))),
-    h("div", { class: "lab-row" }, h("label", { class: "lab-choice" }, "picture of ", which), picture("svg"), picture("png")));
+  const picture = (/** @type {string} */ end) =>
+    h(
+      "button",
+      { type: "button", "data-file": end, onclick: () => run(() => matrix(app, which.value, end)) },
+      end.toUpperCase(),
+    );
+  const panel = h(
+    "div",
+    { class: "sl-pop sl-menu lab-pop", hidden: true, role: "group", "aria-label": "Save" },
+    ...FILES.map(({ kind, label, says }) =>
+      h(
+        "button",
+        { type: "button", "data-file": kind, onclick: () => run(() => file(app, kind)) },
+        h("span", null, label),
+        h("span", { class: "sl-second" }, says),
+      ),
+    ),
+    h(
+      "div",
+      { class: "lab-row" },
+      h("label", { class: "lab-choice" }, "picture of ", which),
+      picture("svg"),
+      picture("png"),
+    ),
+  );
   const close = popover(button, panel, app.life.signal);
   let drawn = "";
 
@@ -42,8 +63,10 @@ export function createSave(app) {
       if (key === drawn) return;
       drawn = key;
       const kept = which.value;
-      which.replaceChildren(...app.data.matrices.map((one) => h("option", { value: one.id }, `${one.symbol}, ${one.title}`)));
-      which.value = app.found.has(kept) ? kept : app.shown("weights")?.id ?? "";
+      which.replaceChildren(
+        ...app.data.matrices.map((one) => h("option", { value: one.id }, `${one.symbol}, ${one.title}`)),
+      );
+      which.value = app.found.has(kept) ? kept : (app.shown("weights")?.id ?? "");
       say(button, "Save");
     },
   };

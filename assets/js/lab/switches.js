@@ -24,13 +24,38 @@ export function createSwitches(app) {
   const set = (values) => app.act({ do: "switch", values });
   const scale = check("÷ √d_k", (on) => set({ scale: on }), "lab-scale");
   const causal = check("causal", (on) => set({ causal: on }), "lab-causal");
-  const positions = choice("positions", [["none", "none"], ["sinusoidal", "sinusoidal"], ["rotary", "rotary"], ["alibi", "ALiBi"]], (value) => set({ positions: value }));
-  const softmax = choice("softmax", [["softmax", "softmax"], ["none", "no softmax"], ["hard max", "hard max"]], (value) => set({ softmax: value }));
+  const positions = choice(
+    "positions",
+    [
+      ["none", "none"],
+      ["sinusoidal", "sinusoidal"],
+      ["rotary", "rotary"],
+      ["alibi", "ALiBi"],
+    ],
+    (value) => set({ positions: value }),
+  );
+  const softmax = choice(
+    "softmax",
+    [
+      ["softmax", "softmax"],
+      ["none", "no softmax"],
+      ["hard max", "hard max"],
+    ],
+    (value) => set({ softmax: value }),
+  );
   const window_ = choice("window", [], (value) => set({ window: value === "" ? null : Number(value) }));
   const heads = choice("heads", [], (value) => app.act({ do: "heads", n_heads: Number(value) }));
   const padding = createPadding(app, (indices) => set({ padding: indices }));
   const degrees = h("output", { class: "lab-degrees" });
-  const heat = h("input", { type: "range", min: 0, max: TEMPERATURES.length - 1, step: 1, class: "lab-heat", "aria-label": "Temperature", "data-testid": "lab-temperature" });
+  const heat = h("input", {
+    type: "range",
+    min: 0,
+    max: TEMPERATURES.length - 1,
+    step: 1,
+    class: "lab-heat",
+    "aria-label": "Temperature",
+    "data-testid": "lab-temperature",
+  });
   let sliding = false;
   heat.oninput = () => {
     sliding = true;
@@ -45,10 +70,30 @@ export function createSwitches(app) {
     set({ temperature: TEMPERATURES[Number(heat.value)] });
   };
   const temperature = h("label", { class: "lab-choice" }, "temperature ", heat, degrees);
-  const reset = h("button", { type: "button", class: "sl-plain", onclick: () => app.act({ do: "standard" }) }, "all standard");
-  const see = h("button", { type: "button", class: "sl-plain", "data-testid": "lab-see", onclick: () => app.goTo("compare") }, "see the difference");
-  const element = h("div", { class: "lab-switches", role: "group", "aria-label": "Switches", "data-testid": "lab-switches" },
-    positions.element, scale.element, causal.element, window_.element, padding.element, softmax.element, temperature, heads.element, see, reset);
+  const reset = h(
+    "button",
+    { type: "button", class: "sl-plain", onclick: () => app.act({ do: "standard" }) },
+    "all standard",
+  );
+  const see = h(
+    "button",
+    { type: "button", class: "sl-plain", "data-testid": "lab-see", onclick: () => app.goTo("compare") },
+    "see the difference",
+  );
+  const element = h(
+    "div",
+    { class: "lab-switches", role: "group", "aria-label": "Switches", "data-testid": "lab-switches" },
+    positions.element,
+    scale.element,
+    causal.element,
+    window_.element,
+    padding.element,
+    softmax.element,
+    temperature,
+    heads.element,
+    see,
+    reset,
+  );
 
   return {
     element,
@@ -56,11 +101,22 @@ export function createSwitches(app) {
       const { switches, words, n_heads: n, direct, joined } = /** @type {any} */ (app.data);
       scale.set(switches.scale, !switches.scale);
       causal.set(switches.causal, switches.causal);
-      positions.fill([["none", "none"], ...(direct ? [] : [["sinusoidal", "sinusoidal"]]), ["rotary", "rotary"], ["alibi", "ALiBi"]]);
+      positions.fill([
+        ["none", "none"],
+        ...(direct ? [] : [["sinusoidal", "sinusoidal"]]),
+        ["rotary", "rotary"],
+        ["alibi", "ALiBi"],
+      ]);
       positions.set(switches.positions, switches.positions !== "none");
       softmax.set(switches.softmax, switches.softmax !== "softmax");
-      window_.fill([["", "all words"], ...Array.from({ length: words.length - 1 }, (_, i) => [String(i), i === 0 ? "itself" : `± ${i}`])]);
-      window_.set(switches.window === null ? "" : String(Math.min(switches.window, words.length - 2)), switches.window !== null);
+      window_.fill([
+        ["", "all words"],
+        ...Array.from({ length: words.length - 1 }, (_, i) => [String(i), i === 0 ? "itself" : `± ${i}`]),
+      ]);
+      window_.set(
+        switches.window === null ? "" : String(Math.min(switches.window, words.length - 2)),
+        switches.window !== null,
+      );
       const counts = [1, 2, 3, 4].filter((count) => joined % count === 0);
       heads.fill(counts.map((count) => [String(count), `${count} × ${joined / count}`]));
       heads.set(String(n), false);
@@ -117,7 +173,11 @@ export function choice(words, options, changed) {
 
 /** Words that nobody may look at. @param {Lab} app @param {(indices: number[]) => void} changed */
 function createPadding(app, changed) {
-  const button = h("button", { type: "button", "aria-expanded": "false", "data-testid": "lab-padding" }, "padding: none");
+  const button = h(
+    "button",
+    { type: "button", "aria-expanded": "false", "data-testid": "lab-padding" },
+    "padding: none",
+  );
   const panel = h("div", { class: "sl-pop lab-pop", hidden: true, role: "group", "aria-label": "Padding words" });
   const element = h("span", { class: "sl-anchor" }, button, panel);
   popover(button, panel, app.life.signal);
@@ -125,16 +185,30 @@ function createPadding(app, changed) {
   return {
     element,
     draw() {
-      const { words, switches: { padding } } = app.data;
-      say(button, `padding: ${padding.length ? padding.map((/** @type {number} */ i) => words[i]).join(", ") : "none"}`);
+      const {
+        words,
+        switches: { padding },
+      } = app.data;
+      say(
+        button,
+        `padding: ${padding.length ? padding.map((/** @type {number} */ i) => words[i]).join(", ") : "none"}`,
+      );
       mark(button, "data-unusual", padding.length > 0);
       const key = JSON.stringify(words);
       if (key !== drawn) {
         drawn = key;
-        panel.replaceChildren(h("p", { class: "sl-second" }, "Words that only fill the row: nobody may look at them."), ...words.map((word, i) => {
-          const box = h("input", { type: "checkbox", "data-word": i, onchange: () => changed([...panel.querySelectorAll("input")].flatMap((one, j) => (one.checked ? [j] : []))) });
-          return h("label", { class: "sl-toggle" }, box, h("bdi", null, word));
-        }));
+        panel.replaceChildren(
+          h("p", { class: "sl-second" }, "Words that only fill the row: nobody may look at them."),
+          ...words.map((word, i) => {
+            const box = h("input", {
+              type: "checkbox",
+              "data-word": i,
+              onchange: () =>
+                changed([...panel.querySelectorAll("input")].flatMap((one, j) => (one.checked ? [j] : []))),
+            });
+            return h("label", { class: "sl-toggle" }, box, h("bdi", null, word));
+          }),
+        );
       }
       panel.querySelectorAll("input").forEach((box, i) => (box.checked = padding.includes(i)));
     },

@@ -93,7 +93,13 @@ export function drawNumbers(ctx, app, view, plot, top) {
       const { weight, bound } = matrix.at(q, k);
       if (weight === MASKED || bound) continue;
       const box = cellBox(plot, view, q, k);
-      if (box.x < plot.x - 1 || box.y < plot.y - 1 || box.x + w > plot.x + plot.w + 1 || box.y + tall > plot.y + plot.h + 1) continue;
+      if (
+        box.x < plot.x - 1 ||
+        box.y < plot.y - 1 ||
+        box.x + w > plot.x + plot.w + 1 ||
+        box.y + tall > plot.y + plot.h + 1
+      )
+        continue;
       if (weight !== weight) {
         ctx.strokeStyle = css(textOn(theme.nan));
         ctx.lineWidth = 1.5;
@@ -124,7 +130,11 @@ export function drawLabels(ctx, app, view, g, queries, keys) {
   const rowStep = spaced(tall, theme.size * small, theme.size * 1.5);
   ctx.font = font(theme, tall * rowStep >= theme.size ? 1 : small);
   ctx.textAlign = "right";
-  for (let q = Math.ceil(view.q0 / rowStep - 0.001) * rowStep; q < Math.min(view.q0 + view.q, queries.length); q += rowStep) {
+  for (
+    let q = Math.ceil(view.q0 / rowStep - 0.001) * rowStep;
+    q < Math.min(view.q0 + view.q, queries.length);
+    q += rowStep
+  ) {
     const y = plot.y + (q + 0.5 - view.q0) * tall;
     if (y < plot.y || y > plot.y + plot.h) continue;
     ctx.fillText(fit(ctx, numbered(q, queries[q], rowStep), g.labelW - 8), plot.x - 6, y);
@@ -132,8 +142,18 @@ export function drawLabels(ctx, app, view, g, queries, keys) {
   const columnStep = spaced(w, theme.size * small, theme.size * 1.5);
   ctx.font = font(theme, w * columnStep >= theme.size * 1.15 ? 1 : small);
   ctx.textAlign = "left";
-  for (let k = Math.ceil(view.k0 / columnStep - 0.001) * columnStep; k < Math.min(view.k0 + view.k, keys.length); k += columnStep) {
-    slanted(ctx, fit(ctx, numbered(k, keys[k], columnStep), (g.labelH - 6) / Math.sin(g.slant)), plot.x + (k + 0.5 - view.k0) * w, plot.y - 5, g);
+  for (
+    let k = Math.ceil(view.k0 / columnStep - 0.001) * columnStep;
+    k < Math.min(view.k0 + view.k, keys.length);
+    k += columnStep
+  ) {
+    slanted(
+      ctx,
+      fit(ctx, numbered(k, keys[k], columnStep), (g.labelH - 6) / Math.sin(g.slant)),
+      plot.x + (k + 0.5 - view.k0) * w,
+      plot.y - 5,
+      g,
+    );
   }
   ctx.font = font(theme, 1, "ui", 600);
   ctx.fillStyle = css(theme.key);

@@ -113,7 +113,8 @@ export function walk(groups, from, key) {
     return exists(group, from.row, col) ? { ...from, col } : from;
   }
   if (key === "Home" || key === "End") return fit(from.group, from.row, key === "Home" ? 0 : group.nHeads - 1);
-  if (key === "PageUp" || key === "PageDown") return fit(from.group, key === "PageUp" ? 0 : group.layers.length - 1, from.col);
+  if (key === "PageUp" || key === "PageDown")
+    return fit(from.group, key === "PageUp" ? 0 : group.layers.length - 1, from.col);
   if (key === "ArrowUp") {
     if (from.row > 0) return fit(from.group, from.row - 1, from.col);
     return from.group > 0 ? fit(from.group - 1, rowCount(groups[from.group - 1]) - 1, from.col) : from;

@@ -37,7 +37,9 @@ export function heatmapGeometry({ width, maxHeight, nQuery, nKey, queryLabel, ke
   const cell = Math.min(w / nKey, Math.max(room / nQuery, 0), size * 3.4);
   const square = cell * Math.max(nQuery, nKey) >= 120;
   const plotW = square ? cell * nKey : Math.min(w, nKey * size * 3.4);
-  const plotH = square ? Math.max(cell * nQuery, Math.min(nQuery * size * 1.3, room, w)) : Math.min(room, nQuery * size * 3.4);
+  const plotH = square
+    ? Math.max(cell * nQuery, Math.min(nQuery * size * 1.3, room, w))
+    : Math.min(room, nQuery * size * 3.4);
   const wide = nKey > 4 * nQuery || nQuery > 4 * nKey ? w : plotW;
   const plot = { x: left, y: top, w: Math.round(Math.max(wide, 40)), h: Math.round(Math.max(plotH, 40)) };
   return { width, height: top + plot.h + 4, plot, labelW, labelH, slant: SLANT };

@@ -86,7 +86,8 @@ export class Matrix {
     for (const tile of this.tiles.values()) {
       const r = query - tile.row0;
       const c = key - tile.col0;
-      if (r >= 0 && c >= 0 && r < tile.rows && c < tile.cols) return { weight: weight(tile.codes[r * tile.cols + c], U2) };
+      if (r >= 0 && c >= 0 && r < tile.rows && c < tile.cols)
+        return { weight: weight(tile.codes[r * tile.cols + c], U2) };
     }
     return null;
   }

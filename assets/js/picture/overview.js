@@ -46,7 +46,8 @@ export class Overview {
 
   /** True if there is such a picture. @param {number | string} layer @param {number | string} head */
   has(layer, head) {
-    if (typeof layer === "number" && typeof head === "number") return head >= 0 && head < (this.layers[layer]?.n_heads ?? 0);
+    if (typeof layer === "number" && typeof head === "number")
+      return head >= 0 && head < (this.layers[layer]?.n_heads ?? 0);
     return this.aggregates.has(`${layer}/${head}`);
   }
 
@@ -68,7 +69,11 @@ export class Overview {
   summary(layer, head) {
     if (typeof layer === "number" && typeof head === "number") {
       const { entropy, reach, peak } = this.meta.summary ?? {};
-      return { entropy: entropy?.[layer]?.[head] ?? null, reach: reach?.[layer]?.[head] ?? null, peak: peak?.[layer]?.[head] ?? null };
+      return {
+        entropy: entropy?.[layer]?.[head] ?? null,
+        reach: reach?.[layer]?.[head] ?? null,
+        peak: peak?.[layer]?.[head] ?? null,
+      };
     }
     const picture = this.picture(layer, head);
     return { entropy: null, reach: null, peak: picture ? peakOf(picture.codes) : null };
@@ -79,7 +84,7 @@ export class Overview {
     const found = this.layerOf(layer);
     const several = this.groups.length > 1;
     const place = several && found ? (found.kind === "cross" ? "cross-attention, " : `${found.stack}, `) : "";
-    const name = `${place}${typeof layer === "number" ? found?.label ?? `layer ${layer}` : "all layers"}`;
+    const name = `${place}${typeof layer === "number" ? (found?.label ?? `layer ${layer}`) : "all layers"}`;
     const part = typeof head === "number" ? `head ${head}` : head === "mean" ? "mean over heads" : "maximum over heads";
     return `${name.charAt(0).toUpperCase()}${name.slice(1)} · ${part}`;
   }
@@ -108,7 +113,16 @@ export function groupsOf(layers, aggregates) {
     let group = groups.get(id);
     if (!group) {
       const title = `${layer.stack === "encoder" ? "Encoder" : "Decoder"}, ${layer.kind === "cross" ? "cross-attention" : `${layer.kind}-attention`}`;
-      group = { id, title, all: `all:${id}`, layers: [], nHeads: 0, nKvHeads: layer.n_kv_heads ?? layer.n_heads, means: false, alls: false };
+      group = {
+        id,
+        title,
+        all: `all:${id}`,
+        layers: [],
+        nHeads: 0,
+        nKvHeads: layer.n_kv_heads ?? layer.n_heads,
+        means: false,
+        alls: false,
+      };
       groups.set(id, group);
     }
     group.layers.push(at);

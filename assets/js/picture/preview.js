@@ -25,7 +25,12 @@ export function createPreview(app) {
   const hint = h("p", { class: "sl-second" });
   const looks = h("p", { class: "sl-second" });
   const brackets = h("p", { class: "sl-second" });
-  const element = h("div", { class: "sl-preview", "data-testid": "sl-preview" }, canvas, h("div", null, title, facts, looks, brackets, hint));
+  const element = h(
+    "div",
+    { class: "sl-preview", "data-testid": "sl-preview" },
+    canvas,
+    h("div", null, title, facts, looks, brackets, hint),
+  );
   const scratch = document.createElement("canvas");
   let side = 184;
 
@@ -51,7 +56,11 @@ export function createPreview(app) {
     say(title, overview.title(layer, head));
     const known = layer === selection.layer && head === selection.head && head !== "max" ? app.matrix?.meta : null;
     const summary = overview.summary(layer, head);
-    const [entropy, reach, peak] = [summary.entropy ?? known?.entropy ?? null, summary.reach ?? known?.reach ?? null, summary.peak];
+    const [entropy, reach, peak] = [
+      summary.entropy ?? known?.entropy ?? null,
+      summary.reach ?? known?.reach ?? null,
+      summary.peak,
+    ];
     const most = Math.log2(found.nKey);
     say(rows[0], entropy === null ? "–" : `${entropy.toFixed(2)} of ${most.toFixed(2)} bits`);
     say(rows[1], reach === null ? "–" : `${reach.toFixed(2)} tokens`);
@@ -60,7 +69,10 @@ export function createPreview(app) {
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(hint, coarse ? "Overview: each pixel is the largest weight of its block." : "");
     const group = overview.groups[placeOf(overview.groups, layer, head)?.group ?? 0];
-    say(brackets, group.nKvHeads < group.nHeads ? `Bracket: ${group.nHeads / group.nKvHeads} heads share one key/value head.` : "");
+    say(
+      brackets,
+      group.nKvHeads < group.nHeads ? `Bracket: ${group.nHeads / group.nKvHeads} heads share one key/value head.` : "",
+    );
   }
 
   return { element, draw };
@@ -84,7 +96,15 @@ export function createLegend(app) {
   const ends = [h("span", null, "0"), h("span", null, "1")];
   const words = h("span", null, "");
   const swatch = h("canvas", { "aria-hidden": "true" });
-  const element = h("div", { class: "sl-legend" }, ends[0], bar, ends[1], words, h("span", { class: "sl-swatch" }, swatch, "masked"));
+  const element = h(
+    "div",
+    { class: "sl-legend" },
+    ends[0],
+    bar,
+    ends[1],
+    words,
+    h("span", { class: "sl-swatch" }, swatch, "masked"),
+  );
 
   function draw() {
     const { theme, options } = app;
@@ -93,7 +113,14 @@ export function createLegend(app) {
     const codes = Uint8Array.from({ length: 180 }, (_, i) => Math.round((i / 179) * 253));
     ctx.drawImage(picture(codes, 1, 180, table), 0, 0, 90, 10);
     say(ends[1], options.per_head_scale ? "max" : "1");
-    say(words, options.per_head_scale ? "each head scaled to its own maximum" : app.options.by_norm ? "share of ‖a·v·W_O‖" : "weight");
+    say(
+      words,
+      options.per_head_scale
+        ? "each head scaled to its own maximum"
+        : app.options.by_norm
+          ? "share of ‖a·v·W_O‖"
+          : "weight",
+    );
     const patch = context(swatch, 14, 10);
     hatch(patch, theme, 0, 0, 14, 10, 4);
     /** @type {HTMLElement} */ (element.lastChild).hidden = !app.masks;

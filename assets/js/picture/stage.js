@@ -10,7 +10,12 @@ import { font, widest } from "../base/paint.js";
 export function createStage(name, attributes) {
   const base = h("canvas", { "aria-hidden": "true" });
   const over = h("canvas", { class: "sl-over", "aria-hidden": "true" });
-  const element = h("div", { class: name ? `sl-stage ${name}` : "sl-stage", role: "application", tabindex: "0", ...attributes }, base, over);
+  const element = h(
+    "div",
+    { class: name ? `sl-stage ${name}` : "sl-stage", role: "application", tabindex: "0", ...attributes },
+    base,
+    over,
+  );
   const ruler = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
   return {
     element,

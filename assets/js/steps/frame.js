@@ -11,7 +11,12 @@ import { createTip } from "./glossary.js";
 import { DIGITS } from "./number.js";
 import { stateOf } from "../base/words.js";
 
-const MODES = [["story", "Story"], ["numbers", "Numbers"], ["formula", "Formula"], ["code", "Code"]];
+const MODES = [
+  ["story", "Story"],
+  ["numbers", "Numbers"],
+  ["formula", "Formula"],
+  ["code", "Code"],
+];
 /** Ticks of a small picture: more are drawn as one band. */
 const TICKS = 32;
 
@@ -26,7 +31,17 @@ export function createFrame(app) {
   const body = h("section", { class: "sl-step-body", "data-testid": "sl-step", "aria-label": "This step" });
   const readout = h("p", { class: "sl-hover", "aria-hidden": "true" });
   const live = h("p", { class: "sl-quiet", role: "status", "aria-live": "polite" });
-  const view = h("div", { class: "sl-walk" }, state.element, h("div", { class: "sl-top" }, map.element, proof, reasons), stepper.element, tools.element, body, readout, live);
+  const view = h(
+    "div",
+    { class: "sl-walk" },
+    state.element,
+    h("div", { class: "sl-top" }, map.element, proof, reasons),
+    stepper.element,
+    tools.element,
+    body,
+    readout,
+    live,
+  );
   const shell = createShell(app.root, { sheet: "steps.css", name: "sl-steps-root" }, view);
   const tip = createTip(shell.host);
   state.show("loading");
@@ -61,13 +76,38 @@ function createMap(app) {
   const token = select("token", (value) => app.choose({ query: value }));
   const layer = select("layer", (value) => app.choose({ layer: value }));
   const head = select("head", (value) => app.choose({ head: value }));
-  const step = h("span", { class: "sl-place" }, h("span", { class: "sl-place-name" }, "step"), h("span", { class: "sl-place-value" }), h("span", { class: "sl-ticks", "aria-hidden": "true" }));
-  const back = h("a", { class: "sl-back", href: ".", onclick: (/** @type {MouseEvent} */ event) => {
-    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-    event.preventDefault();
-    app.explore();
-  } }, "all heads");
-  const element = h("nav", { class: "sl-map", "aria-label": "Where this step sits", "data-testid": "sl-map" }, token.element, arrow(), layer.element, arrow(), head.element, arrow(), step, back);
+  const step = h(
+    "span",
+    { class: "sl-place" },
+    h("span", { class: "sl-place-name" }, "step"),
+    h("span", { class: "sl-place-value" }),
+    h("span", { class: "sl-ticks", "aria-hidden": "true" }),
+  );
+  const back = h(
+    "a",
+    {
+      class: "sl-back",
+      href: ".",
+      onclick: (/** @type {MouseEvent} */ event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        app.explore();
+      },
+    },
+    "all heads",
+  );
+  const element = h(
+    "nav",
+    { class: "sl-map", "aria-label": "Where this step sits", "data-testid": "sl-map" },
+    token.element,
+    arrow(),
+    layer.element,
+    arrow(),
+    head.element,
+    arrow(),
+    step,
+    back,
+  );
   /** @type {string} */
   let drawn = "";
   return {
@@ -79,7 +119,11 @@ function createMap(app) {
       if (drawn !== key) {
         drawn = key;
         token.fill(meta.queries.map((/** @type {any} */ one, /** @type {number} */ i) => `${i} ${one.t}`));
-        layer.fill(layers.map((one, i) => (layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i))));
+        layer.fill(
+          layers.map((one, i) =>
+            layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i),
+          ),
+        );
         head.fill(Array.from({ length: layers[place.layer].n_heads }, (_, i) => String(i)));
         back.href = new URL(data.link ?? "", appRoot()).href;
       }
@@ -94,7 +138,12 @@ function createMap(app) {
 
   /** @param {string} name @param {(value: number) => void} changed */
   function select(name, changed) {
-    const box = h("select", { class: "sl-place-value", "data-testid": `sl-${name}`, onchange: () => changed(box.selectedIndex), "data-focus": `select:${name}` });
+    const box = h("select", {
+      class: "sl-place-value",
+      "data-testid": `sl-${name}`,
+      onchange: () => changed(box.selectedIndex),
+      "data-focus": `select:${name}`,
+    });
     const ticks = h("span", { class: "sl-ticks", "aria-hidden": "true" });
     const element = h("label", { class: "sl-place" }, h("span", { class: "sl-place-name" }, name), box, ticks);
     return {
@@ -120,27 +169,67 @@ function arrow() {
 function drawTicks(element, index, n, role) {
   const shown = Math.min(n, TICKS);
   const at = n > TICKS ? Math.round((index / Math.max(n - 1, 1)) * (shown - 1)) : index;
-  element.replaceChildren(...Array.from({ length: shown }, (_, i) => h("i", { "data-here": i === at, "data-role": i === at ? role : null })));
+  element.replaceChildren(
+    ...Array.from({ length: shown }, (_, i) => h("i", { "data-here": i === at, "data-role": i === at ? role : null })),
+  );
 }
 
 /** The steps by number, with Previous and Next. @param {Steps} app */
 function createStepper(app) {
   const list = h("ol", { class: "sl-stepper" });
-  const before = h("button", { type: "button", title: "Previous step (←)", "data-testid": "sl-previous", onclick: () => app.walk(-1) }, "← Previous");
-  const after = h("button", { type: "button", class: "sl-primary", title: "Next step (→)", "data-testid": "sl-next", onclick: () => app.walk(1) }, "Next →");
-  const element = h("nav", { class: "sl-walkbar", "aria-label": "Steps" }, list, h("span", { class: "sl-walkers" }, before, after));
+  const before = h(
+    "button",
+    { type: "button", title: "Previous step (←)", "data-testid": "sl-previous", onclick: () => app.walk(-1) },
+    "← Previous",
+  );
+  const after = h(
+    "button",
+    {
+      type: "button",
+      class: "sl-primary",
+      title: "Next step (→)",
+      "data-testid": "sl-next",
+      onclick: () => app.walk(1),
+    },
+    "Next →",
+  );
+  const element = h(
+    "nav",
+    { class: "sl-walkbar", "aria-label": "Steps" },
+    list,
+    h("span", { class: "sl-walkers" }, before, after),
+  );
   return {
     element,
     draw() {
       const { steps } = app.meta;
-      list.replaceChildren(...steps.map((/** @type {any} */ step, /** @type {number} */ i) => {
-        const here = i === app.at;
-        const state = step.why_not ? "hidden" : step.holds ? "ok" : "bad";
-        const sign = { hidden: "○", ok: "", bad: "✗" }[state];
-        const says = { hidden: ", not observed", ok: "", bad: ", does not close" }[state];
-        return h("li", null, h("button", { type: "button", class: "sl-stop", "aria-current": here ? "step" : null, "data-state": state, "data-step": step.name, "data-focus": `step:${step.name}`, "aria-label": `${i + 1} ${step.title}${says}`, onclick: () => app.goTo(step.name) },
-          h("span", { class: "sl-stop-number" }, `${i + 1}${sign}`), h("span", { class: "sl-stop-name" }, step.title)));
-      }));
+      list.replaceChildren(
+        ...steps.map((/** @type {any} */ step, /** @type {number} */ i) => {
+          const here = i === app.at;
+          const state = step.why_not ? "hidden" : step.holds ? "ok" : "bad";
+          const sign = { hidden: "○", ok: "", bad: "✗" }[state];
+          const says = { hidden: ", not observed", ok: "", bad: ", does not close" }[state];
+          return h(
+            "li",
+            null,
+            h(
+              "button",
+              {
+                type: "button",
+                class: "sl-stop",
+                "aria-current": here ? "step" : null,
+                "data-state": state,
+                "data-step": step.name,
+                "data-focus": `step:${step.name}`,
+                "aria-label": `${i + 1} ${step.title}${says}`,
+                onclick: () => app.goTo(step.name),
+              },
+              h("span", { class: "sl-stop-number" }, `${i + 1}${sign}`),
+              h("span", { class: "sl-stop-name" }, step.title),
+            ),
+          );
+        }),
+      );
       before.disabled = app.at === 0;
       after.disabled = app.at === steps.length - 1;
     },
@@ -149,9 +238,19 @@ function createStepper(app) {
 
 /** Modes, precision, and all tokens at once. @param {Steps} app */
 function createTools(app) {
-  const modes = MODES.map(([mode, name]) => h("button", { type: "button", "data-mode": mode, onclick: () => app.setMode(mode) }, name));
-  const digits = h("select", { "aria-label": "Digits after the point", onchange: () => app.setDigits(DIGITS[digits.selectedIndex]) }, ...DIGITS.map((n) => h("option", { value: n }, `${n} digits`)));
-  const matrix = h("input", { type: "checkbox", onchange: () => app.setMatrix(matrix.checked), "data-testid": "sl-matrix" });
+  const modes = MODES.map(([mode, name]) =>
+    h("button", { type: "button", "data-mode": mode, onclick: () => app.setMode(mode) }, name),
+  );
+  const digits = h(
+    "select",
+    { "aria-label": "Digits after the point", onchange: () => app.setDigits(DIGITS[digits.selectedIndex]) },
+    ...DIGITS.map((n) => h("option", { value: n }, `${n} digits`)),
+  );
+  const matrix = h("input", {
+    type: "checkbox",
+    onchange: () => app.setMatrix(matrix.checked),
+    "data-testid": "sl-matrix",
+  });
   const element = h(
     "div",
     { class: "sl-tools" },

@@ -42,7 +42,11 @@ export function wordsIn(text, glossary, seen = new Set()) {
  * @returns {(string | {text: string, entry: Entry})[]}
  */
 export function symbolsIn(text, glossary) {
-  return cut(text, /[\p{L}]+'?(?:_[\p{L}\p{N}]+)?/gu, (found) => glossary.symbols.get(found) ?? glossary.symbols.get(found.replace("'", "")) ?? null);
+  return cut(
+    text,
+    /[\p{L}]+'?(?:_[\p{L}\p{N}]+)?/gu,
+    (found) => glossary.symbols.get(found) ?? glossary.symbols.get(found.replace("'", "")) ?? null,
+  );
 }
 
 /** @param {string} text @param {RegExp} pattern @param {(found: string) => Entry | null} look */
@@ -89,21 +93,25 @@ export function createTip(host) {
    * @param {string} text @param {Entry} entry @param {boolean} [symbol]
    */
   const term = (text, entry, symbol = false) => {
-    const element = h("button", {
-      type: "button",
-      class: `sl-term${entry.role ? ` sl-${entry.role}` : ""}`,
-      "aria-describedby": "sl-tip",
-      onmouseenter: () => show(element, entry),
-      onmouseleave: hide,
-      onfocus: () => show(element, entry),
-      onblur: hide,
-      onclick: () => show(element, entry),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key !== "Escape" || tip.hidden) return;
-        event.stopPropagation();
-        hide();
+    const element = h(
+      "button",
+      {
+        type: "button",
+        class: `sl-term${entry.role ? ` sl-${entry.role}` : ""}`,
+        "aria-describedby": "sl-tip",
+        onmouseenter: () => show(element, entry),
+        onmouseleave: hide,
+        onfocus: () => show(element, entry),
+        onblur: hide,
+        onclick: () => show(element, entry),
+        onkeydown: (/** @type {KeyboardEvent} */ event) => {
+          if (event.key !== "Escape" || tip.hidden) return;
+          event.stopPropagation();
+          hide();
+        },
       },
-    }, ...(symbol ? subscripted(text) : [text]));
+      ...(symbol ? subscripted(text) : [text]),
+    );
     return element;
   };
   return { term, hide };
@@ -117,5 +125,8 @@ export function subscripted(text) {
 
 /** A text in which every "_j" is lowered. @param {string} text @returns {(string | HTMLElement)[]} */
 export function lowered(text) {
-  return text.split(/(_[\p{L}\p{N}]+)/u).filter(Boolean).map((part) => (part.startsWith("_") && part.length > 1 ? h("sub", null, part.slice(1)) : part));
+  return text
+    .split(/(_[\p{L}\p{N}]+)/u)
+    .filter(Boolean)
+    .map((part) => (part.startsWith("_") && part.length > 1 ? h("sub", null, part.slice(1)) : part));
 }

@@ -47,9 +47,14 @@ export function keysShown(order, n, also = []) {
  * @param {{where: string, ours: number | null, models: number | null} | undefined} fault
  */
 export function checkText(check, fault) {
-  const off = check.difference === null ? "is not a number" : `differs by ${short(check.difference)}, tolerance ${short(check.tolerance)}`;
+  const off =
+    check.difference === null
+      ? "is not a number"
+      : `differs by ${short(check.difference)}, tolerance ${short(check.tolerance)}`;
   if (check.holds) return `✓ ${check.name}: ${off} (${check.reason})`;
-  const numbers = fault ? `: ${fault.ours ?? "not a number"} here, ${fault.models ?? "not a number"} in the model (${fault.where})` : "";
+  const numbers = fault
+    ? `: ${fault.ours ?? "not a number"} here, ${fault.models ?? "not a number"} in the model (${fault.where})`
+    : "";
   return `✗ ${check.name} ${off}${numbers}`;
 }
 

@@ -27,10 +27,13 @@ export function fetched(app, path) {
   const kept = source.kept.get(path);
   if (kept) return kept.pack;
   if (!source.waiting.has(path) && app.failed !== path) {
-    source.pack(path).then(() => app.drawSoon(), (/** @type {Error} */ error) => {
-      app.failed = path;
-      app.tell(error.message);
-    });
+    source.pack(path).then(
+      () => app.drawSoon(),
+      (/** @type {Error} */ error) => {
+        app.failed = path;
+        app.tell(error.message);
+      },
+    );
   }
   return null;
 }
@@ -51,42 +54,99 @@ export function nameOf(name, at) {
 export function productsPanel(app) {
   const { name, at, shown } = /** @type {NonNullable<typeof app.opened>} */ (app.opened);
   const pack = productsOf(app, name, at);
-  const close = h("button", { type: "button", class: "sl-plain", "data-focus": "close", onclick: () => app.open(name, at) }, "close");
-  const title = h("h3", null, ...subscripted(nameOf(name, at)), " = ", number(app, app.value(name, at) ?? NaN, {}), ", taken apart");
-  if (!pack) return h("section", { class: "sl-opened", "aria-label": "Products" }, title, h("p", { class: "sl-second" }, "…"));
-  const { meta, arrays: { left, right, products, order, rest } } = pack;
+  const close = h(
+    "button",
+    { type: "button", class: "sl-plain", "data-focus": "close", onclick: () => app.open(name, at) },
+    "close",
+  );
+  const title = h(
+    "h3",
+    null,
+    ...subscripted(nameOf(name, at)),
+    " = ",
+    number(app, app.value(name, at) ?? NaN, {}),
+    ", taken apart",
+  );
+  if (!pack)
+    return h("section", { class: "sl-opened", "aria-label": "Products" }, title, h("p", { class: "sl-second" }, "…"));
+  const {
+    meta,
+    arrays: { left, right, products, order, rest },
+  } = pack;
   const n = products.data.length;
   const first = Array.from(order.data.subarray(0, shown));
   const top = topOf(products.data);
   const rows = first.map((i) =>
-    h("tr", null,
+    h(
+      "tr",
+      null,
       h("th", { scope: "row", class: "sl-index" }, meta.over === "key" ? `${i} ${app.keys[i]?.t ?? ""}` : String(i)),
       h("td", null, factor(app, "left", name, at, i, left.data[i])),
       h("td", { class: "sl-sign" }, "×"),
       h("td", null, factor(app, "right", name, at, i, right.data[i])),
       h("td", { class: "sl-sign" }, "="),
       h("td", null, number(app, products.data[i], { "data-product": "products", "data-i": i })),
-      h("td", { class: "sl-wide" }, bar(products.data[i], top, { signed: true }))));
+      h("td", { class: "sl-wide" }, bar(products.data[i], top, { signed: true })),
+    ),
+  );
   const more = (/** @type {number} */ to) => () => {
     app.opened = { name, at, shown: to };
     app.draw();
   };
-  const buttons = shown < n
-    ? [shown + MORE < n ? h("button", { type: "button", "data-focus": "more", onclick: more(shown + MORE) }, `${MORE} more`) : null, h("button", { type: "button", "data-focus": "all", onclick: more(n) }, `all ${count(n)}`)]
-    : [];
-  const sum = n > shown ? h("p", null, `${count(shown)} of ${count(n)} products shown, largest first; the rest sums to `, number(app, rest.data[shown], { "data-product": "rest", "data-i": shown }), ".") : h("p", null, `All ${count(n)} products shown, largest first.`);
+  const buttons =
+    shown < n
+      ? [
+          shown + MORE < n
+            ? h("button", { type: "button", "data-focus": "more", onclick: more(shown + MORE) }, `${MORE} more`)
+            : null,
+          h("button", { type: "button", "data-focus": "all", onclick: more(n) }, `all ${count(n)}`),
+        ]
+      : [];
+  const sum =
+    n > shown
+      ? h(
+          "p",
+          null,
+          `${count(shown)} of ${count(n)} products shown, largest first; the rest sums to `,
+          number(app, rest.data[shown], { "data-product": "rest", "data-i": shown }),
+          ".",
+        )
+      : h("p", null, `All ${count(n)} products shown, largest first.`);
   const plain = meta.bias === null && meta.factor === 1;
-  const total = h("p", { class: "sl-total" }, plain ? "sum of the products " : "sum ", number(app, rest.data[0], { "data-product": "rest", "data-i": 0 }),
+  const total = h(
+    "p",
+    { class: "sl-total" },
+    plain ? "sum of the products " : "sum ",
+    number(app, rest.data[0], { "data-product": "rest", "data-i": 0 }),
     ...(meta.bias === null ? [] : [" + bias ", number(app, meta.bias, { "data-product": "bias" })]),
     ...(meta.factor === 1 ? [] : [" × ", number(app, meta.factor, { "data-product": "factor" })]),
-    plain ? ", in the trace " : " = ", number(app, meta.total, { "data-product": "total" }));
+    plain ? ", in the trace " : " = ",
+    number(app, meta.total, { "data-product": "total" }),
+  );
   return h(
     "section",
     { class: "sl-opened", "aria-label": "Products", "data-testid": "sl-products", ...roleOf(name) },
     h("div", { class: "sl-head-row" }, title, close),
-    h("table", { class: "sl-products" },
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, meta.over), h("th", { scope: "col" }, ...subscripted(meta.left)), h("td"), h("th", { scope: "col" }, ...subscripted(meta.right)), h("td"), h("th", { scope: "col" }, "product"), h("td", { class: "sl-wide" }))),
-      h("tbody", null, ...rows)),
+    h(
+      "table",
+      { class: "sl-products" },
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, meta.over),
+          h("th", { scope: "col" }, ...subscripted(meta.left)),
+          h("td"),
+          h("th", { scope: "col" }, ...subscripted(meta.right)),
+          h("td"),
+          h("th", { scope: "col" }, "product"),
+          h("td", { class: "sl-wide" }),
+        ),
+      ),
+      h("tbody", null, ...rows),
+    ),
     sum,
     h("p", { class: "sl-more" }, ...buttons),
     total,
@@ -127,9 +187,14 @@ function number(app, value, attributes) {
 function lettersOf(app) {
   const { name, tensors, makes } = app.step;
   if (name === "x") return ["q", "k"].filter((letter) => app.has(letter === "q" ? "x" : "x_keys"));
-  if (name === "qkv") return ["q", "k", "v"].filter((letter) => makes.some((/** @type {string} */ made) => made[0] === letter && app.meta.opens.includes(made)));
+  if (name === "qkv")
+    return ["q", "k", "v"].filter((letter) =>
+      makes.some((/** @type {string} */ made) => made[0] === letter && app.meta.opens.includes(made)),
+    );
   if (name !== "norm" && name !== "rotary") return [];
-  return ["q", "k", "v"].filter((letter) => Object.keys(tensors).filter((one) => one === letter || one.startsWith(`${letter}_`)).length === 2);
+  return ["q", "k", "v"].filter(
+    (letter) => Object.keys(tensors).filter((one) => one === letter || one.startsWith(`${letter}_`)).length === 2,
+  );
 }
 
 /** The step for every token at once: matrices, with the followed query and key marked. @param {Steps} app */
@@ -139,35 +204,76 @@ export function matrixPanel(app) {
   const several = letters.length > 0;
   const which = several ? (letters.includes(app.matrixOf) ? app.matrixOf : letters[0]) : "";
   const path = `${base(app)}/matrix/${step.name}${which ? `/${which}` : ""}`;
-  const head = h("div", { class: "sl-head-row" }, h("h3", null, "All tokens at once"), letters.length > 1 ? choice(app, letters, which) : null);
-  const section = (/** @type {(Node | null)[]} */ ...parts) => h("section", { class: "sl-matrices", "aria-label": "All tokens at once", "data-testid": "sl-matrices" }, head, ...parts);
-  if (app.failed === path || !app.meta.exact || step.why_not || step.name === "shared") return section(h("p", { class: "sl-second" }, "This step has no picture for all tokens."));
+  const head = h(
+    "div",
+    { class: "sl-head-row" },
+    h("h3", null, "All tokens at once"),
+    letters.length > 1 ? choice(app, letters, which) : null,
+  );
+  const section = (/** @type {(Node | null)[]} */ ...parts) =>
+    h(
+      "section",
+      { class: "sl-matrices", "aria-label": "All tokens at once", "data-testid": "sl-matrices" },
+      head,
+      ...parts,
+    );
+  if (app.failed === path || !app.meta.exact || step.why_not || step.name === "shared")
+    return section(h("p", { class: "sl-second" }, "This step has no picture for all tokens."));
   const pack = fetched(app, path);
   if (!pack) return section(h("p", { class: "sl-second" }, "…"));
   const pictures = pack.meta.matrices.flatMap((/** @type {any} */ one, /** @type {number} */ i) => {
     const { data, shape } = pack.arrays[`m${i}`];
-    const canvas = h("canvas", { role: "img", "aria-label": `${one.symbol}: ${one.shape[0]} ${one.rows}s by ${one.shape[1]} ${one.columns}s`, "data-role": one.role });
-    app.paints(() => paint(canvas, data, shape[0], shape[1], app.colours, { top: one.top, weights: one.role === "weights" }));
-    const marks = [
-      line("row", one.rows, one.shape[0]),
-      line("column", one.columns, one.shape[1]),
-    ];
+    const canvas = h("canvas", {
+      role: "img",
+      "aria-label": `${one.symbol}: ${one.shape[0]} ${one.rows}s by ${one.shape[1]} ${one.columns}s`,
+      "data-role": one.role,
+    });
+    app.paints(() =>
+      paint(canvas, data, shape[0], shape[1], app.colours, { top: one.top, weights: one.role === "weights" }),
+    );
+    const marks = [line("row", one.rows, one.shape[0]), line("column", one.columns, one.shape[1])];
     const wide = Math.min(Math.max(one.shape[1] / Math.max(one.shape[0], one.shape[1]), 0.18), 1);
     const high = Math.min(Math.max(one.shape[0] / Math.max(one.shape[0], one.shape[1]), 0.18), 1);
-    const frame = h("div", { class: "sl-matrix", "data-role": one.role, style: `--wide:${wide};--high:${high}` }, canvas, ...marks);
+    const frame = h(
+      "div",
+      { class: "sl-matrix", "data-role": one.role, style: `--wide:${wide};--high:${high}` },
+      canvas,
+      ...marks,
+    );
     canvas.onclick = (event) => pick(event, canvas, one);
     canvas.onmousemove = (event) => {
       const [row, column] = cell(event, canvas, one.shape);
       const r = Math.floor((row / one.shape[0]) * shape[0]);
       const c = Math.floor((column / one.shape[1]) * shape[1]);
       const value = data[r * shape[1] + c];
-      app.tell(`${one.symbol}, ${one.rows} ${row}, ${one.columns} ${column}: ${value !== value ? "masked" : written(value, app.digits)}${one.exact ? "" : " (largest of its block)"}`);
+      app.tell(
+        `${one.symbol}, ${one.rows} ${row}, ${one.columns} ${column}: ${value !== value ? "masked" : written(value, app.digits)}${one.exact ? "" : " (largest of its block)"}`,
+      );
     };
     canvas.onmouseleave = () => app.tell("");
-    const figure = h("figure", null, h("figcaption", null, h("b", { "data-role": one.role }, ...symbolOf(one.symbol)), ` ${count(one.shape[0])} × ${count(one.shape[1])}`), frame, one.exact ? null : h("p", { class: "sl-second" }, "blocks: the value of largest magnitude"));
+    const figure = h(
+      "figure",
+      null,
+      h(
+        "figcaption",
+        null,
+        h("b", { "data-role": one.role }, ...symbolOf(one.symbol)),
+        ` ${count(one.shape[0])} × ${count(one.shape[1])}`,
+      ),
+      frame,
+      one.exact ? null : h("p", { class: "sl-second" }, "blocks: the value of largest magnitude"),
+    );
     return one.before ? [h("span", { class: "sl-operator", "aria-hidden": "true" }, one.before), figure] : [figure];
   });
-  const says = h("p", { class: "sl-second" }, "Attention is computed for all tokens in parallel. Marked: the row of query ", h("bdi", { class: "sl-query" }, app.queryToken), ` (${app.meta.query}) and the column of key `, h("bdi", { class: "sl-key" }, app.keys[key].t), ` (${key}). Click to follow others.`);
+  const says = h(
+    "p",
+    { class: "sl-second" },
+    "Attention is computed for all tokens in parallel. Marked: the row of query ",
+    h("bdi", { class: "sl-query" }, app.queryToken),
+    ` (${app.meta.query}) and the column of key `,
+    h("bdi", { class: "sl-key" }, app.keys[key].t),
+    ` (${key}). Click to follow others.`,
+  );
   return section(h("div", { class: "sl-matrix-row" }, ...pictures), says);
 
   /** @param {"row" | "column"} side @param {string} what @param {number} n */
@@ -195,7 +301,8 @@ export function matrixPanel(app) {
 /** @param {MouseEvent} event @param {HTMLElement} canvas @param {[number, number]} shape */
 function cell(event, canvas, [rows, columns]) {
   const box = canvas.getBoundingClientRect();
-  const at = (/** @type {number} */ share, /** @type {number} */ n) => Math.min(Math.max(Math.floor(share * n), 0), n - 1);
+  const at = (/** @type {number} */ share, /** @type {number} */ n) =>
+    Math.min(Math.max(Math.floor(share * n), 0), n - 1);
   return [at((event.clientY - box.top) / box.height, rows), at((event.clientX - box.left) / box.width, columns)];
 }
 
@@ -206,9 +313,23 @@ function symbolOf(symbol) {
 
 /** @param {Steps} app @param {string[]} letters @param {string} which */
 function choice(app, letters, which) {
-  return h("div", { class: "sl-modes", role: "group", "aria-label": "Which vectors" }, ...letters.map((name) =>
-    h("button", { type: "button", "aria-pressed": String(name === which), "data-focus": `which:${name}`, onclick: () => {
-      app.matrixOf = name;
-      app.draw();
-    } }, name.toUpperCase())));
+  return h(
+    "div",
+    { class: "sl-modes", role: "group", "aria-label": "Which vectors" },
+    ...letters.map((name) =>
+      h(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(name === which),
+          "data-focus": `which:${name}`,
+          onclick: () => {
+            app.matrixOf = name;
+            app.draw();
+          },
+        },
+        name.toUpperCase(),
+      ),
+    ),
+  );
 }

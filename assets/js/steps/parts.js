@@ -27,15 +27,19 @@ export function num(app, name, at = []) {
   const text = written(value, app.digits);
   if (here && !opens) return h("span", attributes, text);
   const label = opens ? `${text}, show the products that make it` : `${text}, made in the step ${app.titleOf(maker)}`;
-  return h("button", {
-    ...attributes,
-    type: "button",
-    "aria-label": label,
-    "data-opens": opens,
-    "data-focus": `num:${name}:${at.join(",")}`,
-    title: opens ? "show the products that make this number" : `made in: ${app.titleOf(maker)}`,
-    onclick: () => (opens ? app.open(name, at) : app.goTo(maker)),
-  }, text);
+  return h(
+    "button",
+    {
+      ...attributes,
+      type: "button",
+      "aria-label": label,
+      "data-opens": opens,
+      "data-focus": `num:${name}:${at.join(",")}`,
+      title: opens ? "show the products that make this number" : `made in: ${app.titleOf(maker)}`,
+      onclick: () => (opens ? app.open(name, at) : app.goTo(maker)),
+    },
+    text,
+  );
 }
 
 /** Query, key, value and output have one colour each. @param {string} name */
@@ -56,15 +60,25 @@ export function roleOf(name) {
 export function strip(app, name, row, { top, label }) {
   const values = app.vector(name, row);
   if (!values) return h("span", { class: "sl-strip sl-waiting" }, "…");
-  const canvas = h("canvas", { class: "sl-strip", role: "img", "aria-label": label, ...roleOf(name), "data-strip": name });
+  const canvas = h("canvas", {
+    class: "sl-strip",
+    role: "img",
+    "aria-label": label,
+    ...roleOf(name),
+    "data-strip": name,
+  });
   const most = top ?? topOf(values);
   app.paints(() => paint(canvas, values, 1, values.length, app.colours, { top: most }));
   /** @param {MouseEvent} event */
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    return Math.min(Math.max(Math.floor(((event.clientX - box.left) / box.width) * values.length), 0), values.length - 1);
+    return Math.min(
+      Math.max(Math.floor(((event.clientX - box.left) / box.width) * values.length), 0),
+      values.length - 1,
+    );
   };
-  canvas.onmousemove = (event) => app.tell(`${label}, component ${at(event)}: ${written(values[at(event)], app.digits)}`);
+  canvas.onmousemove = (event) =>
+    app.tell(`${label}, component ${at(event)}: ${written(values[at(event)], app.digits)}`);
   canvas.onmouseleave = () => app.tell("");
   const opens = app.meta.made_by[name] === app.step.name && app.meta.opens.includes(name);
   if (opens) {
@@ -84,7 +98,11 @@ export function bar(value, top, { signed = false, role = "" } = {}) {
   const share = top > 0 && Math.abs(value) < Infinity ? Math.min(Math.abs(value) / top, 1) : 0;
   const width = `${(signed ? 50 : 100) * share}%`;
   const side = signed ? (value < 0 ? `right:50%;width:${width}` : `left:50%;width:${width}`) : `left:0;width:${width}`;
-  return h("span", { class: "sl-lane2", "data-signed": signed, "aria-hidden": "true" }, h("span", { class: "sl-fill", "data-role": role || null, style: side }));
+  return h(
+    "span",
+    { class: "sl-lane2", "data-signed": signed, "aria-hidden": "true" },
+    h("span", { class: "sl-fill", "data-role": role || null, style: side }),
+  );
 }
 
 /**
@@ -97,14 +115,18 @@ export function vector(app, title, name, row) {
   if (!values) return h("section", { class: "sl-vector" }, h("h3", null, title), h("p", null, "…"));
   const all = app.unfolded.has(`${name}:${row}`);
   const shown = all ? largest(values, values.length) : largest(values, FIRST);
-  const items = shown.map((c) => h("li", null, h("span", { class: "sl-index" }, String(c)), num(app, name, row === null ? [c] : [row, c])));
+  const items = shown.map((c) =>
+    h("li", null, h("span", { class: "sl-index" }, String(c)), num(app, name, row === null ? [c] : [row, c])),
+  );
   return h(
     "section",
     { class: "sl-vector", ...roleOf(name) },
     h("h3", null, title),
     strip(app, name, row, { label: title }),
     h("ol", { class: "sl-nums" }, ...items),
-    shown.length < values.length || all ? unfold(app, `${name}:${row}`, all, values.length, shown.length, "components, the largest") : null,
+    shown.length < values.length || all
+      ? unfold(app, `${name}:${row}`, all, values.length, shown.length, "components, the largest")
+      : null,
   );
 }
 
@@ -120,7 +142,11 @@ function unfold(app, id, all, n, shown, what) {
     "p",
     { class: "sl-second" },
     all ? `all ${count(n)} shown ` : `${shown} of ${count(n)} ${what} `,
-    h("button", { type: "button", class: "sl-plain", "data-focus": `unfold:${id}`, onclick: toggle }, all ? "show the largest only" : `show all ${count(n)}`),
+    h(
+      "button",
+      { type: "button", class: "sl-plain", "data-focus": `unfold:${id}`, onclick: toggle },
+      all ? "show the largest only" : `show all ${count(n)}`,
+    ),
   );
 }
 
@@ -134,23 +160,42 @@ function unfold(app, id, all, n, shown, what) {
  */
 export function keyTable(app, caption, columns, foot = []) {
   const { keys, meta } = app;
-  const rows = app.shownKeys().map((key) =>
-    h(
-      "tr",
-      { "data-chosen": key === app.key, "data-masked": app.masked(key) },
-      h("th", { scope: "row" }, keyButton(app, key)),
-      ...columns.map(({ cell, wide }) => h("td", { class: wide ? "sl-wide" : "sl-narrow" }, cell(key))),
-    ));
+  const rows = app
+    .shownKeys()
+    .map((key) =>
+      h(
+        "tr",
+        { "data-chosen": key === app.key, "data-masked": app.masked(key) },
+        h("th", { scope: "row" }, keyButton(app, key)),
+        ...columns.map(({ cell, wide }) => h("td", { class: wide ? "sl-wide" : "sl-narrow" }, cell(key))),
+      ),
+    );
   const table = h(
     "table",
     { class: `sl-keys${columns.some(({ wide }) => wide) ? "" : " sl-tight"}` },
     h("caption", { class: "sl-quiet" }, caption),
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, meta.same_tokens ? "key token" : "key token (encoder)"), ...columns.map(({ head, wide }) => h("th", { scope: "col", class: wide ? "sl-wide" : "sl-narrow" }, ...app.symbols(head))))),
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        h("th", { scope: "col" }, meta.same_tokens ? "key token" : "key token (encoder)"),
+        ...columns.map(({ head, wide }) =>
+          h("th", { scope: "col", class: wide ? "sl-wide" : "sl-narrow" }, ...app.symbols(head)),
+        ),
+      ),
+    ),
     h("tbody", null, ...rows),
     foot.length ? h("tfoot", null, ...foot) : null,
   );
   const hidden = keys.length - app.shownKeys().length;
-  return h("div", { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": caption }, table, hidden || app.allKeys ? restLine(app) : null);
+  return h(
+    "div",
+    { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": caption },
+    table,
+    hidden || app.allKeys ? restLine(app) : null,
+  );
 }
 
 /** A row under the keys. @param {string} name @param {(Node | string | null)[]} cells */
@@ -162,7 +207,14 @@ export function footRow(name, ...cells) {
 function keyButton(app, key) {
   return h(
     "button",
-    { type: "button", class: "sl-keyname", "aria-pressed": String(key === app.key), "data-focus": `key:${key}`, title: `key ${key}: follow this key`, onclick: () => app.choose({ key }) },
+    {
+      type: "button",
+      class: "sl-keyname",
+      "aria-pressed": String(key === app.key),
+      "data-focus": `key:${key}`,
+      title: `key ${key}: follow this key`,
+      onclick: () => app.choose({ key }),
+    },
     h("span", { class: "sl-index" }, String(key)),
     h("bdi", null, app.keys[key].t),
   );
@@ -172,7 +224,18 @@ function keyButton(app, key) {
 function restLine(app) {
   const n = app.keys.length;
   const toggle = () => app.setAllKeys(!app.allKeys);
-  const button = h("button", { type: "button", class: "sl-plain", "data-focus": "all-keys", onclick: toggle }, app.allKeys ? "show the largest weights only" : `show all ${count(n)}`);
+  const button = h(
+    "button",
+    { type: "button", class: "sl-plain", "data-focus": "all-keys", onclick: toggle },
+    app.allKeys ? "show the largest weights only" : `show all ${count(n)}`,
+  );
   if (app.allKeys) return h("p", { class: "sl-second" }, `all ${count(n)} keys shown `, button);
-  return h("p", { class: "sl-second" }, `The ${app.mostKeys} keys with the largest weights are shown; all others of ${count(n)} together hold `, num(app, "rest", [app.mostKeys]), " of the weight. ", button);
+  return h(
+    "p",
+    { class: "sl-second" },
+    `The ${app.mostKeys} keys with the largest weights are shown; all others of ${count(n)} together hold `,
+    num(app, "rest", [app.mostKeys]),
+    " of the weight. ",
+    button,
+  );
 }

@@ -54,10 +54,13 @@ export class Steps extends LedgerView {
     this.failed = "";
     this.frame = createFrame(this);
     this.listen();
-    fetch(asset("lessons/glossary.json")).then((answer) => answer.json()).then((entries) => {
-      this.glossary = glossaryOf(entries);
-      this.draw();
-    }).catch(() => {}); // without the glossary the words stay words
+    fetch(asset("lessons/glossary.json"))
+      .then((answer) => answer.json())
+      .then((entries) => {
+        this.glossary = glossaryOf(entries);
+        this.draw();
+      })
+      .catch(() => {}); // without the glossary the words stay words
   }
 
   /** @param {Data} data @param {Callbacks} callbacks */
@@ -105,7 +108,8 @@ export class Steps extends LedgerView {
     place.head = Math.min(place.head, nHeads - 1);
     place.query = Math.min(place.query, nQuery - 1);
     if (place.key !== null && place.key >= nKey) place.key = null;
-    const another = place.layer !== this.place.layer || place.head !== this.place.head || place.query !== this.place.query;
+    const another =
+      place.layer !== this.place.layer || place.head !== this.place.head || place.query !== this.place.query;
     this.place = place;
     if (another || !this.opened || change.key === undefined) this.opened = null;
     else this.opened = this.follow(change.key);
@@ -179,12 +183,16 @@ export class Steps extends LedgerView {
 
   /** Words with explanations. @param {string} text */
   words(text) {
-    return wordsIn(text, this.glossary, this.explained).map((part) => (typeof part === "string" ? part : this.frame.tip.term(part.text, part.entry)));
+    return wordsIn(text, this.glossary, this.explained).map((part) =>
+      typeof part === "string" ? part : this.frame.tip.term(part.text, part.entry),
+    );
   }
 
   /** Symbols with explanations. @param {string} text */
   symbols(text) {
-    return symbolsIn(text, this.glossary).flatMap((part) => (typeof part === "string" ? lowered(part) : [this.frame.tip.term(part.text, part.entry, true)]));
+    return symbolsIn(text, this.glossary).flatMap((part) =>
+      typeof part === "string" ? lowered(part) : [this.frame.tip.term(part.text, part.entry, true)],
+    );
   }
 
   /** Paint now or, while the view is being built, when it stands. @param {() => void} painting */
@@ -209,7 +217,11 @@ export class Steps extends LedgerView {
     const { step } = this;
     const body = step.why_not ? [notObserved(this)] : this.body();
     frame.show(
-      h("header", { class: "sl-step-head" }, h("h2", { tabindex: "-1" }, h("span", { class: "sl-step-number" }, `${this.at + 1}`), ` ${step.title}`)),
+      h(
+        "header",
+        { class: "sl-step-head" },
+        h("h2", { tabindex: "-1" }, h("span", { class: "sl-step-number" }, `${this.at + 1}`), ` ${step.title}`),
+      ),
       step.says && this.mode !== "code" ? h("p", { class: "sl-says" }, ...this.words(step.says)) : null,
       ...body,
       this.opened && !step.why_not ? productsPanel(this) : null,
@@ -217,7 +229,10 @@ export class Steps extends LedgerView {
       checks(this),
     );
     for (const painting of this.paintings) painting();
-    if (focus) /** @type {HTMLElement | null} */ (frame.host.querySelector(`[data-focus="${CSS.escape(focus)}"]`))?.focus({ preventScroll: true });
+    if (focus)
+      /** @type {HTMLElement | null} */ (frame.host.querySelector(`[data-focus="${CSS.escape(focus)}"]`))?.focus({
+        preventScroll: true,
+      });
     const ready = `${this.shown}:${step.name}:${this.mode}`;
     if (frame.host.dataset.ready !== ready) {
       frame.host.dataset.ready = ready;

@@ -13,7 +13,20 @@ export function values(app) {
 }
 
 /** @type {Record<string, (app: Steps) => (Node | null)[]>} */
-const VALUES = { x, qkv, norm: changed, rotary: turned, shared: plain, scores, scale, mask, softmax, output, joined, residual };
+const VALUES = {
+  x,
+  qkv,
+  norm: changed,
+  rotary: turned,
+  shared: plain,
+  scores,
+  scale,
+  mask,
+  softmax,
+  output,
+  joined,
+  residual,
+};
 
 /** @param {...Node} parts */
 function side(...parts) {
@@ -22,8 +35,25 @@ function side(...parts) {
 
 /** Which key the vectors are of. @param {Steps} app */
 function chooser(app) {
-  return h("p", { class: "sl-choose" }, "Key followed: ", ...app.shownKeys().map((j) =>
-    h("button", { type: "button", class: "sl-keyname", "aria-pressed": String(j === app.key), "data-focus": `key:${j}`, onclick: () => app.choose({ key: j }) }, h("span", { class: "sl-index" }, String(j)), h("bdi", null, app.keys[j].t))));
+  return h(
+    "p",
+    { class: "sl-choose" },
+    "Key followed: ",
+    ...app.shownKeys().map((j) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "sl-keyname",
+          "aria-pressed": String(j === app.key),
+          "data-focus": `key:${j}`,
+          onclick: () => app.choose({ key: j }),
+        },
+        h("span", { class: "sl-index" }, String(j)),
+        h("bdi", null, app.keys[j].t),
+      ),
+    ),
+  );
 }
 
 /** @param {Steps} app */
@@ -44,7 +74,8 @@ function qkv(app) {
   const parts = ["q", "k", "v"].flatMap((letter) => {
     const name = app.step.makes.find((/** @type {string} */ one) => one === letter || one.startsWith(`${letter}_`));
     if (!name) return [];
-    const title = letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
+    const title =
+      letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
     return [vector(app, title, name, letter === "q" ? null : app.key)];
   });
   return [chooser(app), side(...parts, ...apart(app).map(({ title, name, row }) => vector(app, title, name, row)))];
@@ -55,7 +86,10 @@ function changed(app) {
   const parts = changes(app).flatMap(({ letter, before, after }) => {
     const row = letter === "q" ? null : app.key;
     const of = letter === "q" ? `query ${app.meta.query}` : `key ${keyName(app)}`;
-    return [vector(app, `${letter} of ${of}, before`, before, row), vector(app, `${letter} of ${of}, after`, after, row)];
+    return [
+      vector(app, `${letter} of ${of}, before`, before, row),
+      vector(app, `${letter} of ${of}, after`, after, row),
+    ];
   });
   return [chooser(app), side(...parts)];
 }
@@ -79,7 +113,10 @@ function plain(app) {
 function scores(app) {
   return [
     keyTable(app, "Score of every key", [{ head: "s_j", cell: (j) => num(app, "scores", [j]) }]),
-    side(vector(app, `q of query ${app.meta.query} “${app.queryToken}”`, "q", null), vector(app, `k of key ${keyName(app)}`, "k", app.key)),
+    side(
+      vector(app, `q of query ${app.meta.query} “${app.queryToken}”`, "q", null),
+      vector(app, `k of key ${keyName(app)}`, "k", app.key),
+    ),
   ];
 }
 
@@ -98,26 +135,43 @@ function scale(app) {
 
 /** @param {Steps} app */
 function mask(app) {
-  return [keyTable(app, "What softmax sees", [
-    { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
-    ...(app.has("capped") ? [{ head: "y_j", cell: (/** @type {number} */ j) => num(app, "capped", [j]) }] : []),
-    ...(app.has("bias") ? [{ head: "β_j", cell: (/** @type {number} */ j) => num(app, "bias", [j]) }] : []),
-    { head: "may read", cell: (j) => (app.masked(j) ? "no" : "yes") },
-    { head: "m_j", cell: (j) => num(app, "masked", [j]) },
-  ])];
+  return [
+    keyTable(app, "What softmax sees", [
+      { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
+      ...(app.has("capped") ? [{ head: "y_j", cell: (/** @type {number} */ j) => num(app, "capped", [j]) }] : []),
+      ...(app.has("bias") ? [{ head: "β_j", cell: (/** @type {number} */ j) => num(app, "bias", [j]) }] : []),
+      { head: "may read", cell: (j) => (app.masked(j) ? "no" : "yes") },
+      { head: "m_j", cell: (j) => num(app, "masked", [j]) },
+    ]),
+  ];
 }
 
 /** @param {Steps} app */
 function softmax(app) {
-  if (!app.has("exps")) return [keyTable(app, "Weights", [{ head: "a_j", cell: (j) => num(app, "weights", [j]) }], [footRow("sum", num(app, "weight_sum"))])];
-  const sink = app.has("sink_weight") ? footRow("sink logit", num(app, "sink_logit"), num(app, "sink_exp"), num(app, "sink_weight")) : null;
+  if (!app.has("exps"))
+    return [
+      keyTable(
+        app,
+        "Weights",
+        [{ head: "a_j", cell: (j) => num(app, "weights", [j]) }],
+        [footRow("sum", num(app, "weight_sum"))],
+      ),
+    ];
+  const sink = app.has("sink_weight")
+    ? footRow("sink logit", num(app, "sink_logit"), num(app, "sink_exp"), num(app, "sink_weight"))
+    : null;
   return [
     h("p", null, "max m = ", num(app, "maximum"), ", Z = ", num(app, "exp_sum"), ", Σ a = ", num(app, "weight_sum")),
-    keyTable(app, "From scores to weights", [
-      { head: "m_j", cell: (j) => num(app, "masked", [j]) },
-      { head: "e_j", cell: (j) => num(app, "exps", [j]) },
-      { head: "a_j", cell: (j) => num(app, "weights", [j]) },
-    ], sink ? [sink] : []),
+    keyTable(
+      app,
+      "From scores to weights",
+      [
+        { head: "m_j", cell: (j) => num(app, "masked", [j]) },
+        { head: "e_j", cell: (j) => num(app, "exps", [j]) },
+        { head: "a_j", cell: (j) => num(app, "weights", [j]) },
+      ],
+      sink ? [sink] : [],
+    ),
   ];
 }
 
@@ -128,21 +182,48 @@ function output(app) {
       { head: "a_j", cell: (j) => num(app, "weights", [j]) },
       { head: "‖a_j · v_j‖", cell: (j) => num(app, "contribution", [j]) },
     ]),
-    side(vector(app, `v of key ${keyName(app)}`, "v", app.key), vector(app, `a · v of key ${keyName(app)}`, "weighted_values", app.key), vector(app, "output o of this head", "output", null)),
+    side(
+      vector(app, `v of key ${keyName(app)}`, "v", app.key),
+      vector(app, `a · v of key ${keyName(app)}`, "weighted_values", app.key),
+      vector(app, "output o of this head", "output", null),
+    ),
   ];
 }
 
 /** @param {Steps} app */
 function residual(app) {
-  const lengths = h("p", null, "lengths: before ", num(app, "resid_pre_length"), ", added ", num(app, "added_length"), ", after ", num(app, "resid_mid_length"));
-  const parts = [["resid_pre", "before, r"], ["added", "added"], ["resid_mid", "after, r'"], ["resid_normed", "the sum, normed"]];
-  return [lengths, side(...parts.filter(([name]) => app.has(name)).map(([name, words]) => vector(app, words, name, null)))];
+  const lengths = h(
+    "p",
+    null,
+    "lengths: before ",
+    num(app, "resid_pre_length"),
+    ", added ",
+    num(app, "added_length"),
+    ", after ",
+    num(app, "resid_mid_length"),
+  );
+  const parts = [
+    ["resid_pre", "before, r"],
+    ["added", "added"],
+    ["resid_mid", "after, r'"],
+    ["resid_normed", "the sum, normed"],
+  ];
+  return [
+    lengths,
+    side(...parts.filter(([name]) => app.has(name)).map(([name, words]) => vector(app, words, name, null))),
+  ];
 }
 
 /** @param {Steps} app */
 function joined(app) {
   return [
     ...shares(app),
-    side(vector(app, "output o of this head", "output", null), vector(app, "all heads joined", "joined", null), vector(app, "this head writes", "head_write", null), vector(app, "the layer writes", "written", null), ...apart(app).map(({ title, name, row }) => vector(app, title, name, row))),
+    side(
+      vector(app, "output o of this head", "output", null),
+      vector(app, "all heads joined", "joined", null),
+      vector(app, "this head writes", "head_write", null),
+      vector(app, "the layer writes", "written", null),
+      ...apart(app).map(({ title, name, row }) => vector(app, title, name, row)),
+    ),
   ];
 }

@@ -47,7 +47,10 @@ test("each element has a view of its own, and the same element another one once 
   end();
   render(left, 3);
   assert.deepEqual([left.views.length, right.views.length], [2, 1]);
-  assert.deepEqual(left.views.map((view) => Boolean(view.gone)), [true, false]);
+  assert.deepEqual(
+    left.views.map((view) => Boolean(view.gone)),
+    [true, false],
+  );
 });
 
 test("an end that comes late takes only its own view away", () => {
@@ -72,7 +75,9 @@ function streamlit(place, mount, imported) {
       outdate = () => {
         stale = true;
       };
-      imported().then(() => mount(component(place, data))).then((end) => (stale ? end() : (clean = end)));
+      imported()
+        .then(() => mount(component(place, data)))
+        .then((end) => (stale ? end() : (clean = end)));
     },
     unmount: () => clean(),
   };
@@ -104,7 +109,10 @@ test("data that come while the module is on its way do not take the view away", 
   for (const one of arrive) one();
   await settled();
   context.mock.timers.tick(1000);
-  assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2], undefined]]);
+  assert.deepEqual(
+    place.views.map(({ seen, gone }) => [seen, gone]),
+    [[[1, 2], undefined]],
+  );
 });
 
 test("data that follow one another while a view stands do not take it away, and leaving the page does", async (context) => {
@@ -119,7 +127,10 @@ test("data that follow one another while a view stands do not take it away, and 
     await settled();
   }
   context.mock.timers.tick(1000);
-  assert.deepEqual(place.views.map(({ seen, gone }) => [seen, gone]), [[[1, 2, 3], undefined]]);
+  assert.deepEqual(
+    place.views.map(({ seen, gone }) => [seen, gone]),
+    [[[1, 2, 3], undefined]],
+  );
   place.isConnected = false;
   page.unmount();
   assert.equal(place.views[0].gone, true);
@@ -143,5 +154,8 @@ test("what a view tells goes to Streamlit's component", () => {
   mount(component(place, 1, told));
   place.views[0].callbacks.setState("view", 5);
   place.views[0].callbacks.setTrigger("lost", "key");
-  assert.deepEqual(told, [["state", "view", 5], ["trigger", "lost", "key"]]);
+  assert.deepEqual(told, [
+    ["state", "view", 5],
+    ["trigger", "lost", "key"],
+  ]);
 });

@@ -3,7 +3,11 @@ import { test } from "node:test";
 
 import { contrast, lookup, parseColour, pixel, rampAt, textOn } from "../../../assets/js/base/scale.js";
 
-const ramp = [[246, 243, 239], [177, 144, 188], [35, 21, 79]];
+const ramp = [
+  [246, 243, 239],
+  [177, 144, 188],
+  [35, 21, 79],
+];
 
 test("a weight of 0 has the first colour, of 1 the last, and one between two stops lies between them", () => {
   assert.deepEqual(rampAt(ramp, 0), ramp[0]);

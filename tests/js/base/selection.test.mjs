@@ -45,7 +45,13 @@ test("arrows enter at the first cell, move one cell, and stop at the edge", () =
 test("arrows go on from the pinned cell, and from where they were after leaving", () => {
   const pinned = run(initial(), { type: "pin", query: 2, key: 3 }, { type: "step", dq: 0, dk: -1, ...n });
   assert.deepEqual(pinned.hover, { query: 2, key: 2 });
-  const back = run(initial(), { type: "step", dq: 1, dk: 0, ...n }, { type: "step", dq: 1, dk: 0, ...n }, { type: "leave" }, { type: "step", dq: 1, dk: 0, ...n });
+  const back = run(
+    initial(),
+    { type: "step", dq: 1, dk: 0, ...n },
+    { type: "step", dq: 1, dk: 0, ...n },
+    { type: "leave" },
+    { type: "step", dq: 1, dk: 0, ...n },
+  );
   assert.deepEqual(back.hover, { query: 2, key: 0 });
 });
 
@@ -57,7 +63,10 @@ test("Home and End go along the row", () => {
 });
 
 test("a pin is carried by the token's original index through hiding and words", () => {
-  const words = [{ i: 1, p: [1] }, { i: 2, p: [2, 3, 4] }];
+  const words = [
+    { i: 1, p: [1] },
+    { i: 2, p: [2, 3, 4] },
+  ];
   assert.equal(positionOf(3, words), 1);
   assert.equal(positionOf(0, words), null);
   assert.equal(positionOf(null, words), null);

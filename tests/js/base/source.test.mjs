@@ -18,7 +18,9 @@ test("two parts of the view that ask for the same picture share one request", as
 
 test("addresses are those of the data routes", async () => {
   const asked = [];
-  const source = new HttpSource("http://here/data/k/", { fetch: async (url) => (asked.push(url.replace("http://here/data/k/", "")), answer(bytes)) });
+  const source = new HttpSource("http://here/data/k/", {
+    fetch: async (url) => (asked.push(url.replace("http://here/data/k/", "")), answer(bytes)),
+  });
   await source.overview();
   await source.head("all:encoder:self", "mean");
   await source.line(1, 2, "key", 7);
@@ -28,7 +30,10 @@ test("addresses are those of the data routes", async () => {
 
 test("410 tells once that the numbers are lost", async () => {
   let lost = 0;
-  const source = new HttpSource("http://here/data/k/", { fetch: async () => answer("", 410), onLost: () => (lost += 1) });
+  const source = new HttpSource("http://here/data/k/", {
+    fetch: async () => answer("", 410),
+    onLost: () => (lost += 1),
+  });
   await assert.rejects(source.head(0, 0), LostError);
   await assert.rejects(source.head(0, 1), LostError);
   assert.equal(lost, 1);
@@ -37,7 +42,10 @@ test("410 tells once that the numbers are lost", async () => {
 test("numbers that are lost a second time are told of a second time", async () => {
   let lost = 0;
   const codes = [410, 410, 200, 410, 410];
-  const source = new HttpSource("http://here/data/k/", { fetch: async () => (codes[0] === 200 ? answer(bytes, codes.shift()) : answer("", codes.shift())), onLost: () => (lost += 1) });
+  const source = new HttpSource("http://here/data/k/", {
+    fetch: async () => (codes[0] === 200 ? answer(bytes, codes.shift()) : answer("", codes.shift())),
+    onLost: () => (lost += 1),
+  });
   await assert.rejects(source.head(0, 0), LostError);
   await assert.rejects(source.line(0, 0, "query", 1), LostError);
   await source.head(0, 0);
@@ -60,13 +68,18 @@ test("a failed request says so in words and is asked again next time", async () 
 });
 
 test("the server's own sentence is shown", async () => {
-  const source = new HttpSource("http://here/data/k/", { fetch: async () => answer(JSON.stringify({ error: "there is no query 9" }), 404) });
+  const source = new HttpSource("http://here/data/k/", {
+    fetch: async () => answer(JSON.stringify({ error: "there is no query 9" }), 404),
+  });
   await assert.rejects(source.line(0, 0, "query", 9), /there is no query 9/);
 });
 
 test("what is kept stays within its bytes; the least recently used goes first", async () => {
   let asked = 0;
-  const source = new HttpSource("http://here/data/k/", { fetch: async () => ((asked += 1), answer(bytes)), limit: bytes.length * 2 });
+  const source = new HttpSource("http://here/data/k/", {
+    fetch: async () => ((asked += 1), answer(bytes)),
+    limit: bytes.length * 2,
+  });
   for (const head of [0, 1, 0, 2]) await source.head(0, head);
   assert.equal(asked, 3);
   assert.ok(source.bytes <= bytes.length * 2);
@@ -92,6 +105,12 @@ test("two views of the same numbers have one source, until its numbers are lost"
   second.onLost();
   assert.deepEqual(told, ["second"]); // who came last is there to hear it
   second.lost = true;
-  assert.notEqual(sourceAt("http://server/data/a/", () => {}), second);
-  assert.notEqual(sourceAt("http://server/data/b/", () => {}), second);
+  assert.notEqual(
+    sourceAt("http://server/data/a/", () => {}),
+    second,
+  );
+  assert.notEqual(
+    sourceAt("http://server/data/b/", () => {}),
+    second,
+  );
 });

@@ -4,7 +4,16 @@ import { test } from "node:test";
 import { createSync, echoes, payload } from "../../../assets/js/base/sync.js";
 import { fileName } from "../../../assets/js/base/save.js";
 
-const options = { hide_special: false, hide_first: false, renormalise: false, words: false, by_norm: false, per_head_scale: false, threshold: 0.05, picture: "heatmap" };
+const options = {
+  hide_special: false,
+  hide_first: false,
+  renormalise: false,
+  words: false,
+  by_norm: false,
+  per_head_scale: false,
+  threshold: 0.05,
+  picture: "heatmap",
+};
 const tokens = [{ i: 1 }, { i: 2 }, { i: 5 }];
 
 function app() {
@@ -59,7 +68,10 @@ test("a choice that had to be changed here is told to Python", async () => {
   here.data.echo = payload({ layer: 2, head: 3, pin: { query: 1, key: null } }, options, tokens, tokens);
   sync.agree();
   await new Promise((resolve) => setTimeout(resolve, 380));
-  assert.deepEqual(here.sent.map(([, view]) => view.query), [null]);
+  assert.deepEqual(
+    here.sent.map(([, view]) => view.query),
+    [null],
+  );
 });
 
 test("choices are told once they have settled", async () => {
@@ -71,7 +83,10 @@ test("choices are told once they have settled", async () => {
   }
   assert.equal(here.sent.length, 0);
   await new Promise((resolve) => setTimeout(resolve, 380));
-  assert.deepEqual(here.sent.map(([, view]) => view.head), [6]);
+  assert.deepEqual(
+    here.sent.map(([, view]) => view.head),
+    [6],
+  );
 });
 
 test("Copy link waits for the link of what is on screen", async () => {

@@ -72,7 +72,14 @@ test("a key is a shortcut if it is pressed alone, by nobody who writes", () => {
   const { view } = one();
   const press = (more) => view.hears({ key: "x", composedPath: () => [{ tagName: "DIV" }], ...more });
   assert.ok(press({}));
-  for (const more of [{ ctrlKey: true }, { metaKey: true }, { altKey: true }, { defaultPrevented: true }, { composedPath: () => [{ tagName: "TEXTAREA" }] }]) assert.ok(!press(more));
+  for (const more of [
+    { ctrlKey: true },
+    { metaKey: true },
+    { altKey: true },
+    { defaultPrevented: true },
+    { composedPath: () => [{ tagName: "TEXTAREA" }] },
+  ])
+    assert.ok(!press(more));
 });
 
 test("what is waited for is there with the data that bring it, and is waited for no longer than is bearable", async () => {
@@ -89,7 +96,8 @@ test("what is waited for is there with the data that bring it, and is waited for
 test("a link that the browser does not let into the clipboard is shown, to be copied by hand", async () => {
   const address = Object.assign(createAddress(), { focus() {} });
   const had = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  const clipboard = (writeText) => Object.defineProperty(globalThis, "navigator", { value: { clipboard: { writeText } }, configurable: true });
+  const clipboard = (writeText) =>
+    Object.defineProperty(globalThis, "navigator", { value: { clipboard: { writeText } }, configurable: true });
   const written = [];
   try {
     clipboard(async (text) => written.push(text));
@@ -108,9 +116,19 @@ test("a link that the browser does not let into the clipboard is shown, to be co
 test("one token of a line is reached by Tab, the others from it by the arrow keys", () => {
   const chosen = [];
   const tokens = createTokens("Tokens", (at) => chosen.push(at));
-  tokens.show([{ t: "the", w: 0 }, { t: "cat", w: 1 }, { t: "s", w: 1 }].map((word) => ({ ...word, word: "", s: 0 })), 1);
+  tokens.show(
+    [
+      { t: "the", w: 0 },
+      { t: "cat", w: 1 },
+      { t: "s", w: 1 },
+    ].map((word) => ({ ...word, word: "", s: 0 })),
+    1,
+  );
   const { buttons } = tokens;
-  assert.deepEqual(buttons.map((button) => button.attributes.tabindex), ["-1", "0", "-1"]);
+  assert.deepEqual(
+    buttons.map((button) => button.attributes.tabindex),
+    ["-1", "0", "-1"],
+  );
   assert.match(buttons[2].attributes.class, /sl-join/);
   const focused = [];
   buttons.forEach((button, i) => {
@@ -122,7 +140,10 @@ test("one token of a line is reached by Tab, the others from it by the arrow key
   press(buttons[2], "Home");
   press(buttons[0], "x");
   assert.deepEqual(focused, [2, 2, 0]);
-  assert.deepEqual(buttons.map((button) => button.tabIndex), [0, -1, -1]);
+  assert.deepEqual(
+    buttons.map((button) => button.tabIndex),
+    [0, -1, -1],
+  );
   tokens.element.onclick({ target: { closest: () => buttons[2] } });
   assert.deepEqual(chosen, [2]);
 });

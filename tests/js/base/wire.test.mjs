@@ -5,7 +5,11 @@ import { MASKED, U1, U2, encodeU2, fromBase64, unpack, weight } from "../../../a
 import { pack } from "../support/packs.mjs";
 
 test("a pack gives back its header and its arrays with their shapes", () => {
-  const bytes = pack({ version: 1 }, { heads: Uint16Array.of(0, 65533, 65535), shape: [1, 3] }, { small: Uint8Array.of(7, 8, 9, 10, 11) });
+  const bytes = pack(
+    { version: 1 },
+    { heads: Uint16Array.of(0, 65533, 65535), shape: [1, 3] },
+    { small: Uint8Array.of(7, 8, 9, 10, 11) },
+  );
   const { meta, arrays } = unpack(bytes);
   assert.equal(meta.version, 1);
   assert.deepEqual([...arrays.heads.data], [0, 65533, 65535]);

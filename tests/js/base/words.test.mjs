@@ -8,16 +8,29 @@ const facts = { head: 3, nHeads: 12, layers: 1, here: true };
 const check = { name: "weights", difference: 3e-8, tolerance: 1e-5, holds: true };
 
 test("the badge says what the proof comes to, in the words that came with it; each answer looks its own way", () => {
-  const said = (/** @type {string} */ answer, /** @type {string} */ text) => badge({ ...facts, meta: { proof: { answer, text, reasons: [], checks: [check] } } });
-  assert.deepEqual(said("checked", "✓ checked: matches the model to 4e-7"), { state: "ok", text: "✓ checked: matches the model to 4e-7" });
-  assert.deepEqual(said("checked except", "◐ checked, except: q not observed"), { state: "part", text: "◐ checked, except: q not observed" });
-  assert.deepEqual(said("cannot be checked", "○ cannot be checked: it hides q and k"), { state: "none", text: "○ cannot be checked: it hides q and k" });
+  const said = (/** @type {string} */ answer, /** @type {string} */ text) =>
+    badge({ ...facts, meta: { proof: { answer, text, reasons: [], checks: [check] } } });
+  assert.deepEqual(said("checked", "✓ checked: matches the model to 4e-7"), {
+    state: "ok",
+    text: "✓ checked: matches the model to 4e-7",
+  });
+  assert.deepEqual(said("checked except", "◐ checked, except: q not observed"), {
+    state: "part",
+    text: "◐ checked, except: q not observed",
+  });
+  assert.deepEqual(said("cannot be checked", "○ cannot be checked: it hides q and k"), {
+    state: "none",
+    text: "○ cannot be checked: it hides q and k",
+  });
   assert.deepEqual(said("differs", "✗ v is not a number"), { state: "bad", text: "✗ v is not a number" });
 });
 
 test("a mean says what loading dropped, though it has no proof", () => {
   const meta = { proof: null, reserved: "except: what loading dropped or made up" };
-  assert.deepEqual(badge({ ...facts, head: "mean", meta }), { state: "part", text: "◐ mean of 12 heads, except: what loading dropped or made up" });
+  assert.deepEqual(badge({ ...facts, head: "mean", meta }), {
+    state: "part",
+    text: "◐ mean of 12 heads, except: what loading dropped or made up",
+  });
 });
 
 test("no check is never shown as a match", () => {
@@ -39,7 +52,10 @@ test("means and maxima say of what", () => {
 });
 
 test("the sentence under the map is true for what is hidden, for maxima and for sinks", () => {
-  assert.equal(caption({ head: 1, hidden: false, renormalised: false, rowsum: [1, 1] }), "row looks at column; each row sums to 1");
+  assert.equal(
+    caption({ head: 1, hidden: false, renormalised: false, rowsum: [1, 1] }),
+    "row looks at column; each row sums to 1",
+  );
   assert.match(caption({ head: 1, hidden: true, renormalised: false }), /with what is hidden/);
   assert.equal(caption({ head: 1, hidden: true, renormalised: true }), "row looks at column; each row sums to 1");
   assert.match(caption({ head: "max", hidden: false, renormalised: false }), /more than 1/);

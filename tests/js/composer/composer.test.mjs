@@ -74,7 +74,10 @@ test("the words around the cut are quoted, with dots where there is more", () =>
 });
 
 test("a later window says where it begins, and that it reaches the end", () => {
-  assert.equal(cutWords("one two three four", 13, 4), "Read from “two three four” up to “one two three”, not from “four”.");
+  assert.equal(
+    cutWords("one two three four", 13, 4),
+    "Read from “two three four” up to “one two three”, not from “four”.",
+  );
   assert.equal(cutWords("one two three", 13, 8), "Read from “three” to the end.");
 });
 
@@ -118,7 +121,10 @@ test("what to look for belongs to the whole example: the same text with another 
 
 test("topics and their examples keep the order of the gallery", () => {
   const shape = byTopic(GALLERY).map(({ topic, examples }) => [topic, examples.map((e) => e.id)]);
-  assert.deepEqual(shape, [["coreference", ["1", "3"]], ["pairs", ["2"]]]);
+  assert.deepEqual(shape, [
+    ["coreference", ["1", "3"]],
+    ["pairs", ["2"]],
+  ]);
 });
 
 test("arrows stop at the ends, letters go to the next title that starts so, other keys are left alone", () => {
@@ -144,7 +150,10 @@ test("only the newest text is counted, after a pause, and an older answer that c
   counter.count({ text: "a" });
   counter.count({ text: "ab" }); // within the pause: "a" is never asked
   await new Promise((done) => setTimeout(done, 30));
-  assert.deepEqual(asked.map(({ body }) => body.text), ["ab"]);
+  assert.deepEqual(
+    asked.map(({ body }) => body.text),
+    ["ab"],
+  );
   counter.count({ text: "abc" });
   await new Promise((done) => setTimeout(done, 30));
   asked[1].resolve({ n: 3 });

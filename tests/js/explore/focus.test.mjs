@@ -25,7 +25,12 @@ test("a menu that closes around the focused item gives the focus to its button, 
 
 test("a token that was chosen leaves the focus where it was, among the tokens that come then", () => {
   const root = element();
-  const data = (...names) => ({ act: "add", d_vocab: 9, similarity: null, groups: [{ title: "", place: "", which: 0, entropy: 1, choices: names.map((t, id) => ({ id, t, p: 0.25 })) }] });
+  const data = (...names) => ({
+    act: "add",
+    d_vocab: 9,
+    similarity: null,
+    groups: [{ title: "", place: "", which: 0, entropy: 1, choices: names.map((t, id) => ({ id, t, p: 0.25 })) }],
+  });
   const choose = () => {};
   render(root, data("a", "b", "c"), { choose });
   root.all("button")[1].focus();
@@ -52,10 +57,21 @@ test("a file on its way keeps the focus on its button, which does nothing a seco
 
 test("a head chosen among those alike leaves the focus in that list, and on the title while it is made", () => {
   const heads = {
-    places: Array.from({ length: 5 }, (_, i) => ({ i, layer: 0, head: i, name: `0.${i}` })), choices: [], label: () => null, titleOf: (i) => `Head ${i}`,
+    places: Array.from({ length: 5 }, (_, i) => ({ i, layer: 0, head: i, name: `0.${i}` })),
+    choices: [],
+    label: () => null,
+    titleOf: (i) => `Head ${i}`,
   };
   const alike = (of, ...found) => ({ of, says: "", heads: found.map((i) => ({ i, distance: i })) });
-  const app = { heads, selected: 0, alike: alike(0, 1, 2, 3), overview: null, shownKey: "key", address: () => "", tip: { on() {} } };
+  const app = {
+    heads,
+    selected: 0,
+    alike: alike(0, 1, 2, 3),
+    overview: null,
+    shownKey: "key",
+    address: () => "",
+    tip: { on() {} },
+  };
   const panel = createPanel(app);
   const list = panel.element.find("sl-heads-like");
   const title = panel.element.find("sl-heads-title");

@@ -11,19 +11,40 @@ const GREY = [1, 1, 1];
 /** The map of one head, zoomed in twice, and its stage with what the pointer does to it. */
 function zoomedMap() {
   const tokens = Array.from({ length: N }, (_, i) => ({ t: `t${i}`, i, p: [i], s: 0 }));
-  const theme = new Proxy({ size: 14, mono: "m", ui: "u", ramp: Array(9).fill(GREY) }, { get: (known, name) => known[name] ?? GREY });
+  const theme = new Proxy(
+    { size: 14, mono: "m", ui: "u", ramp: Array(9).fill(GREY) },
+    { get: (known, name) => known[name] ?? GREY },
+  );
   const pins = [];
   const app = {
-    matrix: new Matrix({ nQuery: N, nKey: N, codes: new Uint16Array(N * N), rows: N, cols: N, quality: "exact", meta: {} }),
-    theme, overview: { title: () => "one head", note: [] }, options: {}, queries: tokens, keys: tokens, selection: { layer: 0, head: 0, pin: null, hover: null },
-    masks: false, source: null, heatmapHeight: () => 400, hiding: () => ({}), dispatch: (action) => action.type === "pin" && pins.push(action),
+    matrix: new Matrix({
+      nQuery: N,
+      nKey: N,
+      codes: new Uint16Array(N * N),
+      rows: N,
+      cols: N,
+      quality: "exact",
+      meta: {},
+    }),
+    theme,
+    overview: { title: () => "one head", note: [] },
+    options: {},
+    queries: tokens,
+    keys: tokens,
+    selection: { layer: 0, head: 0, pin: null, hover: null },
+    masks: false,
+    source: null,
+    heatmapHeight: () => 400,
+    hiding: () => ({}),
+    dispatch: (action) => action.type === "pin" && pins.push(action),
   };
   globalThis.window = { devicePixelRatio: 1 };
   globalThis.devicePixelRatio = 1;
   const map = createHeatmap(app);
   map.draw(3);
   const stage = map.element.find("sl-heatmap");
-  const point = (type, x, y, buttons) => stage[`on${type}`]({ type, pointerId: 1, pointerType: "mouse", button: 0, buttons, clientX: x, clientY: y });
+  const point = (type, x, y, buttons) =>
+    stage[`on${type}`]({ type, pointerId: 1, pointerType: "mouse", button: 0, buttons, clientX: x, clientY: y });
   const where = () => map.element.all((one) => one.attributes.class === "sl-caption sl-small")[0].textContent;
   return { map, point, where, pins };
 }

@@ -15,8 +15,17 @@ test("exact lines that are lost, again and again, are told of each time Python h
     return asked.at(-1) === "overview" ? new Response(overview) : new Response("", { status: 410 });
   };
   const app = {
-    data: { key: "key" }, callbacks: { setTrigger: (name, key) => told.push([name, key]) }, life: new AbortController(), overview: null, selection: { layer: 0, head: 0, pin: { query: 1, key: 1 }, hover: null },
-    frame: { state: { show() {} } }, rest() {}, request() {}, show(found) { app.overview = found; },
+    data: { key: "key" },
+    callbacks: { setTrigger: (name, key) => told.push([name, key]) },
+    life: new AbortController(),
+    overview: null,
+    selection: { layer: 0, head: 0, pin: { query: 1, key: 1 }, hover: null },
+    frame: { state: { show() {} } },
+    rest() {},
+    request() {},
+    show(found) {
+      app.overview = found;
+    },
   };
   const numbers = createNumbers(app);
   await numbers.load();
@@ -30,6 +39,9 @@ test("exact lines that are lost, again and again, are told of each time Python h
   assert.equal(told.length, 1);
   numbers.renewed();
   await rested();
-  assert.deepEqual(told, [["lost", "key"], ["lost", "key"]]);
+  assert.deepEqual(told, [
+    ["lost", "key"],
+    ["lost", "key"],
+  ]);
   assert.equal(asked.filter((path) => path.startsWith("line/")).length, 3);
 });

@@ -12,7 +12,10 @@ test("a probability is never said to be 0 or 100 % when it is neither", () => {
 });
 
 test("what is not shown is summed up, unless everything is shown", () => {
-  const choices = [{ id: 0, t: "a", p: 0.5 }, { id: 1, t: "b", p: 0.25 }];
+  const choices = [
+    { id: 0, t: "a", p: 0.5 },
+    { id: 1, t: "b", p: 0.25 },
+  ];
   assert.equal(rest(choices, 1002), "all 1,000 others together: 25.0 %");
   assert.equal(rest(choices, 2), "");
 });
@@ -30,11 +33,15 @@ test("a cosine has its place between -1 and 1", () => {
 });
 
 test("a model that compares in another way than by the cosine says by which", () => {
-  assert.equal(otherScore({ cosine: 0.5, words: "", function: "dot", score: 21.5 }), "21.500 dot product, which this model compares by");
+  assert.equal(
+    otherScore({ cosine: 0.5, words: "", function: "dot", score: 21.5 }),
+    "21.500 dot product, which this model compares by",
+  );
   assert.equal(otherScore({ cosine: 0.5, words: "", function: "cosine", score: 0.5 }), "");
   assert.equal(otherScore({ cosine: 0.5, words: "" }), "");
 });
 
 test("every kind of prediction has a heading", () => {
-  for (const kind of ["labels", "tags", "answer", "choices"]) assert.ok(heading(/** @type {any} */ (kind)).startsWith("The model’s"));
+  for (const kind of ["labels", "tags", "answer", "choices"])
+    assert.ok(heading(/** @type {any} */ (kind)).startsWith("The model’s"));
 });

@@ -11,19 +11,39 @@ import { pack } from "../support/packs.mjs";
 
 /** 2 layers × 3 heads, 2 scores, 3 tokens: every number can be told from every other. */
 const FACTS = {
-  name: "toy", title: "3 heads", settings: { task: "toy", seed: 5, heads: 3, positions: "none" }, tokens: ["a", "b", "a"], n_layers: 2, n_heads: 3, n_steps: 70,
-  chance: 1.1, scores: [{ name: "one", title: "one", short: "1", says: "", even: 0.2, targets: [] }, { name: "two", title: "two", short: "2", says: "", even: 0.2, targets: [] }],
+  name: "toy",
+  title: "3 heads",
+  settings: { task: "toy", seed: 5, heads: 3, positions: "none" },
+  tokens: ["a", "b", "a"],
+  n_layers: 2,
+  n_heads: 3,
+  n_steps: 70,
+  chance: 1.1,
+  scores: [
+    { name: "one", title: "one", short: "1", says: "", even: 0.2, targets: [] },
+    { name: "two", title: "two", short: "2", says: "", even: 0.2, targets: [] },
+  ],
   moments: [],
 };
 
 /** @param {number[]} steps @param {number} first */
 function packOf(steps, first = 0, facts = FACTS, more = {}) {
   const n = steps.length;
-  const maps = Uint8Array.from({ length: n * 6 * 6 }, (_, i) => Math.min(253, steps[Math.floor(i / 36)] + (Math.floor(i / 6) % 6) * 10 + (i % 6)));
+  const maps = Uint8Array.from({ length: n * 6 * 6 }, (_, i) =>
+    Math.min(253, steps[Math.floor(i / 36)] + (Math.floor(i / 6) % 6) * 10 + (i % 6)),
+  );
   const scores = Float32Array.from({ length: n * 12 }, (_, i) => (i % 12) / 12 + (first + Math.floor(i / 12)) / 1000);
-  return unpack(pack({ facts, first, ...more },
-    { steps: Int32Array.from(steps) }, { loss: Float32Array.from(steps, (s) => (s ? 1 / s : NaN)) },
-    { right: new Float32Array(n).fill(NaN) }, { seconds: new Float32Array(n) }, { maps, shape: [n, 2, 3, 6] }, { scores, shape: [n, 2, 2, 3] }));
+  return unpack(
+    pack(
+      { facts, first, ...more },
+      { steps: Int32Array.from(steps) },
+      { loss: Float32Array.from(steps, (s) => (s ? 1 / s : NaN)) },
+      { right: new Float32Array(n).fill(NaN) },
+      { seconds: new Float32Array(n) },
+      { maps, shape: [n, 2, 3, 6] },
+      { scores, shape: [n, 2, 2, 3] },
+    ),
+  );
 }
 
 test("a run gives back the map, the weight and the score of each head at each save", () => {
@@ -72,7 +92,15 @@ test("ticks are round and never beyond the top", () => {
 });
 
 test("a curve has a gap where there is no number", () => {
-  assert.equal(path([0, 1, 2, 3], [1, NaN, 3, 4], (x) => x, (y) => y), "M0.0 1.0M2.0 3.0L3.0 4.0");
+  assert.equal(
+    path(
+      [0, 1, 2, 3],
+      [1, NaN, 3, 4],
+      (x) => x,
+      (y) => y,
+    ),
+    "M0.0 1.0M2.0 3.0L3.0 4.0",
+  );
 });
 
 test("tables and files have every number, and nothing where there is none", () => {
@@ -106,7 +134,10 @@ test("where a run stands, in words", () => {
   const status = { state: "queued", ahead: 2, step: 0, n_steps: 1200, seconds: 0, says: "" };
   assert.equal(statusWords(/** @type {any} */ (status)), "In the queue: 2 runs before yours. It starts by itself.");
   assert.ok(going(/** @type {any} */ (status)));
-  assert.equal(statusWords({ ...status, state: "running", step: 1100, seconds: 31.4 }), "Growing: step 1,100 of 1,200, 31 s");
+  assert.equal(
+    statusWords({ ...status, state: "running", step: 1100, seconds: 31.4 }),
+    "Growing: step 1,100 of 1,200, 31 s",
+  );
   assert.ok(!going({ ...status, state: "stopped" }));
 });
 
@@ -115,19 +146,38 @@ const RUNNING = { state: "running", ahead: 0, step: 20, n_steps: 70, seconds: 1,
 /** A server that answers with one thing after another. @param {any[]} answers */
 function serving(answers) {
   const asked = [];
-  return { asked, get: async (/** @type {string} */ url) => {
-    asked.push(url);
-    const answer = answers.shift();
-    if (answer instanceof Error) throw answer;
-    return answer;
-  } };
+  return {
+    asked,
+    get: async (/** @type {string} */ url) => {
+      asked.push(url);
+      const answer = answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  };
 }
 
-const ok = (/** @type {any} */ found, /** @type {any} */ status) => ({ ok: true, status: 200, arrayBuffer: async () => pack({ facts: FACTS, first: found.first, status },
-  { steps: Int32Array.from(found.steps) }, { loss: Float32Array.from(found.steps) }, { right: Float32Array.from(found.steps) }, { seconds: Float32Array.from(found.steps) }, { maps: new Uint8Array(found.steps.length * 36) }, { scores: new Float32Array(found.steps.length * 12) }).buffer });
+const ok = (/** @type {any} */ found, /** @type {any} */ status) => ({
+  ok: true,
+  status: 200,
+  arrayBuffer: async () =>
+    pack(
+      { facts: FACTS, first: found.first, status },
+      { steps: Int32Array.from(found.steps) },
+      { loss: Float32Array.from(found.steps) },
+      { right: Float32Array.from(found.steps) },
+      { seconds: Float32Array.from(found.steps) },
+      { maps: new Uint8Array(found.steps.length * 36) },
+      { scores: new Float32Array(found.steps.length * 12) },
+    ).buffer,
+});
 
 test("a live run asks only for the saves that it does not have, and ends when the server has forgotten it", async () => {
-  const { asked, get } = serving([ok({ steps: [0, 20], first: 0 }, RUNNING), ok({ steps: [40], first: 2 }, RUNNING), { ok: false, status: 410 }]);
+  const { asked, get } = serving([
+    ok({ steps: [0, 20], first: 0 }, RUNNING),
+    ok({ steps: [40], first: 2 }, RUNNING),
+    { ok: false, status: 410 },
+  ]);
   const live = new Live("k", "http://x/live/k/", /** @type {any} */ (get));
   let changes = 0;
   live.changed = () => (changes += 1);
@@ -152,7 +202,16 @@ test("one answer that does not come is no end", async () => {
 
 test("a view that leaves lets another go on showing the same run", () => {
   const live = {};
-  const view = () => Object.assign(Object.create(Grow.prototype), { live, pause() {}, life: new AbortController(), report: { cancel() {} }, announce: { cancel() {} }, frame: { remove() {} }, follows() {} });
+  const view = () =>
+    Object.assign(Object.create(Grow.prototype), {
+      live,
+      pause() {},
+      life: new AbortController(),
+      report: { cancel() {} },
+      announce: { cancel() {} },
+      frame: { remove() {} },
+      follows() {},
+    });
   const [old, fresh] = [view(), view()];
   live.changed = fresh.follows;
   old.destroy();

@@ -1,7 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ALL, aligned, filtered, Heads, letters, LOOK, number, parseOnly, parseSort, pressed, rangeOf, share, sorted, strongest, writeOnly, writeSort } from "../../../assets/js/heads/data.js";
+import {
+  ALL,
+  aligned,
+  filtered,
+  Heads,
+  letters,
+  LOOK,
+  number,
+  parseOnly,
+  parseSort,
+  pressed,
+  rangeOf,
+  share,
+  sorted,
+  strongest,
+  writeOnly,
+  writeSort,
+} from "../../../assets/js/heads/data.js";
 import { createAcross } from "../../../assets/js/heads/across.js";
 import { createFind, placed } from "../../../assets/js/heads/find.js";
 import { hit, plotGeometry, points, step, ticks } from "../../../assets/js/heads/plot.js";
@@ -10,14 +27,39 @@ import { HeadsView } from "../../../assets/js/heads/heads.js";
 import { LostError } from "../../../assets/js/base/source.js";
 import { element } from "../support/elements.mjs";
 
-const metric = (name, more = {}) => ({ name, title: name, short: name, definition: "", unit: "share of attention", low: 0, high: 1, source: "", ...more });
-const layer = (index, n_heads, more = {}) => ({ stack: "encoder", kind: "self", index, label: `encoder self layer ${index}`, n_heads, n_kv_heads: n_heads, queries: "source", keys: "source", ...more });
+const metric = (name, more = {}) => ({
+  name,
+  title: name,
+  short: name,
+  definition: "",
+  unit: "share of attention",
+  low: 0,
+  high: 1,
+  source: "",
+  ...more,
+});
+const layer = (index, n_heads, more = {}) => ({
+  stack: "encoder",
+  kind: "self",
+  index,
+  label: `encoder self layer ${index}`,
+  n_heads,
+  n_kv_heads: n_heads,
+  queries: "source",
+  keys: "source",
+  ...more,
+});
 
 /** Two layers of 3 and 2 heads; the third head has no "previous". */
 function heads() {
   const values = Float32Array.from([0.5, 0.9, NaN, 0.1, 0.5, 1.5, 0.25, 3, 2, 1]);
   const pack = {
-    meta: { model: { id: "m" }, metrics: [metric("previous"), metric("entropy", { high: null, unit: "bits" })], layers: [layer(0, 3), layer(1, 2)], tokens: { source: [], target: [] } },
+    meta: {
+      model: { id: "m" },
+      metrics: [metric("previous"), metric("entropy", { high: null, unit: "bits" })],
+      layers: [layer(0, 3), layer(1, 2)],
+      tokens: { source: [], target: [] },
+    },
     arrays: { values: { data: values, shape: [2, 5] } },
   };
   return new Heads(pack);
@@ -27,7 +69,10 @@ const known = (name) => ["previous", "entropy"].includes(name);
 
 test("each head has its place, its name and its numbers", () => {
   const all = heads();
-  assert.deepEqual(all.places.map(({ name }) => name), ["0.0", "0.1", "0.2", "1.0", "1.1"]);
+  assert.deepEqual(
+    all.places.map(({ name }) => name),
+    ["0.0", "0.1", "0.2", "1.0", "1.1"],
+  );
   assert.equal(all.indexOf(1, 0), 3);
   assert.equal(all.indexOf(2, 0), null);
   assert.equal(all.value("entropy", 2), 3);
@@ -36,10 +81,20 @@ test("each head has its place, its name and its numbers", () => {
 });
 
 test("kinds of attention are told apart by their names", () => {
-  const layers = [layer(0, 1), layer(0, 1, { stack: "decoder", queries: "target", keys: "target" }), layer(0, 1, { stack: "decoder", kind: "cross", queries: "target" })];
-  const pack = { meta: { model: { id: "m" }, metrics: [metric("previous")], layers, tokens: {} }, arrays: { values: { data: new Float32Array(3), shape: [1, 3] } } };
+  const layers = [
+    layer(0, 1),
+    layer(0, 1, { stack: "decoder", queries: "target", keys: "target" }),
+    layer(0, 1, { stack: "decoder", kind: "cross", queries: "target" }),
+  ];
+  const pack = {
+    meta: { model: { id: "m" }, metrics: [metric("previous")], layers, tokens: {} },
+    arrays: { values: { data: new Float32Array(3), shape: [1, 3] } },
+  };
   const all = new Heads(pack);
-  assert.deepEqual(all.places.map(({ name }) => name), ["enc 0.0", "dec 0.0", "cross 0.0"]);
+  assert.deepEqual(
+    all.places.map(({ name }) => name),
+    ["enc 0.0", "dec 0.0", "cross 0.0"],
+  );
   assert.equal(all.groupOf(2), 2);
 });
 
@@ -54,7 +109,13 @@ test("sorting puts heads without the number last, whichever way, and equals in t
 
 test("sorting by label puts the unlabelled last, whichever way", () => {
   const all = heads();
-  all.cards = [card(null, ""), card("previous", "previous token"), card(null, ""), card("induction", "induction"), null];
+  all.cards = [
+    card(null, ""),
+    card("previous", "previous token"),
+    card(null, ""),
+    card("induction", "induction"),
+    null,
+  ];
   assert.deepEqual(sorted(all, [0, 1, 2, 3, 4], { by: "label", down: false }), [3, 1, 0, 2, 4]);
   assert.deepEqual(sorted(all, [0, 1, 2, 3, 4], { by: "label", down: true }), [1, 3, 0, 2, 4]);
 });
@@ -62,7 +123,8 @@ test("sorting by label puts the unlabelled last, whichever way", () => {
 test("the order and the filter go into the address and come back", () => {
   for (const text of ["head", "-previous", "label"]) assert.equal(writeSort(parseSort(text, known)), text);
   assert.deepEqual(parseSort("-nonsense", known), { by: "head", down: false });
-  for (const text of ["", "label:induction", "layer:1", "label:-;layer:0;entropy:2.5"]) assert.equal(writeOnly(parseOnly(text, known)), text);
+  for (const text of ["", "label:induction", "layer:1", "label:-;layer:0;entropy:2.5"])
+    assert.equal(writeOnly(parseOnly(text, known)), text);
   assert.deepEqual(parseOnly("layer:x;nonsense:1;entropy:;entropy:Infinity", known), { ...ALL });
 });
 
@@ -74,7 +136,13 @@ test("a heading pressed again turns the order round; numbers begin with the larg
 
 test("a filter is a conjunction, and a head without the number does not pass", () => {
   const all = heads();
-  all.cards = [card(null, ""), card("previous", "previous token"), card(null, ""), card("previous", "previous token"), card(null, "")];
+  all.cards = [
+    card(null, ""),
+    card("previous", "previous token"),
+    card(null, ""),
+    card("previous", "previous token"),
+    card(null, ""),
+  ];
   assert.deepEqual(filtered(all, { ...ALL }), [0, 1, 2, 3, 4]);
   assert.deepEqual(filtered(all, { ...ALL, label: "*" }), [1, 3]);
   assert.deepEqual(filtered(all, { ...ALL, label: "-" }), [0, 2, 4]);
@@ -104,8 +172,20 @@ test("numbers are short, with a true minus, and a missing one is a dash", () => 
 
 test("a look from one word to another becomes a metric, and goes away again", () => {
   const all = heads();
-  all.setLook({ meta: { of: 16, null: 0.1 }, arrays: { weights: { data: Float32Array.from([NaN, 0.2, 0.7, 0.1, NaN]), shape: [5] }, rank: { data: new Int32Array(5), shape: [5] } } }, "it → animal");
-  assert.deepEqual(all.choices.map(({ name }) => name), [LOOK, "previous", "entropy"]);
+  all.setLook(
+    {
+      meta: { of: 16, null: 0.1 },
+      arrays: {
+        weights: { data: Float32Array.from([NaN, 0.2, 0.7, 0.1, NaN]), shape: [5] },
+        rank: { data: new Int32Array(5), shape: [5] },
+      },
+    },
+    "it → animal",
+  );
+  assert.deepEqual(
+    all.choices.map(({ name }) => name),
+    [LOOK, "previous", "entropy"],
+  );
   assert.deepEqual(strongest(all, LOOK, 8), [2, 1, 3]);
   all.setLook(null);
   assert.equal(all.metric(LOOK), undefined);
@@ -113,31 +193,63 @@ test("a look from one word to another becomes a metric, and goes away again", ()
 });
 
 test("every label has a letter of its own, always the same one", () => {
-  const given = letters([{ label: "previous", title: "previous token" }, { label: "punctuation", title: "punctuation" }, { label: "other", title: "punt" }]);
-  assert.deepEqual([...given], [["previous", "P"], ["punctuation", "U"], ["other", "T"]]);
+  const given = letters([
+    { label: "previous", title: "previous token" },
+    { label: "punctuation", title: "punctuation" },
+    { label: "other", title: "punt" },
+  ]);
+  assert.deepEqual(
+    [...given],
+    [
+      ["previous", "P"],
+      ["punctuation", "U"],
+      ["other", "T"],
+    ],
+  );
 });
 
 test("a place among others is said in words", () => {
-  assert.deepEqual([1, 2, 3, 11, 12, 22, 113].map((rank) => placed(rank, 200)), ["strongest of 200", "2nd of 200", "3rd of 200", "11th of 200", "12th of 200", "22nd of 200", "113th of 200"]);
+  assert.deepEqual(
+    [1, 2, 3, 11, 12, 22, 113].map((rank) => placed(rank, 200)),
+    ["strongest of 200", "2nd of 200", "3rd of 200", "11th of 200", "12th of 200", "22nd of 200", "113th of 200"],
+  );
 });
 
 const unit = { low: 0, high: 1, says: "" };
 const box = { x: 10, y: 20, w: 100, h: 50 };
 
 test("a point stands where its numbers are, and one without numbers stands nowhere", () => {
-  const all = points([0, 1, 2], (i) => [0, 1, NaN][i], (i) => [0, 1, 1][i], unit, unit, box);
-  assert.deepEqual(all, [{ i: 0, x: 10, y: 70 }, { i: 1, x: 110, y: 20 }]);
+  const all = points(
+    [0, 1, 2],
+    (i) => [0, 1, NaN][i],
+    (i) => [0, 1, 1][i],
+    unit,
+    unit,
+    box,
+  );
+  assert.deepEqual(all, [
+    { i: 0, x: 10, y: 70 },
+    { i: 1, x: 110, y: 20 },
+  ]);
 });
 
 test("the nearest point is hit, if it is near", () => {
-  const all = [{ i: 4, x: 10, y: 10 }, { i: 7, x: 20, y: 10 }];
+  const all = [
+    { i: 4, x: 10, y: 10 },
+    { i: 7, x: 20, y: 10 },
+  ];
   assert.equal(hit(all, 13, 10)?.i, 4);
   assert.equal(hit(all, 17, 10)?.i, 7);
   assert.equal(hit(all, 60, 10), null);
 });
 
 test("arrows lead to the next point on their side", () => {
-  const all = [{ i: 0, x: 0, y: 50 }, { i: 1, x: 30, y: 52 }, { i: 2, x: 32, y: 0 }, { i: 3, x: 90, y: 50 }];
+  const all = [
+    { i: 0, x: 0, y: 50 },
+    { i: 1, x: 30, y: 52 },
+    { i: 2, x: 32, y: 0 },
+    { i: 3, x: 90, y: 50 },
+  ];
   assert.equal(step(all, all[0], "ArrowRight")?.i, 1);
   assert.equal(step(all, all[1], "ArrowUp")?.i, 2);
   assert.equal(step(all, all[3], "ArrowRight"), null);
@@ -152,7 +264,11 @@ test("ticks are round and inside the range", () => {
 });
 
 test("the plot fits its width at every size of type", () => {
-  for (const [width, size] of [[340, 14], [420, 18], [260, 14]]) {
+  for (const [width, size] of [
+    [340, 14],
+    [420, 18],
+    [260, 14],
+  ]) {
     const { box: inside, width: whole } = plotGeometry(width, size);
     assert.ok(inside.x + inside.w <= whole, String(width));
   }
@@ -162,10 +278,25 @@ test("the plot fits its width at every size of type", () => {
 function looking(answers) {
   const all = heads();
   all.tokens.source = ["the", "cat", "sat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));
-  const pack = { meta: { of: 3, null: 0.3, queries: [0], keys: [1] }, arrays: { rank: { data: [1, 2, 3, 3, 3] }, weights: { data: Float32Array.from([0.875, 0.5, 0.25, 0.125, 0]) } } };
+  const pack = {
+    meta: { of: 3, null: 0.3, queries: [0], keys: [1] },
+    arrays: { rank: { data: [1, 2, 3, 3, 3] }, weights: { data: Float32Array.from([0.875, 0.5, 0.25, 0.125, 0]) } },
+  };
   const view = Object.assign(Object.create(HeadsView.prototype), {
-    heads: all, group: 0, pair: { query: null, key: null }, lookOf: null, lookFailed: "", data: { by_norm: false }, shownKey: "key", frame: { announce() {} },
-    metric: "previous", metric_x: "entropy", metric_y: "previous", sort: { by: "head", down: false }, only: { ...ALL }, report() {},
+    heads: all,
+    group: 0,
+    pair: { query: null, key: null },
+    lookOf: null,
+    lookFailed: "",
+    data: { by_norm: false },
+    shownKey: "key",
+    frame: { announce() {} },
+    metric: "previous",
+    metric_x: "entropy",
+    metric_y: "previous",
+    sort: { by: "head", down: false },
+    only: { ...ALL },
+    report() {},
     source: { pack: async (path) => (await answers[path.split("/").slice(3).join("/")]) ?? pack },
   });
   const find = createFind(view);
@@ -177,9 +308,11 @@ function looking(answers) {
 
 test("the numbers of one pair of words are never seen under the question about another", async () => {
   let come;
-  const { view, seen, list } = looking({ "2/1": new Promise((resolve) => {
-    come = resolve;
-  }) });
+  const { view, seen, list } = looking({
+    "2/1": new Promise((resolve) => {
+      come = resolve;
+    }),
+  });
   await view.setPair({ query: 0, key: 1 });
   assert.ok(seen(list));
   const done = view.setPair({ query: 2, key: 1 });
@@ -209,9 +342,11 @@ test("a pair of words whose numbers do not come is said to have none, where they
 
 test("a pair of words that was chosen and left at once changes nothing when its numbers fail to come", async () => {
   let fail;
-  const { view, seen, list } = looking({ "2/1": new Promise((_, reject) => {
-    fail = reject;
-  }) });
+  const { view, seen, list } = looking({
+    "2/1": new Promise((_, reject) => {
+      fail = reject;
+    }),
+  });
   const left = view.setPair({ query: 2, key: 1 });
   await view.setPair({ query: 0, key: 1 });
   fail(new Error("The server did not answer."));
@@ -220,15 +355,28 @@ test("a pair of words that was chosen and left at once changes nothing when its 
   assert.equal(view.lookFailed, "");
 });
 
-for (const [what, create] of [["what a token draws on", createAcross], ["what a head writes", createWrites]]) {
+for (const [what, create] of [
+  ["what a token draws on", createAcross],
+  ["what a head writes", createWrites],
+]) {
   test(`${what} is asked for again once it was lost, and nobody waits meanwhile`, async () => {
     const all = heads();
     all.tokens.source = ["the", "cat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));
     const asked = [];
-    const view = Object.assign(Object.create(HeadsView.prototype), { heads: all, group: 0, selected: 1, pair: { query: null, key: null }, shownKey: "key", theme: {}, source: { pack: async (path) => {
-      asked.push(path);
-      throw new LostError("They are being computed again.");
-    } } });
+    const view = Object.assign(Object.create(HeadsView.prototype), {
+      heads: all,
+      group: 0,
+      selected: 1,
+      pair: { query: null, key: null },
+      shownKey: "key",
+      theme: {},
+      source: {
+        pack: async (path) => {
+          asked.push(path);
+          throw new LostError("They are being computed again.");
+        },
+      },
+    });
     const part = create(view);
     part.draw();
     await new Promise((resolve) => setImmediate(resolve));

@@ -8,12 +8,26 @@ import { smallOverview } from "../support/packs.mjs";
 const everything = { has: () => true };
 const layer = (stack, kind, n_heads = 3, n_kv_heads = n_heads) => ({ stack, kind, n_heads, n_kv_heads });
 const encoderDecoder = groupsOf(
-  [layer("encoder", "self"), layer("encoder", "self"), layer("decoder", "self"), layer("decoder", "cross"), layer("decoder", "self"), layer("decoder", "cross")],
+  [
+    layer("encoder", "self"),
+    layer("encoder", "self"),
+    layer("decoder", "self"),
+    layer("decoder", "cross"),
+    layer("decoder", "self"),
+    layer("decoder", "cross"),
+  ],
   everything,
 );
 
 test("layers are grouped by stack and kind, in order of appearance", () => {
-  assert.deepEqual(encoderDecoder.map((g) => [g.id, g.layers]), [["encoder:self", [0, 1]], ["decoder:self", [2, 4]], ["decoder:cross", [3, 5]]]);
+  assert.deepEqual(
+    encoderDecoder.map((g) => [g.id, g.layers]),
+    [
+      ["encoder:self", [0, 1]],
+      ["decoder:self", [2, 4]],
+      ["decoder:cross", [3, 5]],
+    ],
+  );
 });
 
 test("every thumbnail is hit at its own middle, and names one choice", () => {

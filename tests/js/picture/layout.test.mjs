@@ -1,14 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cellAt, cellBox, heatmapGeometry, isWhole, pan, reveal, thin, tilesOf, wholeView, windowAround, zoom } from "../../../assets/js/picture/layout.js";
+import {
+  cellAt,
+  cellBox,
+  heatmapGeometry,
+  isWhole,
+  pan,
+  reveal,
+  thin,
+  tilesOf,
+  wholeView,
+  windowAround,
+  zoom,
+} from "../../../assets/js/picture/layout.js";
 
 const given = { width: 460, maxHeight: 520, nQuery: 13, nKey: 17, queryLabel: 60, keyLabel: 70, size: 14 };
 
 test("every cell is hit at its own middle", () => {
   const g = heatmapGeometry(given);
   const view = wholeView(13, 17);
-  for (const [query, key] of [[0, 0], [12, 16], [5, 11]]) {
+  for (const [query, key] of [
+    [0, 0],
+    [12, 16],
+    [5, 11],
+  ]) {
     const box = cellBox(g.plot, view, query, key);
     assert.deepEqual(cellAt(g, view, box.x + box.w / 2, box.y + box.h / 2, 13, 17), { query, key });
   }
@@ -33,7 +49,14 @@ test("a key label is hit along its slant, not above its column", () => {
 });
 
 test("the plot fits its container, whatever the numbers of queries and keys", () => {
-  for (const [nQuery, nKey] of [[1, 1], [2, 3], [512, 512], [7, 300], [300, 7], [4096, 4096]]) {
+  for (const [nQuery, nKey] of [
+    [1, 1],
+    [2, 3],
+    [512, 512],
+    [7, 300],
+    [300, 7],
+    [4096, 4096],
+  ]) {
     for (const width of [296, 460, 900]) {
       const g = heatmapGeometry({ ...given, width, nQuery, nKey });
       assert.ok(g.plot.x + g.plot.w <= width + 1, `${nQuery}×${nKey} in ${width}: ${g.plot.x + g.plot.w}`);
@@ -95,6 +118,9 @@ test("a long row is shown in part, around the token that must be seen", () => {
 });
 
 test("a view needs just the tiles that it touches", () => {
-  assert.deepEqual(tilesOf({ q0: 250, k0: 0, q: 20, k: 100 }, 1000, 1000), [{ row0: 0, col0: 0 }, { row0: 256, col0: 0 }]);
+  assert.deepEqual(tilesOf({ q0: 250, k0: 0, q: 20, k: 100 }, 1000, 1000), [
+    { row0: 0, col0: 0 },
+    { row0: 256, col0: 0 },
+  ]);
   assert.equal(tilesOf({ q0: 0, k0: 0, q: 600, k: 600 }, 600, 600).length, 9);
 });

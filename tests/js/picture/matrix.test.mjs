@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Matrix, blockMax, fromHead, fromOverview, received, spreadAndReach, strongestOf } from "../../../assets/js/picture/matrix.js";
+import {
+  Matrix,
+  blockMax,
+  fromHead,
+  fromOverview,
+  received,
+  spreadAndReach,
+  strongestOf,
+} from "../../../assets/js/picture/matrix.js";
 import { Overview } from "../../../assets/js/picture/overview.js";
 import { MASKED, U2, unpack } from "../../../assets/js/base/wire.js";
 import { pack, smallOverview } from "../support/packs.mjs";
@@ -72,7 +80,13 @@ test("while only block maxima are known, a cell is a bound and a row is unknown"
 
 test("a tile gives single cells where it lies", () => {
   const matrix = new Matrix({ nQuery: 7, nKey: 7, codes: new Uint16Array(4), rows: 2, cols: 2, quality: "rounded" });
-  matrix.tiles.set("4/4", { codes: Uint16Array.from({ length: 9 }, (_, i) => i * 100), rows: 3, cols: 3, row0: 4, col0: 4 });
+  matrix.tiles.set("4/4", {
+    codes: Uint16Array.from({ length: 9 }, (_, i) => i * 100),
+    rows: 3,
+    cols: 3,
+    row0: 4,
+    col0: 4,
+  });
   assert.ok(Math.abs(matrix.at(5, 6).weight - 500 / 65533) < 1e-9);
   assert.equal(matrix.at(5, 6).bound, false);
   assert.equal(matrix.at(3, 6).bound, true);
@@ -91,7 +105,10 @@ test("a head of the overview is the right part of the buffer", () => {
 
 test("the strongest come first, masked and NaN are left out, the rest is counted", () => {
   const { top, rest, sum } = strongestOf(Float32Array.of(0.1, MASKED, 0.4, NaN, 0.3, 0.2), 2);
-  assert.deepEqual(top.map((x) => x.index), [2, 4]);
+  assert.deepEqual(
+    top.map((x) => x.index),
+    [2, 4],
+  );
   assert.equal(rest.count, 2);
   assert.ok(Math.abs(rest.weight - 0.3) < 1e-6);
   assert.ok(Math.abs(sum - 1) < 1e-6);

@@ -51,8 +51,14 @@ test("zero lies in the middle of the signed scale, both ends equally far", () =>
 test("words of the glossary are found once, whole, and without their case", () => {
   const parts = wordsIn("A Query finds keys; the query, not a keyboard.", glossary);
   const found = parts.filter((part) => typeof part !== "string").map((part) => [part.text, part.entry.id]);
-  assert.deepEqual(found, [["Query", "q"], ["keys", "k"]]);
-  assert.equal(parts.map((part) => (typeof part === "string" ? part : part.text)).join(""), "A Query finds keys; the query, not a keyboard.");
+  assert.deepEqual(found, [
+    ["Query", "q"],
+    ["keys", "k"],
+  ]);
+  assert.equal(
+    parts.map((part) => (typeof part === "string" ? part : part.text)).join(""),
+    "A Query finds keys; the query, not a keyboard.",
+  );
 });
 
 test("the longest word wins: residual stream, not residual", () => {
@@ -62,7 +68,10 @@ test("the longest word wins: residual stream, not residual", () => {
 
 test("symbols of an equation are found with their index", () => {
   const parts = symbolsIn("s_j = q · k_j", glossary);
-  assert.deepEqual(parts.filter((part) => typeof part !== "string").map((part) => part.entry.id), ["s", "q", "k"]);
+  assert.deepEqual(
+    parts.filter((part) => typeof part !== "string").map((part) => part.entry.id),
+    ["s", "q", "k"],
+  );
 });
 
 test("every entry of the glossary is one sentence", () => {
@@ -77,15 +86,26 @@ test("a check says how far off it is, or that there is no number", () => {
   const check = { name: "v", difference: 0.02, tolerance: 1e-5, holds: false, reason: "float32" };
   const fault = { where: "key 2, component 3", ours: 0.5, models: null };
   assert.equal(checkText(check, undefined), "✗ v differs by 2e-2, tolerance 1e-5");
-  assert.equal(checkText({ ...check, difference: null }, fault), "✗ v is not a number: 0.5 here, not a number in the model (key 2, component 3)");
-  assert.equal(checkText({ ...check, difference: 0, holds: true }, undefined), "✓ v: differs by 0, tolerance 1e-5 (float32)");
+  assert.equal(
+    checkText({ ...check, difference: null }, fault),
+    "✗ v is not a number: 0.5 here, not a number in the model (key 2, component 3)",
+  );
+  assert.equal(
+    checkText({ ...check, difference: 0, holds: true }, undefined),
+    "✓ v: differs by 0, tolerance 1e-5 (float32)",
+  );
 });
 
 test("while another place is on its way, what is drawn and asked for is of the ledger that is shown", async () => {
   const asked = [];
   const source = { kept: new Map(), waiting: new Set(), pack: (path) => (asked.push(path), new Promise(() => {})) };
   const app = Object.assign(Object.create(Steps.prototype), {
-    source, shown: "key/1/2/3", place: { layer: 5, head: 0, query: 4, step: "x" }, digits: 4, paintings: [], failed: "",
+    source,
+    shown: "key/1/2/3",
+    place: { layer: 5, head: 0, query: 4, step: "x" },
+    digits: 4,
+    paintings: [],
+    failed: "",
     meta: { layer: 1, head: 2, query: 3, blocks: { k: 4 }, steps: [{ name: "x" }], made_by: {}, opens: [] },
     arrays: { head_shares: { data: [0.5, 0.25, 0.25], shape: [3] }, head_norms: { data: [1, 2, 3], shape: [3] } },
   });
@@ -93,13 +113,22 @@ test("while another place is on its way, what is drawn and asked for is of the l
   productsOf(app, "scores", [1]);
   assert.deepEqual(asked, ["ledger/1/2/3/rows/k/4", "ledger/1/2/3/products/scores/1/0"]);
   const chosen = shares(app)[0].all((one) => "data-chosen" in one.attributes);
-  assert.deepEqual(chosen.map((row) => row.all("th")[0].textContent), ["head 2"]);
+  assert.deepEqual(
+    chosen.map((row) => row.all("th")[0].textContent),
+    ["head 2"],
+  );
 });
 
 test("what was lost is asked for again when Python has answered, and its next loss is told of", () => {
   const source = { lost: true };
   const select = { layer: 0, head: 0, query: 0, key: null, step: "x", mode: "story" };
-  const app = Object.assign(Object.create(Steps.prototype), { source, sourceKey: "key", seed: 1, failed: "ledger/0/0/0/rows/k/0", frame: { styled: new Promise(() => {}) } });
+  const app = Object.assign(Object.create(Steps.prototype), {
+    source,
+    sourceKey: "key",
+    seed: 1,
+    failed: "ledger/0/0/0/rows/k/0",
+    frame: { styled: new Promise(() => {}) },
+  });
   app.update({ key: "key", seed: 1, select }, {});
   assert.ok(source.lost && app.failed);
   app.update({ key: "key", seed: 2, select }, {});

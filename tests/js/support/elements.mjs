@@ -102,7 +102,10 @@ class Element {
 
   /** A canvas takes every stroke and keeps none. */
   getContext() {
-    const made = { measureText: () => ({ width: 20 }), createImageData: (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) }) };
+    const made = {
+      measureText: () => ({ width: 20 }),
+      createImageData: (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) }),
+    };
     return new Proxy(made, { get: (context, name) => context[name] ?? (() => {}) });
   }
 
@@ -115,7 +118,9 @@ class Element {
   /** Every element under this one for which `wanted` holds, or of this tag. */
   all(wanted) {
     const holds = typeof wanted === "string" ? (element) => element.tagName === wanted.toUpperCase() : wanted;
-    return this.children.filter((child) => child instanceof Element).flatMap((child) => [...(holds(child) ? [child] : []), ...child.all(holds)]);
+    return this.children
+      .filter((child) => child instanceof Element)
+      .flatMap((child) => [...(holds(child) ? [child] : []), ...child.all(holds)]);
   }
 
   /** By the id that tests use. */
@@ -128,7 +133,12 @@ class Element {
   }
 }
 
-globalThis.document = { createElement: (tag) => new Element(tag), addEventListener() {}, activeElement: null, baseURI: "http://here/" };
+globalThis.document = {
+  createElement: (tag) => new Element(tag),
+  addEventListener() {},
+  activeElement: null,
+  baseURI: "http://here/",
+};
 globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 
 export const element = (tag = "div") => new Element(tag);

@@ -1,6 +1,11 @@
 /** Packs for tests, written from the format's description and not from the code that reads it. */
 
-const TYPES = new Map([[Uint8Array, "|u1"], [Uint16Array, "<u2"], [Float32Array, "<f4"], [Int32Array, "<i4"]]);
+const TYPES = new Map([
+  [Uint8Array, "|u1"],
+  [Uint16Array, "<u2"],
+  [Float32Array, "<f4"],
+  [Int32Array, "<i4"],
+]);
 
 /** @param {object} meta @param {...Record<string, any>} buffers  {name: typed array, shape?: [...]} */
 export function pack(meta, ...buffers) {
@@ -27,10 +32,24 @@ export function pack(meta, ...buffers) {
 /** An encoder of 2 layers with 3 heads, 5 tokens, whole pictures, means and maxima. Weight = code. */
 export function smallOverview() {
   const n = 5;
-  const tokens = ["[CLS]", "the", "cat", "sat", "[SEP]"].map((t, i) => ({ t, i, p: [i], s: i === 0 || i === 4 ? 1 : 0 }));
+  const tokens = ["[CLS]", "the", "cat", "sat", "[SEP]"].map((t, i) => ({
+    t,
+    i,
+    p: [i],
+    s: i === 0 || i === 4 ? 1 : 0,
+  }));
   const layer = (/** @type {number} */ index) => ({
-    stack: "encoder", kind: "self", index, label: `layer ${index}`, queries: "source", keys: "source", n_heads: 3, n_kv_heads: 3,
-    offset: index * 3 * n * n, rows: n, cols: n,
+    stack: "encoder",
+    kind: "self",
+    index,
+    label: `layer ${index}`,
+    queries: "source",
+    keys: "source",
+    n_heads: 3,
+    n_kv_heads: 3,
+    offset: index * 3 * n * n,
+    rows: n,
+    cols: n,
   });
   const aggregates = [];
   let offset = 0;
@@ -41,9 +60,33 @@ export function smallOverview() {
     }
   }
   const meta = {
-    version: 1, note: [], full: true, tokens: { source: tokens, target: [] }, layers: [layer(0), layer(1)], aggregates,
-    summary: { entropy: [[0, 1, 2], [3, 4, 5]], reach: [[0, 1, 2], [3, 4, 5]], peak: [[0, 0.1, 0.2], [0.3, 0.4, 0.5]] },
+    version: 1,
+    note: [],
+    full: true,
+    tokens: { source: tokens, target: [] },
+    layers: [layer(0), layer(1)],
+    aggregates,
+    summary: {
+      entropy: [
+        [0, 1, 2],
+        [3, 4, 5],
+      ],
+      reach: [
+        [0, 1, 2],
+        [3, 4, 5],
+      ],
+      peak: [
+        [0, 0.1, 0.2],
+        [0.3, 0.4, 0.5],
+      ],
+    },
   };
   const heads = Uint16Array.from({ length: 2 * 3 * n * n }, (_, i) => i);
-  return { meta, arrays: { heads: { data: heads, shape: [heads.length] }, aggregates: { data: Uint8Array.from({ length: offset }, (_, i) => i), shape: [offset] } } };
+  return {
+    meta,
+    arrays: {
+      heads: { data: heads, shape: [heads.length] },
+      aggregates: { data: Uint8Array.from({ length: offset }, (_, i) => i), shape: [offset] },
+    },
+  };
 }
