@@ -10,14 +10,14 @@ a hook of the caller's own may have changed it.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import torch
 from torch import Tensor, nn
@@ -51,22 +51,23 @@ class Watcher:
 
     def ended(self, module: nn.Module, tensors: list[Tensor], output: Tensor) -> None:
         """A module with parts has run: is it one map with its adapter, or does it hold the output projection?"""
-        parts, last = _parts(module), self.calls[-1] if self.calls else None
-        if len(tensors) == 1 and (last is None or last.module not in parts):
-            self._as_one_map(module, parts, tensors[0], output)
-        if last is None or last.later or not last.after or last.after[-1].module not in parts or module in _listed:
+        last = self.calls[-1] if self.calls else None
+        if len(tensors) == 1 and (last is None or last.module not in _parts(module)):
+            self._as_one_map(module, _parts(module), tensors[0], output)
+        if last is None or last.later or not last.after or module in _listed:
             return
-        if _flat(output).shape == last.after[-1].output.shape:
+        if _flat(output).shape == last.after[-1].output.shape and last.after[-1].module in _parts(module):
             last.given.append(_rows_of(output))
 
     def _as_one_map(self, module: nn.Module, parts: WeakSet[nn.Module], x: Tensor, output: Tensor) -> None:
         """Take the module for the map that it holds, where the two give different numbers."""
-        rows, shape = _rows_of(output), (x.shape[-1], output.shape[-1])
+        shape = (x.shape[-1], output.shape[-1])
         held = [fed[1:] for fed in self.recent if fed[0] in parts and not is_norm(fed[0])]
         read, base = next(((r, g) for r, g in held if (r.shape[-1], g.shape[-1]) == shape), (None, None))
-        if read is None or base is None or base.shape != rows.shape:
+        if read is None or base is None:
             return
-        if torch.equal(base, rows) and torch.equal(_rows_of(read), _rows_of(x)):
+        rows = _rows_of(output)
+        if base.shape != rows.shape or (torch.equal(base, rows) and torch.equal(_rows_of(read), _rows_of(x))):
             return
         kept = [fed for fed in self.recent if fed[0] not in parts]
         self.recent.clear()
@@ -100,7 +101,7 @@ class Watcher:
 
     def norm_that_gave(self, output: Tensor) -> FedNorm | None:
         """The norm that ran last and gave this tensor [token, channel], with every token; None if none did."""
-        with _never_in_the_way():
+        with _never_in_the_way:
             for module, x, given in reversed(self.recent):
                 if is_norm(module) and _shares(given, output) and _flat(given).shape == output.shape:
                     return FedNorm(module, _flat(x)[:, None], output[:, None])
@@ -109,7 +110,7 @@ class Watcher:
     def attended(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, output: Tensor) -> Seen:
         """Pick what belongs to this call from what ran since the last one, and forget the rest."""
         seen = Seen(module, q[0], k[0], v[0], output[0].transpose(0, 1))
-        with _never_in_the_way():
+        with _never_in_the_way:
             self._pick(seen)
         self.recent.clear()
         self._between = None
@@ -162,6 +163,8 @@ class Watcher:
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 _lock = Lock()
+_Known = tuple["ref[nn.Module]", tuple[int, ...], Callable[..., None] | None]
+_installed: WeakKeyDictionary[nn.Module, list[_Known]] = WeakKeyDictionary()  # by model: module, its parts, our hook
 _parts_of: WeakKeyDictionary[nn.Module, WeakSet[nn.Module]] = WeakKeyDictionary()
 _listed: WeakSet[nn.Module] = WeakSet()  # members of a list, so whole layers: they give more than their attention wrote
 
@@ -171,13 +174,10 @@ def install(model: nn.Module) -> None:
 
     Asked before every capture: in a notebook somebody may have put an adapter in, or a hook on, since the last one.
     """
-    new = [
-        (module, hook)
-        for module in model.modules()
-        if (hook := _hook_for(module)) is not None and next(reversed(module._forward_hooks.values()), None) is not hook
-    ]
-    if not new:
+    if _as_they_were(_installed.get(model, ())):
         return
+    hooks = [(module, _hook_for(module)) for module in model.modules()]
+    new = [(module, hook) for module, hook in hooks if hook is not None and _last_hook(module) is not hook]
     with _lock:
         for module, hook in new:
             # A copied model brings its hooks along; a model's head and its base share their leaves.
@@ -193,11 +193,31 @@ def install(model: nn.Module) -> None:
         for module in model.modules():
             if isinstance(module, nn.ModuleList):
                 _listed.update(module)
+        _installed[model] = [(ref(module), _children(module), hook) for module, hook in hooks]
+
+
+def _as_they_were(known: Sequence[_Known]) -> bool:
+    """Have these modules the parts that they had, and is our hook still their last? A fifth of walking the model."""
+    for reference, children, hook in known:
+        module = reference()
+        if module is None or _children(module) != children or (hook is not None and _last_hook(module) is not hook):
+            return False
+    return bool(known)
+
+
+def _children(module: nn.Module) -> tuple[int, ...]:
+    """Which parts it has. A part that went and whose place in memory another took is a dead reference of its own."""
+    return tuple(map(id, module._modules.values()))
+
+
+def _last_hook(module: nn.Module) -> Callable[..., Any] | None:
+    return next(reversed(module._forward_hooks.values()), None)
 
 
 def remove(model: nn.Module) -> None:
     """Take the dormant hooks off again."""
     with _lock:
+        _installed.pop(model, None)
         for module in model.modules():
             for key in [key for key, hook in module._forward_hooks.items() if hook in _HOOKS]:
                 for hooks in (module._forward_hooks, module._forward_hooks_with_kwargs):
@@ -233,7 +253,7 @@ def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     if running is not None:
         x = _first_tensor(args, kwargs)
         if x is not None and isinstance(output, Tensor) and x.dim() > 1 and output.dim() > 1:
-            with _never_in_the_way():
+            with _never_in_the_way:
                 running.fed_map(module, x, output)
 
 
@@ -242,7 +262,7 @@ def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], o
     if running is not None:
         x = _first_tensor(args, kwargs)
         if x is not None and isinstance(output, Tensor) and x.shape == output.shape and x.dim() > 1:
-            with _never_in_the_way():
+            with _never_in_the_way:
                 running.fed_norm(module, x, output)
 
 
@@ -263,7 +283,7 @@ def _on_whole(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
     if running is not None:
         given = output[0] if isinstance(output, tuple) and output else output
         if isinstance(given, Tensor) and given.dim() > 1:
-            with _never_in_the_way():
+            with _never_in_the_way:
                 running.ended(module, [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)], given)
 
 
@@ -278,13 +298,8 @@ def _sums_up(call: Seen) -> bool:
     return any(torch.allclose(x[rows] + written[rows], read, rtol=1e-2, atol=1e-2) for x in xs.values())
 
 
-@contextmanager
-def _never_in_the_way() -> Iterator[None]:
-    """Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run."""
-    try:
-        yield
-    except (RuntimeError, ValueError, IndexError, TypeError):
-        return
+# Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run.
+_never_in_the_way = suppress(RuntimeError, ValueError, IndexError, TypeError)
 
 
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:

@@ -62,10 +62,14 @@ def choose_attention(model: PreTrainedModel) -> str:
     Decided by what the model declares, never by trying: SDPA ignores some terms (gpt-oss's sink logit) without an
     error. A model made of several (text and images, encoder and decoder) is as able as the least of its text models.
     """
-    if not dispatches(model):
-        return "eager"
-    parts = [module for module in text_modules(model) if isinstance(module, PreTrainedModel)]
-    return SDPA if all(part._supports_sdpa for part in parts) else EAGER
+    if model not in _chosen:
+        parts = [module for module in text_modules(model) if isinstance(module, PreTrainedModel)]
+        known = SDPA if all(part._supports_sdpa for part in parts) else EAGER
+        _chosen[model] = known if dispatches(model) else "eager"
+    return _chosen[model]
+
+
+_chosen: WeakKeyDictionary[PreTrainedModel, str] = WeakKeyDictionary()  # asked again for every text
 
 
 def text_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
