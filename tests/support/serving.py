@@ -75,6 +75,7 @@ def serve(
     app: Path = ROOT / "app.py",
     port: int = 0,
     below: str = "",
+    address: str = "127.0.0.1",
 ) -> Iterator[Server]:
     """Run `streamlit run` of app.py, or another script, until the block ends; on a free port unless one is given.
 
@@ -85,7 +86,7 @@ def serve(
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/{below}"
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
-    command += ["--server.address=127.0.0.1", f"--server.port={port}", "--server.headless=true"]
+    command += [f"--server.address={address}", f"--server.port={port}", "--server.headless=true"]
     command += [f"--server.baseUrlPath={below}"] if below else []
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"

@@ -14,12 +14,15 @@ import streamlit
 from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.web.server import server_util
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files
 from pages.shared.http.first_frame import FirstFrame
+from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
 from pages.shared.http.static_files import HashedFiles, streamlit_files
 from pages.shared.process import logs, memory
 from pages.shared.service.service import service
@@ -34,6 +37,7 @@ REQUEST_THREADS = 200
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
+    _say_where()
     logs.begin(service().settings.log)
     memory.collect_no_garbage()
     memory.keep_freed_memory()
@@ -55,6 +59,14 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         # Only if somebody has grown a head: importing what that takes would hold up the start.
         if grown := sys.modules.get("pages.shared.grow.trainings"):
             grown.close()
+
+
+def _say_where() -> None:
+    """The addresses for a class, below Streamlit's line: it would ask a host on the internet for them."""
+    if config.get_option("server.address") in ("0.0.0.0", "::", None):
+        for address in addresses_in_the_network():
+            sys.stdout.write(f"  In this network: {server_util.get_url(address)}\n")
+        sys.stdout.flush()
 
 
 def _inline_scripts() -> str:
@@ -139,6 +151,7 @@ def middleware() -> list[Middleware]:
     )
     return [
         Middleware(SafeHeaders),
+        Middleware(KnownHosts, names=(*service().settings.hosts, *config.get_option("server.allowedHosts"))),
         Middleware(OnlyBytes),
         Middleware(FirstFrame),
         Middleware(HashedFiles, files=streamlits, ours=ours),

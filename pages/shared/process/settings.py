@@ -25,6 +25,7 @@ class Settings:
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
     log: str = "plain"  # "json": one object a line, with every text read
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
+    hosts: tuple[str, ...] = ()  # names under which the server is reached, beside its own: "*.example.org" too
 
     def fetches(self, reference: str) -> bool:
         """May visitors load this model of the hub?"""
@@ -56,7 +57,8 @@ def from_environment() -> Settings:
         training_lease=_number("SIGHTLINE_TRAINING_LEASE", 15),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
         log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
-        hub_only=tuple(filter(None, (name.strip() for name in os.environ.get("SIGHTLINE_HUB_ONLY", "").split(",")))),
+        hub_only=_several("SIGHTLINE_HUB_ONLY"),
+        hosts=_several("SIGHTLINE_HOSTS"),
     )
 
 
@@ -67,6 +69,10 @@ def _number(name: str, default: int, *, least: int = 1) -> int:
     if not text.isdecimal() or int(text) < least:
         raise ValueError(f"{name} must be a whole number from {least}; got {text!r}")
     return int(text)
+
+
+def _several(name: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in os.environ.get(name, "").split(","))))
 
 
 def _one_of(name: str, values: tuple[str, ...]) -> str:
