@@ -1,5 +1,7 @@
 """Who may frame what: one picture anybody, everything else nobody."""
 
+from collections.abc import Mapping
+
 import pytest
 import streamlit
 from starlette.applications import Starlette
@@ -11,13 +13,23 @@ from starlette.testclient import TestClient
 from pages.shared.http.server import SafeHeaders
 
 
-def framed_by(address: str) -> str:
+def headers_of(address: str) -> Mapping[str, str]:
     app = Starlette(
         routes=[Route("/{path:path}", lambda _: PlainTextResponse("page"))], middleware=[Middleware(SafeHeaders)]
     )
     with TestClient(app) as client:
-        policy = client.get(address).headers["content-security-policy"]
-    return policy.rpartition("frame-ancestors ")[2]
+        return client.get(address).headers
+
+
+def framed_by(address: str) -> str:
+    return headers_of(address)["content-security-policy"].rpartition("frame-ancestors ")[2]
+
+
+def test_a_page_asks_no_device_and_another_sites_window_cannot_reach_into_it():
+    headers = headers_of("/")
+    assert {"camera=()", "microphone=()", "geolocation=()"} <= set(headers["permissions-policy"].split(", "))
+    assert "clipboard" not in headers["permissions-policy"]  # Copy link
+    assert headers["cross-origin-opener-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("address", ["/?embed=true", "/?v=1&embed=true&l=0"])
