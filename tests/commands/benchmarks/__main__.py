@@ -41,7 +41,7 @@ def main(parts: list[str]) -> int:
                 rows += measure(browser, ROUNDS) if part in parts else []
             rows += grow.rows(browser) if "grow" in parts else []
             browser.close()
-    print(f"Sightline {machine.commit()}: medians of {ROUNDS} runs unless the line says otherwise\n")
+    print(f"Sightline {machine.release()}: medians of {ROUNDS} runs unless the line says otherwise\n")
     print(machine.describe(chromium, threads, load))
     print("right     of capture: times and peaks of capture / plain SDPA forward / output_attentions=True\n")
     print(table.show(rows))
