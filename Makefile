@@ -1,4 +1,4 @@
-# make app · make test · make check · make bench · make load N=100 · make screenshots · make matrix · make reference MODELS="folder …" · make clean
+# make app · make test · make check · make bench · make load N=100 · make screenshots · make matrix · make reference MODELS="folder …" · make upgrade · make clean
 # A second run installs nothing: stamps in .venv remember which requirements are in it.
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 600
 
-.PHONY: fuzz app test check quick bench load screenshots matrix reference clean format lint types unit kernels js browser tools
+.PHONY: upgrade fuzz app test check quick bench load screenshots matrix reference clean format lint types unit kernels js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -82,6 +82,10 @@ matrix: .venv/.dev
 
 reference: .venv/.app
 	$(BIN)/python -m tests.commands.reference $(MODELS)
+
+# Which pins have newer versions, and whether what we lean on inside libraries is still there in them. Changes no pin.
+upgrade: .venv/.dev
+	$(BIN)/python -m tests.commands.upgrade
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis build

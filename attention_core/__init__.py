@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from attention_core.text.tokens import Token
     from attention_core.trace import Trace, capture, load_trace
 
+__version__ = "0.2.0"  # of all of Sightline, and here alone
+
 __all__ = [
     "AttentionSteps",
     "Check",

@@ -6,6 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+import attention_core
 from pages.shared.http import health as module
 from pages.shared.http.routes import routes
 from pages.shared.process.settings import from_environment
@@ -27,6 +28,7 @@ def test_health_names_the_model_the_queue_the_caches_and_the_memory(client):
     answer = client.get("/sightline/health")
     told = answer.json()
     assert (told["ready"], told["model"], told["waiting"]) == (True, "loaded", 0)
+    assert told["version"] == attention_core.__version__
     assert told["cache_bytes"]["traces"] > 100_000
     assert told["cache_bytes"]["models"] > 50_000_000
     assert 100e6 < told["rss_bytes"] < 50e9

@@ -6,6 +6,7 @@ import psutil
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+import attention_core
 from pages.shared.process.boot import BOOT
 from pages.shared.service.service import service
 
@@ -18,12 +19,13 @@ async def health(request: Request) -> JSONResponse:
     It is ready when the start is over: the first model is in memory, or it is one of the hub, for which whoever asks
     first waits, or one that cannot be loaded, which he is told. A start that failed of itself leaves it unready.
 
-    {"ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running", "models",
-    "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",
+    {"version", "ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running",
+    "models", "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",
     "uptime_s", "boot": another one after a restart}.
     """
     state = service().condition()
     answer = {
+        "version": attention_core.__version__,
         **state,
         "rss_bytes": psutil.Process().memory_info().rss,
         "uptime_s": round(time.monotonic() - _begun),

@@ -1,10 +1,16 @@
-"""A cache bounded in bytes, shared by threads: who asks for what is being made waits for it."""
+"""A cache bounded in bytes, shared by threads: who asks for what is being made waits for it.
 
-from collections import OrderedDict
+What goes first, and how much there is, `cachetools` knows. Ours is that a value is made once however many ask at once,
+that what made room is told without the lock, and that the newest may stay whatever its size.
+"""
+
+import math
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from threading import Lock
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
@@ -25,18 +31,17 @@ class BoundedCache(Generic[Value]):
         keep_newest: bool = False,
     ) -> None:
         self._max_bytes = max_bytes
-        self._size = size
         self._when_gone = when_gone
         self._keep_newest = keep_newest
         self._lock = Lock()
-        self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        # Without a bound of its own: that one would refuse a newest value that is larger.
+        self._kept: LRUCache[Hashable, Value] = LRUCache(math.inf, size)
         self._coming: dict[Hashable, Future[Value]] = {}
-        self._nbytes = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes that the kept values take, by their own account; above the bound only if the newest alone is."""
-        return self._nbytes
+        return int(self._kept.currsize)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -44,10 +49,7 @@ class BoundedCache(Generic[Value]):
     def peek(self, key: Hashable) -> Value | None:
         """The value if it is here; counts as use."""
         with self._lock:
-            if key not in self._kept:
-                return None
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+            return self._kept.get(key)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value of `key`, made by `make` if it is not here. However many threads ask at once, it is made once.
@@ -56,8 +58,7 @@ class BoundedCache(Generic[Value]):
         """
         with self._lock:
             if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][0]
+                return self._kept[key]
             coming = self._coming.get(key)
             future = coming or self._coming.setdefault(key, Future())
         if coming is not None:
@@ -80,7 +81,7 @@ class BoundedCache(Generic[Value]):
         """Let go of every value whose key is unwanted; nobody is told."""
         with self._lock:
             for key in [key for key in self._kept if unwanted(key)]:
-                self._drop(key)
+                del self._kept[key]
 
     def put(self, key: Hashable, value: Value) -> None:
         """Keep a value that was made elsewhere."""
@@ -90,23 +91,16 @@ class BoundedCache(Generic[Value]):
 
     def _keep(self, key: Hashable, value: Value) -> list[tuple[Hashable, Value]]:
         """Keep a value; what made room for it."""
-        if key in self._kept:
-            self._drop(key)
-        nbytes = self._size(value)
-        if nbytes > self._max_bytes and not self._keep_newest:
+        self._kept.pop(key, None)
+        others = self._kept.currsize
+        self._kept[key] = value
+        if self._kept.currsize - others > self._max_bytes and not self._keep_newest:
+            del self._kept[key]
             return []
-        self._kept[key] = (value, nbytes)
-        self._nbytes += nbytes
         gone = []
-        while self._nbytes > self._max_bytes and len(self._kept) > self._keep_newest:
-            oldest = next(iter(self._kept))
-            gone.append((oldest, self._drop(oldest)))
+        while self._kept.currsize > self._max_bytes and len(self._kept) > self._keep_newest:
+            gone.append(self._kept.popitem())
         return gone
-
-    def _drop(self, key: Hashable) -> Value:
-        value, nbytes = self._kept.pop(key)
-        self._nbytes -= nbytes
-        return value
 
     def _tell(self, gone: list[tuple[Hashable, Value]]) -> None:
         # Without the lock: what is done with a value that goes may take a while, or ask this cache for something.

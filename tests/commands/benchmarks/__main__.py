@@ -1,5 +1,5 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `lab` or
-`grow`: a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `lab`, `grow` or
+`files`: a part."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ from playwright.sync_api import sync_playwright
 
 from pages.shared.process.memory import keep_freed_memory
 from pages.shared.process.settings import from_environment
-from tests.commands.benchmarks import capture, grow, lab, long_text, machine, pages, table
+from tests.commands.benchmarks import capture, files, grow, lab, long_text, machine, pages, table
 from tests.support.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "long", "pages", "lab", "grow")
+PARTS = ("capture", "long", "pages", "lab", "grow", "files")
 
 
 def main(parts: list[str]) -> int:
@@ -31,6 +31,8 @@ def main(parts: list[str]) -> int:
         rows += capture.rows(ROUNDS)
     if "long" in parts:
         rows += long_text.rows()
+    if "files" in parts:
+        rows += files.rows(ROUNDS)
     if {"pages", "lab", "grow"} & set(parts):
         with sync_playwright() as playwright:
             browser = launch_chromium(playwright)
@@ -39,7 +41,7 @@ def main(parts: list[str]) -> int:
                 rows += measure(browser, ROUNDS) if part in parts else []
             rows += grow.rows(browser) if "grow" in parts else []
             browser.close()
-    print(f"Sightline {machine.commit()}: medians of {ROUNDS} runs unless the line says otherwise\n")
+    print(f"Sightline {machine.release()}: medians of {ROUNDS} runs unless the line says otherwise\n")
     print(machine.describe(chromium, threads, load))
     print("right     of capture: times and peaks of capture / plain SDPA forward / output_attentions=True\n")
     print(table.show(rows))

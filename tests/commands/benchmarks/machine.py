@@ -6,6 +6,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import attention_core
+
 
 def describe(chromium: str | None, threads: int, load: float) -> str:
     """Processor, memory, versions, and the load average when the first figure was taken."""
@@ -36,7 +38,7 @@ def _memory_gib() -> float:
         return float("nan")
 
 
-def commit() -> str:
-    """The commit that is checked out, if there is one."""
+def release() -> str:
+    """The version, and the commit that is checked out if there is one."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "no commit"
+    return f"{attention_core.__version__} ({done.stdout.strip() or 'no commit'})"

@@ -46,7 +46,7 @@ def main() -> int:
         browser.close()
     how = "2 processes behind nginx" if told.proxy else "1 process"
     acts = f"then 2 sentences and 5 heads each over {told.seconds:g} s"
-    print(f"Sightline {machine.commit()}: {told.n} visitors within {told.arrive:g} s, {acts}; {how}\n")
+    print(f"Sightline {machine.release()}: {told.n} visitors within {told.arrive:g} s, {acts}; {how}\n")
     print(machine.describe(chromium, from_environment().threads, load), end="\n\n")
     lines, held = report.lines(ours, floor)
     print("\n".join(lines))
