@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attention_core.inside.of_torch import holds_buffers_alone, last_forward_hook, own_weight, run_last, take_off
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 
 _MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
@@ -174,20 +175,13 @@ def install(model: nn.Module) -> None:
     new = [
         (module, hook)
         for module in model.modules()
-        if (hook := _hook_for(module)) is not None and next(reversed(module._forward_hooks.values()), None) is not hook
+        if (hook := _hook_for(module)) is not None and last_forward_hook(module) is not hook
     ]
     if not new:
         return
     with _lock:
         for module, hook in new:
-            # A copied model brings its hooks along; a model's head and its base share their leaves.
-            own = next((key for key, known in module._forward_hooks.items() if known is hook), None)
-            if own is None:
-                module.register_forward_hook(hook, with_kwargs=True)
-            else:
-                module._forward_hooks[own] = module._forward_hooks.pop(
-                    own
-                )  # last: what a hook of theirs makes of the output is the output
+            run_last(module, hook)  # what a hook of somebody else's makes of the output is the output
         for module in list(_parts_of):
             _parts_of.pop(module, None)  # modules may have got new parts
         for module in model.modules():
@@ -199,9 +193,7 @@ def remove(model: nn.Module) -> None:
     """Take the dormant hooks off again."""
     with _lock:
         for module in model.modules():
-            for key in [key for key, hook in module._forward_hooks.items() if hook in _HOOKS]:
-                for hooks in (module._forward_hooks, module._forward_hooks_with_kwargs):
-                    hooks.pop(key, None)
+            take_off(module, _HOOKS)
 
 
 @lru_cache(maxsize=64)
@@ -217,15 +209,15 @@ def is_norm(module: nn.Module) -> bool:
 
 def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
-    if next(iter(module._modules.values()), None) is not None:
+    if next(module.children(), None) is not None:
         return None if isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict) else _on_whole
     if is_norm(module):
         return _on_norm
-    weight = module._parameters.get("weight")
+    weight = own_weight(module)
     if weight is not None:
         is_map = weight.dim() == 2 and weight.is_floating_point() and not isinstance(module, nn.Embedding)
         return _on_map if is_map else None
-    return _on_table if module._buffers and not module._parameters else None
+    return _on_table if holds_buffers_alone(module) else None
 
 
 def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
