@@ -4,15 +4,16 @@
 """
 
 import streamlit as st
-from streamlit import runtime
 
-if not runtime.exists():
+from pages.shared.inside import of_streamlit
+
+if not of_streamlit.runs_a_script():
     from pages.shared.http.routes import routes
-    from pages.shared.http.server import lifespan, look_for_no_components, middleware
+    from pages.shared.http.server import lifespan, middleware
     from pages.shared.process import mishaps
 
     mishaps.keep_streamlit_quiet()
-    look_for_no_components()
+    of_streamlit.look_for_no_components()
     app = st.App(
         __file__,
         routes=routes(),

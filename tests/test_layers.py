@@ -15,6 +15,7 @@ ROWS = (
     *(
         f"attention_core.{package}"
         for package in (
+            "inside",
             "formula",
             "text",
             "formats",
@@ -36,7 +37,7 @@ ROWS = (
     "pages.shared.assets",
     *(
         f"pages.shared.{package}"
-        for package in ("process", "address", "service", "session", "lab", "grow", "parts", "http")
+        for package in ("inside", "process", "address", "service", "session", "lab", "grow", "parts", "http")
     ),
     "pages.shared",
     "pages",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attention_core.inside.of_torch import own_weight
+
 _NUMBERS_AT_ONCE = 16_000_000  # of what goes in or comes out
 
 
@@ -48,7 +50,7 @@ def _given(module: nn.Module, rows: Tensor) -> Tensor:
 
 def _base_of(module: nn.Module, d_in: int, d_out: int) -> nn.Module | None:
     for leaf in module.modules():
-        weight = leaf._parameters.get("weight")
+        weight = own_weight(leaf)
         if isinstance(weight, Tensor) and weight.dim() == 2 and sorted(weight.shape) == sorted((d_in, d_out)):
             return leaf
     return None

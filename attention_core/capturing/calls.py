@@ -10,9 +10,10 @@ from attention_core.capturing.encode import CaptureError
 from attention_core.capturing.masks import PassedMask, read_mask
 from attention_core.capturing.search import find_projections
 from attention_core.formula.masks import Band
+from attention_core.inside.of_transformers import AttentionFunction, eager_function
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.hooks import Watcher
-from attention_core.observe.interface import EAGER, AttentionFunction, choose_attention, eager_function
+from attention_core.observe.interface import EAGER, choose_attention
 from attention_core.observe.seen import Seen
 from attention_core.record.layers import Kind, LayerTrace, Mask, Witness
 from attention_core.record.projections import Found

@@ -1,7 +1,6 @@
 """Text as a model reads it: ids, tokens, which of them the tokenizer added, and what is cut."""
 
 import inspect
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
@@ -9,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from attention_core.inside.of_transformers import shift_tokens_right
 from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import lines_of
 from attention_core.text.chat import ChatError, chat_prompt
@@ -317,7 +317,7 @@ def _start(model: nn.Module, labels: Sequence[int]) -> int:
 
     mBART and PLBart end a target with its language and so begin with it; FSMT begins with the end token.
     """
-    shift = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
+    shift = shift_tokens_right(model)
     if shift is not None and "decoder_start_token_id" not in inspect.signature(shift).parameters:
         return labels[-1]
     start = getattr(model.config, "decoder_start_token_id", None)

@@ -6,7 +6,6 @@ place and where they begin; then as many tokens as come out, up to the same poin
 computed: a trial costs what looking the tokens up costs, and what is made of their number alone.
 """
 
-import copy
 import inspect
 import math
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attention_core.formats.memory import is_out_of_memory
+from attention_core.inside.of_accelerate import unwrapped
+from attention_core.inside.of_torch import shallow_copy
+from attention_core.inside.of_transformers import keep_attention_type
 
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 FEW = 4  # tokens show where a table begins
@@ -186,11 +188,7 @@ def _multiplies(module: nn.Module) -> bool:
 
 def _shallow(part: nn.Module) -> nn.Module:
     """A copy that shares every module. What a run sets on its model (BigBird: another attention) is not kept."""
-    shallow = copy.copy(part)
-    shallow.__dict__["_modules"] = dict(part._modules)
-    shallow.__dict__.pop("forward", None)  # accelerate's wrapper is bound to the model that was copied
-    shallow.__dict__["set_attention_type"] = lambda *_: None
-    return shallow
+    return keep_attention_type(unwrapped(shallow_copy(part)))
 
 
 def _no_cache(part: nn.Module) -> dict[str, bool]:

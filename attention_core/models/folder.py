@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
 from attention_core.formats.strict_json import strict_json
+from attention_core.inside.of_transformers import knows_type
 from attention_core.models.limits import LimitError, check_files, check_numbers, check_tokenizer_settings
 from attention_core.observe.refusal import ModelError
 
@@ -90,7 +89,7 @@ def check_config(name: str, config: object) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ModelError(f"{name}/config.json does not hold a JSON object. Download the model again.")
     model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+    if not isinstance(model_type, str) or not knows_type(model_type):
         reason = (
             "it brings its own code, which Sightline never runs"
             if "auto_map" in config

@@ -7,11 +7,9 @@ sentence encoder, in the folders that its list of modules names.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import httpx2
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -22,9 +20,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     SafetensorsParsingError,
 )
-from huggingface_hub.file_download import repo_folder_name
-from tqdm.auto import tqdm
 
+from attention_core.inside.of_hub import bytes_bar, snapshots_folder
 from attention_core.models.folder import INDEX, ONE_FILE, weight_files
 from attention_core.models.limits import DATA, MOST_PART_BYTES
 from attention_core.models.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules, transformer_place
@@ -64,7 +61,8 @@ def fetch(
         counts, weights = _weights(api, name, info.sha, sizes, places)
         check_size(counts)
         wanted = [file for file in sizes if _is_wanted(file, sizes[file], weights, places)]
-        bar = _bar(name, sum(sizes[file] for file in wanted), progress)
+        total = sum(sizes[file] for file in wanted)
+        bar = bytes_bar(lambda n: progress(f"Fetching {n / 1e6:,.0f} of {total / 1e6:,.0f} MB of {name} …"))
         # Exact names: a pattern would match files in folders too (onnx/, checkpoints).
         # And the revision that was asked about: the branch may have moved on since.
         return Path(snapshot_download(name, revision=info.sha, allow_patterns=wanted, tqdm_class=bar))
@@ -125,7 +123,7 @@ def _is_wanted(file: str, n_bytes: int, weights: set[str], places: tuple[str, ..
 
 def kept_snapshots(name: str) -> list[Path]:
     """The revisions of a hub model that this machine's cache holds, whole or not; the one that came last is first."""
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
+    folder = snapshots_folder(name)
     folders = list(folder.iterdir()) if folder.is_dir() else []
     found = [path for path in folders if (path / "config.json").is_file() or (path / MODULES).is_file()]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
@@ -136,23 +134,3 @@ def _is_whole(folder: Path) -> bool:
         return bool(weight_files(folder / transformer_place(folder)))
     except ModelError:
         return False
-
-
-def _bar(name: str, total: int, progress: Callable[[str], None]) -> type[tqdm]:
-    """A progress bar class, as the hub's library wants one, that reports bytes in a sentence and draws nothing."""
-    lock = Lock()  # several files come at once, each in a thread
-
-    class Bar(tqdm):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            self.received = 0.0
-            self.bytes = options.get("unit") == "B"
-            super().__init__(*args, **{**options, "disable": True})
-
-        def update(self, n: int | float | None = 1) -> bool | None:
-            with lock:
-                self.received += n or 0
-                if self.bytes:
-                    progress(f"Fetching {self.received / 1e6:,.0f} of {total / 1e6:,.0f} MB of {name} …")
-            return None
-
-    return Bar

@@ -5,9 +5,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from attention_core.inside.of_torch import is_compiled, uncompiled
 from attention_core.observe.refusal import ModelError
-
-_CLASS_OF_COMPILED = "OptimizedModule"  # torch._dynamo's; importing it takes a second
 
 
 def plain_model(model: Any, tokenizer: Any) -> tuple[PreTrainedModel, tuple[str, ...]]:
@@ -16,8 +15,8 @@ def plain_model(model: Any, tokenizer: Any) -> tuple[PreTrainedModel, tuple[str,
     Raises ModelError with a plain sentence for what is no such model.
     """
     notes: list[str] = []
-    if isinstance(model, nn.Module) and type(model).__name__ == _CLASS_OF_COMPILED:
-        model = model._modules["_orig_mod"]
+    if isinstance(model, nn.Module) and is_compiled(model):
+        model = uncompiled(model)
         notes.append("The model was compiled: what is captured is the model that was, run without its compiled code.")
     if isinstance(model, nn.Module) and hasattr(model, "peft_config") and hasattr(model, "get_base_model"):
         model = _without_peft(model, notes)
@@ -27,7 +26,7 @@ def plain_model(model: Any, tokenizer: Any) -> tuple[PreTrainedModel, tuple[str,
         )
     if not isinstance(model, PreTrainedModel):
         raise ModelError(_no_model(model))
-    inside = [name for name, part in model.named_modules() if type(part).__name__ == _CLASS_OF_COMPILED]
+    inside = [name for name, part in model.named_modules() if is_compiled(part)]
     if inside:
         raise ModelError(
             f"{inside[0]} of this {type(model).__name__} is compiled by itself, and what runs inside cannot be "

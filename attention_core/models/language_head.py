@@ -6,7 +6,6 @@ applied by the modelling file itself (scalings, soft-caps, biases and all): its 
 replaced by what the body has already computed.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,23 +15,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    MODEL_FOR_PRETRAINING_MAPPING_NAMES,
-    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_MAPPING,
-)
+
+from attention_core.inside.of_accelerate import unwrapped
+from attention_core.inside.of_torch import shallow_copy
+from attention_core.inside.of_transformers import class_names, usual_classes
 
 Predicts = Literal["next token", "masked token"]
 
 # transformers' own lists: model_type → class. BART's one class is in the first and the last; the first counts.
 _WITH_HEADS: tuple[tuple[Any, Mapping[Any, Any], Predicts], ...] = (
-    (AutoModelForSeq2SeqLM, dict(MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES), "next token"),
-    (AutoModelForCausalLM, dict(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES), "next token"),
-    (AutoModelForMaskedLM, dict(MODEL_FOR_MASKED_LM_MAPPING_NAMES), "masked token"),
+    (AutoModelForSeq2SeqLM, class_names("SEQ_TO_SEQ_CAUSAL_LM"), "next token"),
+    (AutoModelForCausalLM, class_names("CAUSAL_LM"), "next token"),
+    (AutoModelForMaskedLM, class_names("MASKED_LM"), "masked token"),
 )
-_PRETRAINING: Mapping[Any, Any] = dict(MODEL_FOR_PRETRAINING_MAPPING_NAMES)
+_MASKED, _PRETRAINING = class_names("MASKED_LM"), class_names("PRETRAINING")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,17 +46,15 @@ class LanguageHead:
         Raises ValueError for a head that reads anything else.
         """
         whole = self.whole
-        shallow = copy.copy(whole)
-        shallow.__dict__["_modules"] = dict(whole._modules)
-        shallow.__dict__.pop("forward", None)  # accelerate's wrapper is bound to the model that was copied
+        shallow = unwrapped(shallow_copy(whole))
         # Only their number is looked at; what stands for the body does not read them.
         ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
         inputs = {"input_ids": ids}
         answer = _Answer(last_hidden_state=hidden[None])
         # T5's encoder and decoder are children of the whole; others have their body under one name.
         parts = ("encoder", "decoder") if whole.base_model is whole else (whole.base_model_prefix,)
-        stand_ins = {name: _Answered(getattr(whole, name), answer) for name in parts}
-        shallow._modules.update(stand_ins)
+        for name in parts:
+            shallow.add_module(name, _Answered(getattr(whole, name), answer))
         if whole.config.is_encoder_decoder:
             inputs["decoder_input_ids"] = ids
         try:
@@ -115,7 +109,7 @@ def loader_of(config: Any) -> tuple[Any, Predicts] | None:
             return loader, predicts
     # BertForPreTraining has the head for masked tokens and another one; ElectraForPreTraining only another one, which
     # shows when its weights are missing.
-    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and _PRETRAINING.get(config.model_type) in names:
+    if config.model_type in _MASKED and _PRETRAINING.get(config.model_type) in names:
         return AutoModelForMaskedLM, "masked token"
     return None
 
@@ -144,12 +138,14 @@ def body_of(whole: PreTrainedModel) -> PreTrainedModel:
 
 def _assembled(whole: PreTrainedModel) -> nn.Module | None:
     """T5: the parts of the body are parts of the whole. The body's class is built without memory and given them."""
+    usual = usual_classes(type(whole.config))
+    if not usual:  # no class for the body alone
+        return None
     try:
-        body_class: Any = MODEL_MAPPING[type(whole.config)]
         with torch.device("meta"):
-            body = (body_class[0] if isinstance(body_class, tuple | list) else body_class)(whole.config)
+            body = usual[0](whole.config)
         for name, _ in list(body.named_children()):
             setattr(body, name, getattr(whole, name))
-    except (KeyError, AttributeError):  # no class for the body alone, or one with other parts
+    except AttributeError:  # it has other parts
         return None
     return body

@@ -18,9 +18,10 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from attention_core.formats.memory import is_out_of_memory
+from attention_core.inside.of_tokenizers import is_panic
+from attention_core.inside.of_transformers import attention_of, set_attention, usual_classes
 from attention_core.models.cards import ModelCard
 from attention_core.models.context_length import UNBOUNDED, limits_of
 from attention_core.models.facts import LoadedModel, ModelFacts
@@ -99,7 +100,7 @@ def build(
     except Exception as error:  # whatever a stranger's files make transformers stumble over
         problem = _explain(error, located)
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of the tokenizers' library, which is written in Rust
+        if not is_panic(error):
             raise
         problem = _no_tokenizer(located)
     # Raised here and not above: an error keeps what led to it, and so half a model, in memory.
@@ -152,7 +153,7 @@ def wrap_model(model: Any, tokenizer: Any, *, name: str = "model") -> LoadedMode
     body, head, task = model, None, task_of(model)
     predicts = predicts_of(model)
     was_training = {module: module.training for module in model.modules()}
-    if predicts is not None and type(model.config) in MODEL_MAPPING:
+    if predicts is not None and usual_classes(type(model.config)):
         body, head = body_of(model), LanguageHead(model, predicts)
     elif task is not None:
         body = body_of(model)
@@ -196,7 +197,7 @@ def _from_pretrained(
     folder, shown = located.home, located.shown
     # Whatever the file asks for: fused attention (of a library that may not be here), answers as plain tuples.
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, attn_implementation="eager", return_dict=True)
-    config._attn_implementation = "eager"
+    set_attention(config, "eager")
     of_body = loader_of_body(config, shown)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # Without its files transformers makes an empty tokenizer of the right class, to which every word is unknown.
@@ -260,7 +261,7 @@ def _observe(body: PreTrainedModel, head: LanguageHead | TaskHead | None) -> Non
     body.set_attn_implementation(attention)
     for part in text_modules(body):
         # One that stays with its fused attention would return weights that it never used (Falcon: without its mask).
-        if isinstance(part, PreTrainedModel) and part.config._attn_implementation not in (attention, "eager"):
+        if isinstance(part, PreTrainedModel) and attention_of(part.config) not in (attention, "eager"):
             raise ModelError(
                 f"{type(part).__name__} cannot change its attention once it is built. "
                 'Load it with from_pretrained(…, attn_implementation="eager").'

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
+from attention_core.inside.of_tokenizers import is_panic
 from attention_core.observe.refusal import ModelError
 
 Result = TypeVar("Result")
@@ -47,9 +48,7 @@ class Patience:
         except TimeoutError:
             self._given_up = result
         except BaseException as error:
-            # The tokenizers' library is written in Rust and its panics are no `Exception`: they would end the thread
-            # of a page without a word.
-            if type(error).__name__ != "PanicException":
+            if not is_panic(error):
                 raise
             raise ModelError(
                 "The tokenizer of this model fails on this text. Change it, or choose another model."

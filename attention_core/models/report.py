@@ -2,8 +2,8 @@
 
 The proof compares the picture with the model that runs. Here the model that runs is compared with the one that was
 saved: every stored tensor must have found its place, every parameter must have been stored, and every setting of
-attention and positions must be one that the code reads. transformers reports some of this and hides some
-(`_keys_to_ignore_on_load_unexpected`), so the stored names themselves are what is gone through.
+attention and positions must be one that the code reads. transformers reports some of this and hides some, so the stored
+names themselves are what is gone through.
 """
 
 import re
@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
-from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
+from attention_core.inside.of_transformers import ignored_on_load, names_in_model
 from attention_core.models.folder import Contents, weight_files
 from attention_core.models.unread_settings import unread_settings
 from attention_core.models.which_class import beside_text
@@ -110,21 +110,13 @@ def _tensors_of(model: PreTrainedModel) -> Iterable[tuple[str, Tensor]]:
 
 
 def _dropped(contents: Contents, whole: PreTrainedModel, report: Mapping[str, Any]) -> dict[str, str]:
-    """Stored tensors that the model has no place for: their name in the model's own words → as it is stored.
-
-    Leans on how transformers renames what is stored (`rename_source_key`, `_weight_conversions`): without it, what it
-    reports itself is all that is known, and what it hides stays hidden.
-    """
+    """Stored tensors that the model has no place for: their name in the model's own words → as it is stored."""
     reported = {key: key for key in sorted(report["unexpected_keys"])}
     if contents.quantised:  # packed integers and their scales come under names of their own
         return reported
-    conversions = getattr(whole, "_weight_conversions", None) or []
-    renamings = [one for one in conversions if isinstance(one, WeightRenaming)]
-    converters = [one for one in conversions if isinstance(one, WeightConverter)]
     places = whole.state_dict()
     found: dict[str, str] = {}
-    for stored in contents.shapes:
-        name, _ = rename_source_key(stored, renamings, converters, whole.base_model_prefix, places)
+    for stored, name in names_in_model(contents.shapes, whole, places).items():
         if name not in places and stored in places:
             name = stored
         if name not in places:
@@ -177,7 +169,7 @@ def _same_head(parent: str, whole: PreTrainedModel, body: PreTrainedModel) -> bo
 
 
 def _ignored_by(whole: PreTrainedModel) -> Callable[[str], bool]:
-    patterns = whole._keys_to_ignore_on_load_unexpected or ()
+    patterns = ignored_on_load(whole)
     return lambda name: any(re.search(pattern, name) for pattern in patterns)
 
 

@@ -6,7 +6,6 @@ read the whole text) and from where the head reads, so the attention that is sho
 and the numbers of the prediction are those that this very run made.
 """
 
-import inspect
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,23 +20,18 @@ from transformers import (
     AutoModelForTokenClassification,
     PreTrainedModel,
 )
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES,
-    MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES,
-    MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
-    MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
-)
+
+from attention_core.inside.of_transformers import class_names, shifts_by_start_token, uses_name
 
 Task = Literal["labels", "tags", "answer", "choices", "next sentence"]
 How = Literal["one of them", "each by itself", "value"]  # softmax, sigmoid, a number as it is
 
 _TASKS: tuple[tuple[Any, Mapping[Any, Any], Task], ...] = (
-    (AutoModelForSequenceClassification, dict(MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES), "labels"),
-    (AutoModelForTokenClassification, dict(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES), "tags"),
-    (AutoModelForQuestionAnswering, dict(MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES), "answer"),
-    (AutoModelForMultipleChoice, dict(MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES), "choices"),
-    (AutoModelForNextSentencePrediction, dict(MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES), "next sentence"),
+    (AutoModelForSequenceClassification, class_names("SEQUENCE_CLASSIFICATION"), "labels"),
+    (AutoModelForTokenClassification, class_names("TOKEN_CLASSIFICATION"), "tags"),
+    (AutoModelForQuestionAnswering, class_names("QUESTION_ANSWERING"), "answer"),
+    (AutoModelForMultipleChoice, class_names("MULTIPLE_CHOICE"), "choices"),
+    (AutoModelForNextSentencePrediction, class_names("NEXT_SENTENCE_PREDICTION"), "next sentence"),
 )
 # The class of the pair in BERT's pre-training: 0 is a continuation. Source: Devlin et al. 2018, section 3.1, task 2.
 _NEXT_SENTENCE = ("the second sentence follows the first", "it does not")
@@ -75,15 +69,12 @@ class TaskHead:
     @property
     def needs_end(self) -> bool:
         """Does the head read the vector of the text's end token, and fail without one?"""
-        code = inspect.unwrap(type(self.whole).forward).__code__
-        return self.task == "labels" and "eos_token_id" in code.co_names
+        return self.task == "labels" and uses_name(type(self.whole).forward, "eos_token_id")
 
     @property
     def lacks_start(self) -> bool:
         """Does the class need a start token for its decoder (T5) that its configuration does not name?"""
-        shift = getattr(type(self.whole), "_shift_right", None)
-        needs = shift is not None and "decoder_start_token_id" in inspect.unwrap(shift).__code__.co_names
-        return needs and getattr(self.whole.config, "decoder_start_token_id", None) is None
+        return shifts_by_start_token(self.whole) and getattr(self.whole.config, "decoder_start_token_id", None) is None
 
     def inputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the whole is called with: a model for multiple choice has an axis of choices, here of one."""

@@ -5,18 +5,14 @@ has, is built with absolute ones and no word is said. Whether a setting is read 
 occur in the code of the model's classes, or in code (not as a mere field) of its configuration class.
 """
 
-import ast
-import inspect
 import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from functools import lru_cache
-from types import CodeType, FunctionType
 from typing import Any
 
-from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel, masking_utils, modeling_rope_utils
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from attention_core.inside.of_transformers import read_by, words_of
 
 # What changes which tokens are read, or how a place in the text is told.
 _MATTERS = re.compile(
@@ -63,7 +59,7 @@ def unread_settings(config: Mapping[str, Any], body: PreTrainedModel) -> list[st
     inner = config.get("text_config")
     if isinstance(inner, dict) and isinstance(own, PreTrainedConfig) and inner.get("model_type") == own.model_type:
         parts = [(inner, own)]
-    words = _words_of(body)
+    words = words_of(body)
     found = [
         _sentence(key, value, type(body).__name__)
         for settings, made in parts
@@ -86,7 +82,7 @@ def _is_unread(
         return False
     aliases = type(made).attribute_map
     names = {key, aliases.get(key, key), *(name for name, target in aliases.items() if target == key)}
-    read = words | _read_by(type(made))
+    read = words | read_by(type(made))
     if value == _default(type(made), key):
         return False
     if any(value == usual and (not shown or shown in words) for usual, shown in _AS_EVER.get(key, ())):
@@ -96,7 +92,7 @@ def _is_unread(
     if _BASE.match(name) and value in _bases(made):
         return False
     if isinstance(value, str) and "position" in name and names & read:
-        return value not in words and value not in _read_by(type(made))  # read, but this value is nowhere known
+        return value not in words and value not in read_by(type(made))  # read, but this value is nowhere known
     if names & read:
         return False
     if value is True and _is_inherent(name, words):
@@ -151,65 +147,3 @@ def _sentence(key: str, value: Any, cls: str) -> str:
         f"config.json sets {key[:60]} to {shown[:60]}, which {cls} does not know. The saved model may compute other "
         "attention than this one."
     )
-
-
-@lru_cache(maxsize=64)
-def _words_in(module: str) -> frozenset[str]:
-    """Names and strings in the code of a module; comments and docstrings say nothing."""
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except (KeyError, OSError, TypeError, SyntaxError):
-        return frozenset()
-    spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.keyword | ast.arg) and node.arg:
-            found.add(node.arg)
-        elif isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
-            found.add(node.value)
-    return frozenset(found)
-
-
-def _words_of(body: nn.Module) -> frozenset[str]:
-    """Of the files that the body's classes come from, and of what they share."""
-    modules = {type(module).__module__ for module in body.modules()}
-    modules = {name for name in modules if name.startswith("transformers.")}
-    words = frozenset[str]().union(*(_words_in(module) for module in modules))
-    if any("rotary" in name.lower() or "rope" in name.lower() for name in words):
-        words |= _words_in(modeling_rope_utils.__name__)
-    # Of the functions that make masks, those that are called: every file could ask for a window, few do.
-    makers = {
-        name: made for name, made in vars(masking_utils).items() if name in words and isinstance(made, FunctionType)
-    }
-    return words.union(*(_in_code(made.__code__) for made in makers.values()))
-
-
-@lru_cache(maxsize=256)
-def _read_by(config_class: type[PreTrainedConfig]) -> frozenset[str]:
-    """Names and strings in the methods of a configuration class and of those that it is made of."""
-    found: set[str] = set()
-    for cls in config_class.__mro__:
-        if cls.__module__.startswith("transformers."):
-            for member in vars(cls).values():
-                member = getattr(member, "fget", member)
-                # What dataclasses write, such as __init__, names every field and reads none.
-                if isinstance(member, FunctionType) and "<string>" not in member.__code__.co_filename:
-                    found.update(_in_code(inspect.unwrap(member).__code__))
-    return frozenset(found)
-
-
-def _in_code(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, tuple):
-            yield from (one for one in constant if isinstance(one, str))
-        elif isinstance(constant, CodeType):
-            yield from _in_code(constant)

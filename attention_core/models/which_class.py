@@ -5,19 +5,22 @@ an encoder alone, a context encoder of DPR, or an image model with a text tower 
 A model that wants an image or sound is told by what its class declares, before anything is built.
 """
 
-import importlib
 import inspect
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import torch
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto import modeling_auto as auto
-from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
+from attention_core.inside.of_transformers import (
+    class_names,
+    from_config,
+    input_modalities,
+    modelling_files,
+    tied_weights,
+    usual_classes,
+)
 from attention_core.models.language_head import body_of
 from attention_core.observe.refusal import ModelError
 
@@ -61,7 +64,7 @@ class BodyLoader:
         return self.cls.from_pretrained(folder, **options)
 
     def from_config(self, config: PreTrainedConfig) -> PreTrainedModel:
-        return self.cls._from_config(self.config or config)
+        return from_config(self.cls, self.config or config)
 
 
 def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
@@ -76,7 +79,7 @@ def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
             f"{shown} is made of several models, and its config.json does not tell which one reads the text. "
             "Choose a model that reads text alone."
         ) from None
-    named, usual = named_class(config), _usual_classes(config)
+    named, usual = named_class(config), usual_classes(type(config))
     cls = named or (usual[0] if usual else None)
     if cls is None:
         return AutoModel
@@ -91,14 +94,14 @@ def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
     if named is None or named in usual[:1]:
         return AutoModel
     with torch.device("meta"):
-        body = body_in(named._from_config(config))
+        body = body_in(from_config(named, config))
     return AutoModel if type(body) in usual[:1] and not _stored_by_the_head(named) else BodyLoader(named)
 
 
 def _stored_by_the_head(cls: type[PreTrainedModel]) -> bool:
     """Are weights that its body shares with its head saved under the head's name, where the body alone misses them?"""
-    tied, prefix = cls._tied_weights_keys, f"{cls.base_model_prefix}."
-    pairs = tied.items() if isinstance(tied, Mapping) else ()
+    prefix = f"{cls.base_model_prefix}."
+    pairs = tied_weights(cls).items()
     return any(shared.startswith(prefix) and not stored.startswith(prefix) for shared, stored in pairs)
 
 
@@ -112,7 +115,7 @@ def body_in(whole: PreTrainedModel) -> PreTrainedModel:
         if tower is None:
             raise ModelError(f"No part of {type(whole).__name__} reads text alone.")
         return tower.eval()
-    if type(whole) in _usual_classes(whole.config):
+    if type(whole) in usual_classes(type(whole.config)):
         return whole
     try:
         body = body_of(whole)
@@ -142,7 +145,7 @@ def reads_two_texts(body: PreTrainedModel) -> bool:
 def named_class(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     """The class of transformers' own code that config.json names, if it is one for this kind of configuration."""
     for name in config.architectures or ():
-        for module in _modelling_files(config):
+        for module in modelling_files(config):
             cls = vars(module).get(name) if isinstance(name, str) else None
             if (
                 isinstance(cls, type)
@@ -153,30 +156,6 @@ def named_class(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     return None
 
 
-def _modelling_files(config: PreTrainedConfig) -> list[ModuleType]:
-    """The files beside the configuration's own, and that of the class that is usually built of it."""
-    names = [type(config).__module__.replace(".configuration_", ".modeling_")]
-    names += [cls.__module__ for cls in _usual_classes(config)]
-    found = []
-    for name in dict.fromkeys(names):
-        if name.startswith("transformers.models."):
-            try:
-                found.append(importlib.import_module(name))
-            except ImportError:  # needs a package that is not installed; transformers says which when it is built
-                continue
-    return found
-
-
-def _usual_classes(config: PreTrainedConfig) -> tuple[type[PreTrainedModel], ...]:
-    """What `AutoModel` builds of this configuration."""
-    try:
-        found: Any = MODEL_MAPPING[type(config)]
-    except (KeyError, ImportError, AttributeError, ValueError):
-        return ()
-    found = found if isinstance(found, tuple | list) else (found,)
-    return tuple(cls for cls in found if isinstance(cls, type) and issubclass(cls, PreTrainedModel))
-
-
 def beside_text(cls: type[PreTrainedModel], config: PreTrainedConfig) -> str:
     """What this class must be given that is no text, in words; "" if text is enough.
 
@@ -184,8 +163,7 @@ def beside_text(cls: type[PreTrainedModel], config: PreTrainedConfig) -> str:
     leaves it open, by a run without memory (on torch's meta device).
     """
     main = getattr(cls, "main_input_name", "input_ids")
-    modalities = cls.input_modalities
-    modalities = (modalities,) if isinstance(modalities, str) else tuple(modalities)
+    modalities = input_modalities(cls)
     others = " and ".join(dict.fromkeys(_MODALITIES.get(kind, kind) for kind in modalities if kind != "text"))
     if main not in _TOKENS:
         return _READS.get(main, "something else than the ids of tokens")
@@ -209,15 +187,14 @@ def _asks_for_more(cls: type[PreTrainedModel], config: PreTrainedConfig) -> bool
     """
     try:
         with torch.device("meta"), torch.inference_mode():
-            cls._from_config(config, attn_implementation="eager")(input_ids=torch.zeros(1, 4, dtype=torch.long))
+            from_config(cls, config, attn_implementation="eager")(input_ids=torch.zeros(1, 4, dtype=torch.long))
     except Exception as error:
         return bool(_LACKING.search(str(error)))
     return False
 
 
 def _in_text_lists(model_type: str) -> bool:
-    lists: list[Mapping[str, Any]] = [getattr(auto, f"MODEL_FOR_{name}_MAPPING_NAMES") for name in _TEXT_LISTS]
-    return any(model_type in one for one in lists)
+    return any(model_type in class_names(use) for use in _TEXT_LISTS)
 
 
 def _text_config(config: PreTrainedConfig) -> PreTrainedConfig | None:
@@ -231,15 +208,15 @@ def _loader_of_tower(cls: type[PreTrainedModel], config: PreTrainedConfig) -> Bo
     if text is None:
         return None
     with torch.device("meta"):
-        whole = cls._from_config(config)
+        whole = from_config(cls, config)
         if _tower_in(whole) is not None:
             return BodyLoader(cls)
         stored = whole.state_dict().keys()
-        for module in _modelling_files(config):
+        for module in modelling_files(config):
             for own in vars(module).values():
                 if isinstance(own, type) and issubclass(own, PreTrainedModel) and own.config_class is type(text):
                     # An image classifier made of a CLIP has the settings of its text tower and no tower.
-                    if not beside_text(own, text) and own._from_config(text).state_dict().keys() <= stored:
+                    if not beside_text(own, text) and from_config(own, text).state_dict().keys() <= stored:
                         return BodyLoader(own, text)
     return None
 
@@ -254,7 +231,7 @@ def _tower_in(whole: PreTrainedModel) -> PreTrainedModel | None:
             continue
         if module.main_input_name in _TOKENS and not beside_text(type(module), module.config):
             try:
-                return module if type(module) in _usual_classes(module.config) else body_of(module)
+                return module if type(module) in usual_classes(type(module.config)) else body_of(module)
             except ValueError:
                 return module
     return None

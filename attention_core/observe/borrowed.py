@@ -12,6 +12,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from attention_core.inside import of_torch
+from attention_core.inside.of_transformers import names_attention, own_attention, set_own_attention
 from attention_core.observe import decoder, hooks, hybrids
 from attention_core.observe.refusal import ModelError
 
@@ -42,18 +44,18 @@ class Borrowed:
                 if module.training:
                     self.training[module] = True
                     module.training = False
-                if module._compiled_call_impl is not None:
-                    self.compiled[module] = module._compiled_call_impl
-                    module._compiled_call_impl = None
+                if (compiled := of_torch.compiled_call(module)) is not None:
+                    self.compiled[module] = compiled
+                    of_torch.set_compiled_call(module, None)
             configs = self._configs()
-            now = {id(config): config._attn_implementation_internal for config in configs}
+            now = {id(config): own_attention(config) for config in configs}
             if now == self.taken:
                 return
             for config in configs:
                 if now[id(config)] != self.taken.get(id(config), self):
                     self.attention[id(config)] = (config, now[id(config)])
             self.observe()
-            self.taken = {id(config): config._attn_implementation_internal for config in configs}
+            self.taken = {id(config): own_attention(config) for config in configs}
 
     def give_back(self) -> None:
         """Leave the model as it was; what its owner changed while it was held stays. A second time does nothing."""
@@ -66,12 +68,12 @@ class Borrowed:
                 hybrids.remove(part)
                 decoder.remove(part)
             for config, own in self.attention.values():
-                if config._attn_implementation_internal == self.taken.get(id(config)):
-                    config._attn_implementation_internal = own
+                if own_attention(config) == self.taken.get(id(config)):
+                    set_own_attention(config, own)
             for module, training in self.training.items():
                 module.training = training
             for module, compiled in self.compiled.items():
-                module._compiled_call_impl = compiled
+                of_torch.set_compiled_call(module, compiled)
 
     def _modules(self) -> list[nn.Module]:
         return list(dict.fromkeys([*self.whole.modules(), *self.body.modules()]))
@@ -80,6 +82,4 @@ class Borrowed:
         """Every configuration that says which attention function is called."""
         found = [part.config for part in self._modules() if hasattr(part, "config")]
         found += [getattr(config, name, None) for config in found for name in getattr(config, "sub_configs", ())]
-        return list(
-            {id(config): config for config in found if hasattr(config, "_attn_implementation_internal")}.values()
-        )
+        return list({id(config): config for config in found if names_attention(config)}.values())

@@ -8,6 +8,8 @@ from weakref import WeakSet
 
 from torch import Tensor, nn
 
+from attention_core.inside.of_torch import take_off
+
 
 @contextmanager
 def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
@@ -30,9 +32,7 @@ def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
 def remove(model: nn.Module) -> None:
     """Take the dormant hook off again."""
     for module in model.modules():
-        for key in [key for key, hook in module._forward_pre_hooks.items() if hook is _note]:
-            for hooks in (module._forward_pre_hooks, module._forward_pre_hooks_with_kwargs):
-                hooks.pop(key, None)
+        take_off(module, (_note,))
         _watched.discard(module)
 
 

@@ -23,6 +23,14 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attention_core.inside.of_torch import (
+    holds_buffers_alone,
+    last_forward_hook,
+    own_parts,
+    own_weight,
+    run_last,
+    take_off,
+)
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 
 _MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
@@ -177,17 +185,10 @@ def install(model: nn.Module) -> None:
     if _as_they_were(_installed.get(model, ())):
         return
     hooks = [(module, _hook_for(module)) for module in model.modules()]
-    new = [(module, hook) for module, hook in hooks if hook is not None and _last_hook(module) is not hook]
+    new = [(module, hook) for module, hook in hooks if hook is not None and last_forward_hook(module) is not hook]
     with _lock:
         for module, hook in new:
-            # A copied model brings its hooks along; a model's head and its base share their leaves.
-            own = next((key for key, known in module._forward_hooks.items() if known is hook), None)
-            if own is None:
-                module.register_forward_hook(hook, with_kwargs=True)
-            else:
-                module._forward_hooks[own] = module._forward_hooks.pop(
-                    own
-                )  # last: what a hook of theirs makes of the output is the output
+            run_last(module, hook)  # what a hook of somebody else's makes of the output is the output
         for module in list(_parts_of):
             _parts_of.pop(module, None)  # modules may have got new parts
         for module in model.modules():
@@ -200,18 +201,18 @@ def _as_they_were(known: Sequence[_Known]) -> bool:
     """Have these modules the parts that they had, and is our hook still their last? A fifth of walking the model."""
     for reference, children, hook in known:
         module = reference()
-        if module is None or _children(module) != children or (hook is not None and _last_hook(module) is not hook):
+        if (
+            module is None
+            or _children(module) != children
+            or (hook is not None and last_forward_hook(module) is not hook)
+        ):
             return False
     return bool(known)
 
 
 def _children(module: nn.Module) -> tuple[int, ...]:
     """Which parts it has. A part that went and whose place in memory another took is a dead reference of its own."""
-    return tuple(map(id, module._modules.values()))
-
-
-def _last_hook(module: nn.Module) -> Callable[..., Any] | None:
-    return next(reversed(module._forward_hooks.values()), None)
+    return tuple(map(id, own_parts(module)))
 
 
 def remove(model: nn.Module) -> None:
@@ -219,9 +220,7 @@ def remove(model: nn.Module) -> None:
     with _lock:
         _installed.pop(model, None)
         for module in model.modules():
-            for key in [key for key, hook in module._forward_hooks.items() if hook in _HOOKS]:
-                for hooks in (module._forward_hooks, module._forward_hooks_with_kwargs):
-                    hooks.pop(key, None)
+            take_off(module, _HOOKS)
 
 
 @lru_cache(maxsize=64)
@@ -237,15 +236,15 @@ def is_norm(module: nn.Module) -> bool:
 
 def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
-    if next(iter(module._modules.values()), None) is not None:
+    if next(module.children(), None) is not None:
         return None if isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict) else _on_whole
     if is_norm(module):
         return _on_norm
-    weight = module._parameters.get("weight")
+    weight = own_weight(module)
     if weight is not None:
         is_map = weight.dim() == 2 and weight.is_floating_point() and not isinstance(module, nn.Embedding)
         return _on_map if is_map else None
-    return _on_table if module._buffers and not module._parameters else None
+    return _on_table if holds_buffers_alone(module) else None
 
 
 def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:

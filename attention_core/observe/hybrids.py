@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
 
+from attention_core.inside.of_torch import has_pre_hook, take_off
 from attention_core.observe.interface import reads_text
 
 
@@ -67,7 +68,7 @@ def _install(model: nn.Module) -> None:
         if model not in _installed:
             for _, stack in _outermost_lists(model):
                 for layer in stack:
-                    if _note not in layer._forward_pre_hooks.values():  # a copied model brings its hooks along
+                    if not has_pre_hook(layer, _note):
                         layer.register_forward_pre_hook(_note)
             _installed.add(model)
 
@@ -76,8 +77,7 @@ def remove(model: nn.Module) -> None:
     """Take the hooks off again."""
     with _lock:
         for module in model.modules():
-            for key in [key for key, hook in module._forward_pre_hooks.items() if hook is _note]:
-                del module._forward_pre_hooks[key]
+            take_off(module, (_note,))
         _installed.discard(model)
 
 

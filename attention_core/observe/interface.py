@@ -6,24 +6,28 @@ and lets its delegate compute: `sightline_sdpa` torch's fused attention, `sightl
 passes no mask at all, and causality is lost in silence.
 """
 
-import inspect
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import eager_mask, sdpa_mask
+
+from attention_core.inside.of_transformers import (
+    AttentionFunction,
+    asks_the_interface,
+    eager_function,
+    eager_mask,
+    input_modalities,
+    sdpa_attention_forward,
+    sdpa_mask,
+    supports_sdpa,
+)
 
 SDPA = "sightline_sdpa"
 EAGER = "sightline_eager"
-
-AttentionFunction = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 class Collector(Protocol):
@@ -48,7 +52,7 @@ collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 def dispatches(model: PreTrainedModel) -> bool:
     """Does any part of this model that reads text ask transformers' attention interface which function to call?"""
     if model not in _dispatches:
-        _dispatches[model] = any(_asks_the_interface(type(module)) for module in text_modules(model))
+        _dispatches[model] = any(asks_the_interface(type(module)) for module in text_modules(model))
     return _dispatches[model]
 
 
@@ -64,7 +68,7 @@ def choose_attention(model: PreTrainedModel) -> str:
     """
     if model not in _chosen:
         parts = [module for module in text_modules(model) if isinstance(module, PreTrainedModel)]
-        known = SDPA if all(part._supports_sdpa for part in parts) else EAGER
+        known = SDPA if all(supports_sdpa(part) for part in parts) else EAGER
         _chosen[model] = known if dispatches(model) else "eager"
     return _chosen[model]
 
@@ -85,29 +89,7 @@ def text_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
 
 def reads_text(module: nn.Module) -> bool:
     """False for an inner model that declares to read only images or sound."""
-    return not isinstance(module, PreTrainedModel) or "text" in module.input_modalities
-
-
-@lru_cache(maxsize=4096)
-def _asks_the_interface(cls: type[nn.Module]) -> bool:
-    """Read from its compiled methods: its file may hold one attention that asks and another that does not."""
-    return any("ALL_ATTENTION_FUNCTIONS" in names for names in _names_used(cls))
-
-
-def eager_function(module: nn.Module) -> AttentionFunction | None:
-    """The function that this module's code names as its eager attention, or None if it has none.
-
-    `eager_attention_forward` of its file in nearly all; a few files have several under names of their own.
-    """
-    own = [name for names in _names_used(type(module)) for name in names if name.endswith("eager_attention_forward")]
-    return getattr(sys.modules[type(module).__module__], own[0] if own else "eager_attention_forward", None)
-
-
-@lru_cache(maxsize=4096)
-def _names_used(cls: type[nn.Module]) -> tuple[tuple[str, ...], ...]:
-    """The global names in the code of each method that a class of a modelling file defines."""
-    functions = [inspect.unwrap(member) for member in vars(cls).values() if inspect.isfunction(member)]
-    return tuple(function.__code__.co_names for function in functions)
+    return not isinstance(module, PreTrainedModel) or "text" in input_modalities(module)
 
 
 def _select(

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_core.inside.of_accelerate import fetched
 from attention_core.record.norms import Norm, normalise, normalise_groups
 
 EVERY_ROW = slice(None)
@@ -339,8 +340,6 @@ def present(module: nn.Module | None, tensor: Any, name: str = "weight") -> Iter
     if not isinstance(tensor, Tensor) or tensor.device.type != "meta":
         yield tensor
         return
-    from accelerate.utils import align_module_device
-
     assert module is not None
-    with align_module_device(module, torch.device("cpu")):
-        yield getattr(module, name).detach()
+    with fetched(module, name) as here:
+        yield here

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from attention_core.inside.of_transformers import attention_of
 from attention_core.training.loop import (
     Batch,
     Schedule,
@@ -174,7 +175,7 @@ def split_text(text: str, held_out: float = 0.05) -> tuple[str, str]:
 
 def layer_weights(model: Any, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "layer batch head query key"]:
     """Every attention matrix of a transformers model, as its eager attention returns them."""
-    used = model.config._attn_implementation
+    used = attention_of(model.config)
     model.set_attn_implementation("eager")
     try:
         with torch.inference_mode():

@@ -10,14 +10,15 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 
-from pages.shared.http import server
+from pages.shared.inside import of_streamlit
 from pages.shared.process import memory
 from tests.support.serving import ROOT
 
 LEAN = """
 import json, sys
 from pathlib import Path
-from pages.shared.process.lean_imports import import_transformers, models_structure
+from pages.shared.inside.of_transformers import models_structure
+from pages.shared.process.lean_imports import import_transformers
 import_transformers()
 from attention_core import capture, load_model
 weights = capture(load_model("minilm"), "The cat sat.").layers[0].weights(0)
@@ -43,8 +44,9 @@ print(float(compiled(torch.zeros(2))[0]))
 
 NO_MARKS = """
 import sys
+from pages.shared.inside import of_torch
 from pages.shared.process import lean_imports
-lean_imports._MARKS = ()
+of_torch._MARKS = ()
 lean_imports.import_transformers()
 from attention_core import capture, load_model
 weights = capture(load_model("minilm"), "The cat sat.").layers[0].weights(0)
@@ -86,7 +88,7 @@ def test_streamlit_does_not_read_every_package_for_components(monkeypatch):
     discover(start_file_watching=False)
     assert read  # as Streamlit does it by itself
     read.clear()
-    server.look_for_no_components()
+    of_streamlit.look_for_no_components()
     discover(start_file_watching=False)
     assert not read
 

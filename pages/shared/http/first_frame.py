@@ -18,21 +18,16 @@ from pathlib import Path
 from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import file_util
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
+from pages.shared.inside import of_streamlit
 from pages.shared.service.service import service
 from pages.shared.session.menu import MENU, Entry
 
-# What Streamlit fetches only when the first page's script has run. A name that is no longer there is left out.
-_STREAMLIT_PARTS = ("BidiComponent", "Selectbox", "Html", "Checkbox", "Button")
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.{1,2}/[\w./-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
-_STYLE_SHEET = re.compile(r"""<link\b[^>]*\brel="stylesheet"[^>]*>""")
-_MODULES = re.compile(r"""<script\b[^>]*\btype="module"[^>]*></script>|<link\b[^>]*\brel="modulepreload"[^>]*>""")
 _PICTURE = b"<!-- picture -->"
-_FONT = re.compile(r"""<link\b[^>]*\bas="font"[^>]*>""")
 
 
 class FirstFrame:
@@ -71,27 +66,27 @@ def _entry_of(scope: Scope) -> Entry | None:
 def _document(url_path: str, embedded: bool) -> bytes:
     """The page at one address, with a place for the picture."""
     entry = next(entry for entry in MENU if entry.url_path == url_path)
-    folder = Path(file_util.get_static_dir())
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    modules = _closure(folder / "static" / "js", _streamlit_parts(folder / "static" / "js"))
+    page = of_streamlit.own_page()
+    modules = _closure(of_streamlit.front_end() / "static" / "js", of_streamlit.parts_of_first_page())
     preloads = [_preload(f"./static/js/{name}") for name in modules if name not in page]
     views = (f"{name}.js" for name in entry.views)
     preloads += [_preload(f"./{ASSETS_URL}js/{name}") for name in _closure(ASSETS / "js", views)]
-    page = page.replace("<title>Streamlit</title>", "<title>Sightline</title>")
-    page = _FONT.sub("", page)  # Streamlit's own, which no page of ours shows
+    page = page.replace(of_streamlit.TITLE, "<title>Sightline</title>")
+    page = of_streamlit.FONT.sub("", page)  # Streamlit's own, which no page of ours shows
     ours = f'<script type="module" crossorigin src="./{ASSETS_URL}js/first-frame.js"></script>'
     if embedded:
         # Modules run in the order of the page: ours says where the server is before Streamlit's looks for it.
-        page = page.replace('<script type="module"', f'{ours}\n    <script type="module"', 1)
+        page = page.replace(of_streamlit.MODULE_BEGINS, f"{ours}\n    {of_streamlit.MODULE_BEGINS}", 1)
         head = preloads
     else:
         style = (ASSETS / "css" / "first-frame.css").read_text(encoding="utf-8")
         head = [f"<style>{style}</style>", ours]
-        later = [*_STYLE_SHEET.findall(page), *_MODULES.findall(page), *preloads]
-        page = _MODULES.sub("", _STYLE_SHEET.sub("", page))
+        later = [*of_streamlit.STYLE_SHEET.findall(page), *of_streamlit.MODULES.findall(page), *preloads]
+        page = of_streamlit.MODULES.sub("", of_streamlit.STYLE_SHEET.sub("", page))
         waiting = [_PICTURE.decode(), "<template id='sl-later'>", *later, "</template>"]
-        page = page.replace('<div id="root">', "\n    ".join([_frame(entry), *waiting, '<div id="root">']))
-    return page.replace("</head>", "\n    ".join([*head, "</head>"])).encode()
+        root = of_streamlit.ROOT_BEGINS
+        page = page.replace(root, "\n    ".join([_frame(entry), *waiting, root]))
+    return page.replace(of_streamlit.HEAD_ENDS, "\n    ".join([*head, of_streamlit.HEAD_ENDS])).encode()
 
 
 def _picture(asked: QueryParams) -> bytes:
@@ -130,10 +125,6 @@ def _frame(entry: Entry) -> str:
         f"<nav aria-label='Pages'>{links}</nav></header>"
         f"{box}<p role='status'>Opening …</p></div>"
     )
-
-
-def _streamlit_parts(folder: Path) -> list[str]:
-    return [file.name for part in _STREAMLIT_PARTS for file in sorted(folder.glob(f"{part}.*.js"))]
 
 
 def _closure(folder: Path, names: Iterable[str]) -> list[str]:

@@ -3,27 +3,22 @@
 import asyncio
 import base64
 import hashlib
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import streamlit
 from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
-from streamlit.components.v2 import manifest_scanner
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.web.server import server_util
+from streamlit import get_option
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
 from pages.shared.http.static_files import HashedFiles, streamlit_files
+from pages.shared.inside import of_streamlit
 from pages.shared.process import logs, memory
 from pages.shared.service.service import service
 
@@ -48,9 +43,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         await asyncio.sleep(HEAD_START_SECONDS)
         service().start()
 
-    # Streamlit would take the folder pages/ for its older kind of pages until `st.navigation` has run once: a first
-    # visitor who opens a link to another page than the first would get that page without its frame.
-    PagesManager.uses_pages_directory = False
+    of_streamlit.keep_to_navigation()
     task = asyncio.create_task(warm())
     try:
         yield
@@ -63,17 +56,17 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
 def _say_where() -> None:
     """The addresses for a class, below Streamlit's line: it would ask a host on the internet for them."""
-    if config.get_option("server.address") in ("0.0.0.0", "::", None):
+    if get_option("server.address") in ("0.0.0.0", "::", None):
         for address in addresses_in_the_network():
-            sys.stdout.write(f"  In this network: {server_util.get_url(address)}\n")
+            sys.stdout.write(f"  In this network: http://{address}:{get_option('server.port')}{base()}\n")
         sys.stdout.flush()
 
 
 def _inline_scripts() -> str:
     """The hashes of the scripts that stand in Streamlit's own page: these may run, no other inline script may."""
-    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
-    scripts = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
-    return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'" for script in scripts)
+    scripts = of_streamlit.INLINE_SCRIPT.findall(of_streamlit.own_page())
+    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
 
 
 # What a page may load and whom it may ask. Streamlit runs a component's code from a blob: address, reads its messages
@@ -146,21 +139,13 @@ class OnlyBytes:
         await self.app(scope, as_bytes if scope["type"] == "websocket" else receive, send)
 
 
-def look_for_no_components() -> None:
-    """Keep Streamlit from reading what every installed package says of itself, in search of components.
-
-    All of ours are in `assets`, and the search takes a third of the time until the first answer.
-    """
-    manifest_scanner.scan_component_manifests = lambda *_, **__: []
-
-
 def middleware() -> list[Middleware]:
     streamlits, ours = (
         {base() + name: file for name, file in files.items()} for files in (streamlit_files(), asset_files())
     )
     return [
         Middleware(SafeHeaders),
-        Middleware(KnownHosts, names=(*service().settings.hosts, *config.get_option("server.allowedHosts"))),
+        Middleware(KnownHosts, names=(*service().settings.hosts, *get_option("server.allowedHosts"))),
         Middleware(OnlyBytes),
         Middleware(FirstFrame),
         Middleware(HashedFiles, files=streamlits, ours=ours),

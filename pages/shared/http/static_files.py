@@ -7,7 +7,6 @@ A first visit asks for about a hundred of them. Streamlit reads each from disk i
 import gzip
 import hashlib
 import mimetypes
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,14 +14,13 @@ from pathlib import Path
 from threading import Lock
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import file_util
 
 from pages.shared.http.sent_files import made_of, sent
+from pages.shared.inside.of_streamlit import HASHED, front_end
 from pages.shared.service.bounded import BoundedCache
 
 KEPT_BYTES = 32 * 1_000_000  # all of Streamlit's and our own files, compressed, are 9 MB
 SMALLEST = 300  # bytes; below, compression saves nothing
-HASHED = re.compile(r"\.[\w-]{8}\.(js|css|woff2?|ttf|svg|png|json|wasm)$")  # Streamlit's build: name.<hash>.js
 COMPRESSIBLE = {".js", ".css", ".json", ".svg", ".ttf", ".wasm", ".html"}
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".woff2": "font/woff2"}
 
@@ -37,7 +35,7 @@ class _Body:
 
 def streamlit_files() -> dict[str, Path]:
     """Streamlit's own files whose names change with their content, by address."""
-    folder = Path(file_util.get_static_dir()) / "static"
+    folder = front_end() / "static"
     files = (file for file in folder.rglob("*") if file.is_file() and HASHED.search(file.name))
     return {f"/static/{file.relative_to(folder).as_posix()}": file for file in files}
 

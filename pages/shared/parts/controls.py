@@ -18,10 +18,9 @@ from pages.shared.service.sources import Source
 from pages.shared.session import state
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from attention_core.models.facts import ModelFacts
     from attention_core.trace import Trace
+    from pages.shared.inside.of_streamlit import DeltaGenerator
 
 
 def model_and_text(view: View) -> Callable[[], None]:

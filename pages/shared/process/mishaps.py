@@ -10,6 +10,8 @@ import traceback
 
 import streamlit as st
 
+from pages.shared.inside.of_streamlit import UNCAUGHT, UNREADABLE_FRAME
+
 log = logging.getLogger("sightline.mishaps")
 
 _SENTENCE = (
@@ -38,22 +40,22 @@ def on_script_error(error: Exception) -> bool:
 
 def keep_streamlit_quiet() -> None:
     """Streamlit logs an uncaught error with its message before it asks our hook; our own record replaces that one."""
-    logger = logging.getLogger("streamlit.error_util")
+    logger = logging.getLogger(UNCAUGHT.logger)
     if _is_ours not in logger.filters:
         logger.addFilter(_is_ours)
     # A frame that is no message of Streamlit's gets a line and a closed connection; forty lines of Streamlit's own code
     # for each would let anybody fill the log.
-    logger = logging.getLogger("streamlit.web.server.starlette.starlette_websocket")
+    logger = logging.getLogger(UNREADABLE_FRAME.logger)
     if _in_one_line not in logger.filters:
         logger.addFilter(_in_one_line)
 
 
 def _is_ours(entry: logging.LogRecord) -> bool:
-    return not (entry.exc_info and entry.msg == "Uncaught app execution")
+    return not (entry.exc_info and entry.msg == UNCAUGHT.message)
 
 
 def _in_one_line(entry: logging.LogRecord) -> bool:
-    if entry.msg == "Error deserializing back message":
+    if entry.msg == UNREADABLE_FRAME.message:
         entry.exc_info = None
     return True
 

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 
 from attention_core import ModelError, load_model
+from attention_core.inside.of_transformers import modelling_files
 from attention_core.models.facts import LoadedModel
-from attention_core.models.which_class import _modelling_files
 from tests.commands.matrix.checking import build, model_class, sentence
 from tests.commands.matrix.shrinking import tiny_config
 from tests.support import tiny
@@ -49,7 +49,7 @@ def classes_of(model_type: str, *, every: bool) -> list[type[PreTrainedModel]]:
     classes = [cls for name in named if (cls := getattr(transformers, name, None)) is not None]
     config = tiny_config(model_type)
     if every:
-        for file in _modelling_files(config):
+        for file in modelling_files(config):
             # Inner classes that nobody saves have no name in transformers itself.
             classes += [cls for name, cls in vars(file).items() if getattr(transformers, name, None) is cls]
     fit = [
