@@ -5,7 +5,8 @@
  */
 import { h } from "../base/dom.js";
 import { footRow, keyTable, num, vector } from "./parts.js";
-import { apart, changes, shares } from "./story.js";
+import { apart, changes } from "./vectors.js";
+import { shares } from "./writes.js";
 
 /** @param {Steps} app @returns {(Node | null)[]} */
 export function values(app) {
