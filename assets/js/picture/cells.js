@@ -1,7 +1,9 @@
 /**
  * How the heatmap is painted: cells, tiles, numbers, labels, marks. Nothing here listens or remembers.
  *
- * @typedef {import("../explore/app.js").App} App
+ * @typedef {import("../base/scale.js").Theme} Theme
+ * @typedef {{t: string}[]} Tokens  as shown
+ * @typedef {{theme: Theme, queries: Tokens, keys: Tokens}} Painter
  */
 import { cellBox, thin } from "./layout.js";
 import { blockMax } from "./matrix.js";
@@ -33,7 +35,7 @@ export function drawCells(ctx, matrix, view, plot, table, scratch) {
   return { q: matrix.blockQ * blockR, k: matrix.blockK * blockC };
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
 export function drawTile(ctx, app, tile, view, plot, table, scratch) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
@@ -54,7 +56,7 @@ export function drawTile(ctx, app, tile, view, plot, table, scratch) {
   ctx.restore();
 }
 
-/** Thin paper-coloured lines between cells that are large enough. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot */
+/** Thin paper-coloured lines between cells that are large enough. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot */
 export function drawGrid(ctx, app, view, plot) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
@@ -75,10 +77,9 @@ export function drawGrid(ctx, app, view, plot) {
   ctx.stroke();
 }
 
-/** Two decimals in cells that have room; the sign of NaN in those that hold none. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {number} top */
+/** Two decimals in cells that have room; the sign of NaN in those that hold none. @param {CanvasRenderingContext2D} ctx @param {{theme: Theme, matrix: import("./matrix.js").Matrix}} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {number} top */
 export function drawNumbers(ctx, app, view, plot, top) {
-  const { theme } = app;
-  const matrix = /** @type {import("./matrix.js").Matrix} */ (app.matrix);
+  const { theme, matrix } = app;
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
   if (Math.min(w, tall) < 10 || (!matrix.single && !matrix.tiles.size)) return;
@@ -117,7 +118,7 @@ export function drawNumbers(ctx, app, view, plot, top) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {string[]} queries @param {string[]} keys */
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {string[]} queries @param {string[]} keys */
 export function drawLabels(ctx, app, view, g, queries, keys) {
   const { theme } = app;
   const { plot } = g;
@@ -188,7 +189,7 @@ function slanted(ctx, text, x, y, g) {
   ctx.restore();
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {import("../base/selection.js").Mark} mark @param {boolean} pinned */
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {import("../base/selection.js").Mark} mark @param {boolean} pinned */
 export function frame(ctx, app, g, view, mark, pinned) {
   const { theme } = app;
   const { plot } = g;
@@ -229,7 +230,7 @@ export function frame(ctx, app, g, view, mark, pinned) {
   }
 }
 
-/** The labels of the marked row and column, whole and in their colours, whatever was thinned out. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {import("../base/selection.js").Mark} mark */
+/** The labels of the marked row and column, whole and in their colours, whatever was thinned out. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {import("../base/selection.js").Mark} mark */
 export function drawMarkedLabels(ctx, app, view, g, mark) {
   const { theme } = app;
   const { plot } = g;
