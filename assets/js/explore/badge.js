@@ -116,22 +116,22 @@ export function createTitle(app) {
       mark(words, "aria-expanded", "false");
     } else {
       reasons.hidden = why.length === 0;
-      reasons.replaceChildren(...why.map((/** @type {string} */ reason) => h("li", null, reason)));
-      says.hidden = rows.length === 0 || proof.answer === "cannot be checked";
+      reasons.replaceChildren(...why.map((reason) => h("li", null, reason)));
+      says.hidden = rows.length === 0 || proof?.answer === "cannot be checked";
       say(
         says,
         "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:",
       );
       /** @type {HTMLElement} */ (body.parentElement).hidden = rows.length === 0;
       body.replaceChildren(
-        ...rows.map((/** @type {any} */ check) =>
+        ...rows.map((check) =>
           h(
             "tr",
             { "data-holds": String(check.holds) },
             h("th", { scope: "row" }, `${check.holds ? "✓" : "✗"} ${check.name}`),
             h("td", { class: "sl-number" }, difference(check.difference)),
             h("td", { class: "sl-number" }, difference(check.tolerance)),
-            h("td", null, check.reason ?? ""),
+            h("td", null, check.reason),
           ),
         ),
       );

@@ -35,7 +35,7 @@ export function createHeatmap(app) {
   let view = null;
   let shape = "";
   let width = 320;
-  /** @type {{x: number, y: number, view: any, moved: boolean} | null} */
+  /** @type {{x: number, y: number, view: import("../picture/layout.js").View, moved: boolean} | null} */
   let drag = null;
   let pinch = 0;
   /** @type {Map<number, PointerEvent>} */
@@ -45,6 +45,12 @@ export function createHeatmap(app) {
 
   /** @param {MouseEvent} event */
   const under = (event) => (g && view ? place.under(event, g, view, ...counts()) : null);
+
+  /** The cell under a pointer; null over a label. @param {MouseEvent} event */
+  const cellUnder = (event) => {
+    const at = under(event);
+    return at && at.query !== null && at.key !== null ? { query: at.query, key: at.key } : null;
+  };
 
   /** @param {number} factor @param {{query: number, key: number} | null} [about] */
   function zoomBy(factor, about = null) {
@@ -84,7 +90,7 @@ export function createHeatmap(app) {
     if (fingers.size === 2 && view && g) {
       const [a, b] = [...fingers.values()];
       const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-      if (pinch) zoomBy(apart / pinch, /** @type {any} */ (under(a)) ?? null);
+      if (pinch) zoomBy(apart / pinch, cellUnder(a));
       pinch = apart;
       if (drag) drag.moved = true;
       return;
@@ -119,18 +125,15 @@ export function createHeatmap(app) {
   stage.onwheel = (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    const at = under(event);
-    zoomBy(
-      Math.exp(-event.deltaY / 200),
-      at && at.query !== null && at.key !== null ? { query: at.query + 0.5, key: at.key + 0.5 } : null,
-    );
+    const at = cellUnder(event);
+    zoomBy(Math.exp(-event.deltaY / 200), at && { query: at.query + 0.5, key: at.key + 0.5 });
   };
   stage.onblur = () => app.dispatch({ type: "leave" });
   stage.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [nQuery, nKey] = counts();
     const far = event.shiftKey ? 10 : 1;
-    const steps = /** @type {Record<string, any>} */ ({
+    const steps = /** @type {Record<string, {dq: number, dk: number}>} */ ({
       ArrowUp: { dq: -far, dk: 0 },
       ArrowDown: { dq: far, dk: 0 },
       ArrowLeft: { dq: 0, dk: -far },
@@ -181,7 +184,7 @@ export function createHeatmap(app) {
     const block = drawCells(ctx, matrix, view, plot, table, canvases.whole);
     for (const tile of matrix.tiles.values()) drawTile(ctx, app, tile, view, plot, table, canvases.tile);
     drawGrid(ctx, app, view, plot);
-    drawNumbers(ctx, app, view, plot, top);
+    drawNumbers(ctx, { theme, matrix }, view, plot, top);
     ctx.strokeStyle = css(theme.line);
     ctx.lineWidth = 1;
     ctx.strokeRect(plot.x - 0.5, plot.y - 0.5, plot.w + 1, plot.h + 1);
@@ -261,7 +264,7 @@ function wantTiles(app, view, plot, done) {
         if (!pack) return;
         const { data, shape } = pack.arrays.picture;
         matrix.tiles.set(name, {
-          codes: /** @type {Uint16Array} */ (data),
+          codes: data,
           rows: shape[0],
           cols: shape[1],
           row0,

@@ -43,12 +43,12 @@ export function createLinks(app) {
     says,
   );
   let geometry = { left: 0, right: 0, top: 0, row: 22, width: 0, height: 0, rows: 0 };
-  /** @type {{of: any, threshold: number, drawn: number, all: number} | null} */
+  /** @type {{of: number, threshold: number, drawn: number, all: number} | null} */
   let tally = null;
 
   slider.oninput = () => app.setOption("threshold", Number(slider.value));
   let scrolled = 0;
-  /** @type {any} the mark that was scrolled to */
+  /** @type {import("../base/selection.js").Mark | null} the mark that was scrolled to */
   let revealed = null;
   scroller.onscroll = () => {
     scrolled = scroller.scrollTop;
@@ -203,7 +203,7 @@ export function createLinks(app) {
     }
   }
 
-  /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {any} now */
+  /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {import("../base/selection.js").Mark | null} now */
   function words(matrix, first, last, now) {
     const parts = [];
     if (!matrix.single)
