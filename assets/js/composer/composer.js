@@ -44,15 +44,17 @@ import { watchServer } from "./reconnect.js";
 
 /** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
+/** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
+/** @typedef {import("./field.js").Field} Field */
 
 const STYLES = new URL("../../css/composer.css", import.meta.url);
 
 /** @type {WeakMap<object, ReturnType<typeof mount>>} */
 const mounted = new WeakMap();
-/** What was typed, by component key: survives when the page takes the box away and puts it back. */
+/** What was typed, by component key: survives when the page takes the box away and puts it back. @type {Map<string, {seed: number | undefined, typed: Texts, committed: Texts}>} */
 const drafts = new Map();
 let lastNonce = 0;
-/** The newest data and way to Python, for the one watch over the server. @type {any} */
+/** The newest data and way to Python, for the one watch over the server. @type {Component | null} */
 let newest = null;
 
 /** What is committed. @param {ComposerData} data @returns {Texts} */
@@ -67,7 +69,7 @@ const clean = ({ text, start, pair, target }) => ({
 /** @param {Texts} a @param {Texts} b */
 const same = (a, b) => a.text === b.text && a.start === b.start && a.pair === b.pair && a.target === b.target;
 
-/** Build the box in `root`, once. */
+/** Build the box in `root`, once. @param {ParentNode & Node} root */
 function mount(root) {
   const fields = [
     createField("text", "Sentence", { removable: false, placeholder: "Type a sentence, then press Enter" }),
@@ -113,7 +115,7 @@ function mount(root) {
   /** Index from which the text is read, and what stands before it. */ let start = 0;
   let skipped = "";
   /** @type {Texts|null} what was handed over and has not come back yet */ let sent = null;
-  let seed;
+  /** @type {number | undefined} */ let seed;
   let draftKey = "";
   /** @type {import("./text.js").Count|null} */ let counted = null;
 
@@ -129,7 +131,7 @@ function mount(root) {
 
   /** @returns {Texts} what is in the box now; a field that is not shown counts as empty */
   function typed() {
-    const value = (field) => (field.row.hidden ? "" : field.area.value);
+    const value = (/** @type {Field} */ field) => (field.row.hidden ? "" : field.area.value);
     const text = value(textField);
     return { text, start: charactersBefore(text, start), pair: value(pairField), target: value(targetField) };
   }
@@ -161,6 +163,7 @@ function mount(root) {
     textField.markUnread(start, cut);
     cutLine.hidden = start === 0 && cut === value.length;
     if (cutLine.hidden) return;
+    /** @type {(Node | string)[]} */
     const buttons = [];
     const button = (/** @type {string} */ words, /** @type {() => void} */ act) => {
       const made = quietButton(words);
@@ -204,7 +207,7 @@ function mount(root) {
     composer.setAttribute("aria-busy", String(Boolean(data.busy)));
     addPair.hidden = !data.can_pair || !pairField.row.hidden;
     addTarget.hidden = !data.can_target || !targetField.row.hidden;
-    textField.caption.classList.toggle("sl-only", pairField.row.hidden && targetField.row.hidden);
+    textField.caption.classList.toggle("sl-only", Boolean(pairField.row.hidden && targetField.row.hidden));
     const hint = edited ? "" : lookFor(data.examples, now.text, now.pair);
     look.hidden = hint === "";
     look.replaceChildren(h("strong", null, "Look for: "), hint);
@@ -255,8 +258,8 @@ function mount(root) {
     textField.area.focus({ preventScroll: true });
   }
 
-  function onInput(event) {
-    const area = event.target;
+  /** @param {HTMLTextAreaElement} area */
+  function onInput(area) {
     const { text, dropped } = clip(area.value);
     say(notes, dropped ? clipSentence(text.length, dropped) : "");
     if (dropped) area.value = text;
@@ -265,9 +268,8 @@ function mount(root) {
     recount();
   }
 
-  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. */
-  function onPaste(event) {
-    const area = event.target;
+  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. @param {ClipboardEvent} event @param {HTMLTextAreaElement} area */
+  function onPaste(event, area) {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     const room = clip(pasted);
     if (!room.dropped) return;
@@ -280,6 +282,7 @@ function mount(root) {
     say(notes, clipSentence(room.text.length, room.dropped));
   }
 
+  /** @param {Field} field */
   function add(field) {
     field.row.hidden = false;
     draw();
@@ -287,8 +290,8 @@ function mount(root) {
   }
 
   for (const field of fields) {
-    field.area.oninput = onInput;
-    field.area.onpaste = onPaste;
+    field.area.oninput = () => onInput(field.area);
+    field.area.onpaste = (event) => onPaste(event, field.area);
     field.area.onkeydown = (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -313,7 +316,7 @@ function mount(root) {
     for (const field of fields) field.fit();
   }).observe(composer);
 
-  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. */
+  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. @param {ComposerData | undefined} before */
   function isKnown(before) {
     const news = textsIn(data);
     return (sent !== null && same(sent, news)) || (before !== undefined && same(textsIn(before), news));
@@ -334,11 +337,10 @@ function mount(root) {
     }
     if (seed !== data.seed) sent = null;
     seed = data.seed;
-    const unread = [
+    for (const [field, can, words] of /** @type {const} */ ([
       [pairField, data.can_pair, `${data.model_name} reads one text: the second sentence is not sent.`],
       [targetField, data.can_target, `${data.model_name} has no decoder: the decoder text is not sent.`],
-    ];
-    for (const [field, can, words] of unread) {
+    ])) {
       if (can || field.row.hidden) continue;
       say(notes, words);
       field.row.hidden = true;
@@ -366,13 +368,13 @@ export function render(root, data, callbacks, key = "composer") {
   return composer.stop;
 }
 
-/** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
+/** Streamlit's entry: called again on the same element whenever the data or the theme changes. @param {Component} component */
 export default function (component) {
-  const commit = (texts) => component.setStateValue("text", texts);
+  const commit = (/** @type {Texts & {nonce: number}} */ texts) => component.setStateValue("text", texts);
   if (!newest)
     watchServer(
-      () => newest.data.boot,
-      () => newest.setTriggerValue("back", Date.now()),
+      () => newest?.data.boot,
+      () => newest?.setTriggerValue("back", Date.now()),
     );
   newest = component;
   const root = component.parentElement;
