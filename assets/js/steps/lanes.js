@@ -30,8 +30,6 @@ export function legend(app) {
     "negative ",
     h("span", { class: "sl-scale", "aria-hidden": "true" }),
     " positive; one cell for each component",
-    app.meta.opens.some((/** @type {string} */ name) => app.step.makes.includes(name))
-      ? ", a click shows the products behind it"
-      : "",
+    app.meta.opens.some((name) => app.step.makes.includes(name)) ? ", a click shows the products behind it" : "",
   );
 }

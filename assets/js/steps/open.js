@@ -21,11 +21,16 @@ function base(app) {
   return `ledger/${layer}/${head}/${query}`;
 }
 
-/** A pack that is here, or null while it is fetched (the view is then drawn again). @param {Steps} app @param {string} path */
+/**
+ * A pack that is here, or null while it is fetched (the view is then drawn again).
+ *
+ * @template {object} P  the type that the server has for this path
+ * @param {Steps} app @param {string} path @returns {P | null}
+ */
 export function fetched(app, path) {
   const source = /** @type {import("../base/source.js").HttpSource} */ (app.source);
   const kept = source.kept.get(path);
-  if (kept) return kept.pack;
+  if (kept) return /** @type {P} */ (kept.pack);
   if (!source.waiting.has(path) && app.failed !== path) {
     source.pack(path).then(
       () => app.drawSoon(),
@@ -38,7 +43,7 @@ export function fetched(app, path) {
   return null;
 }
 
-/** The products of a number of this step, if they are here. @param {Steps} app @param {string} name @param {number[]} at */
+/** The products of a number of this step, if they are here. @param {Steps} app @param {string} name @param {number[]} at @returns {import("./packs").ProductsPack | null} */
 export function productsOf(app, name, at) {
   const [row, component] = name === "scores" ? [at[0], 0] : at.length === 2 ? at : [0, at[0]];
   return fetched(app, `${base(app)}/products/${name}/${row}/${component}`);
@@ -178,7 +183,7 @@ function factorOf(side, name, at, i) {
   return at.length === 2 ? ["x_keys", [at[0], i]] : ["x", [i]];
 }
 
-/** @param {Steps} app @param {number} value @param {Record<string, any>} attributes */
+/** @param {Steps} app @param {number | null} value @param {import("../base/dom.js").Attributes} attributes */
 function number(app, value, attributes) {
   return h("span", { class: "sl-num", ...attributes }, written(value, app.digits));
 }
@@ -189,7 +194,7 @@ function lettersOf(app) {
   if (name === "x") return ["q", "k"].filter((letter) => app.has(letter === "q" ? "x" : "x_keys"));
   if (name === "qkv")
     return ["q", "k", "v"].filter((letter) =>
-      makes.some((/** @type {string} */ made) => made[0] === letter && app.meta.opens.includes(made)),
+      makes.some((made) => made[0] === letter && app.meta.opens.includes(made)),
     );
   if (name !== "norm" && name !== "rotary") return [];
   return ["q", "k", "v"].filter(
@@ -219,9 +224,10 @@ export function matrixPanel(app) {
     );
   if (app.failed === path || !app.meta.exact || step.why_not || step.name === "shared")
     return section(h("p", { class: "sl-second" }, "This step has no picture for all tokens."));
+  /** @type {import("./packs").MatricesPack | null} */
   const pack = fetched(app, path);
   if (!pack) return section(h("p", { class: "sl-second" }, "…"));
-  const pictures = pack.meta.matrices.flatMap((/** @type {any} */ one, /** @type {number} */ i) => {
+  const pictures = pack.meta.matrices.flatMap((one, i) => {
     const { data, shape } = pack.arrays[`m${i}`];
     const canvas = h("canvas", {
       role: "img",
@@ -286,7 +292,7 @@ export function matrixPanel(app) {
     return h("span", { class: "sl-marked", "data-side": side, "data-role": what, style });
   }
 
-  /** @param {MouseEvent} event @param {HTMLElement} canvas @param {any} one */
+  /** @param {MouseEvent} event @param {HTMLElement} canvas @param {import("./packs").Picture} one */
   function pick(event, canvas, one) {
     const [row, column] = cell(event, canvas, one.shape);
     /** @type {Record<string, number>} */

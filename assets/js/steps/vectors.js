@@ -32,7 +32,7 @@ export function x(app) {
 
 /** @param {Steps} app @param {string} letter  the name of q, k or v in this step */
 function named(app, letter) {
-  return app.step.makes.find((/** @type {string} */ name) => name === letter || name.startsWith(`${letter}_`)) ?? null;
+  return app.step.makes.find((name) => name === letter || name.startsWith(`${letter}_`)) ?? null;
 }
 
 /** @param {Steps} app */
@@ -68,7 +68,7 @@ export function qkv(app) {
  * @param {Steps} app @returns {{title: string, name: string, row: number | null}[]}
  */
 export function apart(app) {
-  return app.step.makes.flatMap((/** @type {string} */ name) => {
+  return app.step.makes.flatMap((name) => {
     const found = /^(base|adapter)_(.+)$/.exec(name);
     if (!found) return [];
     const of =
@@ -200,7 +200,7 @@ function dial(from, to) {
       class: `${name} sl-dial-end`,
     });
   }
-  return /** @type {any} */ (svg);
+  return svg;
 }
 
 /** @param {Steps} app */
