@@ -31,7 +31,7 @@ export function createAcross(app) {
   let how = "mean";
   let stack = 0;
   let loaded = "";
-  /** @type {{data: ArrayLike<number>, shape: number[]} | null} */
+  /** @type {import("../base/wire.js").Buffer<Float32Array> | null} */
   let drawn = null;
   let failed = "";
   let flowLimit = Infinity;
@@ -142,8 +142,10 @@ export function createAcross(app) {
     loaded = name;
     mark(element, "aria-busy", true);
     try {
-      const { meta, arrays } = await /** @type {import("../base/source.js").HttpSource} */ (app.source).pack(path);
-      if (loaded !== name) return;
+      /** @type {import("./packs").AcrossPack | undefined} */
+      const pack = await app.source?.pack(path);
+      if (!pack || loaded !== name) return;
+      const { meta, arrays } = pack;
       drawn = arrays.drawn;
       failed = "";
       if (meta.flow_limit) flowLimit = meta.flow_limit;
@@ -169,11 +171,9 @@ export function createAcross(app) {
       for (const token of tokens.buttons) token.style.background = token.style.color = "";
       return;
     }
+    const { data } = drawn;
     const [rows, columns] = drawn.shape;
-    const last = Float32Array.from(
-      { length: columns },
-      (_, i) => /** @type {any} */ (drawn).data[(rows - 1) * columns + i],
-    );
+    const last = data.slice((rows - 1) * columns, rows * columns);
     const top = way === "flow" ? 1 : Math.max(...last);
     tokens.buttons.forEach((token, i) => {
       const colour = rampAt(theme.ramp, last[i] / top);
@@ -210,13 +210,12 @@ export function createAcross(app) {
       `${way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`} Bars: the longest is the largest.${others}${lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""}`,
     );
     picture.hidden = rows < 2;
-    if (rows > 1) drawPicture(rows, columns, shown);
+    if (rows > 1) drawPicture(data, rows, columns, shown);
   }
 
-  /** Rows are layers, the last one on top, as a stack is drawn. @param {number} rows @param {number} columns @param {import("./data.js").Word[]} shown */
-  function drawPicture(rows, columns, shown) {
+  /** Rows are layers, the last one on top, as a stack is drawn. @param {Float32Array} data @param {number} rows @param {number} columns @param {import("./data.js").Word[]} shown */
+  function drawPicture(data, rows, columns, shown) {
     const { theme } = app;
-    const data = /** @type {any} */ (drawn).data;
     const left = theme.size * 2.2;
     const width = picture.clientWidth || 380;
     const cell = Math.min(Math.max((width - left - 4) / columns, 2), theme.size * 2.4);

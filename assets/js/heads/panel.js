@@ -152,7 +152,7 @@ export function createPanel(app) {
         return { name: metric.name, value, fill: bar };
       });
       numbers.replaceChildren(
-        ...lines.flatMap(({ value, fill: bar }) => {
+        ...lines.flatMap(({ value }) => {
           const dd = /** @type {Element} */ (value.parentElement);
           return [/** @type {Element} */ (dd.previousElementSibling), dd];
         }),
