@@ -71,7 +71,7 @@ export function createGrid(app, id) {
   const scroll = h("div", { class: "lab-scroll" }, table);
   const element = h("figure", { class: "lab-matrix", "data-matrix": id }, caption, scroll);
   /** @type {Matrix} */
-  let matrix = /** @type {any} */ (null);
+  let matrix; // set by the first update, before anything else is asked
   /** @type {HTMLTableCellElement[][]} */
   let cells = [];
   /** @type {HTMLTableCellElement[]} */
@@ -81,7 +81,7 @@ export function createGrid(app, id) {
   let built = "";
   /** A result whose numbers are too small to be read, so that they are said and not written. */
   let bare = false;
-  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: any, values: (number | null | undefined)[], lengths: number[]}} */
+  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: import("../picture/signed.js").Colours | null, values: (number | null | undefined)[], lengths: number[]}} */
   let painted = { ground: "", colours: null, values: [], lengths: [] };
   /** @type {[number, number]} the cell that Tab goes to */
   let here = [0, 0];
