@@ -4,7 +4,7 @@
  * @typedef {import("./steps.js").Steps} Steps
  */
 import { h } from "../base/dom.js";
-import { nameOf, productsOf } from "./open.js";
+import { nameOf, productsOf } from "./products.js";
 import { num } from "./parts.js";
 import { subscripted } from "./glossary.js";
 import { written } from "./number.js";

@@ -23,7 +23,8 @@ import { createFrame } from "./frame.js";
 import { glossaryOf, lowered, symbolsIn, wordsIn } from "./glossary.js";
 import { LedgerView } from "./ledger.js";
 import { checkText, keysShown } from "./number.js";
-import { matrixPanel, productsPanel } from "./open.js";
+import { matrixPanel } from "./matrices.js";
+import { productsPanel } from "./products.js";
 import { story } from "./story.js";
 import { values } from "./values.js";
 

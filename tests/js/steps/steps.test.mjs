@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { signedPlace, topOf } from "../../../assets/js/picture/signed.js";
 import { glossaryOf, symbolsIn, wordsIn } from "../../../assets/js/steps/glossary.js";
 import { checkText, keysShown, largest, written } from "../../../assets/js/steps/number.js";
-import { productsOf, productsPanel } from "../../../assets/js/steps/open.js";
+import { productsOf, productsPanel } from "../../../assets/js/steps/products.js";
 import { shares } from "../../../assets/js/steps/writes.js";
 import { Steps } from "../../../assets/js/steps/steps.js";
 import "../support/elements.mjs";
