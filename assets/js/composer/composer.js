@@ -8,13 +8,10 @@ import {
   clip,
   clipSentence,
   countWords,
-  cutWords,
   indexOf,
   isBlank,
   isCountable,
   lookFor,
-  nextStart,
-  previousStart,
   wellFormed,
 } from "./text.js";
 import { RETRY_MS, askServer, createCounter } from "./count.js";
@@ -23,6 +20,7 @@ import { createGallery } from "./gallery.js";
 import { h, say } from "../base/dom.js";
 import { afterItsElement } from "../base/mounting.js";
 import { watchServer } from "./reconnect.js";
+import { createWindow } from "./window.js";
 
 /**
  * @typedef {object} ComposerData
@@ -83,7 +81,7 @@ function mount(root) {
   const addPair = quietButton("+ second sentence");
   const addTarget = quietButton("+ decoder text");
   const gallery = createGallery(choose);
-  const cutLine = h("p", { class: "sl-cut", hidden: true });
+  const reading = createWindow(textField.area, move);
   const notes = h("p", { class: "sl-note", role: "status" });
   const look = h("p", { class: "sl-look", hidden: true, "data-testid": "sl-lookfor" });
 
@@ -97,7 +95,7 @@ function mount(root) {
       show,
       h("div", { class: "sl-foot" }, count, status, h("div", null, gallery.button, addPair, addTarget)),
     ),
-    cutLine,
+    reading.line,
     notes,
     look,
     gallery.panel,
@@ -112,8 +110,6 @@ function mount(root) {
   /** @type {ComposerData} */ let data;
   /** @type {Callbacks} */ let callbacks;
   /** @type {Texts} */ let committed = { text: "", start: 0, pair: "", target: "" };
-  /** Index from which the text is read, and what stands before it. */ let start = 0;
-  let skipped = "";
   /** @type {Texts|null} what was handed over and has not come back yet */ let sent = null;
   /** @type {number | undefined} */ let seed;
   let draftKey = "";
@@ -133,13 +129,7 @@ function mount(root) {
   function typed() {
     const value = (/** @type {Field} */ field) => (field.row.hidden ? "" : field.area.value);
     const text = value(textField);
-    return { text, start: charactersBefore(text, start), pair: value(pairField), target: value(targetField) };
-  }
-
-  /** Read the text from here on. @param {number} index */
-  function startAt(index) {
-    start = index;
-    skipped = textField.area.value.slice(0, index);
+    return { text, start: charactersBefore(text, reading.start), pair: value(pairField), target: value(targetField) };
   }
 
   /** @param {Texts} texts */
@@ -149,10 +139,11 @@ function mount(root) {
       field.area.value = allowed[field.name] ? texts[field.name] : "";
       if (field !== textField) field.row.hidden = field.area.value === "";
     }
-    startAt(indexOf(texts.text, texts.start));
+    reading.startAt(indexOf(texts.text, texts.start));
   }
 
   function drawCount(instead = "") {
+    const { start } = reading;
     const { words, over } = countWords(counted, start > 0);
     count.textContent = instead || words;
     count.title = !instead && counted?.specials ? `${counted.specials} of them are added by the tokenizer` : "";
@@ -161,29 +152,13 @@ function mount(root) {
     const cutFrom = over && !instead ? (counted?.cut_from ?? null) : null;
     const cut = cutFrom === null ? value.length : start + indexOf(value.slice(start), cutFrom);
     textField.markUnread(start, cut);
-    cutLine.hidden = start === 0 && cut === value.length;
-    if (cutLine.hidden) return;
-    /** @type {(Node | string)[]} */
-    const buttons = [];
-    const button = (/** @type {string} */ words, /** @type {() => void} */ act) => {
-      const made = quietButton(words);
-      made.onclick = act;
-      buttons.push(" ", made);
-    };
-    if (start > 0) button("‹ Read what comes before", () => move(previousStart(value, start, windowLength(cut))));
-    if (cut < value.length) {
-      button("Read on ›", () => move(nextStart(value, start, cut)));
-      button("Select what is not read", () => {
-        textField.area.focus();
-        textField.area.setSelectionRange(cut, value.length);
-      });
-    }
-    cutLine.replaceChildren(cutWords(value, cut, start), ...buttons);
+    reading.draw(cut, () => windowLength(cut));
   }
 
   /** Characters that the model reads at once; of a window at the text's end, what its tokens come to. @param {number} cut */
   function windowLength(cut) {
     const { value } = textField.area;
+    const { start } = reading;
     const left = value.length - start;
     if (cut < value.length || !counted?.n || !data.limit) return cut - start;
     return Math.max(left, Math.floor((left * data.limit) / counted.n));
@@ -191,7 +166,7 @@ function mount(root) {
 
   /** Another window of the text. @param {number} index */
   function move(index) {
-    startAt(index);
+    reading.startAt(index);
     recount();
     commit();
     textField.scrollTo(index);
@@ -223,7 +198,7 @@ function mount(root) {
       return drawCount();
     }
     const { limit } = data;
-    const { start: _, ...body } = clean({ ...now, text: now.text.slice(start) });
+    const { start: _, ...body } = clean({ ...now, text: now.text.slice(reading.start) });
     if (!isCountable(body)) {
       counted = null;
       return drawCount(`too long to count while typing${limit ? `; ${data.model_name} reads ${limit} tokens` : ""}`);
@@ -263,7 +238,7 @@ function mount(root) {
     const { text, dropped } = clip(area.value);
     say(notes, dropped ? clipSentence(text.length, dropped) : "");
     if (dropped) area.value = text;
-    if (!textField.area.value.startsWith(skipped)) startAt(0); // what came before the window was changed
+    reading.changed();
     draw();
     recount();
   }
@@ -276,7 +251,7 @@ function mount(root) {
     event.preventDefault();
     area.setRangeText(room.text, area.selectionStart, area.selectionEnd, "end");
     area.value = clip(area.value).text;
-    if (!textField.area.value.startsWith(skipped)) startAt(0);
+    reading.changed();
     draw();
     recount();
     say(notes, clipSentence(room.text.length, room.dropped));
@@ -346,7 +321,7 @@ function mount(root) {
       field.row.hidden = true;
     }
     draw();
-    if (start > 0 && before?.start !== data.start) textField.scrollTo(start);
+    if (reading.start > 0 && before?.start !== data.start) textField.scrollTo(reading.start);
     recount();
   }
 
