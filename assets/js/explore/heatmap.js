@@ -9,7 +9,8 @@
 import { h, mark, say } from "../base/dom.js";
 import { drawCells, drawGrid, drawLabels, drawMarkedLabels, drawNumbers, drawTile, frame } from "../picture/cells.js";
 import { createStage } from "../picture/stage.js";
-import { isWhole, pan, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
+import { isWhole, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
+import { actionOf, listen } from "./gestures.js";
 import { context, hatch } from "../base/paint.js";
 import { css, lookup } from "../base/scale.js";
 import { active } from "../base/selection.js";
@@ -35,22 +36,10 @@ export function createHeatmap(app) {
   let view = null;
   let shape = "";
   let width = 320;
-  /** @type {{x: number, y: number, view: import("../picture/layout.js").View, moved: boolean} | null} */
-  let drag = null;
-  let pinch = 0;
-  /** @type {Map<number, PointerEvent>} */
-  const fingers = new Map();
-
   const counts = () => /** @type {[number, number]} */ ([app.matrix?.nQuery ?? 0, app.matrix?.nKey ?? 0]);
 
   /** @param {MouseEvent} event */
   const under = (event) => (g && view ? place.under(event, g, view, ...counts()) : null);
-
-  /** The cell under a pointer; null over a label. @param {MouseEvent} event */
-  const cellUnder = (event) => {
-    const at = under(event);
-    return at && at.query !== null && at.key !== null ? { query: at.query, key: at.key } : null;
-  };
 
   /** @param {number} factor @param {{query: number, key: number} | null} [about] */
   function zoomBy(factor, about = null) {
@@ -80,75 +69,20 @@ export function createHeatmap(app) {
     reset,
   );
 
-  stage.onpointerdown = (event) => {
-    fingers.set(event.pointerId, event);
-    if (event.button === 0 && view) drag = { x: event.clientX, y: event.clientY, view, moved: false };
-  };
-  stage.onpointermove = (event) => {
-    if (event.buttons === 0) drag = null; // let go outside of the map, where nobody says so
-    if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
-    if (fingers.size === 2 && view && g) {
-      const [a, b] = [...fingers.values()];
-      const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-      if (pinch) zoomBy(apart / pinch, cellUnder(a));
-      pinch = apart;
-      if (drag) drag.moved = true;
-      return;
-    }
-    if (drag && g && view && !isWhole(view, ...counts())) {
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-      if (drag.moved || Math.hypot(dx, dy) > 4) {
-        if (!drag.moved) stage.setPointerCapture(event.pointerId);
-        drag.moved = true;
-        setView(pan(drag.view, (-dy / g.plot.h) * view.q, (-dx / g.plot.w) * view.k, ...counts()));
-        return;
-      }
-    }
-    const at = under(event);
-    app.dispatch(at ? { type: "hover", ...at } : { type: "leave" });
-  };
-  stage.onpointerup = stage.onpointercancel = (event) => {
-    fingers.delete(event.pointerId);
-    if (fingers.size < 2) pinch = 0;
-    if (event.type === "pointercancel") drag = null; // after an up the click still asks whether it ends a drag
-  };
-  stage.onpointerleave = (event) => {
-    if (event.pointerType === "mouse") fingers.delete(event.pointerId);
-    app.dispatch({ type: "leave" });
-  };
-  stage.onclick = (event) => {
-    const moved = drag?.moved;
-    drag = null;
-    const at = moved ? null : under(event);
-    if (at) app.dispatch({ type: "pin", ...at });
-  };
-  stage.onwheel = (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    const at = cellUnder(event);
-    zoomBy(Math.exp(-event.deltaY / 200), at && { query: at.query + 0.5, key: at.key + 0.5 });
-  };
-  stage.onblur = () => app.dispatch({ type: "leave" });
+  listen(stage, {
+    shown: () => view && g && { view, plot: g.plot },
+    counts,
+    under,
+    setView,
+    zoomBy,
+    dispatch: (action) => app.dispatch(action),
+  });
   stage.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [nQuery, nKey] = counts();
-    const far = event.shiftKey ? 10 : 1;
-    const steps = /** @type {Record<string, {dq: number, dk: number}>} */ ({
-      ArrowUp: { dq: -far, dk: 0 },
-      ArrowDown: { dq: far, dk: 0 },
-      ArrowLeft: { dq: 0, dk: -far },
-      ArrowRight: { dq: 0, dk: far },
-    });
-    const mark = active(app.selection);
-    if (steps[event.key]) app.dispatch({ type: "step", ...steps[event.key], nQuery, nKey });
-    else if (event.key === "Home" || event.key === "End")
-      app.dispatch({ type: "jump", to: event.key === "Home" ? "row start" : "row end", nQuery, nKey });
-    else if (event.key === "PageUp" || event.key === "PageDown")
-      app.dispatch({ type: "jump", to: event.key === "PageUp" ? "start" : "end", nQuery, nKey });
-    else if (event.key === "Enter" && mark) app.dispatch({ type: "pin", ...mark });
-    else if (event.key === "q" && mark?.query != null) app.dispatch({ type: "pin", query: mark.query });
-    else if (event.key === "k" && mark?.key != null) app.dispatch({ type: "pin", key: mark.key });
-    else return;
+    const action = actionOf(event, active(app.selection), nQuery, nKey);
+    if (!action) return;
+    app.dispatch(action);
     event.preventDefault();
     const to = active(app.selection);
     if (to && view && !isWhole(view, nQuery, nKey)) {
