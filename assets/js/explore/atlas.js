@@ -134,8 +134,8 @@ function createGrid(app, at, hover) {
         const found = overview.picture(choice.layer, choice.head);
         if (!found) continue;
         const top = options.per_head_scale ? peakOf(found.codes) || 1 : 1;
-        const { x, y } = corner(g, r, c);
-        thumbnail(ctx, app, found, x, y, g.thumb, top === 1 ? table : lookup(theme, top), scratch);
+        const shades = top === 1 ? table : lookup(theme, top);
+        thumbnail(ctx, found, { ...corner(g, r, c), side: g.thumb }, { theme, table: shades, scratch });
       }
     }
     axes(ctx, app, now, g);

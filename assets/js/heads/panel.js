@@ -81,7 +81,7 @@ export function createPanel(app) {
     if (!found) return;
     const side = Math.round(theme.size * 9);
     const ctx = context(canvas, side, side);
-    thumbnail(ctx, app, found, 0, 0, side, lookup(theme), scratch);
+    thumbnail(ctx, found, { x: 0, y: 0, side }, { theme, table: lookup(theme), scratch });
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(

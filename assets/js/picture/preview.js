@@ -47,12 +47,10 @@ export function createPreview(app) {
     const cell = side / Math.max(found.nQuery, found.nKey);
     const w = cell * found.nKey;
     const tall = cell * found.nQuery;
-    if (w >= 40 && tall >= 40) {
-      ctx.save();
-      ctx.scale(w / side, tall / side);
-      thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
-      ctx.restore();
-    } else thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
+    ctx.save();
+    if (w >= 40 && tall >= 40) ctx.scale(w / side, tall / side);
+    thumbnail(ctx, found, { x: 0, y: 0, side }, { theme, table: lookup(theme, top), scratch });
+    ctx.restore();
     say(title, overview.title(layer, head));
     const known = layer === selection.layer && head === selection.head && head !== "max" ? app.matrix?.meta : null;
     const summary = overview.summary(layer, head);
