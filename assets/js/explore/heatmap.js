@@ -115,14 +115,15 @@ export function createHeatmap(app) {
     const top = options.per_head_scale ? matrix.peak || 1 : 1;
     const table = lookup(theme, top);
     if (app.masks || matrix.codes.includes(matrix.kind.masked)) hatch(ctx, theme, plot.x, plot.y, plot.w, plot.h);
-    const block = drawCells(ctx, matrix, view, plot, table, canvases.whole);
-    for (const tile of matrix.tiles.values()) drawTile(ctx, app, tile, view, plot, table, canvases.tile);
+    const block = drawCells(ctx, matrix, { view, plot }, { table, scratch: canvases.whole });
+    for (const tile of matrix.tiles.values())
+      drawTile(ctx, app, tile, { view, plot }, { table, scratch: canvases.tile });
     drawGrid(ctx, app, view, plot);
     drawNumbers(ctx, { theme, matrix }, view, plot, top);
     ctx.strokeStyle = css(theme.line);
     ctx.lineWidth = 1;
     ctx.strokeRect(plot.x - 0.5, plot.y - 0.5, plot.w + 1, plot.h + 1);
-    drawLabels(ctx, app, view, g, queries, keys);
+    drawLabels(ctx, app, view, g);
     mark(
       stage,
       "aria-label",

@@ -211,10 +211,10 @@ export function createMap(tell) {
         quality: "rounded",
       });
       hatch(ctx, theme, g.plot.x, g.plot.y, g.plot.w, g.plot.h);
-      drawCells(ctx, matrix, view(), g.plot, lookup(theme), scratch);
+      drawCells(ctx, matrix, { view: view(), plot: g.plot }, { table: lookup(theme), scratch });
       drawGrid(ctx, painter(theme), view(), g.plot);
       outline(ctx, g.plot, view(), next.targets, next.colour);
-      drawLabels(ctx, painter(theme), view(), g, names, names);
+      drawLabels(ctx, painter(theme), view(), g);
       mark(
         stage,
         "aria-label",

@@ -8,7 +8,7 @@
  * @property {number | string} layer  @property {number | string} head
  * @property {number | null} query    @property {number | null} key
  * @property {string} metric  of the map   @property {string} metric_x  @property {string} metric_y  of the scatter
- * @property {string} sort    see heads-data.parseSort      @property {string} only  see heads-data.parseOnly
+ * @property {string} sort    see data.js: parseSort      @property {string} only  see parseOnly
  *
  * @typedef {object} Data
  * @property {string} key      names the numbers under the data routes
