@@ -38,8 +38,9 @@ format: .venv/.dev node_modules/.package-lock.json
 lint: .venv/.dev
 	$(BIN)/ruff check .
 
-types: .venv/.dev tools
+types: .venv/.dev node_modules/.package-lock.json tools
 	$(BIN)/pyright
+	node_modules/.bin/tsc
 
 unit: .venv/.dev tools
 	$(PYTEST) $(SIDE_BY_SIDE) --ignore=tests/browser
@@ -116,7 +117,7 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	$(PIP) install --quiet -r requirements-dev.txt
 	@touch $@
 
-# What formats and checks the JavaScript. npm writes the file that is named here when it has put everything there.
+# What formats the JavaScript and checks its types. npm writes the file that is named here when it has put everything there.
 node_modules/.package-lock.json: package.json package-lock.json
 	@command -v npm >/dev/null || { $(call apt,nodejs npm,npm fetches what formats the JavaScript.); }
 	npm ci --silent

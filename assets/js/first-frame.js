@@ -3,7 +3,7 @@
 // has something to say that the frame would hide.
 
 // Without this Streamlit looks for its server below the page's own address first, and finds it after two answers of 404.
-window.__streamlit = { BACKEND_BASE_URL: new URL(".", document.baseURI).href };
+Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", document.baseURI).href } });
 
 const OWN = [
   '[data-testid="stTopNavLink"]',
@@ -18,7 +18,7 @@ const AT_MOST_MS = 20_000; // whatever went wrong is then at least seen
 
 const frame = document.getElementById("sl-first");
 const root = document.getElementById("root");
-const later = document.getElementById("sl-later");
+const later = /** @type {HTMLTemplateElement | null} */ (document.getElementById("sl-later"));
 const data = document.getElementById("sl-first-data");
 /** @type {(() => void) | null} what takes the picture away again */
 let picture = null;
@@ -32,7 +32,7 @@ if (later) {
     if (!frame || !data) return come();
     const patience = new Promise((resolve) => setTimeout(resolve, PICTURE_WITHIN_MS));
     // If it cannot be drawn, the page will say so when it tries.
-    Promise.race([draw(JSON.parse(data.textContent)), patience])
+    Promise.race([draw(frame, JSON.parse(data.textContent)), patience])
       .catch(() => {})
       .then(come);
   };
@@ -42,6 +42,7 @@ if (later) {
 
 if (frame && root) {
   let drawn = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let patience;
   const leave = () => {
     observer.disconnect();
@@ -60,22 +61,28 @@ if (frame && root) {
   observer.observe(document.body, { childList: true, subtree: true });
   const stay = () => {
     drawn = true;
-    frame.querySelector('[role="status"]').classList.add("sl-first-unseen");
+    frame.querySelector('[role="status"]')?.classList.add("sl-first-unseen");
   };
   document.addEventListener("sightline:first", stay, { once: true });
   document.addEventListener("sightline:painted", leave, { once: true });
   setTimeout(leave, AT_MOST_MS);
 }
 
-/** The explorer as the page will show it, to look at only: what would be chosen in it now would be lost. */
-async function draw(shown) {
+/**
+ * The explorer as the page will show it, to look at only: what would be chosen in it now would be lost.
+ *
+ * @param {HTMLElement} frame @param {import("./explore/explorer.js").Data & {text: string}} shown
+ */
+async function draw(frame, shown) {
   const place = document.createElement("div");
   place.className = "sl-first-picture";
   place.inert = true;
   place.style.visibility = "hidden"; // on its way, or without its numbers, it has nothing to say that the frame does not
-  frame.querySelector(".sl-first-box").textContent = shown.text;
+  const box = frame.querySelector(".sl-first-box");
+  if (box) box.textContent = shown.text;
   frame.append(place);
-  document.head.append(document.getElementById("sl-first-modules").content);
+  const modules = /** @type {HTMLTemplateElement | null} */ (document.getElementById("sl-first-modules"));
+  if (modules) document.head.append(modules.content);
   const { render } = await import("./explore/explorer.js");
   if (!frame.isConnected) return;
   const here = new Promise((resolve) => document.addEventListener("sightline:first", resolve, { once: true }));

@@ -8,10 +8,10 @@ export function createAwaiting() {
     arrived() {
       for (const check of [...waiting]) check();
     },
-    /** Resolves when it holds, or after `patience` ms. @param {() => boolean} holds @param {number} patience */
+    /** Resolves when it holds, or after `patience` ms. @param {() => boolean} holds @param {number} patience @returns {Promise<void>} */
     until(holds, patience) {
       if (holds()) return Promise.resolve();
-      return new Promise((/** @type {(value?: any) => void} */ resolve) => {
+      return new Promise((resolve) => {
         const end = () => {
           clearTimeout(timer);
           waiting.delete(check);

@@ -1,9 +1,15 @@
-/** Small helpers for elements. Text from outside enters as text, never as markup. */
+/**
+ * Small helpers for elements. Text from outside enters as text, never as markup.
+ *
+ * @typedef {string | number | boolean | null | undefined} Value  of an attribute; null, undefined and false: it is not there
+ * @typedef {{[name: string]: Value | Function} & Partial<GlobalEventHandlers>} Attributes
+ *   class, data-…, aria-… as attributes; onclick and the like as properties
+ */
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
- * @param {Record<string, any> | null} [attributes]  class, data-…, aria-… as attributes; onclick and the like as properties
+ * @param {Attributes | null} [attributes]
  * @param {...(Node | string | null | undefined | false)} children
  * @returns {HTMLElementTagNameMap[T]}
  */
@@ -11,10 +17,10 @@ export function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) /** @type {any} */ (element)[name] = value;
+    if (name.startsWith("on")) Reflect.set(element, name, value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  for (const child of children) if (child || child === "") element.append(/** @type {any} */ (child));
+  for (const child of children) if (child || child === "") element.append(child);
   return element;
 }
 
@@ -38,7 +44,8 @@ export function focusedBy(element) {
 
 /** Which of the buttons in an element has the focus; -1 if none has. @param {Element} element */
 export function focusedAt(element) {
-  return [...element.querySelectorAll("button")].indexOf(/** @type {any} */ (focusedBy(element)));
+  const focused = focusedBy(element);
+  return [...element.querySelectorAll("button")].findIndex((button) => button === focused);
 }
 
 /** Focus the button that stands there now, or the last one if there are fewer; -1: none. @param {Element} element @param {number} at */
@@ -57,7 +64,7 @@ export function exchange(element, ...children) {
 /**
  * Call once things have been quiet for a while.
  *
- * @template {any[]} A
+ * @template {unknown[]} A
  * @param {number} ms @param {(...args: A) => void} call
  */
 export function settle(ms, call) {
@@ -89,9 +96,10 @@ export function settle(ms, call) {
 
 /** True while somebody writes: single-key shortcuts then stay away. @param {Event} event */
 export function typing(event) {
-  const target = /** @type {any} */ (event.composedPath?.()[0] ?? event.target);
-  if (!target || !target.tagName) return false;
+  const target = /** @type {Partial<HTMLInputElement> | null} */ (event.composedPath?.()[0] ?? event.target);
+  if (!target?.tagName) return false;
   if (target.isContentEditable) return true;
-  if (target.tagName === "INPUT") return !["checkbox", "radio", "button", "submit", "range"].includes(target.type);
+  if (target.tagName === "INPUT")
+    return !["checkbox", "radio", "button", "submit", "range"].includes(target.type ?? "");
   return target.tagName === "TEXTAREA" || target.tagName === "SELECT";
 }

@@ -8,10 +8,20 @@
  * @typedef {ShadowRoot | HTMLElement} Root
  *
  * @typedef {object} Callbacks
- * @property {(name: string, value: any) => void} [setState]
- * @property {(name: string, value: any) => void} [setTrigger]
+ * @property {(name: string, value: unknown) => void} [setState]
+ * @property {(name: string, value: unknown) => void} [setTrigger]
+ */
+
+/**
+ * What Streamlit hands over.
  *
- * @typedef {{data: any, parentElement: Root, setStateValue: (name: string, value: any) => void, setTriggerValue: (name: string, value: any) => void}} Component
+ * @template Data
+ * @typedef {object} Component
+ * @property {Data} data
+ * @property {string} [key]
+ * @property {Root} parentElement
+ * @property {(name: string, value: unknown) => void} setStateValue
+ * @property {(name: string, value: unknown) => void} setTriggerValue
  */
 
 /** How long after an end its element is looked at again, if it is still in the page, ms. */
@@ -49,7 +59,7 @@ export function mounting(Kind) {
     };
   }
 
-  /** @param {Component} component @returns {() => void} */
+  /** @param {Component<Data>} component @returns {() => void} */
   function mount(component) {
     const root = component.parentElement;
     const end = render(root, component.data, {

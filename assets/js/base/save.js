@@ -2,6 +2,7 @@
  * Files to keep: fetched from the export routes and handed to the browser's own download.
  *
  * @typedef {import("../explore/app.js").App} App
+ * @typedef {import("./options").Choice} Choice
  */
 import { h } from "./dom.js";
 import { payload } from "./sync.js";
@@ -34,13 +35,13 @@ export const FILES = [
   { name: "script", label: "Python script", says: "the code that makes this view", end: "py", path: script },
 ];
 
-/** @param {string} at @param {Record<string, any>} choice */
+/** @param {string} at @param {Choice} choice */
 function heatmap(at, choice) {
   return `${at}/heatmap.svg${choice.per_head_scale ? "?scale=head" : ""}`;
 }
 
-/** @param {string} _ @param {Record<string, any>} choice */
-function script(_, choice) {
+/** @param {string} _at @param {Choice} choice */
+function script(_at, choice) {
   const asked = Object.entries({ layer: choice.layer, head: choice.head, query: choice.query }).filter(
     ([, value]) => value !== null,
   );

@@ -9,23 +9,6 @@
  *   ink: Rgb, ink2: Rgb, line: Rgb, focus: Rgb, ok: Rgb, bad: Rgb, mono: string, ui: string, size: number}} Theme
  */
 
-const NAMES = [
-  "query",
-  "key",
-  "value",
-  "output",
-  "mask",
-  "nan",
-  "paper",
-  "panel",
-  "ink",
-  "ink2",
-  "line",
-  "focus",
-  "ok",
-  "bad",
-];
-
 /**
  * Read a computed CSS colour. Browsers give `rgb()` for most and `color(srgb …)` for the rest.
  *
@@ -139,14 +122,28 @@ export function readTheme(probe) {
     context.fillRect(0, 0, 1, 1);
     return /** @type {Rgb} */ ([...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]);
   };
-  const theme = /** @type {any} */ ({ ramp: [] });
-  for (const name of NAMES) theme[name] = colour(name);
-  for (let i = 0; i < 9; i++) theme.ramp.push(colour(`ramp-${i}`));
+  const colours = {
+    ramp: Array.from({ length: 9 }, (_, i) => colour(`ramp-${i}`)),
+    query: colour("query"),
+    key: colour("key"),
+    value: colour("value"),
+    output: colour("output"),
+    mask: colour("mask"),
+    nan: colour("nan"),
+    paper: colour("paper"),
+    panel: colour("panel"),
+    ink: colour("ink"),
+    ink2: colour("ink2"),
+    line: colour("line"),
+    focus: colour("focus"),
+    ok: colour("ok"),
+    bad: colour("bad"),
+  };
   probe.style.color = "";
-  theme.size = parseFloat(style.fontSize) || 14;
-  theme.ui = style.fontFamily;
+  const size = parseFloat(style.fontSize) || 14;
+  const ui = style.fontFamily;
   probe.style.fontFamily = "var(--c-mono)";
-  theme.mono = style.fontFamily;
+  const mono = style.fontFamily;
   probe.style.fontFamily = "";
-  return theme;
+  return { ...colours, size, ui, mono };
 }

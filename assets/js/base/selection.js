@@ -5,18 +5,20 @@
  * while it lasts.
  *
  * @typedef {{query: number | null, key: number | null}} Mark
- * @typedef {{layer: number | string, head: number | "mean" | "max", hover: Mark | null, pin: Mark | null, cursor: Mark | null}} Selection
- * @typedef {{type: "choose", layer: number | string, head: number | "mean" | "max", keepPin?: boolean}
+ * @typedef {number | "mean" | "max"} Head
+ * @typedef {{layer: number | string, head: Head, hover: Mark | null, pin: Mark | null, cursor: Mark | null}} Selection
+ * @typedef {{type: "choose", layer: number | string, head: Head, keepPin?: boolean}
  *   | {type: "hover", query?: number | null, key?: number | null}
  *   | {type: "leave"}
  *   | {type: "pin", query?: number | null, key?: number | null}
  *   | {type: "place", pin: Mark | null}
  *   | {type: "release"}
  *   | {type: "step", dq: number, dk: number, nQuery: number, nKey: number}
- *   | {type: "jump", to: "row start" | "row end" | "start" | "end", nQuery: number, nKey: number}} Action
+ *   | Jump} Action
+ * @typedef {{type: "jump", to: "row start" | "row end" | "start" | "end", nQuery: number, nKey: number}} Jump
  */
 
-/** @param {number | string} layer @param {number | "mean" | "max"} head @returns {Selection} */
+/** @param {number | string} layer @param {Head} head @returns {Selection} */
 export function initial(layer = 0, head = 0) {
   return { layer, head, hover: null, pin: null, cursor: null };
 }
@@ -59,10 +61,11 @@ export function reduce(state, action) {
       return state.pin === null && state.hover === null ? state : { ...state, pin: null, hover: null };
     case "step":
     case "jump": {
-      const from = start(state, action);
+      const { dq, dk } = action.type === "step" ? action : { dq: 0, dk: 0 };
+      const from = start(state, dq, dk);
       const cursor = action.type === "step" ? from : jump(from, action);
-      const query = clamp(cursor.query + (action.type === "step" ? action.dq : 0), action.nQuery);
-      const key = clamp(cursor.key + (action.type === "step" ? action.dk : 0), action.nKey);
+      const query = clamp(cursor.query + dq, action.nQuery);
+      const key = clamp(cursor.key + dk, action.nKey);
       return { ...state, hover: { query, key }, cursor: { query, key } };
     }
     default:
@@ -75,14 +78,14 @@ function mark({ query = null, key = null }) {
   return query === null && key === null ? null : { query, key };
 }
 
-/** Where the keyboard starts: at the marked cell; without one, just outside the first, so that one step enters it. */
-function start(/** @type {Selection} */ state, /** @type {any} */ action) {
+/** Where the keyboard starts: at the marked cell; without one, just outside the first, so that one step enters it. @param {Selection} state @param {number} dq @param {number} dk */
+function start(state, dq, dk) {
   const from = active(state) ?? state.cursor;
-  if (!from) return { query: action.dq ? Math.min(-action.dq, 0) : 0, key: action.dk ? Math.min(-action.dk, 0) : 0 };
+  if (!from) return { query: dq ? Math.min(-dq, 0) : 0, key: dk ? Math.min(-dk, 0) : 0 };
   return { query: from.query ?? 0, key: from.key ?? 0 };
 }
 
-function jump(/** @type {{query: number, key: number}} */ from, /** @type {any} */ { to, nQuery, nKey }) {
+function jump(/** @type {{query: number, key: number}} */ from, /** @type {Jump} */ { to, nQuery, nKey }) {
   if (to === "row start") return { query: from.query, key: 0 };
   if (to === "row end") return { query: from.query, key: nKey - 1 };
   return to === "start" ? { query: 0, key: 0 } : { query: nQuery - 1, key: nKey - 1 };

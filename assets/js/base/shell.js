@@ -1,4 +1,8 @@
-/** What every view stands in: its style sheet, a probe that colours are read from, and the host that holds the rest. */
+/**
+ * What every view stands in: its style sheet, a probe that colours are read from, and the host that holds the rest.
+ *
+ * @typedef {ReturnType<typeof createShell>} Shell
+ */
 import { asset } from "./addresses.js";
 import { h } from "./dom.js";
 
@@ -26,9 +30,10 @@ export function createShell(root, { sheet, css, name, testid }, ...children) {
     probe,
     ...children,
   );
+  /** @type {Promise<void>} */
   const styled = css
     ? Promise.resolve()
-    : new Promise((/** @type {(value?: any) => void} */ resolve) => {
+    : new Promise((resolve) => {
         const timer = setTimeout(resolve, PATIENCE);
         style.onload = style.onerror = () => {
           clearTimeout(timer);

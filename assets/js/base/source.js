@@ -3,10 +3,10 @@
  * so that no picture knows the difference.
  *
  * @typedef {import("./wire.js").Pack} Pack
- * @typedef {{overview: () => Promise<Pack>, head: (layer: number | string, head: number | string) => Promise<Pack | null>,
- *   line: (layer: number | string, head: number | string, axis: "query" | "key", index: number) => Promise<Pack | null>,
- *   tile: (layer: number | string, head: number | string, row0: number, col0: number) => Promise<Pack | null>,
- *   file: ((path: string) => Promise<Blob>) | null}} Source
+ * @typedef {import("../picture/packs").OverviewPack} OverviewPack
+ * @typedef {import("../picture/packs").HeadPack} HeadPack
+ * @typedef {import("../picture/packs").LinePack} LinePack
+ * @typedef {import("../picture/packs").TilePack} TilePack
  */
 import { fromBase64, unpack } from "./wire.js";
 
@@ -32,21 +32,22 @@ export class HttpSource {
     this.waiting = new Map();
   }
 
+  /** @returns {Promise<OverviewPack>} */
   overview() {
     return this.pack("overview");
   }
 
-  /** @param {number | string} layer @param {number | string} head */
+  /** @param {number | string} layer @param {number | string} head @returns {Promise<HeadPack>} */
   head(layer, head) {
     return this.pack(`head/${part(layer)}/${part(head)}`);
   }
 
-  /** @param {number | string} layer @param {number | string} head @param {"query" | "key"} axis @param {number} index */
+  /** @param {number | string} layer @param {number | string} head @param {"query" | "key"} axis @param {number} index @returns {Promise<LinePack>} */
   line(layer, head, axis, index) {
     return this.pack(`line/${part(layer)}/${part(head)}/${axis}/${index}`);
   }
 
-  /** @param {number | string} layer @param {number | string} head @param {number} row0 @param {number} col0 */
+  /** @param {number | string} layer @param {number | string} head @param {number} row0 @param {number} col0 @returns {Promise<TilePack>} */
   tile(layer, head, row0, col0) {
     return this.pack(`tile/${part(layer)}/${part(head)}/${row0}/${col0}`);
   }
@@ -56,8 +57,18 @@ export class HttpSource {
     return (await this.answer(`export/${path}`)).blob();
   }
 
-  /** @param {string} path @returns {Promise<Pack>} */
+  /**
+   * The pack of this path, of the type that the server has for it.
+   *
+   * @template {object} P
+   * @param {string} path @returns {Promise<P>}
+   */
   pack(path) {
+    return /** @type {Promise<P>} */ (this.fetched(path));
+  }
+
+  /** @param {string} path @returns {Promise<Pack>} */
+  fetched(path) {
     const kept = this.kept.get(path);
     if (kept) {
       this.kept.delete(path);
@@ -135,29 +146,29 @@ export class InlineSource {
     this.packs = packs;
     /** @type {Map<string, Pack>} */
     this.opened = new Map();
-    /** A standalone page has no files to give. @type {null} */
+    /** A standalone page has no files to give. @type {((path: string) => Promise<Blob>) | null} */
     this.file = null;
   }
 
   async overview() {
-    const pack = this.peek("overview");
+    const pack = /** @type {OverviewPack | null} */ (this.peek("overview"));
     if (!pack) throw new Error("This page carries no picture.");
     return pack;
   }
 
   /** @param {number | string} layer @param {number | string} head */
   async head(layer, head) {
-    return this.peek(`head/${part(layer)}/${part(head)}`);
+    return /** @type {HeadPack | null} */ (this.peek(`head/${part(layer)}/${part(head)}`));
   }
 
   /** @param {number | string} layer @param {number | string} head @param {"query" | "key"} axis @param {number} index */
   async line(layer, head, axis, index) {
-    return this.peek(`line/${part(layer)}/${part(head)}/${axis}/${index}`);
+    return /** @type {LinePack | null} */ (this.peek(`line/${part(layer)}/${part(head)}/${axis}/${index}`));
   }
 
   /** @param {number | string} layer @param {number | string} head @param {number} row0 @param {number} col0 */
   async tile(layer, head, row0, col0) {
-    return this.peek(`tile/${part(layer)}/${part(head)}/${row0}/${col0}`);
+    return /** @type {TilePack | null} */ (this.peek(`tile/${part(layer)}/${part(head)}/${row0}/${col0}`));
   }
 
   /** @param {string} path @returns {Pack | null} */

@@ -1,4 +1,8 @@
-/** What is shown while there is no picture: on its way, nothing yet, failed, or forgotten by the server. */
+/**
+ * What is shown while there is no picture: on its way, nothing yet, failed, or forgotten by the server.
+ *
+ * @typedef {ReturnType<typeof createState>} State
+ */
 import { h, mark, say } from "./dom.js";
 
 const WORDS = {

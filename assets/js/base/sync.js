@@ -2,43 +2,38 @@
  * What Python is told: the choice once it has settled, in one small frame; and the link that stands for it.
  *
  * @typedef {import("../explore/app.js").App} App
+ * @typedef {import("./selection.js").Selection} Selection
+ * @typedef {import("./options").Options} Options
+ * @typedef {import("./options").Choice} Choice
  */
 import { createAwaiting } from "./awaiting.js";
 import { settle } from "./dom.js";
 import { originalOf } from "./selection.js";
 
 /** Options that need new numbers from Python: told at once. */
-export const AT_ONCE = new Set(["hide_special", "hide_first", "renormalise", "words", "by_norm"]);
-export const OPTIONS = [
-  "hide_special",
-  "hide_first",
-  "renormalise",
-  "words",
-  "by_norm",
-  "per_head_scale",
-  "threshold",
-  "picture",
-];
+export const AT_ONCE = /** @type {ReadonlySet<keyof Options>} */ (
+  new Set(["hide_special", "hide_first", "renormalise", "words", "by_norm"])
+);
 
 /**
  * The whole choice, in the words of the contract: query and key are original token indices.
  *
- * @param {import("./selection.js").Selection} selection
- * @param {Record<string, any>} options
+ * @param {Selection} selection
+ * @param {Options} options
  * @param {{i: number}[]} queries @param {{i: number}[]} keys
+ * @returns {Choice}
  */
 export function payload(selection, options, queries, keys) {
   const { layer, head, pin } = selection;
-  /** @type {Record<string, any>} */
-  const view = { layer, head, query: originalOf(pin?.query ?? null, queries), key: originalOf(pin?.key ?? null, keys) };
-  for (const name of OPTIONS) view[name] = options[name];
-  return view;
+  const [query, key] = [originalOf(pin?.query ?? null, queries), originalOf(pin?.key ?? null, keys)];
+  return { layer, head, query, key, ...options };
 }
 
-/** True if `echo` stands for this choice (what it does not mention is not compared). @param {any} echo @param {Record<string, any>} view */
+/** True if `echo` stands for this choice (what it does not mention is not compared). @param {Partial<Choice> | null | undefined} echo @param {Choice} view */
 export function echoes(echo, view) {
   if (!echo) return false;
-  return Object.keys(view).every((name) => !(name in echo) || (echo[name] ?? null) === (view[name] ?? null));
+  const names = /** @type {(keyof Choice)[]} */ (Object.keys(view));
+  return names.every((name) => !(name in echo) || (echo[name] ?? null) === (view[name] ?? null));
 }
 
 /** @param {App} app @param {number} [patience] ms to wait for the link */

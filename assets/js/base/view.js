@@ -10,8 +10,14 @@ import { settle, typing } from "./dom.js";
 /** How long a choice rests before Python is told, ms. */
 const SETTLED = 300;
 
-/** @template Data */
+/**
+ * @template Data
+ * @template {import("./shell.js").Shell} [Frame=import("./shell.js").Shell]
+ */
 export class View {
+  /** The view's elements. @type {Frame} */
+  frame;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     this.root = root;
@@ -27,8 +33,6 @@ export class View {
     /** Ends with the view, and all that listens with it. */
     this.life = new AbortController();
     this.report = settle(SETTLED, () => this.send());
-    /** @type {any} */
-    this.frame = null;
   }
 
   /** Hear the keyboard and follow the theme for as long as the view is there. */
@@ -82,9 +86,16 @@ export class View {
     );
   }
 
-  /** What is chosen, in the words that Python has for it. @returns {Record<string, any>} */
+  /** What is chosen, in the words that Python has for it. @returns {Record<string, unknown>} */
   choice() {
     return {};
+  }
+
+  /** True if the choice is to be taken from the data: their count of changes is another one. @param {number} seed */
+  isNews(seed) {
+    const news = seed !== this.seed;
+    this.seed = seed;
+    return news;
   }
 
   /** What is chosen now is what Python knows. */

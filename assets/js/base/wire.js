@@ -4,9 +4,22 @@
  * A pack is: u32 little-endian length of the header | JSON header | buffers. Weights travel as whole numbers, so that
  * a picture needs one or two bytes a cell; two codes are kept for what is not a number and for what may not be read.
  *
+ * Every pack's header and arrays have a type of their own, beside what reads it: `OverviewPack`, `LedgerPack` … A reader
+ * says which of them it has asked for; what the server sends is tested there (`attention_core/formats/wire.py`).
+ *
  * @typedef {Uint8Array | Uint16Array | Float32Array | Int32Array} Codes
- * @typedef {{data: Codes, shape: number[]}} Buffer
- * @typedef {{meta: Record<string, any>, arrays: Record<string, Buffer>}} Pack
+ * @typedef {{name: string, dtype: string, shape: number[], off: number}} Entry  of the header, for each buffer
+ */
+
+/**
+ * @template {Codes} [Data=Codes]
+ * @typedef {{data: Data, shape: number[]}} Buffer
+ */
+
+/**
+ * @template {object} [Meta=Record<string, unknown>]
+ * @template {Record<string, Buffer | undefined>} [Arrays=Record<string, Buffer>]
+ * @typedef {{meta: Meta, arrays: Arrays}} Pack
  */
 
 /** Codes of a two-byte picture: weight 0..1 is 0..65533. */
@@ -32,13 +45,14 @@ export function unpack(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = 4 + view.getUint32(0, true);
   if (start > bytes.byteLength) throw new Error(`the header ends at byte ${start}, the pack at ${bytes.byteLength}`);
+  /** @type {Record<string, unknown> & {bufs?: Entry[]}} */
   const meta = JSON.parse(new TextDecoder().decode(bytes.subarray(4, start)));
   /** @type {Record<string, Buffer>} */
   const arrays = {};
   for (const { name, dtype, shape, off } of meta.bufs ?? []) {
     const Kind = KINDS[dtype];
     if (!Kind) throw new Error(`buffer ${name} has the unknown dtype ${dtype}`);
-    const length = shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
+    const length = shape.reduce((a, b) => a * b, 1);
     const from = bytes.byteOffset + start + off;
     if (start + off + length * Kind.BYTES_PER_ELEMENT > bytes.byteLength)
       throw new Error(`buffer ${name} is cut short`);

@@ -15,9 +15,9 @@ export function weightText(weight) {
   return weight.toFixed(4);
 }
 
-/** A difference as short as it is honest: 4.1e-7 → "4e-7", 0.02 → "0.02". @param {number} x */
+/** A difference as short as it is honest: 4.1e-7 → "4e-7", 0.02 → "0.02". @param {number | null} x  null in JSON, which has no NaN */
 export function difference(x) {
-  if (x === null || x === undefined || x !== x) return "not a number";
+  if (x === null || x !== x) return "not a number";
   if (x === 0) return "0";
   if (Math.abs(x) >= 1e-3) return String(Number(x.toPrecision(2)));
   return x.toExponential(0).replace("e+", "e");
@@ -31,7 +31,7 @@ export function quoted(token) {
 /**
  * What the badge says.
  *
- * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: Record<string, any> | null, here: boolean}} facts
+ * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: import("../picture/packs").HeadMeta | null, here: boolean}} facts
  *   here: the head's own answer can still come
  * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string}}
  */
@@ -43,7 +43,7 @@ export function badge({ head, nHeads, layers, meta, here }) {
   }
   if (!meta) return here ? { state: "wait", text: "checking…" } : { state: "none", text: "not checked on this page" };
   const { proof } = meta;
-  if (!proof || !proof.checks?.length) return { state: "none", text: meta.proof_note ?? "no proof for this picture" };
+  if (!proof?.checks.length) return { state: "none", text: "no proof for this picture" };
   return { state: stateOf(proof.answer), text: proof.text };
 }
 
@@ -57,12 +57,15 @@ export function stateOf(answer) {
 /**
  * The sentence that every map carries, true for this picture.
  *
- * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number, number] | null}} facts
+ * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number | null, number | null] | null}} facts
+ *   rowsum: smallest and largest sum of a row; null for a sum that is no number
  */
 export function caption({ head, hidden, renormalised, rowsum = null }) {
   const looks = "row looks at column";
   if (head === "max") return `${looks}; the largest weight over heads, so a row may sum to more than 1`;
   if (hidden && !renormalised) return `${looks}; each row sums to 1 with what is hidden`;
-  if (!hidden && rowsum && rowsum[1] < 0.999) return `${looks}; each row sums to 1 with the sink’s share`;
+  const most = rowsum && !hidden ? rowsum[1] : 1;
+  if (most === null) return `${looks}; no row has a sum: its weights are not numbers`;
+  if (most < 0.999) return `${looks}; each row sums to 1 with the sink’s share`;
   return `${looks}; each row sums to 1`;
 }

@@ -8,13 +8,10 @@ import {
   clip,
   clipSentence,
   countWords,
-  cutWords,
   indexOf,
   isBlank,
   isCountable,
   lookFor,
-  nextStart,
-  previousStart,
   wellFormed,
 } from "./text.js";
 import { RETRY_MS, askServer, createCounter } from "./count.js";
@@ -23,6 +20,7 @@ import { createGallery } from "./gallery.js";
 import { h, say } from "../base/dom.js";
 import { afterItsElement } from "../base/mounting.js";
 import { watchServer } from "./reconnect.js";
+import { createWindow } from "./window.js";
 
 /**
  * @typedef {object} ComposerData
@@ -44,15 +42,17 @@ import { watchServer } from "./reconnect.js";
 
 /** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
+/** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
+/** @typedef {import("./field.js").Field} Field */
 
 const STYLES = new URL("../../css/composer.css", import.meta.url);
 
 /** @type {WeakMap<object, ReturnType<typeof mount>>} */
 const mounted = new WeakMap();
-/** What was typed, by component key: survives when the page takes the box away and puts it back. */
+/** What was typed, by component key: survives when the page takes the box away and puts it back. @type {Map<string, {seed: number | undefined, typed: Texts, committed: Texts}>} */
 const drafts = new Map();
 let lastNonce = 0;
-/** The newest data and way to Python, for the one watch over the server. @type {any} */
+/** The newest data and way to Python, for the one watch over the server. @type {Component | null} */
 let newest = null;
 
 /** What is committed. @param {ComposerData} data @returns {Texts} */
@@ -67,7 +67,7 @@ const clean = ({ text, start, pair, target }) => ({
 /** @param {Texts} a @param {Texts} b */
 const same = (a, b) => a.text === b.text && a.start === b.start && a.pair === b.pair && a.target === b.target;
 
-/** Build the box in `root`, once. */
+/** Build the box in `root`, once. @param {ParentNode & Node} root */
 function mount(root) {
   const fields = [
     createField("text", "Sentence", { removable: false, placeholder: "Type a sentence, then press Enter" }),
@@ -81,7 +81,7 @@ function mount(root) {
   const addPair = quietButton("+ second sentence");
   const addTarget = quietButton("+ decoder text");
   const gallery = createGallery(choose);
-  const cutLine = h("p", { class: "sl-cut", hidden: true });
+  const reading = createWindow(textField.area, move);
   const notes = h("p", { class: "sl-note", role: "status" });
   const look = h("p", { class: "sl-look", hidden: true, "data-testid": "sl-lookfor" });
 
@@ -95,7 +95,7 @@ function mount(root) {
       show,
       h("div", { class: "sl-foot" }, count, status, h("div", null, gallery.button, addPair, addTarget)),
     ),
-    cutLine,
+    reading.line,
     notes,
     look,
     gallery.panel,
@@ -110,10 +110,8 @@ function mount(root) {
   /** @type {ComposerData} */ let data;
   /** @type {Callbacks} */ let callbacks;
   /** @type {Texts} */ let committed = { text: "", start: 0, pair: "", target: "" };
-  /** Index from which the text is read, and what stands before it. */ let start = 0;
-  let skipped = "";
   /** @type {Texts|null} what was handed over and has not come back yet */ let sent = null;
-  let seed;
+  /** @type {number | undefined} */ let seed;
   let draftKey = "";
   /** @type {import("./text.js").Count|null} */ let counted = null;
 
@@ -129,15 +127,9 @@ function mount(root) {
 
   /** @returns {Texts} what is in the box now; a field that is not shown counts as empty */
   function typed() {
-    const value = (field) => (field.row.hidden ? "" : field.area.value);
+    const value = (/** @type {Field} */ field) => (field.row.hidden ? "" : field.area.value);
     const text = value(textField);
-    return { text, start: charactersBefore(text, start), pair: value(pairField), target: value(targetField) };
-  }
-
-  /** Read the text from here on. @param {number} index */
-  function startAt(index) {
-    start = index;
-    skipped = textField.area.value.slice(0, index);
+    return { text, start: charactersBefore(text, reading.start), pair: value(pairField), target: value(targetField) };
   }
 
   /** @param {Texts} texts */
@@ -147,10 +139,11 @@ function mount(root) {
       field.area.value = allowed[field.name] ? texts[field.name] : "";
       if (field !== textField) field.row.hidden = field.area.value === "";
     }
-    startAt(indexOf(texts.text, texts.start));
+    reading.startAt(indexOf(texts.text, texts.start));
   }
 
   function drawCount(instead = "") {
+    const { start } = reading;
     const { words, over } = countWords(counted, start > 0);
     count.textContent = instead || words;
     count.title = !instead && counted?.specials ? `${counted.specials} of them are added by the tokenizer` : "";
@@ -159,28 +152,13 @@ function mount(root) {
     const cutFrom = over && !instead ? (counted?.cut_from ?? null) : null;
     const cut = cutFrom === null ? value.length : start + indexOf(value.slice(start), cutFrom);
     textField.markUnread(start, cut);
-    cutLine.hidden = start === 0 && cut === value.length;
-    if (cutLine.hidden) return;
-    const buttons = [];
-    const button = (/** @type {string} */ words, /** @type {() => void} */ act) => {
-      const made = quietButton(words);
-      made.onclick = act;
-      buttons.push(" ", made);
-    };
-    if (start > 0) button("‹ Read what comes before", () => move(previousStart(value, start, windowLength(cut))));
-    if (cut < value.length) {
-      button("Read on ›", () => move(nextStart(value, start, cut)));
-      button("Select what is not read", () => {
-        textField.area.focus();
-        textField.area.setSelectionRange(cut, value.length);
-      });
-    }
-    cutLine.replaceChildren(cutWords(value, cut, start), ...buttons);
+    reading.draw(cut, () => windowLength(cut));
   }
 
   /** Characters that the model reads at once; of a window at the text's end, what its tokens come to. @param {number} cut */
   function windowLength(cut) {
     const { value } = textField.area;
+    const { start } = reading;
     const left = value.length - start;
     if (cut < value.length || !counted?.n || !data.limit) return cut - start;
     return Math.max(left, Math.floor((left * data.limit) / counted.n));
@@ -188,7 +166,7 @@ function mount(root) {
 
   /** Another window of the text. @param {number} index */
   function move(index) {
-    startAt(index);
+    reading.startAt(index);
     recount();
     commit();
     textField.scrollTo(index);
@@ -204,7 +182,7 @@ function mount(root) {
     composer.setAttribute("aria-busy", String(Boolean(data.busy)));
     addPair.hidden = !data.can_pair || !pairField.row.hidden;
     addTarget.hidden = !data.can_target || !targetField.row.hidden;
-    textField.caption.classList.toggle("sl-only", pairField.row.hidden && targetField.row.hidden);
+    textField.caption.classList.toggle("sl-only", Boolean(pairField.row.hidden && targetField.row.hidden));
     const hint = edited ? "" : lookFor(data.examples, now.text, now.pair);
     look.hidden = hint === "";
     look.replaceChildren(h("strong", null, "Look for: "), hint);
@@ -220,7 +198,7 @@ function mount(root) {
       return drawCount();
     }
     const { limit } = data;
-    const { start: _, ...body } = clean({ ...now, text: now.text.slice(start) });
+    const { start: _, ...body } = clean({ ...now, text: now.text.slice(reading.start) });
     if (!isCountable(body)) {
       counted = null;
       return drawCount(`too long to count while typing${limit ? `; ${data.model_name} reads ${limit} tokens` : ""}`);
@@ -255,31 +233,31 @@ function mount(root) {
     textField.area.focus({ preventScroll: true });
   }
 
-  function onInput(event) {
-    const area = event.target;
+  /** @param {HTMLTextAreaElement} area */
+  function onInput(area) {
     const { text, dropped } = clip(area.value);
     say(notes, dropped ? clipSentence(text.length, dropped) : "");
     if (dropped) area.value = text;
-    if (!textField.area.value.startsWith(skipped)) startAt(0); // what came before the window was changed
+    reading.changed();
     draw();
     recount();
   }
 
-  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. */
-  function onPaste(event) {
-    const area = event.target;
+  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. @param {ClipboardEvent} event @param {HTMLTextAreaElement} area */
+  function onPaste(event, area) {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     const room = clip(pasted);
     if (!room.dropped) return;
     event.preventDefault();
     area.setRangeText(room.text, area.selectionStart, area.selectionEnd, "end");
     area.value = clip(area.value).text;
-    if (!textField.area.value.startsWith(skipped)) startAt(0);
+    reading.changed();
     draw();
     recount();
     say(notes, clipSentence(room.text.length, room.dropped));
   }
 
+  /** @param {Field} field */
   function add(field) {
     field.row.hidden = false;
     draw();
@@ -287,8 +265,8 @@ function mount(root) {
   }
 
   for (const field of fields) {
-    field.area.oninput = onInput;
-    field.area.onpaste = onPaste;
+    field.area.oninput = () => onInput(field.area);
+    field.area.onpaste = (event) => onPaste(event, field.area);
     field.area.onkeydown = (event) => {
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       event.preventDefault();
@@ -313,7 +291,7 @@ function mount(root) {
     for (const field of fields) field.fit();
   }).observe(composer);
 
-  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. */
+  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. @param {ComposerData | undefined} before */
   function isKnown(before) {
     const news = textsIn(data);
     return (sent !== null && same(sent, news)) || (before !== undefined && same(textsIn(before), news));
@@ -334,17 +312,16 @@ function mount(root) {
     }
     if (seed !== data.seed) sent = null;
     seed = data.seed;
-    const unread = [
+    for (const [field, can, words] of /** @type {const} */ ([
       [pairField, data.can_pair, `${data.model_name} reads one text: the second sentence is not sent.`],
       [targetField, data.can_target, `${data.model_name} has no decoder: the decoder text is not sent.`],
-    ];
-    for (const [field, can, words] of unread) {
+    ])) {
       if (can || field.row.hidden) continue;
       say(notes, words);
       field.row.hidden = true;
     }
     draw();
-    if (start > 0 && before?.start !== data.start) textField.scrollTo(start);
+    if (reading.start > 0 && before?.start !== data.start) textField.scrollTo(reading.start);
     recount();
   }
 
@@ -366,13 +343,13 @@ export function render(root, data, callbacks, key = "composer") {
   return composer.stop;
 }
 
-/** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
+/** Streamlit's entry: called again on the same element whenever the data or the theme changes. @param {Component} component */
 export default function (component) {
-  const commit = (texts) => component.setStateValue("text", texts);
+  const commit = (/** @type {Texts & {nonce: number}} */ texts) => component.setStateValue("text", texts);
   if (!newest)
     watchServer(
-      () => newest.data.boot,
-      () => newest.setTriggerValue("back", Date.now()),
+      () => newest?.data.boot,
+      () => newest?.setTriggerValue("back", Date.now()),
     );
   newest = component;
   const root = component.parentElement;

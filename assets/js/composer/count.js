@@ -3,25 +3,28 @@
  */
 
 /** @typedef {import("./text.js").Count} Count */
+/** @typedef {{text: string, pair: string, target: string}} Body  what is counted */
 
 export const PAUSE_MS = 150;
 export const RETRY_MS = 1000;
 
 /**
  * @param {object} options
- * @param {(body: object, signal: AbortSignal) => Promise<Count>} options.ask
- * @param {(count: Count|null, body: object) => void} options.answer null: the server could not say
- * @returns {{count: (body: object, wait?: number) => void, stop: () => void}}
+ * @param {(body: Body, signal: AbortSignal) => Promise<Count>} options.ask
+ * @param {(count: Count|null, body: Body) => void} options.answer null: the server could not say
+ * @param {number} [options.pause] how long nothing must be typed, ms
+ * @returns {{count: (body: Body, wait?: number) => void, stop: () => void}}
  */
 export function createCounter({ ask, answer, pause = PAUSE_MS }) {
-  let timer;
-  let controller;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
+  /** @type {AbortController | undefined} */ let controller;
 
   function stop() {
     clearTimeout(timer);
     controller?.abort();
   }
 
+  /** @param {Body} body */
   async function send(body) {
     const mine = (controller = new AbortController());
     let count = null;
@@ -33,6 +36,7 @@ export function createCounter({ ask, answer, pause = PAUSE_MS }) {
     if (!mine.signal.aborted) answer(count, body);
   }
 
+  /** @param {Body} body */
   function count(body, wait = pause) {
     stop();
     timer = setTimeout(send, wait, body);
@@ -44,7 +48,7 @@ export function createCounter({ ask, answer, pause = PAUSE_MS }) {
 /**
  * Ask the count route: POST, JSON both ways.
  * @param {string} url relative to the page
- * @param {object} body
+ * @param {Body} body
  * @param {AbortSignal} signal
  * @returns {Promise<Count>}
  */

@@ -7,13 +7,16 @@ import { h } from "../base/dom.js";
 const MAX_LINES = 4;
 const SURELY_FULL = 4_000; // characters that fill the box at any width: measuring and marking a longer text is slow
 
+/** @param {string} words @param {import("../base/dom.js").Attributes} [attributes] */
 export const quietButton = (words, attributes) =>
   h("button", { class: "sl-quiet", type: "button", ...attributes }, words);
+
+/** @typedef {ReturnType<typeof createField>} Field */
 
 /**
  * A text field with its label and a button that takes it away.
  *
- * @param {string} name
+ * @param {"text" | "pair" | "target"} name
  * @param {string} label
  * @param {{removable: boolean, placeholder: string}} options
  */

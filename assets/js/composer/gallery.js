@@ -40,6 +40,7 @@ export function createGallery(choose) {
   /** @type {HTMLElement[]} */ let options = [];
   let active = -1;
 
+  /** @param {number} index */
   function activate(index, { scroll = true } = {}) {
     options[active]?.setAttribute("aria-selected", "false");
     active = index;
@@ -54,6 +55,7 @@ export function createGallery(choose) {
     if (panel.matches(":popover-open")) panel.hidePopover();
   }
 
+  /** @param {number} index */
   function pick(index) {
     const example = examples[index];
     if (!example) return;
@@ -77,6 +79,7 @@ export function createGallery(choose) {
     });
   }
 
+  /** @param {Example} example @param {number} index */
   function option(example, index) {
     const sentence = example.pair ? `${example.text} ‖ ${example.pair}` : example.text;
     return h(

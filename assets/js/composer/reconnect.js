@@ -5,13 +5,15 @@
  * click. The address and what stands in the text box are still here: one run brings the rest back.
  */
 
+/** @typedef {{boot?: string}} Health  boot: the server's own name for its process */
+
 const APP = '[data-testid="stApp"]';
 const STATE = "data-test-connection-state";
 
 /**
- * @param {() => string} known the server that the page's data came from
+ * @param {() => string | undefined} known the server that the page's data came from
  * @param {() => void} onNew
- * @param {(url: string) => Promise<any>} [ask]
+ * @param {(url: string) => Promise<Health>} [ask]
  * @returns {() => void} stop
  */
 export function watchServer(known, onNew, ask = askHealth) {
@@ -23,14 +25,16 @@ export function watchServer(known, onNew, ask = askHealth) {
     const back = now && !connected;
     connected = now;
     if (!back) return;
-    const { boot } = await ask(new URL("sightline/health", document.baseURI).href).catch(() => ({}));
+    const { boot } = await ask(new URL("sightline/health", document.baseURI).href).catch(
+      () => /** @type {Health} */ ({}),
+    );
     if (boot && boot !== known()) onNew();
   });
   observer.observe(app, { attributes: true, attributeFilter: [STATE] });
   return () => observer.disconnect();
 }
 
-/** @param {string} url */
+/** @param {string} url @returns {Promise<Health>} */
 async function askHealth(url) {
   return (await fetch(url, { cache: "no-store" })).json();
 }

@@ -68,6 +68,7 @@ export function isCountable(body) {
 export function countWords(count, later = false) {
   if (!count) return { words: "", over: false };
   const { n, limit } = count;
+  if (n === null) return { words: "", over: false };
   const tokens = n === 1 ? "token" : "tokens";
   if (limit === null || limit === undefined) return { words: `${number.format(n)} ${tokens}`, over: false };
   const over = n > limit;
@@ -140,7 +141,7 @@ export function indexOf(text, n) {
 
 /**
  * What to look for in this text, if it is one of the gallery's.
- * @param {Example[]} examples
+ * @param {Example[]} examples @param {string} text
  */
 export function lookFor(examples, text, pair = "") {
   return examples.find((e) => e.text === text && (e.pair ?? "") === pair)?.look_for ?? "";
@@ -170,7 +171,7 @@ export function moveActive(key, active, titles) {
   if (key === "Home") return 0;
   if (key === "End") return last;
   if (key.length !== 1 || key === " ") return null;
-  const starts = (title) => title.toLowerCase().startsWith(key.toLowerCase());
+  const starts = (/** @type {string} */ title) => title.toLowerCase().startsWith(key.toLowerCase());
   for (let step = 1; step <= titles.length; step++) {
     const index = (active + step) % titles.length;
     if (starts(titles[index])) return index;

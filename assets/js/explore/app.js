@@ -13,9 +13,11 @@ import { View } from "../base/view.js";
 import { codesOf } from "../base/wire.js";
 
 /** @typedef {import("./explorer.js").Data} Data */
-/** @typedef {import("./explorer.js").Callbacks} Callbacks */
+/** @typedef {import("../base/mounting.js").Callbacks} Callbacks */
+/** @typedef {import("../base/options").Options} Options */
 /** @typedef {import("../picture/overview.js").Overview} Overview */
 
+/** @type {Options} */
 const DEFAULTS = {
   hide_special: false,
   hide_first: false,
@@ -29,19 +31,21 @@ const DEFAULTS = {
 
 /** @extends {View<Data>} */
 export class App extends View {
+  /** @type {ReturnType<typeof createFrame>} */
+  frame;
+  /** The page's colours, from when the style sheet is there. @type {import("../base/scale.js").Theme} */
+  theme;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
     this.selection = initial();
-    /** @type {Record<string, any>} */
     this.options = { ...DEFAULTS };
     /** @type {Overview | null} */
     this.overview = null;
     /** @type {import("../picture/matrix.js").Matrix | null} */
     this.matrix = null;
-    /** @type {import("../base/scale.js").Theme} */
-    this.theme = /** @type {any} */ (null);
-    /** @type {{layer: number | string, head: number | "mean" | "max"} | null} head enlarged under the atlas */
+    /** @type {{layer: number | string, head: import("../base/selection.js").Head} | null} head enlarged under the atlas */
     this.peek = null;
     /** @type {{axis: "query" | "key", index: number} | null} what the numbers were last about */
     this.subject = null;
@@ -85,8 +89,7 @@ export class App extends View {
     this.callbacks = callbacks;
     this.expecting = false;
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
-    if (data.seed !== this.seed) {
-      this.seed = data.seed;
+    if (this.isNews(data.seed)) {
       this.numbers.renewed();
       this.options = { ...DEFAULTS, ...data.options };
       const { layer = 0, head = 0, query = null, key = null } = data.select ?? {};
@@ -139,7 +142,7 @@ export class App extends View {
     if (data.mode !== "embed" && !data.first && !this.inline && !read.shown) this.frame.tour.offer();
   }
 
-  /** Take a choice from outside, with the pin that was asked for. @param {any} layer @param {any} head */
+  /** Take a choice from outside, with the pin that was asked for. @param {number | string} layer @param {import("../base/selection.js").Head} head */
   adopt(layer, head) {
     const overview = /** @type {Overview} */ (this.overview);
     const near = overview.nearest(layer, head);
@@ -162,7 +165,7 @@ export class App extends View {
     this.keyPositions = Float64Array.from(this.keys, placeInText);
   }
 
-  /** @param {number | string} layer @param {number | "mean" | "max"} head */
+  /** @param {number | string} layer @param {import("../base/selection.js").Head} head */
   choose(layer, head) {
     const { overview } = this;
     if (!overview?.has(layer, head)) return;
@@ -195,7 +198,7 @@ export class App extends View {
     this.answer(another ? 2 : 1);
   }
 
-  /** @param {string} name @param {any} value */
+  /** @template {keyof Options} Name @param {Name} name @param {Options[Name]} value */
   setOption(name, value) {
     if (this.options[name] === value) return;
     const options = { ...this.options, [name]: value };

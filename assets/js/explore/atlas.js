@@ -30,7 +30,7 @@ export function createAtlas(app) {
   /** @type {ReturnType<typeof createGrid>[]} */
   let parts = [];
 
-  /** Enlarge the head under the pointer, or the chosen one. @param {{layer: number | string, head: any} | null} choice */
+  /** Enlarge the head under the pointer, or the chosen one. @param {App["peek"]} choice */
   function hover(choice) {
     app.peek = choice;
     for (const part of parts) part.place();
@@ -57,7 +57,7 @@ export function createAtlas(app) {
   return { element, draw };
 }
 
-/** One grid of thumbnails. @param {App} app @param {number} at @param {(choice: any) => void} hover */
+/** One grid of thumbnails. @param {App} app @param {number} at @param {(choice: App["peek"]) => void} hover */
 function createGrid(app, at, hover) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const chosen = h("div", { class: "sl-chosen", hidden: true });
@@ -75,7 +75,7 @@ function createGrid(app, at, hover) {
   const name = h("h3", null);
   const element = h("div", { class: "sl-group" }, name, grid);
   const scratch = document.createElement("canvas");
-  const group = () => /** @type {any} */ (app.overview).groups[at];
+  const group = () => /** @type {import("../picture/overview.js").Overview} */ (app.overview).groups[at];
   let g = /** @type {import("../picture/grid.js").Geometry | null} */ (null);
 
   const choiceOf = (/** @type {MouseEvent} */ event) => {
@@ -112,7 +112,7 @@ function createGrid(app, at, hover) {
 
   function draw() {
     const { theme, options } = app;
-    const overview = /** @type {any} */ (app.overview);
+    const overview = /** @type {import("../picture/overview.js").Overview} */ (app.overview);
     const now = group();
     say(name, overview.groups.length > 1 ? now.title : "");
     name.hidden = overview.groups.length < 2;
@@ -134,8 +134,8 @@ function createGrid(app, at, hover) {
         const found = overview.picture(choice.layer, choice.head);
         if (!found) continue;
         const top = options.per_head_scale ? peakOf(found.codes) || 1 : 1;
-        const { x, y } = corner(g, r, c);
-        thumbnail(ctx, app, found, x, y, g.thumb, top === 1 ? table : lookup(theme, top), scratch);
+        const shades = top === 1 ? table : lookup(theme, top);
+        thumbnail(ctx, found, { ...corner(g, r, c), side: g.thumb }, { theme, table: shades, scratch });
       }
     }
     axes(ctx, app, now, g);
@@ -170,7 +170,7 @@ function put(frame, place, g, edge) {
   frame.style.width = frame.style.height = `${g.thumb + 2 * edge}px`;
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {any} group @param {import("../picture/grid.js").Geometry} g */
+/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("../picture/grid.js").Group} group @param {import("../picture/grid.js").Geometry} g */
 function axes(ctx, app, group, g) {
   const { theme } = app;
   const s = theme.size;

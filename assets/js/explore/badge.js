@@ -9,30 +9,7 @@ import { badge, difference } from "../base/words.js";
 /** @param {App} app */
 export function createTitle(app) {
   const title = h("h2", null);
-  const words = h("button", { type: "button", class: "sl-badge", "data-testid": "sl-badge", "aria-expanded": "false" });
-  const body = h("tbody", null);
-  const says = h("p", { class: "sl-second" });
-  const reasons = h("ul", { class: "sl-reasons", "data-testid": "sl-reasons" });
-  const checks = h(
-    "div",
-    { class: "sl-pop", role: "region", "aria-label": "Proof", hidden: true },
-    reasons,
-    says,
-    h(
-      "table",
-      null,
-      h(
-        "thead",
-        null,
-        h(
-          "tr",
-          null,
-          ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)),
-        ),
-      ),
-      body,
-    ),
-  );
+  const proof = createProof(app);
   const before = h(
     "button",
     {
@@ -81,18 +58,63 @@ export function createTitle(app) {
     { class: "sl-title" },
     title,
     h("span", { class: "sl-steps" }, before, after),
-    h("span", { class: "sl-anchor" }, words, checks),
+    proof.element,
     terms,
     follow,
     open,
   );
-  app.popover(words, checks);
 
   function draw() {
     const { overview, selection, matrix, data } = app;
     if (!overview) return;
     const { layer, head } = selection;
     say(title, overview.title(layer, head));
+    const named = matrix?.meta?.terms ?? [];
+    terms.hidden = named.length === 0;
+    say(terms, named.join(" · "));
+    proof.draw();
+    follow.hidden = data.mode === "embed" || app.inline || typeof head !== "number" || typeof layer !== "number";
+    follow.href = new URL(`steps${data.link ?? ""}`, document.baseURI).href;
+    open.hidden = data.mode !== "embed" || !data.link;
+    if (data.link) open.href = location.origin + location.pathname + data.link;
+  }
+
+  return { element, draw };
+}
+
+/** The badge, and what it stands on when it is opened. @param {App} app */
+function createProof(app) {
+  const words = h("button", { type: "button", class: "sl-badge", "data-testid": "sl-badge", "aria-expanded": "false" });
+  const body = h("tbody", null);
+  const says = h("p", { class: "sl-second" });
+  const reasons = h("ul", { class: "sl-reasons", "data-testid": "sl-reasons" });
+  const checks = h(
+    "div",
+    { class: "sl-pop", role: "region", "aria-label": "Proof", hidden: true },
+    reasons,
+    says,
+    h(
+      "table",
+      null,
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ...["step", "difference", "tolerance", "why this tolerance"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      body,
+    ),
+  );
+  const element = h("span", { class: "sl-anchor" }, words, checks);
+  app.popover(words, checks);
+
+  function draw() {
+    const { overview, selection, matrix } = app;
+    if (!overview) return;
+    const { layer, head } = selection;
     const group = overview.groups.find((g) => g.all === layer);
     const facts = badge({
       head,
@@ -103,9 +125,6 @@ export function createTitle(app) {
     });
     say(words, app.headError ? "not checked: no answer" : facts.text);
     mark(words, "data-state", facts.state);
-    const named = matrix?.meta?.terms ?? [];
-    terms.hidden = named.length === 0;
-    say(terms, named.join(" · "));
     const proof = matrix?.meta?.proof;
     const why = proof?.reasons ?? matrix?.meta?.reservations ?? [];
     const rows = proof?.checks ?? [];
@@ -116,30 +135,26 @@ export function createTitle(app) {
       mark(words, "aria-expanded", "false");
     } else {
       reasons.hidden = why.length === 0;
-      reasons.replaceChildren(...why.map((/** @type {string} */ reason) => h("li", null, reason)));
-      says.hidden = rows.length === 0 || proof.answer === "cannot be checked";
+      reasons.replaceChildren(...why.map((reason) => h("li", null, reason)));
+      says.hidden = rows.length === 0 || proof?.answer === "cannot be checked";
       say(
         says,
         "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:",
       );
       /** @type {HTMLElement} */ (body.parentElement).hidden = rows.length === 0;
       body.replaceChildren(
-        ...rows.map((/** @type {any} */ check) =>
+        ...rows.map((check) =>
           h(
             "tr",
             { "data-holds": String(check.holds) },
             h("th", { scope: "row" }, `${check.holds ? "✓" : "✗"} ${check.name}`),
             h("td", { class: "sl-number" }, difference(check.difference)),
             h("td", { class: "sl-number" }, difference(check.tolerance)),
-            h("td", null, check.reason ?? ""),
+            h("td", null, check.reason),
           ),
         ),
       );
     }
-    follow.hidden = data.mode === "embed" || app.inline || typeof head !== "number" || typeof layer !== "number";
-    follow.href = new URL(`steps${data.link ?? ""}`, document.baseURI).href;
-    open.hidden = data.mode !== "embed" || !data.link;
-    if (data.link) open.href = location.origin + location.pathname + data.link;
   }
 
   return { element, draw };

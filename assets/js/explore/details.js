@@ -141,7 +141,7 @@ function createStrongest(app) {
     list.replaceChildren(
       ...strongest
         .slice(0, BARS)
-        .map((/** @type {{q: number, k: number, w: number}} */ { q, k, w }) =>
+        .map(({ q, k, w }) =>
           h(
             "li",
             null,

@@ -6,13 +6,13 @@
  * @typedef {object} Data
  * @property {string | null} key       names the numbers under the data routes; null: nothing yet
  * @property {"full" | "embed"} mode
- * @property {{layer: number | string, head: number | "mean" | "max", query: number | null, key: number | null}} select  original token indices
+ * @property {{layer: number | string, head: import("../base/selection.js").Head, query: number | null, key: number | null}} select  original token indices
  * @property {number} seed             when it changes, `select` and `options` are taken from here
- * @property {Record<string, any>} options
- * @property {{hide_special?: boolean, words?: boolean}} can
+ * @property {Partial<import("../base/options").Options>} options
+ * @property {{hide_special?: boolean, words?: boolean, by_norm?: boolean}} [can]  what this trace allows
  * @property {string | null} link
  * @property {string} link_note
- * @property {Record<string, any> | null} [echo]  the choice that `link` stands for
+ * @property {Partial<import("../base/options").Choice> | null} [echo]  the choice that `link` stands for
  * @property {boolean} loading
  * @property {boolean} [first]                   true: a picture only, until the page's own explorer has drawn it
  * @property {Record<string, boolean>} [exports]

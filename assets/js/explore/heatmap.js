@@ -9,7 +9,8 @@
 import { h, mark, say } from "../base/dom.js";
 import { drawCells, drawGrid, drawLabels, drawMarkedLabels, drawNumbers, drawTile, frame } from "../picture/cells.js";
 import { createStage } from "../picture/stage.js";
-import { isWhole, pan, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
+import { isWhole, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
+import { actionOf, listen } from "./gestures.js";
 import { context, hatch } from "../base/paint.js";
 import { css, lookup } from "../base/scale.js";
 import { active } from "../base/selection.js";
@@ -35,12 +36,6 @@ export function createHeatmap(app) {
   let view = null;
   let shape = "";
   let width = 320;
-  /** @type {{x: number, y: number, view: any, moved: boolean} | null} */
-  let drag = null;
-  let pinch = 0;
-  /** @type {Map<number, PointerEvent>} */
-  const fingers = new Map();
-
   const counts = () => /** @type {[number, number]} */ ([app.matrix?.nQuery ?? 0, app.matrix?.nKey ?? 0]);
 
   /** @param {MouseEvent} event */
@@ -74,78 +69,20 @@ export function createHeatmap(app) {
     reset,
   );
 
-  stage.onpointerdown = (event) => {
-    fingers.set(event.pointerId, event);
-    if (event.button === 0 && view) drag = { x: event.clientX, y: event.clientY, view, moved: false };
-  };
-  stage.onpointermove = (event) => {
-    if (event.buttons === 0) drag = null; // let go outside of the map, where nobody says so
-    if (fingers.has(event.pointerId)) fingers.set(event.pointerId, event);
-    if (fingers.size === 2 && view && g) {
-      const [a, b] = [...fingers.values()];
-      const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-      if (pinch) zoomBy(apart / pinch, /** @type {any} */ (under(a)) ?? null);
-      pinch = apart;
-      if (drag) drag.moved = true;
-      return;
-    }
-    if (drag && g && view && !isWhole(view, ...counts())) {
-      const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-      if (drag.moved || Math.hypot(dx, dy) > 4) {
-        if (!drag.moved) stage.setPointerCapture(event.pointerId);
-        drag.moved = true;
-        setView(pan(drag.view, (-dy / g.plot.h) * view.q, (-dx / g.plot.w) * view.k, ...counts()));
-        return;
-      }
-    }
-    const at = under(event);
-    app.dispatch(at ? { type: "hover", ...at } : { type: "leave" });
-  };
-  stage.onpointerup = stage.onpointercancel = (event) => {
-    fingers.delete(event.pointerId);
-    if (fingers.size < 2) pinch = 0;
-    if (event.type === "pointercancel") drag = null; // after an up the click still asks whether it ends a drag
-  };
-  stage.onpointerleave = (event) => {
-    if (event.pointerType === "mouse") fingers.delete(event.pointerId);
-    app.dispatch({ type: "leave" });
-  };
-  stage.onclick = (event) => {
-    const moved = drag?.moved;
-    drag = null;
-    const at = moved ? null : under(event);
-    if (at) app.dispatch({ type: "pin", ...at });
-  };
-  stage.onwheel = (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    const at = under(event);
-    zoomBy(
-      Math.exp(-event.deltaY / 200),
-      at && at.query !== null && at.key !== null ? { query: at.query + 0.5, key: at.key + 0.5 } : null,
-    );
-  };
-  stage.onblur = () => app.dispatch({ type: "leave" });
+  listen(stage, {
+    shown: () => view && g && { view, plot: g.plot },
+    counts,
+    under,
+    setView,
+    zoomBy,
+    dispatch: (action) => app.dispatch(action),
+  });
   stage.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const [nQuery, nKey] = counts();
-    const far = event.shiftKey ? 10 : 1;
-    const steps = /** @type {Record<string, any>} */ ({
-      ArrowUp: { dq: -far, dk: 0 },
-      ArrowDown: { dq: far, dk: 0 },
-      ArrowLeft: { dq: 0, dk: -far },
-      ArrowRight: { dq: 0, dk: far },
-    });
-    const mark = active(app.selection);
-    if (steps[event.key]) app.dispatch({ type: "step", ...steps[event.key], nQuery, nKey });
-    else if (event.key === "Home" || event.key === "End")
-      app.dispatch({ type: "jump", to: event.key === "Home" ? "row start" : "row end", nQuery, nKey });
-    else if (event.key === "PageUp" || event.key === "PageDown")
-      app.dispatch({ type: "jump", to: event.key === "PageUp" ? "start" : "end", nQuery, nKey });
-    else if (event.key === "Enter" && mark) app.dispatch({ type: "pin", ...mark });
-    else if (event.key === "q" && mark?.query != null) app.dispatch({ type: "pin", query: mark.query });
-    else if (event.key === "k" && mark?.key != null) app.dispatch({ type: "pin", key: mark.key });
-    else return;
+    const action = actionOf(event, active(app.selection), nQuery, nKey);
+    if (!action) return;
+    app.dispatch(action);
     event.preventDefault();
     const to = active(app.selection);
     if (to && view && !isWhole(view, nQuery, nKey)) {
@@ -178,14 +115,15 @@ export function createHeatmap(app) {
     const top = options.per_head_scale ? matrix.peak || 1 : 1;
     const table = lookup(theme, top);
     if (app.masks || matrix.codes.includes(matrix.kind.masked)) hatch(ctx, theme, plot.x, plot.y, plot.w, plot.h);
-    const block = drawCells(ctx, matrix, view, plot, table, canvases.whole);
-    for (const tile of matrix.tiles.values()) drawTile(ctx, app, tile, view, plot, table, canvases.tile);
+    const block = drawCells(ctx, matrix, { view, plot }, { table, scratch: canvases.whole });
+    for (const tile of matrix.tiles.values())
+      drawTile(ctx, app, tile, { view, plot }, { table, scratch: canvases.tile });
     drawGrid(ctx, app, view, plot);
-    drawNumbers(ctx, app, view, plot, top);
+    drawNumbers(ctx, { theme, matrix }, view, plot, top);
     ctx.strokeStyle = css(theme.line);
     ctx.lineWidth = 1;
     ctx.strokeRect(plot.x - 0.5, plot.y - 0.5, plot.w + 1, plot.h + 1);
-    drawLabels(ctx, app, view, g, queries, keys);
+    drawLabels(ctx, app, view, g);
     mark(
       stage,
       "aria-label",
@@ -261,7 +199,7 @@ function wantTiles(app, view, plot, done) {
         if (!pack) return;
         const { data, shape } = pack.arrays.picture;
         matrix.tiles.set(name, {
-          codes: /** @type {Uint16Array} */ (data),
+          codes: data,
           rows: shape[0],
           cols: shape[1],
           row0,

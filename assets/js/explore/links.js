@@ -5,6 +5,8 @@
  * little as 20.
  *
  * @typedef {import("./app.js").App} App
+ * @typedef {{left: number, right: number, top: number, row: number, width: number, height: number, rows: number}} Geometry
+ *   left, right: room for the tokens; top: of the first row, row: its height, CSS pixels; rows: how many
  */
 import { h, mark, say } from "../base/dom.js";
 import { context, fit, font, widest } from "../base/paint.js";
@@ -43,12 +45,12 @@ export function createLinks(app) {
     says,
   );
   let geometry = { left: 0, right: 0, top: 0, row: 22, width: 0, height: 0, rows: 0 };
-  /** @type {{of: any, threshold: number, drawn: number, all: number} | null} */
+  /** @type {{of: number, threshold: number, drawn: number, all: number} | null} */
   let tally = null;
 
   slider.oninput = () => app.setOption("threshold", Number(slider.value));
   let scrolled = 0;
-  /** @type {any} the mark that was scrolled to */
+  /** @type {import("../base/selection.js").Mark | null} the mark that was scrolled to */
   let revealed = null;
   scroller.onscroll = () => {
     scrolled = scroller.scrollTop;
@@ -76,30 +78,12 @@ export function createLinks(app) {
 
   /** @param {number} level */
   function draw(level) {
-    const { matrix, theme, options } = app;
+    const { matrix, options } = app;
     if (!matrix) return;
     if (level >= 2) {
-      const width = level >= 3 || !geometry.width ? scroller.clientWidth || 240 : geometry.width;
-      const rows = Math.max(matrix.nQuery, matrix.nKey);
-      const top = Math.round(theme.size * 1.8);
-      const room = Math.max(app.heatmapHeight() - 14, 160);
-      const row = Math.min(
-        Math.max(Math.floor((room - top) / rows), Math.round(theme.size * 1.45)),
-        Math.round(theme.size * 2.2),
-      );
-      const height = Math.min(room, top + rows * row + 4);
       const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-      ctx.font = font(theme);
-      const most = width * 0.34;
-      geometry = {
-        left: Math.min(widest(ctx, ["queries", ...app.queries.map((token) => token.t)]), most) + 14,
-        right: Math.min(widest(ctx, ["keys", ...app.keys.map((token) => token.t)]), most) + 14,
-        top,
-        row,
-        width,
-        height,
-        rows,
-      };
+      geometry = geometryOf(ctx, app, level >= 3 || !geometry.width ? scroller.clientWidth || 240 : geometry.width);
+      const { top, row, rows, height } = geometry;
       scroller.style.height = `${height}px`;
       spacer.style.height = `${Math.max(top + rows * row + 4 - height, 0)}px`;
       mark(
@@ -165,7 +149,7 @@ export function createLinks(app) {
         bundle(ctx, links, css(axis === "query" ? theme.query : theme.key), 1, curve);
       }
     }
-    labels(ctx, first, last, y, now);
+    labels(ctx, app, geometry, { first, last, y });
     ctx.restore();
     ctx.font = font(theme, 1, "ui", 600);
     ctx.textBaseline = "middle";
@@ -178,32 +162,7 @@ export function createLinks(app) {
     say(says, words(matrix, first, last, now));
   }
 
-  /** @param {CanvasRenderingContext2D} ctx @param {number} first @param {number} last @param {(at: number) => number} y @param {import("../base/selection.js").Mark | null} now */
-  function labels(ctx, first, last, y, now) {
-    const { theme, matrix } = app;
-    const focus =
-      now && matrix
-        ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key))
-        : null;
-    ctx.textBaseline = "middle";
-    for (const side of /** @type {const} */ (["query", "key"])) {
-      const tokens = side === "query" ? app.queries : app.keys;
-      const here = side === "query" ? now?.query : now?.key;
-      const other = Boolean(now && (side === "query" ? now.query === null : now.query !== null));
-      const x = side === "query" ? geometry.left - 8 : geometry.width - geometry.right + 8;
-      const room = (side === "query" ? geometry.left : geometry.right) - 10;
-      ctx.textAlign = side === "query" ? "right" : "left";
-      for (let i = first; i < Math.min(last + 1, tokens.length); i++) {
-        const lit = other && focus ? focus.weights[i] >= app.options.threshold && focus.weights[i] > 0 : false;
-        const chosen = i === here;
-        ctx.font = font(theme, 1, "mono", chosen ? 700 : 400);
-        ctx.fillStyle = css(chosen ? theme[side] : lit || !now ? theme.ink : theme.ink2);
-        ctx.fillText(fit(ctx, tokens[i].t, room), x, y(i));
-      }
-    }
-  }
-
-  /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {any} now */
+  /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {import("../base/selection.js").Mark | null} now */
   function words(matrix, first, last, now) {
     const parts = [];
     if (!matrix.single)
@@ -221,6 +180,52 @@ export function createLinks(app) {
   }
 
   return { element, draw };
+}
+
+/** Where the two columns stand, and how high a row is. @param {CanvasRenderingContext2D} ctx @param {App} app @param {number} width @returns {Geometry} */
+function geometryOf(ctx, app, width) {
+  const { size } = app.theme;
+  const rows = Math.max(app.matrix?.nQuery ?? 0, app.matrix?.nKey ?? 0);
+  const top = Math.round(size * 1.8);
+  const room = Math.max(app.heatmapHeight() - 14, 160);
+  const row = Math.min(Math.max(Math.floor((room - top) / rows), Math.round(size * 1.45)), Math.round(size * 2.2));
+  ctx.font = font(app.theme);
+  const most = width * 0.34;
+  return {
+    left: Math.min(widest(ctx, ["queries", ...app.queries.map((token) => token.t)]), most) + 14,
+    right: Math.min(widest(ctx, ["keys", ...app.keys.map((token) => token.t)]), most) + 14,
+    top,
+    row,
+    width,
+    height: Math.min(room, top + rows * row + 4),
+    rows,
+  };
+}
+
+/** Tokens on both sides: the marked one bold, those that it is linked with dark. @param {CanvasRenderingContext2D} ctx @param {App} app @param {Geometry} geometry @param {{first: number, last: number, y: (at: number) => number}} rows  that are seen */
+function labels(ctx, app, geometry, { first, last, y }) {
+  const { theme, matrix } = app;
+  const now = active(app.selection);
+  const focus =
+    now && matrix
+      ? matrix.line(now.query !== null ? "query" : "key", /** @type {number} */ (now.query ?? now.key))
+      : null;
+  ctx.textBaseline = "middle";
+  for (const side of /** @type {const} */ (["query", "key"])) {
+    const tokens = side === "query" ? app.queries : app.keys;
+    const here = side === "query" ? now?.query : now?.key;
+    const other = Boolean(now && (side === "query" ? now.query === null : now.query !== null));
+    const x = side === "query" ? geometry.left - 8 : geometry.width - geometry.right + 8;
+    const room = (side === "query" ? geometry.left : geometry.right) - 10;
+    ctx.textAlign = side === "query" ? "right" : "left";
+    for (let i = first; i < Math.min(last + 1, tokens.length); i++) {
+      const lit = other && focus ? focus.weights[i] >= app.options.threshold && focus.weights[i] > 0 : false;
+      const chosen = i === here;
+      ctx.font = font(theme, 1, "mono", chosen ? 700 : 400);
+      ctx.fillStyle = css(chosen ? theme[side] : lit || !now ? theme.ink : theme.ink2);
+      ctx.fillText(fit(ctx, tokens[i].t, room), x, y(i));
+    }
+  }
 }
 
 /**

@@ -135,8 +135,8 @@ export function createNumbers(app) {
       if (!pack || app.overview !== overview || !to) return;
       const { weights, scores } = pack.arrays;
       to.lines.set(name, {
-        weights: /** @type {Float32Array} */ (weights.data),
-        scores: scores ? /** @type {Float32Array} */ (scores.data) : null,
+        weights: weights.data,
+        scores: scores?.data ?? null,
       });
       if (to === app.matrix) app.request(1);
     } catch {

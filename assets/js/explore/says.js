@@ -25,12 +25,19 @@
  * @property {string[][]} [read]  the tokens of each sentence as they were read
  *
  * @typedef {{t: string, p: number|null, v: number|null}} Row  a label; its probability, if it has one; the head's number
- * @typedef {object} Prediction
- * @property {"labels"|"tags"|"answer"|"choices"} kind
+ * @typedef {object} Labels  of the whole text
+ * @property {"labels"|"answer"|"choices"} kind
  * @property {string} words
- * @property {any[]} rows  Row; of tags {t: token, best: Row[]}
- * @property {{t: string, tag: string, p: number}[]} [tagged]  words with their tags
+ * @property {Row[]} rows
  * @property {number} [none]  probability of no answer
+ *
+ * @typedef {object} Tags  of every token
+ * @property {"tags"} kind
+ * @property {string} words
+ * @property {{t: string, best: Row[]}[]} rows
+ * @property {{t: string, tag: string, p: number}[]} [tagged]  words with their tags
+ *
+ * @typedef {Labels | Tags} Prediction
  */
 
 import { asset } from "../base/addresses.js";
@@ -113,18 +120,17 @@ export function otherScore({ function: by, score }) {
 
 /** What stands over a prediction. @param {Prediction["kind"]} kind */
 export function heading(kind) {
-  return (
-    {
-      labels: "The model’s label",
-      tags: "The model’s tag of each word",
-      answer: "The model’s answer",
-      choices: "The model’s choice",
-    }[kind] ?? ""
-  );
+  return {
+    labels: "The model’s label",
+    tags: "The model’s tag of each word",
+    answer: "The model’s answer",
+    choices: "The model’s choice",
+  }[kind];
 }
 
-/** A table of labels: name, bar, probability, and the head's own number. @param {Prediction} prediction */
+/** A table of labels: name, bar, probability, and the head's own number. @param {Labels} prediction */
 function drawRows({ kind, rows, words, none }) {
+  /** @type {(Row & {plain?: boolean})[]} */
   const shown =
     kind === "answer"
       ? [...rows, { t: "no answer (begin and end on the first token)", p: none ?? 0, v: null, plain: true }]
@@ -143,7 +149,7 @@ function drawRows({ kind, rows, words, none }) {
       withNumber ? h("td", { class: "sl-percent sl-number" }, (row.v ?? 0).toFixed(3)) : null,
     );
   };
-  const name = { labels: "label", answer: "answer", choices: "choice" }[kind] ?? "label";
+  const name = { labels: "label", answer: "answer", choices: "choice" }[kind];
   const head = h(
     "tr",
     null,
@@ -161,7 +167,7 @@ function drawRows({ kind, rows, words, none }) {
   );
 }
 
-/** Words with their tags, and every token in a table. @param {Prediction} prediction */
+/** Words with their tags, and every token in a table. @param {Tags} prediction */
 function drawTags({ rows, tagged, words }) {
   const chips = (tagged ?? []).map(({ t, tag, p }) =>
     h(
@@ -279,7 +285,7 @@ export function render(root, data, callbacks) {
   view.body.dataset.drawn = "true";
 }
 
-/** Streamlit's entry: called again on the same element whenever the data or the theme changes. */
+/** Streamlit's entry: called again on the same element whenever the data or the theme changes. @param {import("../base/mounting.js").Component<SaysData>} component */
 export default function (component) {
   render(component.parentElement, component.data, { choose: (chosen) => component.setTriggerValue("chosen", chosen) });
 }

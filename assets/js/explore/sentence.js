@@ -25,11 +25,10 @@ export function createSentence(app) {
     words,
     ...lines.map((line) => line.element),
   );
-  /** @type {{matrix: any, weights: Float32Array | null}} */
+  /** @type {{matrix: import("../picture/matrix.js").Matrix | null, weights: Float32Array | null}} */
   let average = { matrix: null, weights: null };
 
-  /** @param {number} level */
-  function draw(level) {
+  function draw() {
     const { matrix, selection, overview } = app;
     if (!matrix || !overview) return;
     const cross = app.queries !== app.keys;
@@ -44,9 +43,8 @@ export function createSentence(app) {
     say(words, says(now, weights === null));
     // Self-attention has one sentence; cross-attention has two, and the weights shade the one that is looked at.
     lines[0].element.hidden = !cross;
-    if (cross) lines[0].draw(level, byKey ? weights : null, now?.query ?? null);
+    if (cross) lines[0].draw(byKey ? weights : null, now?.query ?? null);
     lines[1].draw(
-      level,
       cross && byKey ? null : weights,
       cross ? (now?.key ?? null) : (now?.query ?? now?.key ?? null),
       cross ? null : now,
@@ -77,11 +75,11 @@ function createLine(app, side) {
   const element = h("div", { class: "sl-line" }, name, tokens, more);
   /** @type {HTMLButtonElement[]} */
   let spans = [];
-  /** @type {any} */
+  /** @type {import("../picture/overview.js").Token[] | null} */
   let shownTokens = null;
   let from = 0;
   let start = 0;
-  /** @type {any} the mark at which the reader turned the page: it does not turn back by itself */
+  /** @type {import("../base/selection.js").Mark | null} the mark at which the reader turned the page: it does not turn back by itself */
   let turned = null;
 
   const axis = () => (app.queries === app.keys || side === "query" ? "query" : "key");
@@ -109,7 +107,7 @@ function createLine(app, side) {
   });
   tokens.addEventListener("focusout", () => app.dispatch({ type: "leave" }));
   tokens.onkeydown = (event) => {
-    const at = spans.indexOf(/** @type {any} */ (event.target));
+    const at = spans.findIndex((span) => span === event.target);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: spans.length - 1 }[event.key];
     if (to === undefined || at < 0) return;
     event.preventDefault();
@@ -120,14 +118,15 @@ function createLine(app, side) {
 
   /** @param {number} by */
   function turn(by) {
-    start = Math.min(Math.max(from + by, 0), Math.max(shownTokens.length - SHOWN, 0));
+    const list = side === "query" ? app.queries : app.keys;
+    start = Math.min(Math.max(start + by, 0), Math.max(list.length - SHOWN, 0));
     shownTokens = null;
     turned = app.rested;
     app.request(2);
   }
 
-  /** @param {number} level @param {Float32Array | null} weights @param {number | null} here @param {import("../base/selection.js").Mark | null} [both] */
-  function draw(level, weights, here, both = null) {
+  /** @param {Float32Array | null} weights @param {number | null} here @param {import("../base/selection.js").Mark | null} [both] */
+  function draw(weights, here, both = null) {
     const list = side === "query" ? app.queries : app.keys;
     const pin = app.selection.pin;
     const pinned = pin ? (axis() === "query" ? pin.query : pin.key) : null;
@@ -165,7 +164,6 @@ function createLine(app, side) {
       name.hidden = !cross;
       say(name, side === "query" ? "queries" : "keys");
       mark(tokens, "aria-label", cross ? (side === "query" ? "Queries" : "Keys") : "The text");
-      level = 3;
     }
     const { theme, options, matrix } = app;
     const top = options.per_head_scale ? matrix?.peak || 1 : 1;

@@ -26,12 +26,10 @@
  *
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks
  */
-import { appRoot } from "../base/addresses.js";
 import { createAwaiting } from "../base/awaiting.js";
 import { settle } from "../base/dom.js";
 import { nearest } from "./curves.js";
 import { createFrame } from "./frame.js";
-import { follow } from "./live.js";
 import { same } from "./run.js";
 import { MINE, RunsView } from "./runs.js";
 import { mounting } from "../base/mounting.js";
@@ -45,6 +43,11 @@ const LINK_PATIENCE = 4000;
 const STANDS_OUT = 0.3;
 
 export class Grow extends RunsView {
+  /** @type {ReturnType<typeof createFrame>} */
+  frame;
+  /** The page's colours, from when the style sheet is there. @type {import("../base/scale.js").Theme} */
+  theme;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
@@ -59,8 +62,7 @@ export class Grow extends RunsView {
     this.hovered = null;
     /** @type {ReturnType<typeof setInterval> | undefined} */
     this.playing = undefined;
-    /** @type {import("../base/scale.js").Theme} */
-    this.theme = /** @type {any} */ (null);
+    /** @type {Uint32Array} */
     this.table = new Uint32Array(256);
     /** Of the scores, for canvases. @type {string[]} */
     this.colours = [];
@@ -76,27 +78,15 @@ export class Grow extends RunsView {
   update(data, callbacks) {
     this.data = data;
     this.callbacks = callbacks;
-    if (this.waiting && data.asked === this.waiting) {
-      this.waiting = 0;
-      if (data.problem) this.live?.resume();
-      else this.wantsMine = Boolean(data.live);
-    }
+    this.hear(data);
     this.problem = this.waiting ? "" : data.problem;
-    if (data.seed !== this.seed) {
-      this.seed = data.seed;
+    if (this.isNews(data.seed)) {
       this.place = { ...data.select };
       this.agree();
       this.frame.form.fill(this.place);
       this.wantsMine = Boolean(data.live && same(data.live.settings, this.place));
     }
-    if (data.live && data.live.key !== this.live?.key) {
-      const live = follow(
-        data.live.key,
-        new URL(`sightline/grow/live/${encodeURIComponent(data.live.key)}/`, appRoot()).href,
-      );
-      this.live = live;
-      live.changed = this.follows;
-    }
+    if (data.live) this.followMine(data.live.key, this.follows);
     this.awaiting.arrived();
     this.whenStyled(() => {
       this.retheme();
@@ -256,9 +246,7 @@ export class Grow extends RunsView {
 
   /** @param {Settings} settings */
   start(settings) {
-    if (this.waiting) return;
-    this.waiting = Date.now();
-    this.live?.end(); // the server forgets it for the new one
+    if (!this.press()) return;
     this.problem = "";
     this.pause();
     this.place = { ...settings, at: null, vs: this.place.vs === MINE ? "" : this.place.vs, layer: null, head: null };
@@ -335,7 +323,7 @@ export class Grow extends RunsView {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     if (!this.run || !this.hears(event)) return;
-    const from = /** @type {any} */ (event.composedPath()[0]);
+    const from = /** @type {Partial<HTMLInputElement> | undefined} */ (event.composedPath()[0]);
     if (from?.closest?.(".sl-table") || from?.type === "range") return; // the table scrolls, the scrubber moves by itself
     const { key } = event;
     if (key === "ArrowRight") this.jump(this.index + 1);

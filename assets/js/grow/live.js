@@ -10,6 +10,11 @@
  * @property {number} n_steps
  * @property {number} seconds of training
  * @property {string} says    why it ended, if there is more to say
+ *
+ * @typedef {import("./run.js").RunPack} RunPack
+ * @typedef {RunPack["meta"] & {status: Status}} LiveMeta
+ * @typedef {import("../base/wire.js").Pack<LiveMeta, RunPack["arrays"]>} SavesPack
+ * @typedef {import("../base/wire.js").Pack<{status: Status}, {}> | SavesPack} LivePack  without saves before the first one
  */
 import { Run } from "./run.js";
 import { unpack } from "../base/wire.js";
@@ -69,14 +74,14 @@ export class Live {
       if (this.ended) return;
       if (answer.status === 410) return this.lose();
       if (!answer.ok) throw new Error(`status ${answer.status}`);
-      const pack = unpack(new Uint8Array(await answer.arrayBuffer()));
+      const pack = /** @type {LivePack} */ (unpack(new Uint8Array(await answer.arrayBuffer())));
       if (this.ended) return;
       this.failures = 0;
       const before = JSON.stringify(this.status);
       this.status = pack.meta.status;
       let fresh = 0;
-      if (pack.arrays.steps?.data.length) {
-        this.run ??= new Run(/** @type {any} */ (pack.meta.facts));
+      if (hasSaves(pack)) {
+        this.run ??= new Run(pack.meta.facts);
         fresh = this.run.add(pack);
       }
       if (fresh || JSON.stringify(this.status) !== before) this.changed();
@@ -127,6 +132,11 @@ export class Live {
     this.end();
     navigator.sendBeacon?.(`${this.base}leave`);
   }
+}
+
+/** @param {LivePack} pack @returns {pack is SavesPack} */
+function hasSaves(pack) {
+  return "steps" in pack.arrays && pack.arrays.steps.data.length > 0;
 }
 
 /** The run of a key, followed by this tab from now on; others that it followed are left. @param {string} key @param {string} base @returns {Live} */

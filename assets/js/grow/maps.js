@@ -130,7 +130,8 @@ export function createMap(tell) {
   let cell = null;
   let byKey = false;
 
-  const painter = () => /** @type {any} */ ({ theme, queries: tokens(), keys: tokens(), matrix: null });
+  /** @param {Theme} theme */
+  const painter = (theme) => ({ theme, queries: tokens(), keys: tokens() });
   const tokens = () => (shown?.run.facts.tokens ?? []).map((t) => ({ t }));
   const view = () => wholeView(shown?.run.size ?? 1, shown?.run.size ?? 1);
 
@@ -182,8 +183,8 @@ export function createMap(tell) {
     if (!g || !shown || !theme) return;
     const ctx = context(over, g.width, g.height);
     if (!cell) return tell("");
-    frame(ctx, painter(), g, view(), cell, false);
-    drawMarkedLabels(ctx, painter(), view(), g, cell);
+    frame(ctx, painter(theme), g, view(), cell, false);
+    drawMarkedLabels(ctx, painter(theme), view(), g, cell);
     tell(cellWords(shown.run, shown.at, shown.layer, shown.head, cell.query, cell.key));
   }
 
@@ -210,10 +211,10 @@ export function createMap(tell) {
         quality: "rounded",
       });
       hatch(ctx, theme, g.plot.x, g.plot.y, g.plot.w, g.plot.h);
-      drawCells(ctx, matrix, view(), g.plot, lookup(theme), scratch);
-      drawGrid(ctx, painter(), view(), g.plot);
+      drawCells(ctx, matrix, { view: view(), plot: g.plot }, { table: lookup(theme), scratch });
+      drawGrid(ctx, painter(theme), view(), g.plot);
       outline(ctx, g.plot, view(), next.targets, next.colour);
-      drawLabels(ctx, painter(), view(), g, names, names);
+      drawLabels(ctx, painter(theme), view(), g);
       mark(
         stage,
         "aria-label",

@@ -22,6 +22,15 @@
  * @property {Moment[]} moments
  * @property {string} [moments_say] how the moments are found
  * @property {string} [made]     where and when it was recorded
+ *
+ * @typedef {import("../base/wire.js").Buffer<Float32Array>} Floats
+ * @typedef {object} Saves  an entry for each saved step of the answer
+ * @property {import("../base/wire.js").Buffer<Int32Array>} steps
+ * @property {Floats} loss @property {Floats} right @property {Floats} seconds  NaN where there is none
+ * @property {Floats} scores  [saved, score, layer, head]
+ * @property {import("../base/wire.js").Buffer<Uint8Array>} maps  [saved, layer, head, cell], lower triangles row by row
+ *
+ * @typedef {import("../base/wire.js").Pack<{facts: Facts, first: number}, Saves>} RunPack  first: number of its first save
  */
 import { U1, weight } from "../base/wire.js";
 
@@ -54,7 +63,7 @@ export class Run {
   /**
    * Take in the saves of an answer that are not here yet.
    *
-   * @param {import("../base/wire.js").Pack} pack
+   * @param {RunPack} pack
    * @returns {number} how many were new
    */
   add({ meta, arrays }) {
@@ -70,10 +79,8 @@ export class Run {
       this.loss.push(arrays.loss.data[i]);
       this.right.push(arrays.right.data[i]);
       this.seconds.push(arrays.seconds.data[i]);
-      this.maps.push(
-        square(/** @type {Uint8Array} */ (arrays.maps.data).subarray(i * nMap, (i + 1) * nMap), tokens.length),
-      );
-      this.scores.push(/** @type {Float32Array} */ (arrays.scores.data).subarray(i * nScores, (i + 1) * nScores));
+      this.maps.push(square(arrays.maps.data.subarray(i * nMap, (i + 1) * nMap), tokens.length));
+      this.scores.push(arrays.scores.data.subarray(i * nScores, (i + 1) * nScores));
       fresh += 1;
     }
     return fresh;
@@ -148,9 +155,9 @@ export function square(cells, n) {
   return maps;
 }
 
-/** @param {import("../base/wire.js").Pack} pack */
+/** @param {RunPack} pack */
 export function runOf(pack) {
-  const run = new Run(/** @type {Facts} */ (pack.meta.facts));
+  const run = new Run(pack.meta.facts);
   run.add(pack);
   return run;
 }

@@ -6,6 +6,7 @@
  * @typedef {import("./run.js").Run} Run
  */
 import { appRoot } from "../base/addresses.js";
+import { follow } from "./live.js";
 import { runOf, same } from "./run.js";
 import { HttpSource } from "../base/source.js";
 import { View } from "../base/view.js";
@@ -16,7 +17,9 @@ export const MINE = "mine";
 /** Recorded runs, for the whole visit. */
 const source = new HttpSource(appRoot());
 
-/** @extends {View<Data>} */
+/** @typedef {import("../base/shell.js").Shell & {state: import("../base/states.js").State, drawChoice: () => void}} Frame */
+
+/** @extends {View<Data, Frame>} */
 export class RunsView extends View {
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
@@ -39,6 +42,29 @@ export class RunsView extends View {
     this.waiting = 0;
     /** The runs that are on their way, or here. */
     this.wanted = "";
+  }
+
+  /** A press on Start; false while an earlier one is not answered. */
+  press() {
+    if (this.waiting) return false;
+    this.waiting = Date.now();
+    this.live?.end(); // the server forgets it for the new one
+    return true;
+  }
+
+  /** The data may answer the last press on Start. @param {Data} data */
+  hear(data) {
+    if (!this.waiting || data.asked !== this.waiting) return;
+    this.waiting = 0;
+    if (data.problem) this.live?.resume();
+    else this.wantsMine = Boolean(data.live);
+  }
+
+  /** Follow the visitor's own run. @param {string} key @param {() => void} changed  called when it has something new */
+  followMine(key, changed) {
+    if (key === this.live?.key) return;
+    this.live = follow(key, new URL(`sightline/grow/live/${encodeURIComponent(key)}/`, appRoot()).href);
+    this.live.changed = changed;
   }
 
   get task() {

@@ -2,6 +2,8 @@
  * Across layers: which input tokens a token of the last layer draws on, by rollout or by flow.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
+ * @typedef {import("./data.js").Word} Word
+ * @typedef {import("../base/wire.js").Buffer<Float32Array>} Drawn  [layer, input token]
  */
 import { h, mark, say } from "../base/dom.js";
 import { number } from "./data.js";
@@ -31,7 +33,7 @@ export function createAcross(app) {
   let how = "mean";
   let stack = 0;
   let loaded = "";
-  /** @type {{data: ArrayLike<number>, shape: number[]} | null} */
+  /** @type {Drawn | null} */
   let drawn = null;
   let failed = "";
   let flowLimit = Infinity;
@@ -76,8 +78,7 @@ export function createAcross(app) {
     "sl-across-tokens",
   );
   const bars = h("ol", { class: "sl-bars sl-across-bars", "data-testid": "sl-across-bars" });
-  const canvas = h("canvas", { role: "img" });
-  const picture = h("div", { class: "sl-across-picture" }, h("h3", null, "Layer by layer"), canvas);
+  const picture = createPicture(app);
   const scale = h("p", { class: "sl-second" });
   const says = h("p", { class: "sl-second sl-prose76" });
   const element = h(
@@ -97,7 +98,7 @@ export function createAcross(app) {
     ),
     title,
     tokens.element,
-    h("div", { class: "sl-across-two" }, h("div", null, h("h3", null, "Most drawn on"), bars), picture),
+    h("div", { class: "sl-across-two" }, h("div", null, h("h3", null, "Most drawn on"), bars), picture.element),
     scale,
     says,
   );
@@ -106,7 +107,7 @@ export function createAcross(app) {
   /** Groups whose layers read one another. */
   const stacks = () => app.heads.groups.filter(({ id }) => id.endsWith(":self"));
 
-  /** The tokens of the chosen stack. @returns {import("./data.js").Word[]} */
+  /** The tokens of the chosen stack. @returns {Word[]} */
   const words = () => app.heads.tokens[app.heads.layers[stacks()[stack].layers[0]].queries] ?? [];
 
   function draw() {
@@ -142,8 +143,10 @@ export function createAcross(app) {
     loaded = name;
     mark(element, "aria-busy", true);
     try {
-      const { meta, arrays } = await /** @type {import("../base/source.js").HttpSource} */ (app.source).pack(path);
-      if (loaded !== name) return;
+      /** @type {import("./packs").AcrossPack | undefined} */
+      const pack = await app.source?.pack(path);
+      if (!pack || loaded !== name) return;
+      const { meta, arrays } = pack;
       drawn = arrays.drawn;
       failed = "";
       if (meta.flow_limit) flowLimit = meta.flow_limit;
@@ -164,16 +167,14 @@ export function createAcross(app) {
     const query = app.followed(stacks()[stack].id);
     if (!drawn || drawn.shape[1] !== shown.length) {
       bars.replaceChildren();
-      picture.hidden = true;
+      picture.element.hidden = true;
       say(scale, failed);
       for (const token of tokens.buttons) token.style.background = token.style.color = "";
       return;
     }
+    const { data } = drawn;
     const [rows, columns] = drawn.shape;
-    const last = Float32Array.from(
-      { length: columns },
-      (_, i) => /** @type {any} */ (drawn).data[(rows - 1) * columns + i],
-    );
+    const last = data.slice((rows - 1) * columns, rows * columns);
     const top = way === "flow" ? 1 : Math.max(...last);
     tokens.buttons.forEach((token, i) => {
       const colour = rampAt(theme.ramp, last[i] / top);
@@ -185,22 +186,7 @@ export function createAcross(app) {
       mark(token, "aria-label", `${shown[i].t}: ${last[i].toFixed(4)}${i === query ? ", followed" : ""}`);
     });
     const { top: best, rest } = strongestOf(last, BARS);
-    const longest = best[0]?.weight || 1;
-    bars.replaceChildren(
-      ...best
-        .filter(({ weight }) => weight >= 0.00005)
-        .map(({ index, weight }) => {
-          const bar = h("span", { class: "sl-bar" });
-          bar.style.width = `${(100 * weight) / longest}%`;
-          return h(
-            "li",
-            null,
-            h("bdi", { class: "sl-mono" }, shown[index].t),
-            h("span", { class: "sl-lane" }, bar),
-            h("span", { class: "sl-mono sl-number" }, weight.toFixed(4)),
-          );
-        }),
-    );
+    bars.replaceChildren(...barsOf(best, shown));
     const others =
       rest.count > 0 && way === "rollout"
         ? ` The other ${count(rest.count)} tokens together: ${rest.weight.toFixed(4)}.`
@@ -209,16 +195,41 @@ export function createAcross(app) {
       scale,
       `${way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`} Bars: the longest is the largest.${others}${lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""}`,
     );
-    picture.hidden = rows < 2;
-    if (rows > 1) drawPicture(rows, columns, shown);
+    picture.element.hidden = rows < 2;
+    if (rows > 1) picture.draw(drawn, shown);
   }
 
-  /** Rows are layers, the last one on top, as a stack is drawn. @param {number} rows @param {number} columns @param {import("./data.js").Word[]} shown */
-  function drawPicture(rows, columns, shown) {
+  return { element, draw };
+}
+
+/** The input tokens that are most drawn on, as bars. @param {{index: number, weight: number}[]} best @param {Word[]} shown */
+function barsOf(best, shown) {
+  const longest = best[0]?.weight || 1;
+  return best
+    .filter(({ weight }) => weight >= 0.00005)
+    .map(({ index, weight }) => {
+      const bar = h("span", { class: "sl-bar" });
+      bar.style.width = `${(100 * weight) / longest}%`;
+      return h(
+        "li",
+        null,
+        h("bdi", { class: "sl-mono" }, shown[index].t),
+        h("span", { class: "sl-lane" }, bar),
+        h("span", { class: "sl-mono sl-number" }, weight.toFixed(4)),
+      );
+    });
+}
+
+/** What the followed token draws on after each layer. @param {HeadsView} app */
+function createPicture(app) {
+  const canvas = h("canvas", { role: "img" });
+  const element = h("div", { class: "sl-across-picture" }, h("h3", null, "Layer by layer"), canvas);
+
+  /** Rows are layers, the last one on top, as a stack is drawn. @param {Drawn} drawn @param {Word[]} shown */
+  function draw({ data, shape: [rows, columns] }, shown) {
     const { theme } = app;
-    const data = /** @type {any} */ (drawn).data;
     const left = theme.size * 2.2;
-    const width = picture.clientWidth || 380;
+    const width = element.clientWidth || 380;
     const cell = Math.min(Math.max((width - left - 4) / columns, 2), theme.size * 2.4);
     const tall = Math.min(Math.max(theme.size * 1.5, 150 / rows), theme.size * 1.9);
     const height = rows * tall + theme.size * 1.8;

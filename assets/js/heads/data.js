@@ -1,11 +1,9 @@
 /**
  * Every head in numbers: what the table, the map and the scatter are drawn from. Pure; no page is needed.
  *
- * @typedef {{name: string, title: string, short: string, definition: string, unit: string, low: number, high: number | null, source: string}} Metric
- *   `high` null: no fixed top, the scale ends at the largest value of this text
- * @typedef {{stack: string, kind: string, index: number, label: string, n_heads: number, n_kv_heads: number, queries: string, keys: string}} Layer
- * @typedef {{label: string | null, title: string, says: string, rows: [string, string][], why: string}} Card
- * @typedef {{t: string, w: number, word: string, s: 0 | 1}} Word  a token as shown, the first piece of its word, the word, special?
+ * @typedef {import("./packs").Metric} Metric
+ * @typedef {import("./packs").Card} Card
+ * @typedef {import("./packs").Word} Word
  * @typedef {{i: number, layer: number, head: number, name: string}} Place
  * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": has none
  * @typedef {{low: number, high: number, says: string}} Range
@@ -19,14 +17,11 @@ export const LOOK = "look";
 const PLAIN = ["head", "label"];
 
 export class Heads {
-  /** @param {import("../base/wire.js").Pack} pack */
+  /** @param {import("./packs").HeadsPack} pack */
   constructor({ meta, arrays }) {
-    /** @type {Layer[]} */
     this.layers = meta.layers;
     this.model = meta.model.id;
-    /** @type {Metric[]} */
     this.metrics = meta.metrics;
-    /** @type {Record<string, Word[]>} */
     this.tokens = meta.tokens;
     this.groups = groupsOf(this.layers, new Set());
     /** @type {Place[]} */
@@ -88,7 +83,7 @@ export class Heads {
   /** @type {Metric | undefined} */
   look = undefined;
 
-  /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("../base/wire.js").Pack | null} pack @param {string} [title] @param {string} [definition] @param {string} [what]  the row’s what */
+  /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("./packs").LookPack | null} pack @param {string} [title] @param {string} [definition] @param {string} [what]  the row’s what */
   setLook(pack, title = "", definition = "", what = "attention") {
     if (!pack) {
       this.look = undefined;

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
-import { h, mark, say } from "../base/dom.js";
+import { focusedBy, h, mark, say } from "../base/dom.js";
 import { ALL, LOOK, writeOnly } from "./data.js";
 import { fill } from "./map.js";
 
@@ -81,8 +81,7 @@ export function createFilter(app) {
       [["", "any"]],
     );
     atLeast.hidden = !only.metric;
-    if (least.valueAsNumber !== only.least && /** @type {any} */ (least.getRootNode()).activeElement !== least)
-      least.value = String(only.least);
+    if (least.valueAsNumber !== only.least && focusedBy(least) !== least) least.value = String(only.least);
     clear.hidden = writeOnly(only) === "";
   }
 

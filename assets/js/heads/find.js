@@ -55,8 +55,7 @@ export function createFind(app) {
   const kind = h("select", { "aria-label": "Which attention", onchange: () => app.setGroup(kind.selectedIndex) });
   const tokens = createTokens("Tokens of the text", take);
   const hint = h("p", { class: "sl-second" });
-  const list = h("ol", { class: "sl-ranked", "data-testid": "sl-find-ranked" });
-  const rest = h("p", { class: "sl-second" });
+  const ranked = createRanked(app);
   const element = h(
     "section",
     { class: "sl-find", "aria-label": "Find heads that look from one token to another", "data-testid": "sl-find" },
@@ -72,15 +71,10 @@ export function createFind(app) {
     ),
     hint,
     tokens.element,
-    list,
-    rest,
+    ranked.list,
+    ranked.rest,
   );
   let made = "";
-
-  list.onclick = (event) => {
-    const button = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (button) app.choose(Number(button.dataset.i), "find");
-  };
 
   /** @param {"query" | "key"} name */
   function aim(name) {
@@ -151,10 +145,22 @@ export function createFind(app) {
           : "Now choose the token that is looked at.",
     );
     hint.hidden = !hint.textContent;
-    drawRanked();
+    ranked.draw();
   }
 
-  function drawRanked() {
+  return { element, adopt, draw, marks: ranked.marks };
+}
+
+/** The heads that look most from the one token to the other. @param {HeadsView} app */
+function createRanked(app) {
+  const list = h("ol", { class: "sl-ranked", "data-testid": "sl-find-ranked" });
+  const rest = h("p", { class: "sl-second" });
+  list.onclick = (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest("button");
+    if (button) app.choose(Number(button.dataset.i), "find");
+  };
+
+  function draw() {
     const { heads } = app;
     const ready = Boolean(heads.look) && app.pair.query !== null && app.pair.key !== null;
     const late = ready && app.lookOf !== app.pair;
@@ -206,5 +212,5 @@ export function createFind(app) {
       mark(button, "aria-current", Number(button.dataset.i) === app.selected);
   }
 
-  return { element, adopt, draw, marks };
+  return { list, rest, draw, marks };
 }

@@ -8,7 +8,7 @@
  * @property {number | string} layer  @property {number | string} head
  * @property {number | null} query    @property {number | null} key
  * @property {string} metric  of the map   @property {string} metric_x  @property {string} metric_y  of the scatter
- * @property {string} sort    see heads-data.parseSort      @property {string} only  see heads-data.parseOnly
+ * @property {string} sort    see data.js: parseSort      @property {string} only  see parseOnly
  *
  * @typedef {object} Data
  * @property {string} key      names the numbers under the data routes
@@ -37,11 +37,16 @@ import { View } from "../base/view.js";
 
 /** @extends {View<Data>} */
 export class HeadsView extends View {
+  /** @type {ReturnType<typeof createFrame>} */
+  frame;
+  /** The page's colours, from when the style sheet is there. @type {HeadsTheme} */
+  theme;
+  /** Of the text that is shown, from when its numbers are there. @type {Heads} */
+  heads;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
-    /** @type {Heads} */
-    this.heads = /** @type {any} */ (null);
     /** @type {Overview | null} */
     this.overview = null;
     /** @type {number | null} */
@@ -66,10 +71,8 @@ export class HeadsView extends View {
     this.group = 0;
     /** @type {{of: number, heads: {i: number, distance: number}[], says: string} | null} */
     this.alike = null;
-    /** How far the labels are. @type {{state: string, done: number, total: number, says?: string}} */
+    /** How far the labels are. @type {import("./packs").Labels} */
     this.told = { state: "working", done: 0, total: 0 };
-    /** @type {HeadsTheme} */
-    this.theme = /** @type {any} */ (null);
     /** @type {HttpSource | null} */
     this.source = null;
     this.sourceKey = "";
@@ -98,8 +101,7 @@ export class HeadsView extends View {
       this.source.lost = false;
       this.shownKey = "";
     }
-    const fromPython = data.seed !== this.seed;
-    this.seed = data.seed;
+    const fromPython = this.isNews(data.seed);
     this.whenStyled(() => {
       this.readTheme();
       if (!this.shownKey) this.load();
@@ -109,9 +111,8 @@ export class HeadsView extends View {
   }
 
   readTheme() {
-    const theme = /** @type {HeadsTheme} */ (readTheme(this.frame.probe));
-    theme.diverging = readColours(this.frame.probe).signed;
-    this.theme = theme;
+    const { probe } = this.frame;
+    this.theme = { ...readTheme(probe), diverging: readColours(probe).signed };
   }
 
   /** Fetch the numbers of this text. */
@@ -122,6 +123,7 @@ export class HeadsView extends View {
     mark(this.frame.view, "aria-busy", true);
     const here = () => this.sourceKey === sourceKey && !this.life.signal.aborted;
     try {
+      /** @type {import("./packs").HeadsPack} */
       const pack = await source.pack("heads");
       if (!here()) return;
       const cards = this.heads && sameModel(this.heads, pack) ? this.heads.cards : null;
@@ -387,7 +389,7 @@ function order({ heads, only, sort }) {
   return sorted(heads, filtered(heads, only), sort);
 }
 
-/** True if the heads are the same ones, so that their labels still hold. @param {Heads} heads @param {import("../base/wire.js").Pack} pack */
+/** True if the heads are the same ones, so that their labels still hold. @param {Heads} heads @param {import("./packs").HeadsPack} pack */
 function sameModel(heads, { meta }) {
   return heads.model === meta.model.id;
 }

@@ -18,6 +18,7 @@ export async function loadLook(app) {
     return;
   }
   try {
+    /** @type {import("./packs").LookPack} */
     const pack = await source.pack(
       `heads/between/${encodeURIComponent(heads.groups[group].all).replaceAll("%3A", ":")}/${pair.query}/${pair.key}`,
     );
@@ -44,11 +45,13 @@ export async function loadAlike(app) {
   if (selected === null || !source || app.alike?.of === selected) return;
   const { layer, head } = heads.places[selected];
   try {
+    /** @type {import("./packs").LikePack} */
     const { meta } = await source.pack(`heads/like/${layer}/${head}`);
     if (app.heads !== heads || app.selected !== selected) return;
-    const found = meta.heads
-      .map((/** @type {any} */ one) => ({ i: heads.indexOf(one.layer, one.head), distance: one.distance }))
-      .filter((/** @type {any} */ one) => one.i !== null);
+    const found = meta.heads.flatMap(({ layer: l, head: h, distance }) => {
+      const i = heads.indexOf(l, h);
+      return i === null ? [] : [{ i, distance }];
+    });
     app.alike = { of: selected, heads: found, says: meta.says };
     app.frame.panel.draw();
   } catch {
@@ -61,6 +64,7 @@ export async function askLabels(app) {
   clearTimeout(app.asking);
   const { source, heads } = app;
   if (!source) return;
+  /** @type {import("./packs").Labels} */
   let told;
   try {
     told = await (await source.answer("heads/labels")).json();
@@ -75,11 +79,12 @@ export async function askLabels(app) {
     app.asking = setTimeout(() => askLabels(app), ASK_AGAIN);
     return;
   }
-  if (told.cards) heads.cards = heads.places.map(({ layer, head }) => told.cards[`${layer}.${head}`] ?? null);
+  const { cards } = told;
+  if (cards) heads.cards = heads.places.map(({ layer, head }) => cards[`${layer}.${head}`] ?? null);
   app.draw();
 }
 
-/** What several pieces of a word mean. @param {Record<string, any>} meta */
+/** What several pieces of a word mean. @param {import("./packs").LookPack["meta"]} meta */
 function pieces({ queries, keys }) {
   const parts = [];
   if (keys.length > 1) parts.push(`summed over its ${keys.length} pieces`);

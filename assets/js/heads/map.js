@@ -155,7 +155,7 @@ function rampFor(range, theme) {
 function makeGrid(app, group, cells, side) {
   const { heads, theme } = app;
   const every = thin(side, theme.size * 1.4);
-  const rows = group.layers.map((layer, row) =>
+  const rows = group.layers.map((layer) =>
     h(
       "div",
       { role: "row", class: "sl-hm-row" },

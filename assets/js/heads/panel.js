@@ -30,9 +30,8 @@ export function createPanel(app) {
     },
     "Open in Explore",
   );
-  const like = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
-  const likeSays = h("p", { class: "sl-second" });
-  const numbers = h("dl", { class: "sl-head-numbers" });
+  const like = createLike(app, title);
+  const numbers = createNumbers(app);
   const none = h("p", { class: "sl-empty" }, "Choose a head: in the map, in the scatter or in the table.");
   const filled = h(
     "div",
@@ -40,8 +39,8 @@ export function createPanel(app) {
     h("div", { class: "sl-hp-title" }, title, chip),
     h("div", { class: "sl-hp-top" }, canvas, h("div", null, open, looks)),
     card.element,
-    h("section", { class: "sl-card" }, h("h3", null, "Heads like this one"), like, likeSays),
-    h("section", { class: "sl-card" }, h("h3", null, "On this text"), numbers),
+    like.element,
+    numbers.element,
   );
   const element = h(
     "aside",
@@ -50,16 +49,6 @@ export function createPanel(app) {
     filled,
   );
   const scratch = document.createElement("canvas");
-  /** @type {{name: string, value: HTMLElement, fill: HTMLElement}[]} */
-  let lines = [];
-  let made = "";
-  /** Where the focus was in the list of heads alike, while the next list is on its way and the title has it; -1: nowhere. */
-  let held = -1;
-
-  like.onclick = (event) => {
-    const button = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (button) app.choose(Number(button.dataset.i), "panel");
-  };
 
   function draw() {
     const { heads, selected } = app;
@@ -80,8 +69,8 @@ export function createPanel(app) {
     open.href = app.address(selected);
     card.draw();
     drawPicture();
-    drawLike();
-    drawNumbers();
+    like.draw();
+    numbers.draw();
   }
 
   function drawPicture() {
@@ -92,7 +81,7 @@ export function createPanel(app) {
     if (!found) return;
     const side = Math.round(theme.size * 9);
     const ctx = context(canvas, side, side);
-    thumbnail(ctx, app, found, 0, 0, side, lookup(theme), scratch);
+    thumbnail(ctx, found, { x: 0, y: 0, side }, { theme, table: lookup(theme), scratch });
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(
@@ -101,19 +90,34 @@ export function createPanel(app) {
     );
   }
 
-  function drawLike() {
+  return { element, draw };
+}
+
+/** Heads that behave like the chosen one. @param {HeadsView} app @param {HTMLElement} title  has the focus while the next list is on its way */
+function createLike(app, title) {
+  const list = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
+  const says = h("p", { class: "sl-second" });
+  const element = h("section", { class: "sl-card" }, h("h3", null, "Heads like this one"), list, says);
+  /** Where the focus was in the list, while the title has it; -1: nowhere. */
+  let held = -1;
+  list.onclick = (event) => {
+    const button = /** @type {HTMLElement} */ (event.target).closest("button");
+    if (button) app.choose(Number(button.dataset.i), "panel");
+  };
+
+  function draw() {
     const { heads, alike, selected } = app;
     const ready = alike && alike.of === selected ? alike : null;
-    const at = focusedAt(like);
+    const at = focusedAt(list);
     if (at >= 0 && !ready?.heads.length) {
       held = at;
       title.focus({ preventScroll: true });
     }
-    like.hidden = !ready?.heads.length;
-    say(likeSays, ready ? ready.says : "…");
+    list.hidden = !ready?.heads.length;
+    say(says, ready ? ready.says : "…");
     if (!ready) return;
     exchange(
-      like,
+      list,
       ...ready.heads.map(({ i, distance }) =>
         h(
           "li",
@@ -128,11 +132,22 @@ export function createPanel(app) {
         ),
       ),
     );
-    if (focusedBy(title) === title) focusAt(like, held);
+    if (focusedBy(title) === title) focusAt(list, held);
     held = -1;
   }
 
-  function drawNumbers() {
+  return { element, draw };
+}
+
+/** Every metric of the chosen head, as a bar and a number. @param {HeadsView} app */
+function createNumbers(app) {
+  const list = h("dl", { class: "sl-head-numbers" });
+  const element = h("section", { class: "sl-card" }, h("h3", null, "On this text"), list);
+  /** @type {{name: string, value: HTMLElement, fill: HTMLElement}[]} */
+  let lines = [];
+  let made = "";
+
+  function draw() {
     const { heads, selected } = app;
     const i = /** @type {number} */ (selected);
     const metrics = heads.choices;
@@ -148,11 +163,11 @@ export function createPanel(app) {
           metric.title,
           `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`,
         );
-        numbers.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
+        list.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
         return { name: metric.name, value, fill: bar };
       });
-      numbers.replaceChildren(
-        ...lines.flatMap(({ value, fill: bar }) => {
+      list.replaceChildren(
+        ...lines.flatMap(({ value }) => {
           const dd = /** @type {Element} */ (value.parentElement);
           return [/** @type {Element} */ (dd.previousElementSibling), dd];
         }),

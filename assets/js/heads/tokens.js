@@ -13,7 +13,7 @@ export function createTokens(label, choose, name = "") {
 
   element.onclick = (event) => {
     const button = /** @type {HTMLElement} */ (event.target).closest("button");
-    if (button) choose(buttons.indexOf(/** @type {HTMLButtonElement} */ (button)));
+    if (button) choose(buttons.indexOf(button));
   };
   element.onkeydown = (event) => {
     const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (event.target));
@@ -37,7 +37,7 @@ export function createTokens(label, choose, name = "") {
     get buttons() {
       return buttons;
     },
-    /** Other tokens. @param {Word[]} words @param {number} entry  the one that Tab reaches @param {(i: number) => Record<string, any>} [more] */
+    /** Other tokens. @param {Word[]} words @param {number} entry  the one that Tab reaches @param {(i: number) => import("../base/dom.js").Attributes} [more] */
     show(words, entry, more = () => ({})) {
       buttons = words.map(({ t, w }, i) =>
         h(

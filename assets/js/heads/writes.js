@@ -49,9 +49,10 @@ export function createWrites(app) {
     loaded = name;
     mark(element, "aria-busy", true);
     try {
-      const { meta } = await /** @type {import("../base/source.js").HttpSource} */ (app.source).pack(path);
-      if (loaded !== name) return;
-      show(meta);
+      /** @type {import("./packs").WritesPack | undefined} */
+      const pack = await app.source?.pack(path);
+      if (!pack || loaded !== name) return;
+      show(pack.meta);
     } catch (error) {
       if (loaded !== name) return;
       if (error instanceof LostError) loaded = ""; // the next drawing asks again
@@ -61,17 +62,17 @@ export function createWrites(app) {
     mark(element, "aria-busy", false);
   }
 
-  /** @param {Record<string, any>} meta */
+  /** @param {import("./packs").WritesPack["meta"]} meta */
   function show(meta) {
-    two.hidden = Boolean(meta.unsaid);
-    if (meta.unsaid) {
+    two.hidden = !meta.raised;
+    if (!meta.raised) {
       say(says, meta.unsaid);
       return;
     }
     const most = Math.max(...[...meta.raised, ...meta.lowered].map(({ by }) => Math.abs(by)), 1e-9);
     for (const { name, list } of lists) {
       list.replaceChildren(
-        ...meta[name].map((/** @type {{t: string, by: number}} */ { t, by }) => {
+        ...meta[name].map(({ t, by }) => {
           const bar = h("span", { class: "sl-bar" });
           bar.style.width = `${(100 * Math.abs(by)) / most}%`;
           return h(

@@ -89,6 +89,7 @@ export function createArrows(app) {
         s("line", { class: name, y1: line, y2: line, x1: -HALF, x2: HALF }),
       );
     }
+    /** @type {(Point & {role: string, main: boolean, text: string})[]} */
     const tips = [];
     for (const [role, list, chosen] of /** @type {const} */ ([
       ["key", arrows.keys, j],

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./lab.js").Lab} Lab
  */
-import { h, mark } from "../base/dom.js";
+import { focusedBy, h, mark } from "../base/dom.js";
 import { popover } from "../base/popover.js";
 import { createReal } from "./real.js";
 import { createSave } from "./save.js";
@@ -197,7 +197,7 @@ function createSizes(app) {
     element: h("span", { class: "sl-anchor" }, button, panel),
     draw() {
       const { words: now, d_model: dModel, n_heads: n, d_head: dHead, direct } = app.data;
-      const focused = /** @type {any} */ (app.frame.host.getRootNode()).activeElement;
+      const focused = focusedBy(app.frame.host);
       if (focused !== words) words.value = now.join(" ");
       words.disabled = direct;
       for (const one of [model, heads, head]) one.element.hidden = direct;

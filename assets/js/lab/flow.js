@@ -4,7 +4,7 @@
  *
  * @typedef {import("./lab.js").Lab} Lab
  */
-import { h, mark, say } from "../base/dom.js";
+import { focusedBy, h, mark, say } from "../base/dom.js";
 import { charsOf, look } from "./grid.js";
 
 const BANDS = [
@@ -108,11 +108,8 @@ export function createFlow(app, card) {
     const size = parseFloat(getComputedStyle(app.frame.host).fontSize) || 14;
     const left = has("x_p") ? "x_p" : "x";
     const side = direct ? ["q", "k", "v"] : [left, "w_q", "w_k", "w_v"];
-    const layout = layoutOf(
-      side.map((name) => /** @type {any} */ (app.shown(name))),
-      width,
-      size,
-    );
+    const sides = side.flatMap((name) => app.shown(name) ?? []);
+    const layout = layoutOf(sides, width, size);
     const names = [...app.found.values()]
       .filter((one) => one.head === null || one.head === app.head)
       .map((one) => one.id);
@@ -128,7 +125,7 @@ export function createFlow(app, card) {
     const key = `${layout}|${direct}|${names}`;
     if (key === drawn) return;
     drawn = key;
-    const focus = /** @type {any} */ (app.frame.host.getRootNode()).activeElement;
+    const focus = /** @type {HTMLElement | null} */ (focusedBy(app.frame.host));
     mark(maps.body, "data-layout", direct ? "direct" : layout === "rows" ? "rows" : "cross");
     const beside = layout === "beside" && !direct;
     mark(card, "data-beside", beside);
@@ -150,7 +147,7 @@ export function createFlow(app, card) {
     if (!beside) element.prepend(card);
     weights.body.replaceChildren(...line("scores", has(`bias`) ? "bias" : null, "scaled", "masked", "weights"));
     output.body.replaceChildren(...line("output", "joined", "w_o", "projected"));
-    if (focus?.isConnected && focus.focus) focus.focus({ preventScroll: true });
+    if (focus?.isConnected) focus.focus?.({ preventScroll: true });
   }
 
   return {

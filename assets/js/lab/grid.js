@@ -71,7 +71,7 @@ export function createGrid(app, id) {
   const scroll = h("div", { class: "lab-scroll" }, table);
   const element = h("figure", { class: "lab-matrix", "data-matrix": id }, caption, scroll);
   /** @type {Matrix} */
-  let matrix = /** @type {any} */ (null);
+  let matrix; // set by the first update, before anything else is asked
   /** @type {HTMLTableCellElement[][]} */
   let cells = [];
   /** @type {HTMLTableCellElement[]} */
@@ -81,12 +81,11 @@ export function createGrid(app, id) {
   let built = "";
   /** A result whose numbers are too small to be read, so that they are said and not written. */
   let bare = false;
-  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: any, values: (number | null | undefined)[], lengths: number[]}} */
+  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: import("../picture/signed.js").Colours | null, values: (number | null | undefined)[], lengths: number[]}} */
   let painted = { ground: "", colours: null, values: [], lengths: [] };
   /** @type {[number, number]} the cell that Tab goes to */
   let here = [0, 0];
-  /** @type {HTMLElement[]} */
-  let marked = [];
+  const marking = createMarks(() => ({ cells, sides, heads }));
 
   const self = {
     element,
@@ -103,8 +102,8 @@ export function createGrid(app, id) {
     focus,
     hold,
     show,
-    marks,
-    unmark,
+    marks: marking.marks,
+    unmark: marking.unmark,
     /** The cell shows something else now: paint it next time. @param {number} row @param {number} column */
     forget: (row, column) => (painted.values[row * matrix.shape[1] + column] = undefined),
   };
@@ -149,40 +148,15 @@ export function createGrid(app, id) {
     const [rows, columns] = matrix.shape;
     here = [Math.min(here[0], rows - 1), Math.min(here[1], columns - 1)];
     const lean = matrix.columns.some((label) => [...label].length > UPRIGHT);
-    heads = matrix.columns.map((label, c) =>
-      h("th", { scope: "col", title: label, "data-c": c }, h("span", null, h("bdi", null, label))),
-    );
-    sides = [];
-    cells = [];
-    const body = Array.from({ length: rows }, (_, r) => {
-      const side = h("th", { scope: "row", title: matrix.rows[r], "data-r": r }, h("bdi", null, matrix.rows[r]));
-      sides.push(side);
-      const line = Array.from({ length: columns }, (_, c) =>
-        h(
-          "td",
-          {
-            role: "gridcell",
-            tabindex: r === here[0] && c === here[1] ? "0" : "-1",
-            "data-r": r,
-            "data-c": c,
-            "aria-readonly": String(!matrix.editable),
-          },
-          "",
-        ),
-      );
-      cells.push(line);
-      return h("tr", null, side, ...line);
-    });
+    const made = cellsOf(matrix, here);
+    ({ heads, sides, cells } = made);
     mark(table, "data-lean", lean);
     const lengths = matrix.columns.map((label) => Math.min([...label].length, 9));
     table.style.setProperty("--lean", String(Math.max(...lengths)));
     table.style.setProperty("--over", lean ? `${overhang(lengths).toFixed(2)}em` : "0px");
     mark(table, "data-edit", matrix.editable);
     mark(table, "data-words", matrix.words);
-    table.replaceChildren(
-      h("thead", null, h("tr", null, h("td", { "aria-hidden": "true" }), ...heads)),
-      h("tbody", null, ...body),
-    );
+    table.replaceChildren(made.head, made.body);
   }
 
   function paint() {
@@ -251,35 +225,6 @@ export function createGrid(app, id) {
     cells[row]?.[column]?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
-  /** @param {Mark[]} list */
-  function marks(list) {
-    for (const { row, column, from = 0, to = matrix.shape[1] } of list) {
-      const [rows] = matrix.shape;
-      if (row !== null && column !== null) add(cells[row]?.[column], "cell");
-      else if (row !== null) {
-        for (let c = from; c < to; c++)
-          add(cells[row]?.[c], c === from ? "row-first" : c === to - 1 ? "row-last" : "row");
-        add(sides[row], "label");
-      } else if (column !== null) {
-        for (let r = 0; r < rows; r++)
-          add(cells[r]?.[column], r === 0 ? "column-first" : r === rows - 1 ? "column-last" : "column");
-        add(heads[column], "label");
-      }
-    }
-  }
-
-  /** @param {HTMLElement | undefined} cell @param {string} how */
-  function add(cell, how) {
-    if (!cell) return;
-    mark(cell, "data-mark", how);
-    marked.push(cell);
-  }
-
-  function unmark() {
-    for (const cell of marked) mark(cell, "data-mark", null);
-    marked = [];
-  }
-
   /** @param {Event} event @returns {[number, number] | null} */
   function place(event) {
     const cell = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest?.("td[data-r]"));
@@ -311,4 +256,77 @@ export function createGrid(app, id) {
     focus(to[0], to[1]);
   };
   return self;
+}
+
+/**
+ * The cells of a matrix with their labels.
+ *
+ * @param {Matrix} matrix @param {[number, number]} here  the cell that Tab goes to
+ */
+function cellsOf(matrix, here) {
+  const heads = matrix.columns.map((label, c) =>
+    h("th", { scope: "col", title: label, "data-c": c }, h("span", null, h("bdi", null, label))),
+  );
+  const sides = matrix.rows.map((label, r) =>
+    h("th", { scope: "row", title: label, "data-r": r }, h("bdi", null, label)),
+  );
+  const cells = sides.map((_, r) =>
+    heads.map((_, c) =>
+      h(
+        "td",
+        {
+          role: "gridcell",
+          tabindex: r === here[0] && c === here[1] ? "0" : "-1",
+          "data-r": r,
+          "data-c": c,
+          "aria-readonly": String(!matrix.editable),
+        },
+        "",
+      ),
+    ),
+  );
+  return {
+    heads,
+    sides,
+    cells,
+    head: h("thead", null, h("tr", null, h("td", { "aria-hidden": "true" }), ...heads)),
+    body: h("tbody", null, ...cells.map((line, r) => h("tr", null, sides[r], ...line))),
+  };
+}
+
+/** What is pointed at, and what it was made of. @param {() => {cells: HTMLElement[][], sides: HTMLElement[], heads: HTMLElement[]}} now */
+function createMarks(now) {
+  /** @type {HTMLElement[]} */
+  let marked = [];
+
+  /** @param {HTMLElement | undefined} cell @param {string} how */
+  function add(cell, how) {
+    if (!cell) return;
+    mark(cell, "data-mark", how);
+    marked.push(cell);
+  }
+
+  return {
+    /** @param {Mark[]} list */
+    marks(list) {
+      const { cells, sides, heads } = now();
+      for (const { row, column, from = 0, to = heads.length } of list) {
+        if (row !== null && column !== null) add(cells[row]?.[column], "cell");
+        else if (row !== null) {
+          for (let c = from; c < to; c++)
+            add(cells[row]?.[c], c === from ? "row-first" : c === to - 1 ? "row-last" : "row");
+          add(sides[row], "label");
+        } else if (column !== null) {
+          const last = cells.length - 1;
+          for (let r = 0; r <= last; r++)
+            add(cells[r]?.[column], r === 0 ? "column-first" : r === last ? "column-last" : "column");
+          add(heads[column], "label");
+        }
+      }
+    },
+    unmark() {
+      for (const cell of marked) mark(cell, "data-mark", null);
+      marked = [];
+    },
+  };
 }

@@ -10,7 +10,7 @@ import { at, shown } from "./numbers.js";
 /** Rounding of sums in float64; a difference above it is one. */
 const SAME = 1e-6;
 
-/** @type {Record<string, string>} */
+/** @type {Record<import("./switches.js").Switches["softmax"], string>} */
 const PROBABILITIES = {
   softmax: "Each row of A is positive and sums to 1, whatever the scores were.",
   none: "Without it a row of A need not sum to 1 and can be negative: shares of nothing. See the row sums.",
@@ -23,7 +23,7 @@ function tiny(x) {
   return x === 0 ? "exactly 0" : x.toExponential(1).replace("e-", "e−");
 }
 
-/** What makes a word's place count, as the beginning of a clause; "" if nothing does. @param {Record<string, any>} switches */
+/** What makes a word's place count, as the beginning of a clause; "" if nothing does. @param {import("./switches.js").Switches} switches */
 function placed({ positions, causal, window }) {
   return positions !== "none"
     ? "with positions"

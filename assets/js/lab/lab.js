@@ -16,9 +16,10 @@
  * @property {string[]} said         sentences about the link that was opened
  * @property {string[]} words
  * @property {number} n_heads @property {number} d_model @property {number} d_head
+ * @property {number} joined         columns of all heads side by side
  * @property {boolean} direct        q, k and v are the cells
  * @property {{says: string, notes: string[], changed: number} | null} real
- * @property {Record<string, any>} switches
+ * @property {import("./switches.js").Switches} switches
  * @property {Matrix[]} matrices
  * @property {boolean} can_undo @property {boolean} can_redo
  * @property {{name: string, title: string, notice: string, task: string, done: boolean, says: string, hint: string, look: {id: string, row: number, column: number}} | null} preset
@@ -28,7 +29,7 @@
  * @property {{word: number, difference: number}} alone
  * @property {number | null} shuffled   how much a result differs after a shuffle; null if the words cannot be shuffled
  * @property {import("./real.js").Model | null} model
- * @property {Record<string, number>} limits
+ * @property {{min_words: number, max_words: number}} limits
  * @property {string} files          address of the downloads
  * @property {boolean} [large]
  */
@@ -64,6 +65,11 @@ const PATIENCE = 500;
 
 /** @extends {View<Data>} */
 export class Lab extends View {
+  /** @type {ReturnType<typeof createFrame>} */
+  frame;
+  /** The page's colours, from when the style sheet is there. @type {import("../picture/signed.js").Colours} */
+  colours;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
@@ -93,8 +99,6 @@ export class Lab extends View {
     this.lesson = "";
     /** @type {Set<string>} matrices that repeat another and are shown all the same */
     this.unfolded = new Set();
-    /** @type {import("../picture/signed.js").Colours} */
-    this.colours = /** @type {any} */ (null);
     this.frame = createFrame(this);
     this.listen();
   }
@@ -158,7 +162,7 @@ export class Lab extends View {
 
   // --- what Python is told
 
-  /** @param {Record<string, any>} action */
+  /** @param {import("./queue.js").Wish} action */
   act(action) {
     this.forgive();
     this.tell(""); // what was said about the action before

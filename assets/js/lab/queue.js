@@ -2,7 +2,8 @@
  * What the browser tells Python, so that nothing gets lost: every action is told again until Python has said that it did
  * it. (Streamlit runs the script for the newest of several quick values; an older one alone would be forgotten.)
  *
- * @typedef {{n: number, do: string} & Record<string, any>} Action
+ * @typedef {{do: string, [detail: string]: unknown}} Wish  what is to be done, and its details
+ * @typedef {Wish & {n: number}} Action  with its number
  */
 
 /** Actions kept at most; a hand does not make more before an answer comes. */
@@ -20,17 +21,17 @@ function number() {
 
 /**
  * @param {(actions: Action[]) => void} send
- * @param {{now?: () => number, later?: (run: () => void, ms: number) => any}} [clock]
+ * @param {{now?: () => number, later?: (run: () => void, ms: number) => unknown}} [clock]
  */
 export function createQueue(send, { now = () => performance.now(), later = (run, ms) => setTimeout(run, ms) } = {}) {
   /** @type {Action[]} */
   let waiting = [];
-  /** @type {Record<string, any> | null} */
+  /** @type {Wish | null} */
   let preview = null;
   let previewed = -Infinity;
   let timed = false;
 
-  /** @param {Record<string, any>} action */
+  /** @param {Wish} action */
   function push(action) {
     waiting.push({ ...action, n: number() });
     if (waiting.length > MOST) waiting = waiting.slice(-MOST);
@@ -48,13 +49,13 @@ export function createQueue(send, { now = () => performance.now(), later = (run,
   }
 
   return {
-    /** @param {Record<string, any>} action */
+    /** @param {Wish} action */
     tell(action) {
       preview = null;
       waiting = waiting.filter((one) => one.do !== "preview");
       push(action);
     },
-    /** What a slider is passing over, a cell's text or a switch's values: shown, not yet done. @param {Record<string, any>} action */
+    /** What a slider is passing over, a cell's text or a switch's values: shown, not yet done. @param {Record<string, unknown>} action */
     pass(action) {
       preview = { ...action, do: "preview" };
       if (timed) return;

@@ -2,6 +2,15 @@
  * The switches: what is standard in attention, one by one.
  *
  * @typedef {import("./lab.js").Lab} Lab
+ *
+ * @typedef {object} Switches  of `attention_core/lab/state.py`
+ * @property {boolean} scale  scores are divided by √d_k
+ * @property {boolean} causal
+ * @property {"none" | "sinusoidal" | "rotary" | "alibi"} positions
+ * @property {"softmax" | "none" | "hard max"} softmax
+ * @property {number | null} window  how far a word may look; null: anywhere
+ * @property {number[]} padding  words that nobody may look at
+ * @property {number} temperature
  */
 import { h, mark, say } from "../base/dom.js";
 import { popover } from "../base/popover.js";
@@ -20,7 +29,7 @@ export function placeOf(t) {
 
 /** @param {Lab} app */
 export function createSwitches(app) {
-  /** @param {Record<string, any>} values */
+  /** @param {Record<string, unknown>} values  of switches */
   const set = (values) => app.act({ do: "switch", values });
   const scale = check("÷ √d_k", (on) => set({ scale: on }), "lab-scale");
   const causal = check("causal", (on) => set({ causal: on }), "lab-causal");
@@ -98,7 +107,7 @@ export function createSwitches(app) {
   return {
     element,
     draw() {
-      const { switches, words, n_heads: n, direct, joined } = /** @type {any} */ (app.data);
+      const { switches, words, n_heads: n, direct, joined } = app.data;
       scale.set(switches.scale, !switches.scale);
       causal.set(switches.causal, switches.causal);
       positions.fill([
@@ -189,10 +198,7 @@ function createPadding(app, changed) {
         words,
         switches: { padding },
       } = app.data;
-      say(
-        button,
-        `padding: ${padding.length ? padding.map((/** @type {number} */ i) => words[i]).join(", ") : "none"}`,
-      );
+      say(button, `padding: ${padding.length ? padding.map((i) => words[i]).join(", ") : "none"}`);
       mark(button, "data-unusual", padding.length > 0);
       const key = JSON.stringify(words);
       if (key !== drawn) {

@@ -1,7 +1,11 @@
 /**
  * How the heatmap is painted: cells, tiles, numbers, labels, marks. Nothing here listens or remembers.
  *
- * @typedef {import("../explore/app.js").App} App
+ * @typedef {import("../base/scale.js").Theme} Theme
+ * @typedef {{t: string}[]} Tokens  as shown
+ * @typedef {{theme: Theme, queries: Tokens, keys: Tokens}} Painter
+ * @typedef {{view: import("./layout.js").View, plot: import("./layout.js").Box}} Pane  what is seen, and where on the canvas
+ * @typedef {{table: Uint32Array, scratch: HTMLCanvasElement}} Shades  the pixel of every code; a canvas that nobody sees
  */
 import { cellBox, thin } from "./layout.js";
 import { blockMax } from "./matrix.js";
@@ -9,8 +13,8 @@ import { fit, font, hatch, picture } from "../base/paint.js";
 import { css, rampAt, textOn } from "../base/scale.js";
 import { MASKED, U2 } from "../base/wire.js";
 
-/** @param {CanvasRenderingContext2D} ctx @param {import("./matrix.js").Matrix} matrix @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
-export function drawCells(ctx, matrix, view, plot, table, scratch) {
+/** @param {CanvasRenderingContext2D} ctx @param {import("./matrix.js").Matrix} matrix @param {Pane} pane @param {Shades} shades */
+export function drawCells(ctx, matrix, { view, plot }, { table, scratch }) {
   const ratio = window.devicePixelRatio || 1;
   const r0 = Math.max(Math.floor(view.q0 / matrix.blockQ), 0);
   const c0 = Math.max(Math.floor(view.k0 / matrix.blockK), 0);
@@ -33,8 +37,8 @@ export function drawCells(ctx, matrix, view, plot, table, scratch) {
   return { q: matrix.blockQ * blockR, k: matrix.blockK * blockC };
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {Uint32Array} table @param {HTMLCanvasElement} scratch */
-export function drawTile(ctx, app, tile, view, plot, table, scratch) {
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile @param {Pane} pane @param {Shades} shades */
+export function drawTile(ctx, app, tile, { view, plot }, { table, scratch }) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
   if (w * (window.devicePixelRatio || 1) < 1) return;
@@ -54,7 +58,7 @@ export function drawTile(ctx, app, tile, view, plot, table, scratch) {
   ctx.restore();
 }
 
-/** Thin paper-coloured lines between cells that are large enough. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot */
+/** Thin paper-coloured lines between cells that are large enough. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot */
 export function drawGrid(ctx, app, view, plot) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
@@ -75,10 +79,9 @@ export function drawGrid(ctx, app, view, plot) {
   ctx.stroke();
 }
 
-/** Two decimals in cells that have room; the sign of NaN in those that hold none. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {number} top */
+/** Two decimals in cells that have room; the sign of NaN in those that hold none. @param {CanvasRenderingContext2D} ctx @param {{theme: Theme, matrix: import("./matrix.js").Matrix}} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {number} top */
 export function drawNumbers(ctx, app, view, plot, top) {
-  const { theme } = app;
-  const matrix = /** @type {import("./matrix.js").Matrix} */ (app.matrix);
+  const { theme, matrix } = app;
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
   if (Math.min(w, tall) < 10 || (!matrix.single && !matrix.tiles.size)) return;
@@ -117,9 +120,9 @@ export function drawNumbers(ctx, app, view, plot, top) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {string[]} queries @param {string[]} keys */
-export function drawLabels(ctx, app, view, g, queries, keys) {
-  const { theme } = app;
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g */
+export function drawLabels(ctx, app, view, g) {
+  const { theme, queries, keys } = app;
   const { plot } = g;
   const tall = plot.h / view.q;
   const w = plot.w / view.k;
@@ -137,7 +140,7 @@ export function drawLabels(ctx, app, view, g, queries, keys) {
   ) {
     const y = plot.y + (q + 0.5 - view.q0) * tall;
     if (y < plot.y || y > plot.y + plot.h) continue;
-    ctx.fillText(fit(ctx, numbered(q, queries[q], rowStep), g.labelW - 8), plot.x - 6, y);
+    ctx.fillText(fit(ctx, numbered(q, queries[q].t, rowStep), g.labelW - 8), plot.x - 6, y);
   }
   const columnStep = spaced(w, theme.size * small, theme.size * 1.5);
   ctx.font = font(theme, w * columnStep >= theme.size * 1.15 ? 1 : small);
@@ -149,7 +152,7 @@ export function drawLabels(ctx, app, view, g, queries, keys) {
   ) {
     slanted(
       ctx,
-      fit(ctx, numbered(k, keys[k], columnStep), (g.labelH - 6) / Math.sin(g.slant)),
+      fit(ctx, numbered(k, keys[k].t, columnStep), (g.labelH - 6) / Math.sin(g.slant)),
       plot.x + (k + 0.5 - view.k0) * w,
       plot.y - 5,
       g,
@@ -188,7 +191,7 @@ function slanted(ctx, text, x, y, g) {
   ctx.restore();
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {import("../base/selection.js").Mark} mark @param {boolean} pinned */
+/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {import("../base/selection.js").Mark} mark @param {boolean} pinned */
 export function frame(ctx, app, g, view, mark, pinned) {
   const { theme } = app;
   const { plot } = g;
@@ -229,7 +232,7 @@ export function frame(ctx, app, g, view, mark, pinned) {
   }
 }
 
-/** The labels of the marked row and column, whole and in their colours, whatever was thinned out. @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {import("../base/selection.js").Mark} mark */
+/** The labels of the marked row and column, whole and in their colours, whatever was thinned out. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {import("../base/selection.js").Mark} mark */
 export function drawMarkedLabels(ctx, app, view, g, mark) {
   const { theme } = app;
   const { plot } = g;

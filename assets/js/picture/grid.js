@@ -86,7 +86,7 @@ export function placeOf(groups, layer, head) {
     const g = groups[group];
     const row = layer === g.all ? g.layers.length : g.layers.indexOf(/** @type {number} */ (layer));
     if (row < 0) continue;
-    const col = typeof head === "number" ? head : g.nHeads + AGGREGATES.indexOf(/** @type {any} */ (head));
+    const col = typeof head === "number" ? head : g.nHeads + AGGREGATES.findIndex((one) => one === head);
     return { group, row, col };
   }
   return null;

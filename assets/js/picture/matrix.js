@@ -19,7 +19,7 @@ export class Matrix {
    * @param {Float32Array | null} [facts.weights]  exact weights, NaN = masked
    * @param {Float32Array | null} [facts.scores]   q·k of every cell
    * @param {"exact" | "rounded" | "overview"} facts.quality
-   * @param {Record<string, any> | null} [facts.meta]  header of the head's answer, once it has come
+   * @param {import("./packs").HeadMeta | null} [facts.meta]  header of the head's answer, once it has come
    */
   constructor({ nQuery, nKey, codes, rows, cols, weights = null, scores = null, quality, meta = null }) {
     this.nQuery = nQuery;
@@ -42,6 +42,8 @@ export class Matrix {
     this.tiles = new Map();
     /** @type {Set<string>} tiles that were asked for */
     this.wanted = new Set();
+    /** @type {number | undefined} */
+    this.knownPeak = undefined;
   }
 
   /** True if every cell of the picture is one cell of the matrix. */
@@ -119,13 +121,10 @@ export class Matrix {
 
   /** Largest weight of the picture (for a colour scale of its own); 0 if there is none. */
   get peak() {
-    if (this._peak === undefined) this._peak = peakOf(this.codes);
-    return this._peak;
+    this.knownPeak ??= peakOf(this.codes);
+    return this.knownPeak;
   }
 }
-
-/** @type {number | undefined} */
-Matrix.prototype._peak = undefined;
 
 /**
  * NaN stands for "masked" in exact weights, unless the picture says that it is a real NaN (a row with nothing left).
@@ -148,12 +147,12 @@ export function peakOf(codes) {
 /**
  * The matrix of a head from the overview alone.
  *
- * @param {any} overview  see overview.js
+ * @param {import("./overview.js").Overview | null} overview
  * @param {number | string} layer @param {number | string} head
  * @returns {Matrix | null}
  */
 export function fromOverview(overview, layer, head) {
-  const found = overview.picture(layer, head);
+  const found = overview?.picture(layer, head);
   if (!found) return null;
   const { codes, rows, cols, nQuery, nKey } = found;
   const whole = codes instanceof Uint16Array && rows === nQuery && cols === nKey;
@@ -163,23 +162,23 @@ export function fromOverview(overview, layer, head) {
 /**
  * The matrix of a head from the server's answer.
  *
- * @param {import("../base/wire.js").Pack} pack
+ * @param {import("./packs").HeadPack} pack
  * @param {Matrix | null} before  what was known (its picture tells masked cells from NaN)
  */
 export function fromHead({ meta, arrays }, before) {
   const nQuery = meta.n_query;
   const nKey = meta.n_key;
   if (arrays.weights) {
-    const weights = /** @type {Float32Array} */ (arrays.weights.data);
-    const scores = arrays.scores ? /** @type {Float32Array} */ (arrays.scores.data) : null;
+    const weights = arrays.weights.data;
+    const scores = arrays.scores?.data ?? null;
     const codes = encodeU2(weights);
     if (before && before.single && before.nQuery === nQuery && before.nKey === nKey) {
       for (let i = 0; i < codes.length; i++) if (before.codes[i] === before.kind.nan) codes[i] = U2.nan;
     }
     return new Matrix({ nQuery, nKey, codes, rows: nQuery, cols: nKey, weights, scores, quality: "exact", meta });
   }
-  const { data, shape } = arrays.picture;
-  const codes = /** @type {Uint16Array} */ (data);
+  if (!arrays.picture) throw new Error("a head comes with its weights or with a picture of them; this one has neither");
+  const { data: codes, shape } = arrays.picture;
   return new Matrix({ nQuery, nKey, codes, rows: shape[0], cols: shape[1], quality: "rounded", meta });
 }
 
@@ -196,8 +195,8 @@ export function blockMax(codes, rows, cols, blockR, blockC, { r0 = 0, c0 = 0, r1
   const { nan, masked } = codesOf(codes);
   const outRows = Math.ceil((r1 - r0) / blockR);
   const outCols = Math.ceil((c1 - c0) / blockC);
-  const Kind = /** @type {any} */ (codes.constructor);
-  const out = new Kind(outRows * outCols).fill(masked);
+  const size = outRows * outCols;
+  const out = (codes instanceof Uint16Array ? new Uint16Array(size) : new Uint8Array(size)).fill(masked);
   const column = new Uint32Array(c1 - c0);
   for (let c = 0; c < column.length; c++) column[c] = Math.floor(c / blockC);
   for (let r = r0; r < r1; r++) {

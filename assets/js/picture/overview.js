@@ -1,29 +1,27 @@
 /**
  * The first answer: the tokens, the layers and one picture of every head.
  *
- * @typedef {{t: string, i: number, p: number[], s: 0 | 1}} Token  text shown, first original index, all of them, special?
- * @typedef {{stack: string, kind: string, index: number, label: string, queries: string, keys: string, n_heads: number,
- *   n_kv_heads: number, offset: number, rows: number, cols: number}} Layer
- * @typedef {number | "mean" | "max"} Head
+ * @typedef {import("./packs").Token} Token
+ * @typedef {import("./packs").Layer} Layer
+ * @typedef {import("./packs").Place} Place  where pictures lie
+ * @typedef {import("./packs").Head} Head
  * @typedef {{codes: Uint8Array | Uint16Array, rows: number, cols: number, nQuery: number, nKey: number}} Picture
  */
 import { peakOf } from "./matrix.js";
 
 export class Overview {
-  /** @param {string} key @param {import("../base/wire.js").Pack} pack */
+  /** @param {string} key @param {import("./packs").OverviewPack} pack */
   constructor(key, { meta, arrays }) {
     this.key = key;
     this.meta = meta;
-    /** @type {Layer[]} */
     this.layers = meta.layers;
-    /** @type {Record<string, Token[]>} */
     this.tokens = meta.tokens;
     this.note = meta.note ?? [];
     this.full = Boolean(meta.full);
-    this.heads = /** @type {Uint8Array | Uint16Array} */ (arrays.heads.data);
-    this.aggregateCodes = arrays.aggregates ? /** @type {Uint8Array} */ (arrays.aggregates.data) : new Uint8Array(0);
-    /** @type {Map<string, {rows: number, cols: number, offset: number}>} */
-    this.aggregates = new Map((meta.aggregates ?? []).map((/** @type {any} */ a) => [`${a.layer}/${a.head}`, a]));
+    this.heads = arrays.heads.data;
+    this.aggregateCodes = arrays.aggregates?.data ?? new Uint8Array(0);
+    /** @type {Map<string, Place>} */
+    this.aggregates = new Map(meta.aggregates?.map((a) => [`${a.layer}/${a.head}`, a]));
     this.groups = groupsOf(this.layers, this.aggregates);
   }
 
@@ -61,7 +59,7 @@ export class Overview {
       const from = offset + head * rows * cols;
       return { codes: this.heads.subarray(from, from + rows * cols), rows, cols, nQuery, nKey };
     }
-    const { offset, rows, cols } = /** @type {any} */ (this.aggregates.get(`${layer}/${head}`));
+    const { offset, rows, cols } = /** @type {Place} */ (this.aggregates.get(`${layer}/${head}`));
     return { codes: this.aggregateCodes.subarray(offset, offset + rows * cols), rows, cols, nQuery, nKey };
   }
 
@@ -89,7 +87,7 @@ export class Overview {
     return `${name.charAt(0).toUpperCase()}${name.slice(1)} · ${part}`;
   }
 
-  /** A choice that exists, as near as possible to the one asked for. @param {any} layer @param {any} head */
+  /** A choice that exists, as near as possible to the one asked for. @param {number | string} layer @param {Head} head */
   nearest(layer, head) {
     if (this.has(layer, head)) return { layer, head };
     const at = typeof layer === "number" ? Math.min(Math.max(Math.trunc(layer), 0), this.layers.length - 1) : 0;

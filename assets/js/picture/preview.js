@@ -47,12 +47,10 @@ export function createPreview(app) {
     const cell = side / Math.max(found.nQuery, found.nKey);
     const w = cell * found.nKey;
     const tall = cell * found.nQuery;
-    if (w >= 40 && tall >= 40) {
-      ctx.save();
-      ctx.scale(w / side, tall / side);
-      thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
-      ctx.restore();
-    } else thumbnail(ctx, app, found, 0, 0, side, lookup(theme, top), scratch);
+    ctx.save();
+    if (w >= 40 && tall >= 40) ctx.scale(w / side, tall / side);
+    thumbnail(ctx, found, { x: 0, y: 0, side }, { theme, table: lookup(theme, top), scratch });
+    ctx.restore();
     say(title, overview.title(layer, head));
     const known = layer === selection.layer && head === selection.head && head !== "max" ? app.matrix?.meta : null;
     const summary = overview.summary(layer, head);
@@ -65,7 +63,7 @@ export function createPreview(app) {
     say(rows[0], entropy === null ? "–" : `${entropy.toFixed(2)} of ${most.toFixed(2)} bits`);
     say(rows[1], reach === null ? "–" : `${reach.toFixed(2)} tokens`);
     say(rows[2], peakText(overview, found, layer, peak));
-    say(looks, caption({ head: /** @type {any} */ (head), ...app.hiding() }));
+    say(looks, caption({ head, ...app.hiding() }));
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(hint, coarse ? "Overview: each pixel is the largest weight of its block." : "");
     const group = overview.groups[placeOf(overview.groups, layer, head)?.group ?? 0];
@@ -78,7 +76,7 @@ export function createPreview(app) {
   return { element, draw };
 }
 
-/** @param {any} overview @param {import("./overview.js").Picture} found @param {number | string} layer @param {number | null} peak */
+/** @param {import("./overview.js").Overview} overview @param {import("./overview.js").Picture} found @param {number | string} layer @param {number | null} peak */
 function peakText(overview, found, layer, peak) {
   const { codes, rows, cols, nQuery, nKey } = found;
   const kind = codesOf(codes);

@@ -5,7 +5,7 @@ import { font, widest } from "../base/paint.js";
 
 /**
  * @param {string} name                      its class beside sl-stage, "" for none
- * @param {Record<string, any>} attributes
+ * @param {import("../base/dom.js").Attributes} attributes
  */
 export function createStage(name, attributes) {
   const base = h("canvas", { "aria-hidden": "true" });

@@ -4,7 +4,7 @@
  * @typedef {import("./steps.js").Steps} Steps
  */
 import { h } from "../base/dom.js";
-import { nameOf, productsOf } from "./open.js";
+import { nameOf, productsOf } from "./products.js";
 import { num } from "./parts.js";
 import { subscripted } from "./glossary.js";
 import { written } from "./number.js";
@@ -15,7 +15,7 @@ export function formulaPanel(app) {
   const equations = h(
     "div",
     { class: "sl-equations" },
-    ...step.formula.map((/** @type {string} */ line) => h("p", { class: "sl-equation" }, ...app.symbols(line))),
+    ...step.formula.map((line) => h("p", { class: "sl-equation" }, ...app.symbols(line))),
   );
   const filled = filledIn(app);
   const shapes = h(
@@ -55,7 +55,7 @@ function filledIn(app) {
     key: j,
     meta: { query: i },
   } = app;
-  /** @param {...any} parts */
+  /** @param {...(Node | string | (Node | string)[])} parts */
   const line = (...parts) => h("p", { class: "sl-equation" }, ...parts.flat());
   const sym = subscripted;
   switch (app.step.name) {
@@ -76,8 +76,8 @@ function filledIn(app) {
         : [];
     case "qkv":
       return app.meta.opens
-        .filter((/** @type {string} */ name) => app.step.makes.includes(name))
-        .map((/** @type {string} */ name) => sum(app, name, name.startsWith("q") ? [0] : [j, 0]));
+        .filter((name) => app.step.makes.includes(name))
+        .map((name) => sum(app, name, name.startsWith("q") ? [0] : [j, 0]));
     case "scores":
       return [sum(app, "scores", [j])];
     case "scale":
@@ -155,7 +155,7 @@ function sum(app, name, at) {
     meta,
     arrays: { left, right, order, rest },
   } = pack;
-  const number = (/** @type {number} */ x, /** @type {Record<string, any>} */ attributes) =>
+  const number = (/** @type {number} */ x, /** @type {import("../base/dom.js").Attributes} */ attributes) =>
     h("span", { class: "sl-num", "data-of": `${name}:${at.join(",")}`, ...attributes }, written(x, app.digits));
   const few = Array.from(order.data.subarray(0, 3));
   const terms = few.flatMap((i, n) => [

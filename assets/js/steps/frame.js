@@ -118,7 +118,7 @@ function createMap(app) {
       const key = `${app.shown}|${data.link}`;
       if (drawn !== key) {
         drawn = key;
-        token.fill(meta.queries.map((/** @type {any} */ one, /** @type {number} */ i) => `${i} ${one.t}`));
+        token.fill(meta.queries.map((one, i) => `${i} ${one.t}`));
         layer.fill(
           layers.map((one, i) =>
             layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i),
@@ -204,7 +204,7 @@ function createStepper(app) {
     draw() {
       const { steps } = app.meta;
       list.replaceChildren(
-        ...steps.map((/** @type {any} */ step, /** @type {number} */ i) => {
+        ...steps.map((step, i) => {
           const here = i === app.at;
           const state = step.why_not ? "hidden" : step.holds ? "ok" : "bad";
           const sign = { hidden: "○", ok: "", bad: "✗" }[state];
@@ -274,5 +274,5 @@ function drawProof(app, element, reasons) {
   mark(element, "data-state", stateOf(judged.answer));
   say(element, `${judged.sign} ${verdict}`);
   reasons.hidden = judged.reasons.length === 0;
-  reasons.replaceChildren(...judged.reasons.map((/** @type {string} */ reason) => h("li", null, reason)));
+  reasons.replaceChildren(...judged.reasons.map((reason) => h("li", null, reason)));
 }

@@ -8,14 +8,17 @@ import { mark } from "../base/dom.js";
 import { HttpSource, LostError } from "../base/source.js";
 import { View } from "../base/view.js";
 
-/** @extends {View<Data>} */
+/** @typedef {import("../base/shell.js").Shell & {view: HTMLElement, state: import("../base/states.js").State}} Frame */
+
+/** @extends {View<Data, Frame>} */
 export class LedgerView extends View {
+  /** Of the ledger that is shown; `place` is ahead of it while another is on its way. @type {import("./packs").LedgerMeta} */
+  meta;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
     this.place = { ...data.select };
-    /** Of the ledger that is shown; `place` is ahead of it while another is on its way. @type {Record<string, any>} */
-    this.meta = /** @type {any} */ (null);
     /** @type {Record<string, import("../base/wire.js").Buffer>} */
     this.arrays = {};
     /** @type {Map<string, Map<number, Float32Array>>} rows that came later, by tensor */
@@ -56,6 +59,7 @@ export class LedgerView extends View {
     this.wanted = name;
     mark(this.frame.view, "aria-busy", true);
     try {
+      /** @type {import("./packs").LedgerPack} */
       const { meta, arrays } = await this.source.pack(`ledger/${layer}/${head}/${query}`);
       if (this.wanted !== name || this.life.signal.aborted) return;
       this.meta = meta;
@@ -91,8 +95,9 @@ export class LedgerView extends View {
     if (this.source?.waiting.has(path)) return;
     const shown = this.shown;
     try {
-      const pack = await /** @type {HttpSource} */ (this.source).pack(path);
-      if (this.shown !== shown) return;
+      /** @type {import("./packs").RowsPack | undefined} */
+      const pack = await this.source?.pack(path);
+      if (!pack || this.shown !== shown) return;
       const { data, shape } = pack.arrays[name];
       const rows = this.late.get(name) ?? new Map();
       for (let i = 0; i < shape[0]; i++) rows.set(start + i, data.subarray(i * shape[1], (i + 1) * shape[1]));
@@ -150,29 +155,27 @@ export class LedgerView extends View {
 
   /** @param {string} step */
   titleOf(step) {
-    return this.meta.steps.find((/** @type {any} */ one) => one.name === step)?.title ?? step;
+    return this.meta.steps.find((one) => one.name === step)?.title ?? step;
   }
 
   get queryToken() {
     return this.meta.queries[this.meta.query].t;
   }
 
-  /** @returns {Record<string, any>} */
   get step() {
     const { steps } = this.meta;
-    return steps.find((/** @type {any} */ step) => step.name === this.place.step) ?? steps[0];
+    return steps.find((step) => step.name === this.place.step) ?? steps[0];
   }
 
   get at() {
     return this.meta.steps.indexOf(this.step);
   }
 
-  /** @returns {{t: string, s: number}[]} */
   get keys() {
     return this.meta.keys;
   }
 
-  /** The key that is followed: the chosen one, else the one with the largest weight. @returns {number} */
+  /** The key that is followed: the chosen one, else the one with the largest weight. */
   get key() {
     const { key } = this.place;
     return key !== null && key < this.keys.length ? key : this.arrays.order.data[0];

@@ -124,14 +124,12 @@ export function vector(app, title, name, row) {
     h("h3", null, title),
     strip(app, name, row, { label: title }),
     h("ol", { class: "sl-nums" }, ...items),
-    shown.length < values.length || all
-      ? unfold(app, `${name}:${row}`, all, values.length, shown.length, "components, the largest")
-      : null,
+    shown.length < values.length || all ? unfold(app, `${name}:${row}`, all, values.length, shown.length) : null,
   );
 }
 
-/** @param {Steps} app @param {string} id @param {boolean} all @param {number} n @param {number} shown @param {string} what */
-function unfold(app, id, all, n, shown, what) {
+/** @param {Steps} app @param {string} id @param {boolean} all @param {number} n @param {number} shown */
+function unfold(app, id, all, n, shown) {
   const toggle = () => {
     if (all) app.unfolded.delete(id);
     else app.unfolded.add(id);
@@ -141,7 +139,7 @@ function unfold(app, id, all, n, shown, what) {
   return h(
     "p",
     { class: "sl-second" },
-    all ? `all ${count(n)} shown ` : `${shown} of ${count(n)} ${what} `,
+    all ? `all ${count(n)} shown ` : `${shown} of ${count(n)} components, the largest `,
     h(
       "button",
       { type: "button", class: "sl-plain", "data-focus": `unfold:${id}`, onclick: toggle },

@@ -15,7 +15,7 @@
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks
  */
 import { asset } from "../base/addresses.js";
-import { h, say } from "../base/dom.js";
+import { focusedBy, h, say } from "../base/dom.js";
 import { mounting } from "../base/mounting.js";
 import { readColours } from "../picture/signed.js";
 import { codePanel, formulaPanel } from "./formula.js";
@@ -23,7 +23,8 @@ import { createFrame } from "./frame.js";
 import { glossaryOf, lowered, symbolsIn, wordsIn } from "./glossary.js";
 import { LedgerView } from "./ledger.js";
 import { checkText, keysShown } from "./number.js";
-import { matrixPanel, productsPanel } from "./open.js";
+import { matrixPanel } from "./matrices.js";
+import { productsPanel } from "./products.js";
 import { story } from "./story.js";
 import { values } from "./values.js";
 
@@ -33,6 +34,11 @@ const MOST_KEYS = 16;
 const FEW_KEYS = 24;
 
 export class Steps extends LedgerView {
+  /** @type {ReturnType<typeof createFrame>} */
+  frame;
+  /** The page's colours, from when the style sheet is there. @type {import("../picture/signed.js").Colours} */
+  colours;
+
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
   constructor(root, data) {
     super(root, data);
@@ -49,8 +55,6 @@ export class Steps extends LedgerView {
     this.explained = new Set();
     /** @type {(() => void)[]} */
     this.paintings = [];
-    /** @type {import("../picture/signed.js").Colours} */
-    this.colours = /** @type {any} */ (null);
     this.failed = "";
     this.frame = createFrame(this);
     this.listen();
@@ -68,8 +72,7 @@ export class Steps extends LedgerView {
     this.data = data;
     this.callbacks = callbacks;
     this.read(data.key);
-    if (data.seed !== this.seed) {
-      this.seed = data.seed;
+    if (this.isNews(data.seed)) {
       this.place = { ...data.select };
       this.mode = data.select.mode;
       this.opened = null;
@@ -128,7 +131,7 @@ export class Steps extends LedgerView {
 
   /** @param {string} name  of a step */
   goTo(name) {
-    if (!this.meta.steps.some((/** @type {any} */ step) => step.name === name)) return;
+    if (!this.meta.steps.some((step) => step.name === name)) return;
     this.place = { ...this.place, step: name };
     this.opened = null;
     this.report();
@@ -209,7 +212,7 @@ export class Steps extends LedgerView {
   draw() {
     if (!this.meta || !this.colours) return;
     const { frame } = this;
-    const focus = /** @type {any} */ (frame.host.getRootNode()).activeElement?.dataset?.focus ?? null;
+    const focus = /** @type {HTMLElement | null} */ (focusedBy(frame.host))?.dataset?.focus ?? null;
     this.paintings = [];
     this.explained = new Set();
     frame.tip.hide();
@@ -250,13 +253,13 @@ export class Steps extends LedgerView {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     if (!this.meta || !this.hears(event)) return;
-    const from = /** @type {any} */ (event.composedPath()[0]);
-    if (from?.closest?.(".sl-scroll, pre") && from.scrollWidth > from.clientWidth) return; // arrows scroll what has the focus
+    const from = event.composedPath()[0];
+    if (from instanceof Element && from.closest(".sl-scroll, pre") && from.scrollWidth > from.clientWidth) return; // arrows scroll what has the focus
     const { key } = event;
     if (key === "ArrowRight") this.walk(1);
     else if (key === "ArrowLeft") this.walk(-1);
     else if (key === "Home") this.goTo(this.meta.steps[0].name);
-    else if (key === "End") this.goTo(this.meta.steps.at(-1).name);
+    else if (key === "End") this.goTo(this.meta.steps[this.meta.steps.length - 1].name);
     else if (/^[1-9]$/.test(key) && this.meta.steps[Number(key) - 1]) this.goTo(this.meta.steps[Number(key) - 1].name);
     else if (key === "[" || key === "]") this.choose({ head: Math.max(this.place.head + (key === "]" ? 1 : -1), 0) });
     else if (key === "Escape" && this.opened) {
@@ -279,8 +282,8 @@ function checks(app) {
   return h(
     "footer",
     { class: "sl-checks" },
-    ...step.checks.map((/** @type {any} */ check) => {
-      const fault = meta.faults.find((/** @type {any} */ one) => one.check === check.name);
+    ...step.checks.map((check) => {
+      const fault = meta.faults.find((one) => one.check === check.name);
       return h("p", { "data-holds": String(check.holds) }, checkText(check, fault));
     }),
   );

@@ -5,7 +5,8 @@
  */
 import { h } from "../base/dom.js";
 import { footRow, keyTable, num, vector } from "./parts.js";
-import { apart, changes, shares } from "./story.js";
+import { apart, changes } from "./vectors.js";
+import { shares } from "./writes.js";
 
 /** @param {Steps} app @returns {(Node | null)[]} */
 export function values(app) {
@@ -72,7 +73,7 @@ function x(app) {
 /** @param {Steps} app */
 function qkv(app) {
   const parts = ["q", "k", "v"].flatMap((letter) => {
-    const name = app.step.makes.find((/** @type {string} */ one) => one === letter || one.startsWith(`${letter}_`));
+    const name = app.step.makes.find((one) => one === letter || one.startsWith(`${letter}_`));
     if (!name) return [];
     const title =
       letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
@@ -102,7 +103,7 @@ function turned(app) {
 /** Every tensor that the step makes. @param {Steps} app */
 function plain(app) {
   const { step, arrays } = app;
-  return step.makes.map((/** @type {string} */ name) => {
+  return step.makes.map((name) => {
     const { shape } = arrays[name];
     if (!step.tensors[name].length) return h("p", null, `${name} = `, num(app, name));
     return vector(app, name, name, shape.length === 2 ? app.key : null);

@@ -132,7 +132,7 @@ def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ..
 
 
 def _made(found: LabRun, matrix: LabMatrix) -> dict[str, Any] | None:
-    """How a cell came to be, in the words of `lab-numbers.js`."""
+    """How a cell came to be, in the words of `assets/js/lab/numbers.js`."""
     state, head = found.state, matrix.head or 0
     if matrix.name == "joined":
         parts = [f"output:{one}" for one in range(state.n_heads)]

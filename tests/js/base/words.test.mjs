@@ -60,6 +60,10 @@ test("the sentence under the map is true for what is hidden, for maxima and for 
   assert.equal(caption({ head: 1, hidden: true, renormalised: true }), "row looks at column; each row sums to 1");
   assert.match(caption({ head: "max", hidden: false, renormalised: false }), /more than 1/);
   assert.match(caption({ head: 1, hidden: false, renormalised: false, rowsum: [0.2, 0.7] }), /sink/);
+  // JSON has null for a sum of what is not a number: no sink has taken that.
+  const lost = caption({ head: 1, hidden: false, renormalised: false, rowsum: [null, null] });
+  assert.match(lost, /not numbers/);
+  assert.doesNotMatch(lost, /sink|sums to 1/);
 });
 
 test("masked and NaN are words, never 0.0000", () => {

@@ -60,6 +60,7 @@ test("a question is asked up to 200,000 bytes of JSON in UTF-8", () => {
 
 test("the count names the limit, and over it says how much is read", () => {
   assert.deepEqual(countWords(null), { words: "", over: false });
+  assert.deepEqual(countWords({ n: null, limit: 512 }), { words: "", over: false }); // the model is not there yet
   assert.deepEqual(countWords({ n: 1, limit: null }), { words: "1 token", over: false });
   assert.deepEqual(countWords({ n: 512, limit: 512 }), { words: "512 of 512 tokens", over: false });
   assert.deepEqual(countWords({ n: 1700, limit: 512 }), {

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { signedPlace, topOf } from "../../../assets/js/picture/signed.js";
 import { glossaryOf, symbolsIn, wordsIn } from "../../../assets/js/steps/glossary.js";
 import { checkText, keysShown, largest, written } from "../../../assets/js/steps/number.js";
-import { productsOf } from "../../../assets/js/steps/open.js";
-import { shares } from "../../../assets/js/steps/story.js";
+import { productsOf, productsPanel } from "../../../assets/js/steps/products.js";
+import { shares } from "../../../assets/js/steps/writes.js";
 import { Steps } from "../../../assets/js/steps/steps.js";
 import "../support/elements.mjs";
 
@@ -18,6 +18,24 @@ test("a number has the chosen decimals and a true minus sign", () => {
   assert.equal(written(21.6875, 2), "21.69");
   assert.equal(written(-Infinity, 4), "−∞");
   assert.equal(written(NaN, 4), "not a number");
+});
+
+test("a sum that is no number is said to be none: JSON has null for it", () => {
+  const one = { data: Float32Array.of(1), shape: [1] };
+  const pack = {
+    meta: { total: null, bias: null, factor: 1, left: "h", right: "W", over: "component" },
+    arrays: { left: one, right: one, products: one, order: { data: Int32Array.of(0), shape: [1] }, rest: one },
+  };
+  const panel = productsPanel({
+    opened: { name: "written", at: [0], shown: 12 },
+    meta: { layer: 1, head: 2, query: 3 },
+    source: { kept: new Map([["ledger/1/2/3/products/written/0/0", { pack }]]), waiting: new Map() },
+    value: () => NaN,
+    has: () => false,
+    digits: 4,
+  });
+  const [total] = panel.all((one) => one.attributes["data-product"] === "total");
+  assert.equal(total.textContent, "not a number");
 });
 
 test("what is written parses back to the number at its precision", () => {

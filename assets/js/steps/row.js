@@ -1,0 +1,142 @@
+/**
+ * The story of the query's row: from scores to weights, and what each key gives.
+ *
+ * @typedef {import("./steps.js").Steps} Steps
+ */
+import { h } from "../base/dom.js";
+import { topOf } from "../picture/signed.js";
+import { lane, legend, token } from "./lanes.js";
+import { bar, footRow, keyTable, num, strip } from "./parts.js";
+
+/** @param {Steps} app */
+export function scores(app) {
+  const shown = app.shownKeys();
+  const top = topOf(app.arrays.scores.data);
+  const most = app.top("k", shown);
+  return [
+    lane("query q", strip(app, "q", null, { label: `query of ${app.queryToken}` }), "query", token(app, "query")),
+    keyTable(app, "Score of every key", [
+      { head: "k_j", wide: true, cell: (j) => strip(app, "k", j, { top: most, label: `key ${j}` }) },
+      { head: "s_j", cell: (j) => num(app, "scores", [j]) },
+      { head: "", wide: true, cell: (j) => bar(app.arrays.scores.data[j], top, { signed: true }) },
+    ]),
+    legend(app),
+  ];
+}
+
+/** @param {Steps} app */
+export function scale(app) {
+  const { scaled, unscaled_weights: unscaled, weights } = app.arrays;
+  const top = topOf(scaled.data);
+  return [
+    keyTable(app, "Scores, scaled", [
+      { head: "s_j", cell: (j) => num(app, "scores", [j]) },
+      { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
+      { head: "", wide: true, cell: (j) => bar(scaled.data[j], top, { signed: true }) },
+      { head: "weight as it is", wide: true, cell: (j) => bar(weights.data[j], 1, { role: "key" }) },
+      { head: "weight without scaling", wide: true, cell: (j) => bar(unscaled.data[j], 1, { role: "bad" }) },
+    ]),
+    h(
+      "p",
+      { class: "sl-second" },
+      "Scaling factor ",
+      num(app, "scale"),
+      ". The bars on the right show the whole row’s softmax from 0 to 1, with the scaling and without it.",
+    ),
+  ];
+}
+
+/** @param {Steps} app */
+export function mask(app) {
+  const top = topOf(app.arrays.masked.data);
+  return [
+    keyTable(app, "What softmax sees", [
+      { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
+      ...(app.has("capped") ? [{ head: "y_j", cell: (/** @type {number} */ j) => num(app, "capped", [j]) }] : []),
+      ...(app.has("bias") ? [{ head: "+ β_j", cell: (/** @type {number} */ j) => num(app, "bias", [j]) }] : []),
+      { head: "may read", cell: (j) => (app.masked(j) ? "no" : "yes") },
+      { head: "m_j", cell: (j) => num(app, "masked", [j]) },
+      {
+        head: "",
+        wide: true,
+        cell: (j) =>
+          app.masked(j)
+            ? h("span", { class: "sl-hatched" }, "masked")
+            : bar(app.arrays.masked.data[j], top, { signed: true }),
+      },
+    ]),
+  ];
+}
+
+/** @param {Steps} app */
+export function softmax(app) {
+  const { weights } = app.arrays;
+  const columns = app.has("exps")
+    ? [
+        { head: "m_j", cell: (/** @type {number} */ j) => num(app, "masked", [j]) },
+        { head: "e_j", cell: (/** @type {number} */ j) => num(app, "exps", [j]) },
+        { head: "", wide: true, cell: (/** @type {number} */ j) => bar(app.arrays.exps.data[j], 1, { role: "query" }) },
+      ]
+    : [];
+  const sink = app.has("sink_weight")
+    ? footRow(
+        "sink logit",
+        num(app, "sink_logit"),
+        num(app, "sink_exp"),
+        "",
+        num(app, "sink_weight"),
+        bar(app.arrays.sink_weight.data[0], 1, { role: "key" }),
+      )
+    : null;
+  const sum = app.has("exps")
+    ? footRow("largest, sum", num(app, "maximum"), num(app, "exp_sum"), "", num(app, "weight_sum"), "")
+    : footRow("sum", num(app, "weight_sum"), "");
+  return [
+    keyTable(
+      app,
+      "From scores to weights",
+      [
+        ...columns,
+        { head: "a_j", cell: (j) => num(app, "weights", [j]) },
+        { head: "", wide: true, cell: (j) => bar(weights.data[j], 1, { role: "key" }) },
+      ],
+      [sink, sum],
+    ),
+  ];
+}
+
+/** @param {Steps} app */
+export function output(app) {
+  const shown = app.shownKeys();
+  const values = app.top("v", shown);
+  const weighted = app.top("weighted_values", shown);
+  const top = topOf(app.arrays.contribution.data);
+  return [
+    keyTable(
+      app,
+      "What each key gives",
+      [
+        { head: "a_j", cell: (j) => num(app, "weights", [j]) },
+        { head: "v_j", wide: true, cell: (j) => strip(app, "v", j, { top: values, label: `value ${j}` }) },
+        {
+          head: "a_j · v_j",
+          wide: true,
+          cell: (j) => strip(app, "weighted_values", j, { top: weighted, label: `weighted value ${j}` }),
+        },
+        { head: "‖a_j · v_j‖", cell: (j) => num(app, "contribution", [j]) },
+        { head: "", wide: true, cell: (j) => bar(app.arrays.contribution.data[j], top, { role: "value" }) },
+      ],
+      [
+        footRow(
+          "sum: output o",
+          "",
+          "",
+          strip(app, "output", null, { top: weighted, label: "output of this head" }),
+          "",
+          "",
+        ),
+      ],
+    ),
+    legend(app),
+  ];
+}
