@@ -1,4 +1,4 @@
-"""What a few rows of numbers say about the map between them: columns, a factor, a rotation, a norm.
+"""Recognise the map between two tensors from a few of their rows: a choice of columns, a factor, a rotation, a norm.
 
 Every function compares rows of what a model computed (`close` is how far, relative to the largest number, two rows of
 the same quantity may differ) and returns None where they do not say enough.

@@ -1,4 +1,4 @@
-"""Count, mean and spread of numbers that come one after the other, each kept in three numbers.
+"""Running statistics: count, mean and variance of numbers that come one after the other (Welford's method).
 
 Means are updated and not summed: a million windows lose no digits. Two runs merge into what one run over both would
 have found. In a fixed order everything is the same bit for bit, which is what lets a survey go on after it was killed.

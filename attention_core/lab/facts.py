@@ -1,4 +1,5 @@
-"""What a switch does, in numbers: a Lab state beside its standard, a row's spread and gradient, arrows in the plane."""
+"""Measure what a switch of the Lab changes: the state against the one with standard switches, each row's entropy and
+gradient, and q and k as arrows in a plane."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A Lab state as a spreadsheet whose formulas are alive: change a tinted cell and everything after it follows.
+"""A Lab state as an .xlsx spreadsheet of formulas: change a tinted cell and everything after it is computed again.
 
 Every matrix is a block with its formula in words, and has a name that formulas use: `=MMULT(Q_1,TRANSPOSE(K_1))`. The
 switches scale, temperature, causal, window and padding are cells too; softmax's kind and positions are built into the

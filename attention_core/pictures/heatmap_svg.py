@@ -1,7 +1,6 @@
-"""Weights as files: CSV, NPZ, an SVG fit for print, and a script that makes the view again.
+"""Draw attention weights as SVG fit for print: one head's heatmap, or the atlas of all heads.
 
-Everything here writes labels and text as data. XML is escaped, labels that a spreadsheet would take for a formula get a
-leading apostrophe, strings in the script are Python literals.
+Labels and text are data: XML is escaped.
 """
 
 import base64

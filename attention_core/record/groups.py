@@ -1,4 +1,4 @@
-"""Layers that belong together, and how many rows of them are worked on at a time."""
+"""Group a trace's layers by stack and kind of attention, and size the blocks of rows that are computed at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

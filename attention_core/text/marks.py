@@ -1,4 +1,4 @@
-"""Which keys a head metric asks about: marks on the tokens of a layer, and pairs of equal tokens."""
+"""Mark the tokens that a head metric asks about (separators, punctuation …), and find pairs of equal tokens."""
 
 import math
 import unicodedata

@@ -1,4 +1,5 @@
-"""transformers without what a server that only reads texts never uses: seconds until the first picture, and 70 MB.
+"""Import transformers without the parts that a server for texts never uses: saves seconds until the first picture, and
+70 MB.
 
 While it is imported, transformers asks whether parts of other libraries are there, and takes in all that are. This
 process runs on one machine and trains nothing of transformers', so to two of these questions the answer is no. It also

@@ -1,4 +1,4 @@
-"""A cache bounded in bytes, shared by threads: who asks for what is being made waits for it."""
+"""A thread-safe cache bounded in bytes; whoever asks for a value that another thread is making waits for that one."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable

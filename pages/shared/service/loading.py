@@ -1,4 +1,4 @@
-"""The models that are in memory, and how one gets there: found or fetched, then built."""
+"""A bounded cache of loaded models, and loading one into it: its files are found or fetched, then it is built."""
 
 from collections.abc import Callable, Hashable
 from pathlib import Path

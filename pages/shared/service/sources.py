@@ -1,4 +1,4 @@
-"""What visitors ask for: a source of numbers, and a picture of it. Both are names, equal when they mean the same."""
+"""What visitors ask for, as hashable keys of caches: a `Source` (text and model) and a `Picture` (how it is read)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
