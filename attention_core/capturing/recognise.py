@@ -287,6 +287,7 @@ def columns_of(output: Tensor, columns: Tensor) -> Tensor:
 
 
 def alike(a: Tensor, b: Tensor, close: float) -> bool:
+    """Same shape, and every difference at most `close` times the largest magnitude in `b`."""
     return a.shape == b.shape and bool((a - b).abs().max() <= close * magnitude(b))
 
 

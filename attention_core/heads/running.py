@@ -56,6 +56,7 @@ class Running:
         return self.mean.masked_fill(self.n == 0, math.nan)
 
     def tensors(self) -> dict[str, Tensor]:
+        """The three tables by name, float64, as `of` takes them: for a file."""
         return {"n": self.n, "mean": self.mean, "squares": self.squares}
 
     @classmethod

@@ -30,10 +30,12 @@ class HeadNumbers:
 
     @property
     def mean_entropy(self) -> float | None:
+        """Over queries, in bits; None without softmax."""
         return None if self.entropy is None else float(self.entropy.mean())
 
     @property
     def mean_gradient(self) -> float | None:
+        """Over queries, the norm of softmax's derivative; None without softmax."""
         return None if self.gradient is None else float(self.gradient.mean())
 
 
@@ -170,6 +172,7 @@ class Plane:
     k: Float[Tensor, "word 2"]
 
     def pair(self, query: int, key: int) -> Pair:
+        """Lengths, angle and dot product of one query and one key, by index of their words."""
         return arrows(self.q[query], self.k[key])
 
 

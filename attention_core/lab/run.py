@@ -47,6 +47,7 @@ class LabMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.values.shape[0], self.values.shape[1]
 
 

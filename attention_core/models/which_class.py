@@ -61,6 +61,7 @@ class BodyLoader:
         return self.cls.from_pretrained(folder, **options)
 
     def from_config(self, config: PreTrainedConfig) -> PreTrainedModel:
+        """The class built of a config alone, without a checkpoint's weights."""
         return self.cls._from_config(self.config or config)
 
 

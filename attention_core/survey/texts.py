@@ -28,9 +28,11 @@ class Text:
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return len(self.data) if self.path is None else self.path.stat().st_size
 
     def read(self, start: int, n: int) -> bytes:
+        """At most `n` bytes from byte `start` on; fewer at the end."""
         if self.path is None:
             return self.data[start : start + n]
         with self.path.open("rb") as file:

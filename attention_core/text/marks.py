@@ -42,6 +42,7 @@ def key_marks(tokens: Sequence[Token]) -> KeyMarks:
 
 
 def token_ids(tokens: Sequence[Token]) -> Int[Tensor, " token"]:
+    """A number for each token, for comparing tokens with each other."""
     return torch.tensor([token.id for token in tokens])
 
 

@@ -128,6 +128,7 @@ class Schedule:
 
     @property
     def n_steps(self) -> int:
+        """Steps of the whole schedule."""
         return self.points[-1][0]
 
     def factor(self, step: int) -> float:

@@ -38,6 +38,7 @@ class Models:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the weights in memory."""
         return self._cache.nbytes
 
     def get(self, name: str) -> "LoadedModel":

@@ -35,6 +35,7 @@ class Picture:
     by_norm: bool = False
 
     def reading(self) -> "Reading":
+        """The core's description of the same choices; imported late, because it needs torch."""
         from attention_core.reading.reading import Reading
 
         return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)

@@ -28,6 +28,7 @@ class Asker:
 
     @property
     def waits(self) -> bool:
+        """Whether an answer is still wanted."""
         return self.gone is None or not self.gone.is_set()
 
 
