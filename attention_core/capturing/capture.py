@@ -112,7 +112,7 @@ def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int
     return _captured(model, source, decoder, "", None, None if decoder is None else "", [])
 
 
-def _captured(
+def _captured(  # noqa: PLR0913 (what the record says of the texts is known before the run, and passes through)
     model: LoadedModel,
     source: "Encoded",
     decoder: "Encoded | None",

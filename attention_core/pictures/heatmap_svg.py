@@ -26,7 +26,7 @@ TRACE_FILE = "sightline-trace.safetensors"  # what a saved trace is called unles
 LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
 
 
-def heatmap_svg(
+def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually left out)
     weights: Float[Tensor, "query key"],
     queries: Sequence[Item],
     keys: Sequence[Item],

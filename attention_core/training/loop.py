@@ -169,7 +169,7 @@ class Progress:
     finished: bool  # True: the last report
 
 
-def train(
+def train(  # noqa: PLR0913 (public; a training loop's usual options, each with a default)
     model: nn.Module,
     batch_at: Callable[[int], Batch],
     schedule: Schedule,
