@@ -13,15 +13,17 @@ data_key = service().key(picture)
 components.explorer(
     view,
     trace,
-    key="explorer",
-    data_key=data_key,
-    seed=state.seed(),
-    link=state.write_address(view),
+    components.Seat(
+        key="explorer",
+        data_key=data_key,
+        seed=state.seed(),
+        link=state.write_address(view),
+        large=bool(st.session_state.get("frame_large")),
+        on_view=state.take_report,
+        on_lost=state.renew,
+    ),
     from_file=bool(state.opened_file()),
     embedded=bool(st.context.is_embedded),
-    large=bool(st.session_state.get("frame_large")),
-    on_view=state.take_report,
-    on_lost=state.renew,
 )
 # What the browser is about to fetch. Of a picture that it has it fetches other heads by itself, before this run.
 drawn = None if st.session_state.get("fetched") == data_key else service().prepare(picture, view.layer, view.head)

@@ -13,14 +13,16 @@ view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())
 components.heads(
     view,
-    key="heads",
-    data_key=service().key(picture),
+    components.Seat(
+        key="heads",
+        data_key=service().key(picture),
+        seed=state.seed(),
+        link=state.write_address(view),
+        large=bool(st.session_state.get("frame_large")),
+        on_view=partial(state.take_report, "heads"),
+        on_lost=state.renew,
+    ),
     can_by_norm=all(layer.exact for layer in trace.layers),
-    seed=state.seed(),
-    link=state.write_address(view),
-    large=bool(st.session_state.get("frame_large")),
-    on_view=partial(state.take_report, "heads"),
-    on_lost=state.renew,
 )
 if not state.opened_file() and not st.context.is_embedded:
     survey_panel.section(view)

@@ -17,11 +17,13 @@ picture = picture_of(view, state.opened_file())
 components.steps(
     followed,
     trace,
-    key="steps",
-    data_key=service().key(picture),
-    seed=state.seed(),
-    link=state.write_address(followed),
-    large=bool(st.session_state.get("frame_large")),
-    on_view=partial(state.take_report, "steps"),
-    on_lost=state.renew,
+    components.Seat(
+        key="steps",
+        data_key=service().key(picture),
+        seed=state.seed(),
+        link=state.write_address(followed),
+        large=bool(st.session_state.get("frame_large")),
+        on_view=partial(state.take_report, "steps"),
+        on_lost=state.renew,
+    ),
 )

@@ -46,6 +46,8 @@ ROWS = (
 OURS = sorted([*ROOT.glob("attention_core/**/*.py"), *ROOT.glob("pages/**/*.py"), ROOT / "app.py"])
 USER_INTERFACE = {"streamlit", "plotly", "starlette", "uvicorn"}
 MOST_FILES = 20  # of source in one folder: more are not found in a minute
+MOST_LINES = 60  # of one function, signature and docstring included: more do not stand on one screen
+LONGER: dict[str, str] = {}  # functions that read better in one piece: "module.name" → why
 
 # Imports inside functions and under TYPE_CHECKING, by who has them. Nobody else may.
 HIDDEN = {
@@ -236,6 +238,24 @@ def test_every_reason_for_a_hidden_import_is_still_needed():
             path for module, path in MODULES.items() if module == name or name == "pages" and module.startswith(name)
         ]
         assert any(hidden and row_of(to) for path in inside for to, hidden in imports_in(path)), name
+
+
+def long_functions(source: str) -> list[str]:
+    """Names of functions and methods in `source` that have more than MOST_LINES lines, decorators left out."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, functions)]
+    return sorted(node.name for node in found if (node.end_lineno or 0) - node.lineno >= MOST_LINES)
+
+
+def test_a_function_stands_on_one_screen():
+    long = {f"{name}.{one}" for name, path in MODULES.items() for one in long_functions(path.read_text("utf-8"))}
+    assert long == set(LONGER), "split them by what they do, or say in LONGER why one piece reads better"
+
+
+def test_a_long_function_is_found():
+    body = "".join(f"        x = {n}\n" for n in range(MOST_LINES - 1))
+    assert long_functions(f"class A:\n    def f(self):\n{body}") == []
+    assert long_functions(f"class A:\n    async def f(self):\n{body}        return x\n") == ["f"]
 
 
 PACKAGES = sorted({path.parent for path in OURS if path.parent != ROOT})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_core.capturing.encode import CaptureError
@@ -13,7 +14,7 @@ from attention_core.formula.masks import Band
 from attention_core.inside.of_transformers import AttentionFunction, eager_function
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.hooks import Watcher
-from attention_core.observe.interface import EAGER, choose_attention
+from attention_core.observe.interface import EAGER, AttentionCall, choose_attention
 from attention_core.observe.seen import Seen
 from attention_core.record.layers import Kind, LayerTrace, Mask, Witness
 from attention_core.record.projections import Found
@@ -42,42 +43,20 @@ _HARMLESS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """One attention call: what went in, what came out, and what ran around it."""
-
-    module: nn.Module
-    q: Tensor
-    k: Tensor
-    v: Tensor
-    mask: Tensor | None
-    output: Tensor
-    keywords: dict[str, Any]
-    seen: Seen  # the linear maps and norms around the call
-
-
 class Calls:
     """Collects attention calls in call order (ALBERT calls one module many times)."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.watcher = Watcher()
+        self.calls: list[AttentionCall] = []
+        self.watcher = Watcher()  # what ran around each of them: one `Seen` for each call
 
-    def add(
-        self,
-        module: nn.Module,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        mask: Tensor | None,
-        output: Tensor,
-        keywords: dict[str, Any],
-    ) -> None:
-        seen = self.watcher.attended(module, q, k, v, output)
-        self.calls.append(Call(module, q, k, v, mask, output, keywords, seen))
+    def add(self, call: AttentionCall) -> None:
+        """Keep a call, with the linear maps and norms that the watcher has seen before it."""
+        self.watcher.attended(call.module, call.q, call.k, call.v, call.output)
+        self.calls.append(call)
 
 
-def layers_of(calls: list[Call], model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:
+def layers_of(calls: Calls, model: LoadedModel, n_source: int, n_target: int) -> tuple[LayerTrace, ...]:
     """The calls of a run as layers of a record, in the order in which they ran.
 
     Raises CaptureError for a model that does not attend from token to token.
@@ -89,7 +68,7 @@ def layers_of(calls: list[Call], model: LoadedModel, n_source: int, n_target: in
     # A modelling file's own eager function knows no mask but the one that it is given: without one all may be read. A
     # module that calls itself causal is believed all the same: if its mask was lost on the way, the proof shows it.
     eager = choose_attention(model.model) == EAGER
-    for call in calls:
+    for call, seen in zip(calls.calls, calls.watcher.calls, strict=True):
         is_causal = getattr(call.module, "is_causal", False) if eager else call.keywords.get("is_causal")
         mask = read_mask(call.mask, call.module, call.q, call.k, is_causal, masks)
         kind = _kind(call, mask.allowed, in_encoder=call.module in encoder, encoder_decoder=model.facts.encoder_decoder)
@@ -101,12 +80,12 @@ def layers_of(calls: list[Call], model: LoadedModel, n_source: int, n_target: in
                 f"layer {counts.get(kind, 0)}: "
                 f"{call.q.shape[-2]} × {call.k.shape[-2]} positions for {n_query} × {n_key} tokens."
             )
-        layers.append(_layer(call, mask, kind, counts.get(kind, 0)))
+        layers.append(_layer(call, seen, mask, kind, counts.get(kind, 0)))
         counts[kind] = counts.get(kind, 0) + 1
     return tuple(layers)
 
 
-def _layer(call: Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
+def _layer(call: AttentionCall, seen: Seen, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
     unknown = [
         name
         for name, value in call.keywords.items()
@@ -131,11 +110,11 @@ def _layer(call: Call, mask: PassedMask, kind: Kind, index: int) -> LayerTrace:
         softcap=call.keywords.get("softcap"),
         sink_logit=_sink_logit(call),
         witness=_witness(call, mask),
-        found=Found(call.seen, find_projections),
+        found=Found(seen, find_projections),
     )
 
 
-def _kind(call: Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -> Kind:
+def _kind(call: AttentionCall, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) -> Kind:
     """Told by what the call does, not by the module's name.
 
     In the decoder of an encoder-decoder, self-attention is causal and cross-attention is not. With one query both look
@@ -152,7 +131,7 @@ def _kind(call: Call, mask: Mask, *, in_encoder: bool, encoder_decoder: bool) ->
     return "decoder self" if causal and n_query == n_key else "cross"
 
 
-def _bias(call: Call, mask: PassedMask) -> Tensor | None:
+def _bias(call: AttentionCall, mask: PassedMask) -> Float[Tensor, "#head query key"] | None:
     """All that is added to the scores: relative positions (a keyword of its own) and what came inside the mask."""
     position_bias = call.keywords.get("position_bias")
     if position_bias is None:
@@ -160,7 +139,7 @@ def _bias(call: Call, mask: PassedMask) -> Tensor | None:
     return position_bias[0] if mask.bias is None else position_bias[0] + mask.bias
 
 
-def _sink_logit(call: Call) -> Tensor | None:
+def _sink_logit(call: AttentionCall) -> Float[Tensor, " head"] | Float[Tensor, "head query"] | None:
     """The learned extra logit of the softmax: one for each head, or (from x) one for each head and query."""
     sinks = call.keywords.get("s_aux")
     if sinks is not None:
@@ -169,7 +148,7 @@ def _sink_logit(call: Call) -> Tensor | None:
     return None if sinks is None else sinks[0, :, :, 0]
 
 
-def _witness(call: Call, mask: PassedMask) -> Witness | None:
+def _witness(call: AttentionCall, mask: PassedMask) -> Witness | None:
     """The model's eager function on the captured q, k, v with what the model passed: an independent source."""
     eager = eager_function(call.module)
     # Some eager functions read a sink from the module: not from one whose weights are on the disk.
@@ -184,13 +163,13 @@ class _Eager:
 
     function: AttentionFunction
     module: nn.Module
-    q: Tensor
-    k: Tensor
-    v: Tensor
+    q: Float[Tensor, "batch head query d_head"]
+    k: Float[Tensor, "batch kv_head key d_head"]
+    v: Float[Tensor, "batch kv_head key d_value"]
     mask: PassedMask
     keywords: dict[str, Any]
 
-    def __call__(self, head: int, rows: slice) -> Tensor | None:
+    def __call__(self, head: int, rows: slice) -> Float[Tensor, "row key"] | None:
         q, k, v, keywords = self.q, self.k, self.v, self.keywords
         group = q.shape[1] // k.shape[1]
         # Only the heads that share this head's keys. A learned sink logit is read from the module for all heads at

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from attention_core.capturing.calls import Call, Calls, layers_of
+from attention_core.capturing.calls import Calls, layers_of
 from attention_core.capturing.encode import (
     CaptureError,
     Encoded,
@@ -112,7 +112,7 @@ def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int
     return _captured(model, source, decoder, "", None, None if decoder is None else "", [])
 
 
-def _captured(
+def _captured(  # noqa: PLR0913 (what the record says of the texts is known before the run, and passes through)
     model: LoadedModel,
     source: "Encoded",
     decoder: "Encoded | None",
@@ -139,10 +139,11 @@ def _captured(
     watched: Watcher | None = None
     if model.exact:
         with layers_that_run(model.model) as ran:
-            calls, watched = _run(model, inputs, ended)
+            calls = _run(model, inputs, ended)
+        watched = calls.watcher
         target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
         layers = layers_of(calls, model, len(source.ids), len(target_tokens))
-        others = other_layers(model.model, ran, [call.module for call in calls])
+        others = other_layers(model.model, ran, [call.module for call in calls.calls])
         if others:
             shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
             count = "1 layer makes" if len(others) == 1 else f"{len(others)} layers make"
@@ -182,7 +183,7 @@ class _Ended:
     decoder_ids: list[int] = field(default_factory=list)  # what the decoder was given, where the model decides it
 
 
-def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> tuple[list[Call], Watcher]:
+def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> Calls:
     calls = Calls()
     install(model.model)
     token, watching = collector.set(calls), watcher.set(calls.watcher)
@@ -193,7 +194,7 @@ def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> tuple[
         watcher.reset(watching)
     if not calls.calls:
         raise CaptureError(f"{model.facts.architecture} made no attention call that could be observed.")
-    return calls.calls, calls.watcher
+    return calls
 
 
 def _accepted(model: nn.Module) -> Set[str]:

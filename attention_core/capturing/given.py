@@ -1,4 +1,6 @@
-"""The attention weights that a model returns itself where it hides q and k: read by name, only if they are weights."""
+"""Read the attention weights that a model returns itself (`attentions`), for architectures that hide q and k.
+
+What does not look like weights between tokens is left out, and a sentence says so."""
 
 from dataclasses import replace
 from typing import Any

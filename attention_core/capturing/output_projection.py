@@ -27,6 +27,7 @@ class OutputSearch:
         self.close = closeness(seen.q.dtype)
 
     def output_projection(self) -> OutputProjection | None:
+        """The map whose output is explained by the heads' outputs, among those fed after the call; None if none is."""
         heads = self.seen.output[:, probe_rows(self.seen.output.shape[1])].float()
         for fed in self.seen.after:
             for o in self._readings(fed, heads):

@@ -1,4 +1,4 @@
-"""What a few rows of numbers say about the map between them: columns, a factor, a rotation, a norm.
+"""Recognise the map between two tensors from a few of their rows: a choice of columns, a factor, a rotation, a norm.
 
 Every function compares rows of what a model computed (`close` is how far, relative to the largest number, two rows of
 the same quantity may differ) and returns None where they do not say enough.
@@ -287,6 +287,7 @@ def columns_of(output: Tensor, columns: Tensor) -> Tensor:
 
 
 def alike(a: Tensor, b: Tensor, close: float) -> bool:
+    """Same shape, and every difference at most `close` times the largest magnitude in `b`."""
     return a.shape == b.shape and bool((a - b).abs().max() <= close * magnitude(b))
 
 

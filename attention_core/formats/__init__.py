@@ -1,5 +1,5 @@
-"""Forms that bytes take on their way: packs, fields of an address, JSON from strangers, colours, text in SVG, running
-out of memory.
+"""Formats that the other packages share: binary packs, typed fields of an address, JSON that nobody vouches for,
+colours, text in SVG, and the error when memory runs out.
 
 Nothing here knows what the numbers mean.
 """

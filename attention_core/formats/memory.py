@@ -1,4 +1,6 @@
-"""Running out of memory is foreseen: it ends in a sentence, and what was asked next is answered as usual."""
+"""Turn running out of memory, on the CPU or a GPU, into an error with a plain sentence.
+
+The tensors that led to it are released with it, so the next request is answered as usual."""
 
 from collections.abc import Callable
 from functools import wraps

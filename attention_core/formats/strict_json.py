@@ -1,4 +1,6 @@
-"""JSON from a stranger: a megabyte of brackets would become seventy megabytes of empty lists, or no answer at all."""
+"""Parse JSON that nobody vouches for, within bounds on nesting and on the number of lists and objects.
+
+Without them a megabyte of brackets would become seventy megabytes of empty lists, or overflow the stack."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Text in an SVG picture: what may stand in it, and how wide it is."""
+"""Text in an SVG picture: escaped as XML wants it, and its width in columns of a monospaced face."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Numbers on their way to the browser: one JSON header and raw buffers, weights as whole numbers.
+"""Packs: the binary format in which numbers reach the browser, a JSON header and raw buffers; weights as whole numbers.
 
 A pack is: u32 little-endian header length | JSON header | buffers. The header is padded with spaces and every buffer
 with zero bytes to a multiple of 4, so that a browser can lay a typed array over each buffer without copying.

@@ -20,6 +20,7 @@ class Band:
 
     @property
     def everything(self) -> bool:
+        """Every query may read every key: no mask at all."""
         return self.back is None and self.ahead is None
 
     @property

@@ -1,4 +1,4 @@
-"""Where a word stands: sinusoidal numbers added to x, rotary turns of q and k, ALiBi's penalty on scores.
+"""Three ways to tell attention about positions: sinusoids added to x, rotary embedding of q and k, ALiBi's bias.
 
 Positions count from 0. Everything is float64.
 """

@@ -172,6 +172,7 @@ def _end_with(stream: Any) -> None:
 
 
 def say(line: str) -> None:
+    """Write one record to standard output at once: the page that reads it must not wait for a full buffer."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The rows of each task, and the fixed rows that heads are measured on."""
+"""Batches for each task: rows of token ids to train on, and the fixed rows that heads are measured on."""
 
 import random
 from collections.abc import Callable

@@ -60,9 +60,11 @@ class RunHead:
 
     @property
     def task(self) -> Task | None:
+        """What was learned, in words; None for a run without settings of this page (the Storyteller's)."""
         return TASKS[self.settings.task] if self.settings else None
 
     def as_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings, for the header of a pack; `from_json` reads them back."""
         return {**asdict(self), "facts": dict(self.facts)}
 
     @classmethod
@@ -135,24 +137,29 @@ class Run:
 
     @cached_property
     def steps(self) -> Int32[ndarray, " saved"]:
+        """Training steps done at each saved step."""
         return np.array([saved.step for saved in self.saved], dtype=np.int32)
 
     @cached_property
     def losses(self) -> Float32[ndarray, " saved"]:
+        """Nats per scored token at each saved step."""
         return np.array([saved.loss for saved in self.saved], dtype=np.float32)
 
     @cached_property
     def right(self) -> Float32[ndarray, " saved"]:
+        """Share of the scored tokens that were predicted right, 0 to 1."""
         return np.array([saved.right for saved in self.saved], dtype=np.float32)
 
     @cached_property
     def maps(self) -> UInt8[ndarray, "saved layer head query key"]:
+        """Weights of every head on the fixed row, as `formats.wire.encode_u1` codes; 255 = masked."""
         n = len(self.head.tokens)
         empty = np.zeros((0, self.head.n_layers, self.head.n_heads, n, n), dtype=np.uint8)
         return np.stack([saved.maps for saved in self.saved]) if self.saved else empty
 
     @cached_property
     def scores(self) -> dict[str, Float32[ndarray, "saved layer head"]]:
+        """By name (`head.scores`): mean weight on the keys of that job, 0 to 1."""
         empty = np.zeros((0, len(self.head.scores), self.head.n_layers, self.head.n_heads), dtype=np.float32)
         found = np.stack([saved.scores for saved in self.saved]) if self.saved else empty
         return {name: found[:, i] for i, name in enumerate(self.head.scores)}

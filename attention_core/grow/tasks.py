@@ -181,6 +181,7 @@ class RunSettings:
         return "-".join(parts)
 
     def as_json(self) -> dict[str, Any]:
+        """Plain numbers and strings by field name; `from_json` reads them back."""
         return asdict(self)
 
     @classmethod

@@ -68,6 +68,7 @@ class Live:
 
     @property
     def step(self) -> int:
+        """Training steps done at the newest saved step; 0 before the first."""
         return self.run.saved[-1].step if self.run and self.run.saved else 0
 
 

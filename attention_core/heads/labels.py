@@ -210,6 +210,7 @@ class LabelCard:
 
     @property
     def name(self) -> str:
+        """The label as shown to a reader, or "unlabelled"."""
         return LABEL[self.label].name if self.label else "unlabelled"
 
 
@@ -231,6 +232,7 @@ class Tally:
         self.score, self.null, self.weight, self.difference = (Running(shape) for _ in range(4))
 
     def add(self, scored: Scored) -> None:
+        """Count one probe. A label counts only for heads in which both its score and its null are known."""
         # A label counts where both are known.
         missing = scored.score.isnan() | scored.null.isnan()
         self.score.add(scored.score.masked_fill(missing, torch.nan))

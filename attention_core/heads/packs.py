@@ -1,4 +1,5 @@
-"""What the Heads page fetches, as `wire` packs: every metric of every head, one look in every head, heads alike."""
+"""What the Heads page fetches, as `wire` packs: every metric of every head, one query–key pair in every head, and the
+heads that look where a given one looks."""
 
 import math
 from collections.abc import Sequence

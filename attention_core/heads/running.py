@@ -1,4 +1,4 @@
-"""Count, mean and spread of numbers that come one after the other, each kept in three numbers.
+"""Running statistics: count, mean and variance of numbers that come one after the other (Welford's method).
 
 Means are updated and not summed: a million windows lose no digits. Two runs merge into what one run over both would
 have found. In a fixed order everything is the same bit for bit, which is what lets a survey go on after it was killed.
@@ -56,6 +56,7 @@ class Running:
         return self.mean.masked_fill(self.n == 0, math.nan)
 
     def tensors(self) -> dict[str, Tensor]:
+        """The three tables by name, float64, as `of` takes them: for a file."""
         return {"n": self.n, "mean": self.mean, "squares": self.squares}
 
     @classmethod

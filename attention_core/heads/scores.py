@@ -74,6 +74,7 @@ class Stopped(Exception):
 
 
 def never() -> bool:
+    """The usual `stop` of a long computation: go on to the end."""
     return False
 
 

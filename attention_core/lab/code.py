@@ -165,7 +165,7 @@ def _mask(state: LabState, say: _Dialect) -> list[str]:
 
 
 def _heads(state: LabState, say: _Dialect) -> list[str]:
-    switches, real, rotary = state.switches, state.real, state.switches.positions == "rotary"
+    real, rotary = state.real, state.switches.positions == "rotary"
     lines = [
         "d_k = Q.shape[1] // n_heads",
         "d_v = V.shape[1] // n_heads",
@@ -178,16 +178,7 @@ def _heads(state: LabState, say: _Dialect) -> list[str]:
                 f"{name}_R = {say.joined}",
                 f'show("{name}_R", {name}_R)',
             ]
-    own_bias = real.bias if real is not None else None
-    if own_bias is not None:
-        lines += _literal("own_bias", own_bias, say)
-    if switches.positions == "alibi":
-        slopes = [float(slope) for slope in SLOPES[: state.n_heads]]
-        lines += [
-            f"distance = abs({say.arange.format('n')}[None, :] - {say.arange.format('n')}[:, None])",
-            f"slopes = {slopes!r}  # ALiBi: so much for each word of distance",
-        ]
-    lines += ["", "outputs = []", "for head in range(n_heads):"]
+    lines += [*_bias(state, say), "", "outputs = []", "for head in range(n_heads):"]
     suffix = "_R" if rotary else ""
     body = [
         f"q = Q{suffix}[:, head * d_k : (head + 1) * d_k]",
@@ -196,21 +187,8 @@ def _heads(state: LabState, say: _Dialect) -> list[str]:
         "scores = q @ k.T",
         'show("scores", scores, head)',
     ]
-    if not switches.scale:
-        scaled = "scores"
-    elif real is None:
-        scaled = "scores / d_k**0.5"
-    else:
-        scaled = f"scores * {real.scale!r}"
-    parts = [*(["own_bias"] if own_bias is not None else [])]
-    parts += [*(["-slopes[head] * distance"] if switches.positions == "alibi" else [])]
-    if parts:
-        body += [f"bias = {' + '.join(parts)}", 'show("bias", bias, head)']
-        scaled += " + bias"
-    if switches.temperature != 1:
-        scaled = f"({scaled}) / {switches.temperature!r}"
     body += [
-        f"scaled = {scaled}" + ("" if switches.scale else "  # not divided by the root of d_k"),
+        *_scaled(state),
         'show("scaled", scaled, head)',
         f"masked = {say.where}(allowed, scaled, {say.inf})",
         'show("masked", masked, head)',
@@ -232,6 +210,37 @@ def _heads(state: LabState, say: _Dialect) -> list[str]:
             'show("projected", projected)',
         ]
     return lines
+
+
+def _bias(state: LabState, say: _Dialect) -> list[str]:
+    """What the scores of a head get added, before the loop over heads."""
+    lines = []
+    if state.real is not None and state.real.bias is not None:
+        lines += _literal("own_bias", state.real.bias, say)
+    if state.switches.positions == "alibi":
+        slopes = [float(slope) for slope in SLOPES[: state.n_heads]]
+        lines += [
+            f"distance = abs({say.arange.format('n')}[None, :] - {say.arange.format('n')}[:, None])",
+            f"slopes = {slopes!r}  # ALiBi: so much for each word of distance",
+        ]
+    return lines
+
+
+def _scaled(state: LabState) -> list[str]:
+    """From scores to scaled scores, inside the loop: scale, bias, temperature."""
+    switches, real = state.switches, state.real
+    scaled = "scores"
+    if switches.scale:
+        scaled = "scores / d_k**0.5" if real is None else f"scores * {real.scale!r}"
+    parts = ["own_bias"] if real is not None and real.bias is not None else []
+    parts += ["-slopes[head] * distance"] if switches.positions == "alibi" else []
+    lines = []
+    if parts:
+        lines += [f"bias = {' + '.join(parts)}", 'show("bias", bias, head)']
+        scaled += " + bias"
+    if switches.temperature != 1:
+        scaled = f"({scaled}) / {switches.temperature!r}"
+    return [*lines, f"scaled = {scaled}" + ("" if switches.scale else "  # not divided by the root of d_k")]
 
 
 def _weights(state: LabState, say: _Dialect) -> list[str]:

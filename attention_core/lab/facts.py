@@ -1,4 +1,5 @@
-"""What a switch does, in numbers: a Lab state beside its standard, a row's spread and gradient, arrows in the plane."""
+"""Measure what a switch of the Lab changes: the state against the one with standard switches, each row's entropy and
+gradient, and q and k as arrows in a plane."""
 
 import math
 from collections.abc import Sequence
@@ -29,10 +30,12 @@ class HeadNumbers:
 
     @property
     def mean_entropy(self) -> float | None:
+        """Over queries, in bits; None without softmax."""
         return None if self.entropy is None else float(self.entropy.mean())
 
     @property
     def mean_gradient(self) -> float | None:
+        """Over queries, the norm of softmax's derivative; None without softmax."""
         return None if self.gradient is None else float(self.gradient.mean())
 
 
@@ -169,6 +172,7 @@ class Plane:
     k: Float[Tensor, "word 2"]
 
     def pair(self, query: int, key: int) -> Pair:
+        """Lengths, angle and dot product of one query and one key, by index of their words."""
         return arrows(self.q[query], self.k[key])
 
 

@@ -5,6 +5,7 @@ Scores, scaling, bias, mask and softmax are `attention.attend`, the formula of e
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -47,6 +48,7 @@ class LabMatrix:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
         return self.values.shape[0], self.values.shape[1]
 
 
@@ -94,15 +96,19 @@ def run(state: LabState) -> LabRun:
     result = joined
     if not state.direct:
         dims, components = dim_labels(state), component_labels(state)
-        w_o = state.tensor("w_o")
+        w_o, by_word = state.tensor("w_o"), _by_word(state)
         result = joined @ w_o
         formula = "H = [O₁ … O_h] side by side" if state.n_heads > 1 else "H = O: one head, nothing to join"
         found += [
-            _matrix("joined", "H", "heads joined", formula, "output", state, dims, joined, left="output", how="cell"),
+            by_word(
+                name="joined", symbol="H", title="heads joined", formula=formula, role="output",
+                column_axis="dim", columns=dims, values=joined, left="output", how="cell",
+            ),
             _given(state, "w_o", "output map", dims, components),
-            _matrix(
-                "projected", "Y", "output of the layer", "Y = H · W_O", "output", state, components, result,
-                left="joined", right="w_o", how="row × column", column_axis="component",
+            by_word(
+                name="projected", symbol="Y", title="output of the layer", formula="Y = H · W_O", role="output",
+                column_axis="component", columns=components, values=result,
+                left="joined", right="w_o", how="row × column",
             ),
         ]  # fmt: skip
     return LabRun(state, tuple(found), inputs.q, inputs.k, inputs.v, steps.weights, steps.output, result)
@@ -177,9 +183,12 @@ def dim_labels(state: LabState) -> tuple[str, ...]:
     return tuple(f"h{head + 1}.{i + 1}" for head in range(state.n_heads) for i in range(state.d_head))
 
 
+_QKV: tuple[tuple[str, str, Role], ...] = (("q", "queries", "query"), ("k", "keys", "key"), ("v", "values", "value"))
+
+
 def _mapped(state: LabState, found: list[LabMatrix]) -> _Inputs:
     components, dims = component_labels(state), dim_labels(state)
-    x = state.tensor("x")
+    x, by_word = state.tensor("x"), _by_word(state)
     found.append(_given(state, "x", "embeddings", state.words, components))
     read, symbol = "x", "X"
     if state.switches.positions == "sinusoidal":
@@ -187,23 +196,25 @@ def _mapped(state: LabState, found: list[LabMatrix]) -> _Inputs:
         x = x + added
         read, symbol = "x_p", "X′"
         found += [
-            _matrix(
-                "positions", "P", "sinusoidal positions", "P[p, 2i] = sin(p / 10000^(2i/d)), P[p, 2i+1] = cos(…)",
-                "input", state, components, added, column_axis="component",
+            by_word(
+                name="positions", symbol="P", title="sinusoidal positions", role="input",
+                formula="P[p, 2i] = sin(p / 10000^(2i/d)), P[p, 2i+1] = cos(…)",
+                column_axis="component", columns=components, values=added,
             ),
-            _matrix(
-                "x_p", "X′", "embeddings with positions", "X′ = X + P", "input", state, components, x,
-                left="x", right="positions", how="cell", column_axis="component",
+            by_word(
+                name="x_p", symbol="X′", title="embeddings with positions", formula="X′ = X + P", role="input",
+                column_axis="component", columns=components, values=x, left="x", right="positions", how="cell",
             ),
         ]  # fmt: skip
     made = {}
-    for name, title, role in (("q", "queries", "query"), ("k", "keys", "key"), ("v", "values", "value")):
+    for name, title, role in _QKV:
         made[name] = x @ state.tensor(f"w_{name}")
         upper = name.upper()
         found += [
             _given(state, f"w_{name}", f"{role} map", components, dims),
-            _matrix(
-                name, upper, title, f"{upper} = {symbol} · W_{upper}", role, state, dims, made[name],
+            by_word(
+                name=name, symbol=upper, title=title, formula=f"{upper} = {symbol} · W_{upper}", role=role,
+                column_axis="dim", columns=dims, values=made[name],
                 left=read, right=f"w_{name}", how="row × column",
             ),
         ]  # fmt: skip
@@ -237,13 +248,13 @@ def _placed(
     if positions == "rotary":
         q, k = rotary(q), rotary(k)
         dims = dim_labels(state) if not state.direct else tuple(str(i + 1) for i in range(state.d_head))
-        for name, title, role, values in (("q", "queries", "query", q), ("k", "keys", "key", k)):
+        for (name, title, role), values in zip(_QKV, (q, k), strict=False):
             upper = name.upper()
             found.append(
-                _matrix(
-                    f"{name}_r", f"{upper}′", f"{title}, turned by position",
-                    f"{upper}′: each pair of {upper} turned by p · 10000^(-2i/d_k)", role, state, dims,
-                    merge_heads(values), left=name, how="cell",
+                _by_word(state)(
+                    name=f"{name}_r", symbol=f"{upper}′", title=f"{title}, turned by position", role=role,
+                    formula=f"{upper}′: each pair of {upper} turned by p · 10000^(-2i/d_k)",
+                    column_axis="dim", columns=dims, values=merge_heads(values), left=name, how="cell",
                 )
             )  # fmt: skip
     if positions == "alibi":
@@ -331,21 +342,6 @@ def _given(state: LabState, name: str, title: str, rows: tuple[str, ...], column
     )  # fmt: skip
 
 
-def _matrix(
-    name: str,
-    symbol: str,
-    title: str,
-    formula: str,
-    role: str,
-    state: LabState,
-    columns: tuple[str, ...],
-    values: Float[Tensor, "row column"],
-    left: str = "",
-    right: str = "",
-    how: str = "",
-    column_axis: str = "dim",
-) -> LabMatrix:
-    return LabMatrix(
-        name, None, symbol, title, formula, role, "word", column_axis, state.words, columns, values,  # type: ignore[arg-type]
-        left=left, right=right, how=how,
-    )  # fmt: skip
+def _by_word(state: LabState) -> "partial[LabMatrix]":
+    """Makes a matrix of all heads with a row for each word."""
+    return partial(LabMatrix, head=None, row_axis="word", rows=state.words)

@@ -1,4 +1,4 @@
-"""The Lab seeded from reality: q, k and v of one head of a model, for a few tokens of its text, as editable cells."""
+"""Put a real head into the Lab: its q, k and v for a few tokens of the text, as cells that can be edited."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""A Lab state as a spreadsheet whose formulas are alive: change a tinted cell and everything after it follows.
+"""A Lab state as an .xlsx spreadsheet of formulas: change a tinted cell and everything after it is computed again.
 
 Every matrix is a block with its formula in words, and has a name that formulas use: `=MMULT(Q_1,TRANSPOSE(K_1))`. The
 switches scale, temperature, causal, window and padding are cells too; softmax's kind and positions are built into the
@@ -48,6 +48,18 @@ class _Book:
             found.set_column(1, 70, 10)
             self.next_row[name] = 0
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A block of the sheet before it is written."""
+
+    name: str  # of its cells, in formulas
+    title: str
+    says: str  # a sentence or a formula beside the title
+    rows: tuple[str, ...]  # a label for each row
+    columns: tuple[str, ...]
+    values: list[list[float]]  # stored beside the formulas
 
 
 def range_name(name: str, head: int | None = None) -> str:
@@ -163,7 +175,8 @@ def _mask(sheet: _Book, found: LabRun) -> None:
 
     allowed = torch.ones(len(words), len(words)) if masked is None else (~masked).float()
     says = "1 where the switches allow it"
-    _cells(sheet, _INPUTS, "ALLOWED", "who may look at whom", says, words, words, allowed.tolist(), formula)
+    table = _Table("ALLOWED", "who may look at whom", says, words, words, allowed.tolist())
+    _cells(sheet, _INPUTS, table, formula)
 
 
 def _before_heads(sheet: _Book, found: LabRun, matrix: LabMatrix) -> None:
@@ -219,7 +232,8 @@ def _head(sheet: _Book, found: LabRun, head: int) -> None:
             return f"=INDEX({whole},{row + 1},{first + column + 1})"
 
         upper, says = name.upper(), f"columns {first + 1} to {first + width} of {whole}"
-        _cells(sheet, page, upper + i, f"{upper} of this head", says, words, dims, values.tolist(), part)
+        table = _Table(upper + i, f"{upper} of this head", says, words, dims, values.tolist())
+        _cells(sheet, page, table, part)
 
     def of(name: str) -> LabMatrix:
         return found.of(name, head)
@@ -268,7 +282,8 @@ def _weights(sheet: _Book, page: str, found: LabRun, head: int, masked: Cell) ->
         return f"=MAX({whole_row(masked, row)})"
 
     says, tops = "masked cells do not count", scores.amax(dim=-1, keepdim=True)
-    top = _cells(sheet, page, f"TOP{i}", "largest of each row", says, words, ("largest",), tops.tolist(), largest)
+    table = _Table(f"TOP{i}", "largest of each row", says, words, ("largest",), tops.tolist())
+    top = _cells(sheet, page, table, largest)
 
     def wins(row: int, column: int) -> str:
         enough = f"{top(row, 0)}-{TIE:.9f}*MAX(1,ABS({top(row, 0)}))"
@@ -280,11 +295,11 @@ def _weights(sheet: _Book, page: str, found: LabRun, head: int, masked: Cell) ->
     if kind == "hard max":
         values = (scores >= tops - TIE * tops.abs().clamp_min(1.0)).double().tolist()
         says = "1 where a score is the largest of its row"
-        before = _cells(sheet, page, f"WINS{i}", "winners", says, words, words, values, wins)
+        before = _cells(sheet, page, _Table(f"WINS{i}", "winners", says, words, words, values), wins)
     else:
         values = (scores - tops).exp().tolist()
         says = "exp(score - largest of the row), 0 where masked"
-        before = _cells(sheet, page, f"EXPS{i}", "exponentials", says, words, words, values, exps)
+        before = _cells(sheet, page, _Table(f"EXPS{i}", "exponentials", says, words, words, values), exps)
     _block(sheet, page, weights, lambda row, column: f"={before(row, column)}/SUM({whole_row(before, row)})")
 
 
@@ -302,31 +317,21 @@ def _block(sheet: _Book, page: str, matrix: LabMatrix, formula: str | Formula | 
     """A matrix of the run. `formula`: one for the whole block, one for each cell, or None for cells to be changed."""
     values = matrix.values.tolist()
     name = range_name(matrix.name, matrix.head)
-    return _cells(sheet, page, name, matrix.title, matrix.formula, matrix.rows, matrix.columns, values, formula)
+    return _cells(sheet, page, _Table(name, matrix.title, matrix.formula, matrix.rows, matrix.columns, values), formula)
 
 
-def _cells(
-    sheet: _Book,
-    page: str,
-    name: str,
-    title: str,
-    says: str,
-    rows: tuple[str, ...],
-    columns: tuple[str, ...],
-    values: list[list[float]],
-    formula: str | Formula | None,
-) -> Cell:
-    target = sheet.sheet(page)
+def _cells(sheet: _Book, page: str, table: _Table, formula: str | Formula | None) -> Cell:
+    target, rows, values = sheet.sheet(page), table.rows, table.values
     at = sheet.next_row[page]
-    target.write_string(at, 0, f"{title} [{name}]", sheet.bold)
-    target.write_string(at, 1, f"{len(rows)} × {len(columns)}   {says}", sheet.faint)
-    for j, label in enumerate(columns):
+    target.write_string(at, 0, f"{table.title} [{table.name}]", sheet.bold)
+    target.write_string(at, 1, f"{len(rows)} × {len(table.columns)}   {table.says}", sheet.faint)
+    for j, label in enumerate(table.columns):
         target.write_string(at + 1, 1 + j, label, sheet.faint)
     first = at + 2
     for i, label in enumerate(rows):
         target.write_string(first + i, 0, label)
     if isinstance(formula, str):
-        last = first + len(rows) - 1, len(columns)
+        last = first + len(rows) - 1, len(table.columns)
         target.write_array_formula(first, 1, *last, f"{{={formula}}}", sheet.numbers, values[0][0])
     for i, row in enumerate(values):
         for j, value in enumerate(row):
@@ -339,8 +344,8 @@ def _cells(
                 target.write_formula(*at_cell, local, sheet.numbers, shown)
             elif (i, j) != (0, 0):
                 target.write_number(*at_cell, value, sheet.numbers)  # the stored value inside the array
-    corner = _address(first, 1), _address(first + len(rows) - 1, len(columns))
-    sheet.book.define_name(name, f"='{page}'!{corner[0]}:{corner[1]}")
+    corner = _address(first, 1), _address(first + len(rows) - 1, len(table.columns))
+    sheet.book.define_name(table.name, f"='{page}'!{corner[0]}:{corner[1]}")
     sheet.next_row[page] = first + len(rows) + 1
     return lambda i, j: f"'{page}'!{_address(first + i, 1 + j)}"
 

@@ -165,6 +165,7 @@ class LabState:
 
     @property
     def n_words(self) -> int:
+        """Words of the sentence: rows of x, q, k and v."""
         return len(self.words)
 
     @property
@@ -179,6 +180,7 @@ class LabState:
 
     @property
     def d_value(self) -> int:
+        """Components of one value vector: d_v."""
         return len((self.v or self.w_v)[0]) // self.n_heads
 
     def cells(self, name: str) -> Cells:
@@ -209,11 +211,13 @@ class History:
         return replace(self, now=state, past=(*self.past, self.now)[-self.limit :], future=(), first=self.start)
 
     def undone(self) -> "History":
+        """One step back; itself where there is none."""
         if not self.past:
             return self
         return replace(self, now=self.past[-1], past=self.past[:-1], future=(*self.future, self.now), first=self.start)
 
     def redone(self) -> "History":
+        """One undone step forth again; itself where there is none."""
         if not self.future:
             return self
         return replace(
@@ -236,14 +240,17 @@ class History:
 
     @property
     def start(self) -> LabState:
+        """The state that `reset` goes back to."""
         return self.first or (self.past[0] if self.past else self.now)
 
     @property
     def can_undo(self) -> bool:
+        """Whether `undone` would change anything."""
         return bool(self.past)
 
     @property
     def can_redo(self) -> bool:
+        """Whether `redone` would change anything."""
         return bool(self.future)
 
 

@@ -42,6 +42,7 @@ def _task(check: Callable[[LabState], TaskResult]) -> Callable[[LabState], TaskR
 
 @_task
 def it_looks_at_animal(state: LabState) -> TaskResult:
+    """“it” gives “animal” at least 60%, in one head."""
     it, animal = _place(state, "it"), _place(state, "animal")
     row = _probabilities(state)[:, it]
     best = float(row[:, animal].max())
@@ -51,6 +52,7 @@ def it_looks_at_animal(state: LabState) -> TaskResult:
 
 @_task
 def lion_looks_at_animals(state: LabState) -> TaskResult:
+    """“lion” gives “cat” and “dog” at least half of its attention together."""
     lion, cat, dog = (_place(state, word) for word in ("lion", "cat", "dog"))
     row = _probabilities(state)[0, lion]
     share = float(row[cat] + row[dog])
@@ -59,6 +61,7 @@ def lion_looks_at_animals(state: LabState) -> TaskResult:
 
 @_task
 def two_words_back(state: LabState) -> TaskResult:
+    """Every word from the third on gives at least 60% to the word two places before it."""
     weights = _probabilities(state)[0]
     shares = [float(weights[i, i - 2]) for i in range(2, state.n_words)]
     done = sum(share >= 0.6 for share in shares)
@@ -71,6 +74,7 @@ def two_words_back(state: LabState) -> TaskResult:
 
 @_task
 def cat_and_dog_exchanged(state: LabState) -> TaskResult:
+    """Looking at “cat” writes “dog” and the other way round, “fish” stays, and “who” still finds “dog”."""
     places = {word: _place(state, word) for word in ("cat", "dog", "fish", "who")}
     x = state.tensor("x")
     written = x @ state.tensor("w_v") @ state.tensor("w_o") @ x.mT  # [looked at, written]: how much of each word
@@ -90,6 +94,7 @@ def cat_and_dog_exchanged(state: LabState) -> TaskResult:
 
 @_task
 def average_without_padding(state: LabState) -> TaskResult:
+    """Even weights over all words but “<pad>”, with W_Q left at 0."""
     pad = _place(state, "<pad>")
     weights = _probabilities(state)
     wanted = torch.full((state.n_words,), 1 / (state.n_words - 1), dtype=torch.float64)
@@ -104,6 +109,7 @@ def average_without_padding(state: LabState) -> TaskResult:
 
 @_task
 def only_it_wakes(state: LabState) -> TaskResult:
+    """“it” gives “cat” at least half; every other word gives “<s>” at least 90%."""
     start, cat, it = (_place(state, word) for word in ("<s>", "cat", "it"))
     weights = _probabilities(state)[0]
     wakes = float(weights[it, cat])
@@ -116,6 +122,7 @@ def only_it_wakes(state: LabState) -> TaskResult:
 
 @_task
 def heads_with_other_jobs(state: LabState) -> TaskResult:
+    """Head 1 gives the previous word at least 60%; head 2 gives words of the other kind at least 80%."""
     if state.n_heads < 2:
         raise _CannotMark("This task needs two heads.")
     weights = _probabilities(state)
@@ -132,6 +139,7 @@ def heads_with_other_jobs(state: LabState) -> TaskResult:
 
 @_task
 def reads_fifteen(state: LabState) -> TaskResult:
+    """“?” reads 15 (± 0.5) as a mixture of “one” and “two”, with the entries 10, 20 and 30 unchanged."""
     asks = _place(state, "?")
     entries = state.tensor("x")[[_place(state, word) for word in ("one", "two", "three")]][:, -1]
     if entries.tolist() != [10.0, 20.0, 30.0]:
@@ -147,6 +155,7 @@ def reads_fifteen(state: LabState) -> TaskResult:
 
 @_task
 def saved_without_scaling(state: LabState) -> TaskResult:
+    """Without ÷ √d_k, for d_k ≥ 16, the weights are within 0.001 of those with it."""
     if state.switches.scale:
         return TaskResult(False, "The division by √d_k is on; the task is to do without it.")
     if state.d_head < 16:
@@ -158,12 +167,14 @@ def saved_without_scaling(state: LabState) -> TaskResult:
 
 @_task
 def order_counts(state: LabState) -> TaskResult:
+    """Read backwards, some result changes by at least 0.05."""
     off = shuffle_difference(state, range(state.n_words)[::-1])
     return TaskResult(off >= 0.05, f"Read backwards, a result differs by up to {off:.2g}; 0.05 is asked for.")
 
 
 @_task
 def distance_costs(state: LabState) -> TaskResult:
+    """“door” gives “key” less than half as much from the far end of the text as from next to it."""
     if state.n_words < 4:
         raise _CannotMark("This task needs at least four words.")
     door = _place(state, "door")

@@ -41,12 +41,15 @@ class Made:
         }
 
     def head(self, name: str) -> int:
+        """The head's index in q, k or v: keys and values may be shared by several query heads."""
         return self.here.head if name == "q" else self.here.kv_head
 
     def rows(self, name: str) -> slice:
+        """The rows of q, k or v that are followed: the query's own in q, every key's in k and v."""
         return self.here.rows if name == "q" else slice(None)
 
     def captured(self, name: str) -> Tensor:
+        """q [d_head] of this query, or k or v of every key, as attention received them, in float32."""
         return {"q": self.here.q, "k": self.here.k, "v": self.here.v}[name]
 
     def stage_name(self, name: str, index: int) -> str:
@@ -63,6 +66,7 @@ class Made:
         return (*own, self.captured(name))
 
     def input(self) -> Step:
+        """The step "x": what this layer's attention reads."""
         here, one = self.here, self.here.one
         if not self.known:
             return unobserved("x", "Input", why_missing(self.maps, "q"))
@@ -96,6 +100,7 @@ class Made:
         )
 
     def projected(self) -> Step:
+        """The step that makes q, k and v of x by the observed linear maps."""
         here = self.here
         if not self.known:
             return _given(here)
@@ -313,6 +318,7 @@ def _suffix(step: str) -> str:
 
 
 def why_missing(maps: Projections, name: str) -> str:
+    """The reason why a linear map could not be observed, as a sentence without its "q:"."""
     reason = next((reason for reason in maps.missing if reason.startswith(f"{name}:")), None)
     if reason is not None:
         return reason.split(": ", 1)[1]

@@ -1,4 +1,5 @@
-"""The linear maps of a ledger opened: the products in one number, the matrices of all tokens, a fault's two numbers."""
+"""The linear maps of a ledger (q, k, v, W_O) in detail: the products that sum to one number, the matrices of all
+tokens, and both versions of a number that fails its check."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""A step of a ledger for all tokens at once: the matrices that go in and the one that comes out."""
+"""One step of a ledger for all tokens at once, as pictures: the matrices that go in and the one that comes out."""
 
 from collections.abc import Iterator
 

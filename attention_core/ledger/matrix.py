@@ -24,6 +24,7 @@ class Matrix:
 
     @property
     def header(self) -> dict[str, Any]:
+        """Everything but the cells, as plain data for a pack; `exact` where no cell was put together with others."""
         finite = self.values[torch.isfinite(self.values)]
         return {
             "symbol": self.symbol,

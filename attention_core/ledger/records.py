@@ -52,14 +52,17 @@ class Step:
 
     @property
     def available(self) -> bool:
+        """Its numbers could be observed; otherwise `why_not` says why."""
         return not self.why_not
 
     @property
     def holds(self) -> bool:
+        """No check of this step failed; also True where it has none."""
         return all(check.holds for check in self.checks)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of `tensors`, by the same names."""
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
 
@@ -95,6 +98,7 @@ class Ledger:
 
     @property
     def holds(self) -> bool:
+        """No check of any step failed."""
         return all(check.holds for check in self.checks)
 
     @property
@@ -191,22 +195,27 @@ class Here:
 
     @property
     def rows(self) -> slice:
+        """The query as a slice of one row."""
         return slice(self.query, self.query + 1)
 
     @cached_property
     def kv_head(self) -> int:
+        """The key/value head that this head reads."""
         return self.one.kv_head(self.head)
 
     @cached_property
     def q(self) -> Tensor:
+        """This query's vector as attention received it, in float32, like `k` and `v`."""
         return self.one.q[self.head, self.query].float()
 
     @cached_property
     def k(self) -> Tensor:
+        """Every key's vector."""
         return self.one.k[self.kv_head].float()
 
     @cached_property
     def v(self) -> Tensor:
+        """Every key's value vector."""
         return self.one.v[self.kv_head].float()
 
     @cached_property
@@ -216,16 +225,19 @@ class Here:
 
     @cached_property
     def allowed(self) -> Tensor:
+        """Which keys this query may read."""
         allowed = self.one.allowed(self.head, self.rows)
         return torch.ones(self.one.n_key, dtype=torch.bool, device=self.q.device) if allowed is None else allowed[0]
 
     @cached_property
     def bias(self) -> Tensor | None:
+        """What is added to this row's scaled scores; None for nothing."""
         bias = self.one.bias
         return None if bias is None else bias[self.head if bias.shape[0] > 1 else 0, self.query].float()
 
     @cached_property
     def sink_logit(self) -> Tensor | None:
+        """The learned extra logit of this row's softmax: one number; None if there is none."""
         sinks = self.one.sink_logit
         if sinks is None:
             return None
@@ -242,6 +254,7 @@ class Here:
         return f"steps = trace.steps({self.layer}, {self.head}, slice({self.query}, {self.query + 1}))"
 
     def checks(self, *names: str) -> tuple[Check, ...]:
+        """The checks of the proof with these names; those that could not be made are left out."""
         return tuple(self.proof[name] for name in names if name in self.proof)
 
 

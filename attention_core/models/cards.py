@@ -27,7 +27,7 @@ class ModelCard:
     context: int | None = None  # tokens that it reads at most; None if its card does not say
 
 
-def _on_the_hub(
+def _on_the_hub(  # noqa: PLR0913 (one row of the table below)
     group: Group,
     id: str,
     name: str,

@@ -1,4 +1,4 @@
-"""Where a model's files are: a card's folder, a folder of this machine, or the hub's cache after fetching.
+"""Find a model's files: in a card's folder, in a folder of this machine, or in the hub's cache after fetching them.
 
 Nothing is built of them here; this may take long and needs no processor.
 """

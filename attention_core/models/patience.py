@@ -1,4 +1,4 @@
-"""A stranger's tokenizer is a program in disguise: its patterns and replacements may take minutes over one line.
+"""Run a tokenizer with a time limit: a stranger's patterns and replacements may take minutes over one line.
 
 It runs in a thread of its own, one text at a time, and is not waited for longer than a few seconds. A thread cannot be
 stopped, so a late one works on; meanwhile that model's tokenizer is given nothing else, and everybody gets an answer.

@@ -1,4 +1,4 @@
-"""Where a model is put, in which precision, and whether there is room."""
+"""Choose a model's device and precision, and check that it fits into the memory that is free."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What of a saved model did not come into the one that was built, and what is said about it.
+"""Compare the model that was built with the one that was saved: tensors left out or made up, settings that are ignored.
 
 The proof compares the picture with the model that runs. Here the model that runs is compared with the one that was
 saved: every stored tensor must have found its place, every parameter must have been stored, and every setting of

@@ -71,12 +71,15 @@ class SentenceEncoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pooling:
-    """Source: sentence_transformer/modules/pooling.py, `_forward_padded`, for one text without padding."""
+    """Makes one vector of a text's token vectors.
+
+    Source: sentence_transformer/modules/pooling.py, `_forward_padded`, for one text without padding."""
 
     modes: tuple[Mode, ...]
     include_prompt: bool
 
     def __call__(self, features: Features, n_prompt: int) -> None:
+        """Put the text's vector under SENTENCE; its first `n_prompt` tokens are the prompt."""
         hidden = features[TOKENS]
         first = 0 if self.include_prompt else min(n_prompt, len(hidden))
         features[SENTENCE] = torch.cat([_pooled(mode, hidden, first) for mode in self.modes])
@@ -100,7 +103,7 @@ def _pooled(mode: Mode, hidden: Float[Tensor, "token d"], first: int) -> Float[T
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """Source: base/modules/dense.py."""
+    """A dense layer on one of the vectors. Source: base/modules/dense.py."""
 
     weight: Float[Tensor, "out in"]
     bias: Float[Tensor, " out"] | None
@@ -111,6 +114,7 @@ class Dense:
     writes: str
 
     def __call__(self, features: Features, n_prompt: int) -> None:
+        """Replace `writes` by activation(W·x + b), plus what was read where the layer adds it."""
         x = features[self.reads]
         made = self.activation(nn.functional.linear(x, self.weight, self.bias))
         if self.adds:
@@ -120,23 +124,25 @@ class Dense:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalize:
-    """Source: base/modules/normalize.py."""
+    """Divides a vector by its length. Source: base/modules/normalize.py."""
 
     reads: str
     writes: str
 
     def __call__(self, features: Features, n_prompt: int) -> None:
+        """Replace `writes` by `reads` at length 1."""
         features[self.writes] = nn.functional.normalize(features[self.reads], dim=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerNorm:
-    """Source: sentence_transformer/modules/layer_norm.py."""
+    """Layer norm of the text's vector. Source: sentence_transformer/modules/layer_norm.py."""
 
     weight: Float[Tensor, " d"]
     bias: Float[Tensor, " d"]
 
     def __call__(self, features: Features, n_prompt: int) -> None:
+        """Replace the text's vector by its layer norm."""
         x = features[SENTENCE]
         features[SENTENCE] = nn.functional.layer_norm(x, x.shape, self.weight, self.bias)
 

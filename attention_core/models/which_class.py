@@ -64,6 +64,7 @@ class BodyLoader:
         return self.cls.from_pretrained(folder, **options)
 
     def from_config(self, config: PreTrainedConfig) -> PreTrainedModel:
+        """The class built of a config alone, without a checkpoint's weights."""
         return from_config(self.cls, self.config or config)
 
 

@@ -1,4 +1,4 @@
-"""Which tokens a model's decoder is given while it runs: some heads for a task make them of the source."""
+"""Record the token ids that a model's decoder is given while it runs: some task heads make them from the source."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

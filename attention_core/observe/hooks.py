@@ -48,6 +48,7 @@ class Watcher:
     _between: tuple[FedNorm, Tensor] | None = None  # a norm fed with the attention's output, and what it gave
 
     def fed_map(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
+        """A linear map has run: keep its input [token, d_in] and a few rows of its output."""
         last = self.calls[-1] if self.calls else None
         if last is not None:
             last.later = bool(last.after)
@@ -91,6 +92,7 @@ class Watcher:
             self._close(last, module, x, output)
 
     def fed_norm(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
+        """A norm has run: keep what it read and gave, as part of the last call if it read that call's output."""
         last = self.calls[-1] if self.calls else None
         if last is not None and not last.closed and _shares(x, last.output):
             before, after = _as_groups(x, last.q.shape[1]), _as_groups(output, last.q.shape[1])
@@ -104,6 +106,7 @@ class Watcher:
         self.recent.append((module, x, output))
 
     def gave_table(self, cos: Tensor, sin: Tensor) -> None:
+        """A module without parameters gave cosines and sines, as rotary embeddings do."""
         if not any(cos is known for known, _ in self.tables):
             self.tables.append((cos, sin))
 
@@ -231,6 +234,7 @@ def _probe_index(n_rows: int, device: torch.device) -> Tensor:
 
 
 def is_norm(module: nn.Module) -> bool:
+    """Told by the class's name, as transformers has no base class for norms."""
     return "norm" in type(module).__name__.lower()
 
 

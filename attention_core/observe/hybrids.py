@@ -1,4 +1,4 @@
-"""Hybrids mix attention with other layers (state spaces, linear attention, convolutions): which ones made no call."""
+"""Name the layers of a hybrid model that made no attention call: state spaces, linear attention, convolutions."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -8,10 +8,12 @@ passes no mask at all, and causality is lost in silence.
 
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
@@ -30,19 +32,25 @@ SDPA = "sightline_sdpa"
 EAGER = "sightline_eager"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionCall:
+    """What one attention function was given, and what it gave."""
+
+    module: nn.Module
+    q: Float[Tensor, "batch head query d_head"]  # after rotary embedding and q/k norms, like k
+    k: Float[Tensor, "batch kv_head key d_head"]
+    v: Float[Tensor, "batch kv_head key d_value"]
+    mask: Tensor | None  # as the model passes it: booleans (True = may read) or numbers that are added to the scores
+    output: Float[Tensor, "batch query head d_value"]
+    keywords: dict[str, Any]  # scaling, softcap, is_causal …, by the names that transformers gives them
+
+
 class Collector(Protocol):
     """Receives every attention call of a capture, in call order."""
 
-    def add(
-        self,
-        module: nn.Module,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        mask: Tensor | None,
-        output: Tensor,
-        keywords: dict[str, Any],
-    ) -> None: ...
+    def add(self, call: AttentionCall) -> None:
+        """Keep a call. It runs in the middle of the model's own forward pass, so it must not change a tensor."""
+        ...
 
 
 # One per running capture. Models are shared between visitors' threads; what a capture collects is not.
@@ -136,7 +144,7 @@ def _observe(
     output, weights = output_of(module, query, key, value, attention_mask, **keywords)
     running = collector.get()
     if running is not None:
-        running.add(module, query, key, value, attention_mask, output, keywords)
+        running.add(AttentionCall(module, query, key, value, attention_mask, output, keywords))
     return output, weights
 
 

@@ -1,4 +1,4 @@
-"""What was seen around one attention call: the linear maps and norms that were fed, with a few rows of what they gave.
+"""Records of what ran around one attention call: inputs of linear maps and norms, and a few rows of their outputs.
 
 Plain data. `observe/hooks` fills it while a model runs, `capturing/search` explains q, k and v by it.
 """

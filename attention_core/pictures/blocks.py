@@ -1,4 +1,4 @@
-"""Every head at a glance: small pictures of large matrices in which one strong link stays visible, and exact tiles."""
+"""Shrink large matrices by the maximum of each block, so that one strong link stays visible, and cut exact tiles."""
 
 import math
 from dataclasses import dataclass

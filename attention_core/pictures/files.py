@@ -1,4 +1,4 @@
-"""One picture of a trace as a file: SVG, CSV, NPZ; and the pictures that a notebook shows."""
+"""Save one picture of a trace as a file (SVG, CSV, NPZ, a script), and show pictures in a notebook."""
 
 import html
 from collections.abc import Callable, Iterator

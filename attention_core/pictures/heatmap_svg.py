@@ -1,7 +1,6 @@
-"""Weights as files: CSV, NPZ, an SVG fit for print, and a script that makes the view again.
+"""Draw attention weights as SVG fit for print: one head's heatmap, or the atlas of all heads.
 
-Everything here writes labels and text as data. XML is escaped, labels that a spreadsheet would take for a formula get a
-leading apostrophe, strings in the script are Python literals.
+Labels and text are data: XML is escaped.
 """
 
 import base64
@@ -10,7 +9,6 @@ import io
 import textwrap
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -28,7 +26,7 @@ TRACE_FILE = "sightline-trace.safetensors"  # what a saved trace is called unles
 LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
 
 
-def heatmap_svg(
+def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually left out)
     weights: Float[Tensor, "query key"],
     queries: Sequence[Item],
     keys: Sequence[Item],
@@ -46,73 +44,44 @@ def heatmap_svg(
     embedded image with a pixel per cell, labels are thinned, and lines say so. `lines` are printed under the title;
     `quantity` is what the legend calls the numbers.
     """
-    theme = _Theme(dark)
-    n_query, n_key = len(queries), len(keys)
-    as_shapes = max(n_query, n_key) <= RECT_LIMIT
-    cell_width, cell_height = _cell_side(n_key, as_shapes), _cell_side(n_query, as_shapes)
-    width, height = n_key * cell_width, n_query * cell_height
-    row_step, column_step = _label_step(cell_height), _label_step(cell_width)
-    if not as_shapes:
-        lines = (*lines, f"{n_query} × {n_key} cells, one pixel each.")
-    if max(row_step, column_step) > 1:
-        lines = (*lines, f"Labels thinned: one in {row_step} queries and one in {column_step} keys is named.")
-
-    shown_rows, shown_columns = range(0, n_query, row_step), range(0, n_key, column_step)
-    row_labels = [_label(queries[i].text) for i in shown_rows]
-    column_labels = [_label(keys[j].text) for j in shown_columns]
-    longest_row = max(n_columns_of(label) for label in row_labels) * _CHARACTER
-    longest_column = max(n_columns_of(label) for label in column_labels) * _CHARACTER
-    heading = _wrap(title, lines, longest_row + width)
-
-    left = 34 + longest_row + 8
-    head_height = 14 + sum(size + 7 for _, size in heading)
-    top = head_height + 26 + longest_column * _SIN + 14
-    right = max(24.0, longest_column * _COS + 8)
-    total_width = max(left + width + right, 420.0)
-    total_height = top + height + 84
+    grid = _Grid(queries, keys)
+    lines = (*lines, *grid.remarks)
+    heading = _wrap(title, lines, grid.row_label_width + grid.width)
+    left = 34 + grid.row_label_width + 8
+    head_height = _heading_height(heading)
+    top = head_height + 26 + grid.column_label_width * _SIN + 14
+    right = max(24.0, grid.column_label_width * _COS + 8)
 
     masked = None if allowed is None else ~allowed.numpy(force=True)
     values = weights.float().numpy(force=True)
     scale = _scale(values, masked, per_head_scale)
-    unique = hashlib.sha256(values.tobytes() + repr((title, lines, dark)).encode("utf-8", "replace")).hexdigest()[:10]
+    theme = _Theme(dark, _digest(values.tobytes(), (title, lines, dark)))
+    middle = left + grid.width / 2, top + grid.height / 2
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width:.0f}" height="{total_height:.0f}" '
-        f'viewBox="0 0 {total_width:.2f} {total_height:.2f}" role="img" aria-labelledby="t{unique}" '
-        f"font-family={quoteattr(palette.UI)}>",
-        f'<title id="t{unique}">{xml(title)}</title>',
-        _definitions(unique, theme),
-        f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
+        *_opening(max(left + grid.width + right, 420.0), top + grid.height + 84, title, theme),
         *_heading(heading, theme),
-        f'<text x="{left + width / 2:.1f}" y="{head_height + 16:.1f}" font-size="14" text-anchor="middle" '
+        f'<text x="{middle[0]:.1f}" y="{head_height + 16:.1f}" font-size="14" text-anchor="middle" '
         f'fill="{theme.key}">key (is looked at) →</text>',
-        f'<text transform="translate(20 {top + height / 2:.1f}) rotate(-90)" font-size="14" text-anchor="middle" '
+        f'<text transform="translate(20 {middle[1]:.1f}) rotate(-90)" font-size="14" text-anchor="middle" '
         f'fill="{theme.query}">← query (looks)</text>',
+        *_labels(grid, left, top, theme),
+        f'<g transform="translate({left:.2f} {top:.2f})">',
     ]
-    parts.append(f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">')
-    for i, label in zip(shown_rows, row_labels, strict=True):
-        y = top + (i + 0.5) * cell_height + _LABEL_SIZE * 0.35
-        parts.append(f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end" xml:space="preserve">{xml(label)}</text>')
-    for j, label in zip(shown_columns, column_labels, strict=True):
-        x = left + (j + 0.5) * cell_width + 3
-        parts.append(
-            f'<text transform="translate({x:.1f} {top - 7:.1f}) rotate(-60)" xml:space="preserve">{xml(label)}</text>'
-        )
-    parts.append("</g>")
-
-    parts.append(f'<g transform="translate({left:.2f} {top:.2f})">')
-    if as_shapes:
-        parts += _cells(values, masked, scale, (cell_width, cell_height), queries, keys, unique, theme)
+    if grid.as_shapes:
+        parts += _cells(values, masked, scale, grid, theme)
     else:
-        codes = wire.encode_u1(_scaled(values, scale), masked)
         if masked is not None:
-            parts.append(f'<rect width="{width:.2f}" height="{height:.2f}" fill="url(#m{unique})"/>')
-        parts.append(_image(codes, 0.0, 0.0, width, height, theme))
+            parts.append(_hatched(0.0, 0.0, grid.width, grid.height, theme))
+        codes = wire.encode_u1(_scaled(values, scale), masked)
+        parts.append(_image(codes, 0.0, 0.0, grid.width, grid.height, theme))
     parts.append(
-        f'<rect width="{width:.2f}" height="{height:.2f}" fill="none" stroke="{theme.line}" stroke-width="1"/></g>'
+        f'<rect width="{grid.width:.2f}" height="{grid.height:.2f}" fill="none" stroke="{theme.line}" '
+        f'stroke-width="1"/></g>'
     )
+    says = f"{quantity}, scaled to this head's maximum {scale:.4f}" if per_head_scale else quantity
     has_masked = masked is not None and bool(masked.any())
     has_nan = bool((~np.isfinite(values if masked is None else values[~masked])).any())
-    parts += _legend(left, top + height + 26, unique, theme, scale, per_head_scale, has_masked, has_nan, quantity)
+    parts += _legend(left, top + grid.height + 26, theme, says, scale, has_masked, has_nan)
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
@@ -133,7 +102,6 @@ def atlas_svg(
     """
     if not layers:
         raise ValueError("an atlas needs at least one layer; got none")
-    theme = _Theme(dark)
     labels = [str(n) for n in range(len(layers))] if labels is None else labels
     if len(labels) != len(layers):
         raise ValueError(f"an atlas needs one label per layer; got {len(labels)} for {len(layers)}")
@@ -142,47 +110,39 @@ def atlas_svg(
     left = 40.0 + max(n_columns_of(label) for label in labels) * _CHARACTER
     width = max(left + n_columns * pitch + 14, 300.0)
     heading = _wrap(title, lines, width - 28)
-    head_height = 14 + sum(size + 7 for _, size in heading)
+    head_height = _heading_height(heading)
     top = head_height + 42
-    height = top + len(layers) * pitch + 66
-    digest = hashlib.sha256(
-        b"".join(layer.tobytes() for layer in layers) + repr((title, dark)).encode("utf-8", "replace")
-    )
-    unique = digest.hexdigest()[:10]
+    height = len(layers) * pitch
+    theme = _Theme(dark, _digest(b"".join(layer.tobytes() for layer in layers), (title, dark)))
+    step = 1 if pitch >= 3 * _CHARACTER else _label_step(pitch)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.2f} {height:.2f}" style="max-width:100%;height:auto" role="img" '
-        f'aria-labelledby="t{unique}" font-family={quoteattr(palette.UI)}>',
-        f'<title id="t{unique}">{xml(title or "attention of every head")}</title>',
-        _definitions(unique, theme),
-        f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
+        *_opening(width, top + height + 66, title or "attention of every head", theme, fits=True),
         *_heading(heading, theme),
         f'<text x="{left}" y="{head_height + 14:.1f}" font-size="14" fill="{theme.ink_2}">head →</text>',
-        f'<text transform="translate(18 {top + len(layers) * pitch / 2:.1f}) rotate(-90)" font-size="14" '
+        f'<text transform="translate(18 {top + height / 2:.1f}) rotate(-90)" font-size="14" '
         f'text-anchor="middle" fill="{theme.ink_2}">← layer</text>',
         f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">',
+        *(
+            f'<text x="{left + head * pitch + side / 2:.1f}" y="{top - 6:.1f}" text-anchor="middle">{head}</text>'
+            for head in range(0, n_columns, step)
+        ),
+        *(
+            f'<text x="{left - 8:.1f}" y="{top + n * pitch + side / 2 + 4:.1f}" text-anchor="end" '
+            f'xml:space="preserve">{xml(label)}</text>'
+            for n, label in enumerate(labels)
+        ),
+        "</g>",
     ]
-    step = 1 if pitch >= 3 * _CHARACTER else _label_step(pitch)
-    parts += [
-        f'<text x="{left + head * pitch + side / 2:.1f}" y="{top - 6:.1f}" text-anchor="middle">{head}</text>'
-        for head in range(0, n_columns, step)
-    ]
-    parts += [
-        f'<text x="{left - 8:.1f}" y="{top + n * pitch + side / 2 + 4:.1f}" text-anchor="end" '
-        f'xml:space="preserve">{xml(label)}</text>'
-        for n, label in enumerate(labels)
-    ]
-    parts.append("</g>")
     for n, layer in enumerate(layers):
         for head, codes in enumerate(layer):
             x, y = left + head * pitch, top + n * pitch
             parts.append(f"<g><title>{xml(f'layer {labels[n]}, head {head}')}</title>")
             if (codes == wire.U1_MASKED).any():
-                parts.append(f'<rect x="{x:.2f}" y="{y}" width="{side}" height="{side}" fill="url(#m{unique})"/>')
+                parts.append(_hatched(x, y, side, side, theme))
             parts.append(_image(codes, x, y, float(side), float(side), theme) + "</g>")
     everything = np.concatenate([layer.ravel() for layer in layers])
     has_masked, has_nan = bool((everything == wire.U1_MASKED).any()), bool((everything == wire.U1_NAN).any())
-    parts += _legend(left, top + len(layers) * pitch + 12, unique, theme, 1.0, False, has_masked, has_nan)
+    parts += _legend(left, top + height + 12, theme, "weight", 1.0, has_masked, has_nan)
     return "\n".join((*parts, "</svg>")) + "\n"
 
 
@@ -192,10 +152,10 @@ _SIN, _COS = 0.87, 0.5  # key labels rise at 60°
 
 
 class _Theme:
-    """The palette's colours on one paper."""
+    """The palette's colours on one paper, and the name that tells this picture's definitions from another's."""
 
-    def __init__(self, dark: bool) -> None:
-        side = int(dark)
+    def __init__(self, dark: bool, unique: str) -> None:
+        self.unique, side = unique, int(dark)
         self.paper, self.ink, self.ink_2 = palette.PAPER[side], palette.INK[side], palette.INK_2[side]
         self.line, self.mask, self.nan = palette.LINE[side], palette.MASK[side], palette.NAN[side]
         self.query, self.key = palette.QUERY[side], palette.KEY[side]
@@ -206,6 +166,27 @@ class _Theme:
         """Red, green and blue of each of the 256 codes of `wire.encode_u1`."""
         shades = (palette.colour(code / wire.U1_ONE, self.ramp) for code in range(wire.U1_ONE + 1))
         return [channel for colour in (*shades, self.nan, self.paper) for channel in palette.channels(colour)]
+
+
+class _Grid:
+    """The cells of a heatmap in pixels, and those of their labels for which there is room."""
+
+    def __init__(self, queries: Sequence[Item], keys: Sequence[Item]) -> None:
+        self.queries, self.keys = queries, keys
+        n_query, n_key = len(queries), len(keys)
+        self.as_shapes = max(n_query, n_key) <= RECT_LIMIT
+        self.cell_width, self.cell_height = _cell_side(n_key, self.as_shapes), _cell_side(n_query, self.as_shapes)
+        self.width, self.height = n_key * self.cell_width, n_query * self.cell_height
+        row_step, column_step = _label_step(self.cell_height), _label_step(self.cell_width)
+        self.rows = [(i, _label(queries[i].text)) for i in range(0, n_query, row_step)]  # named queries, with indices
+        self.columns = [(j, _label(keys[j].text)) for j in range(0, n_key, column_step)]
+        self.row_label_width = max(n_columns_of(label) for _, label in self.rows) * _CHARACTER
+        self.column_label_width = max(n_columns_of(label) for _, label in self.columns) * _CHARACTER
+        self.remarks: list[str] = []  # what the picture leaves out
+        if not self.as_shapes:
+            self.remarks.append(f"{n_query} × {n_key} cells, one pixel each.")
+        if max(row_step, column_step) > 1:
+            self.remarks.append(f"Labels thinned: one in {row_step} queries and one in {column_step} keys is named.")
 
 
 def _label(text: str) -> str:
@@ -233,6 +214,10 @@ def _wrap(title: str, lines: Sequence[str], width: float) -> list[tuple[str, int
     return wrapped + [(part, 13) for line in lines for part in textwrap.wrap(line, max(48, int(width / 7)))]
 
 
+def _heading_height(heading: Sequence[tuple[str, int]]) -> int:
+    return 14 + sum(size + 7 for _, size in heading)
+
+
 def _heading(heading: Sequence[tuple[str, int]], theme: _Theme) -> list[str]:
     parts: list[str] = []
     y = 14.0
@@ -246,19 +231,51 @@ def _heading(heading: Sequence[tuple[str, int]], theme: _Theme) -> list[str]:
     return parts
 
 
-def _definitions(unique: str, theme: _Theme) -> str:
+def _digest(content: bytes, words: tuple[object, ...]) -> str:
+    """The same for the same picture, so that a file can be compared; different ones can stand in one page."""
+    return hashlib.sha256(content + repr(words).encode("utf-8", "replace")).hexdigest()[:10]
+
+
+def _opening(width: float, height: float, title: str, theme: _Theme, *, fits: bool = False) -> list[str]:
+    """The beginning of a picture, with what its parts refer to; `fits`: it shrinks where there is less room."""
+    style = 'style="max-width:100%;height:auto" ' if fits else ""
     stops = "".join(
         f'<stop offset="{n / (len(theme.ramp) - 1):.4f}" stop-color="{stop}"/>' for n, stop in enumerate(theme.ramp)
     )
-    return (
-        f'<defs><linearGradient id="r{unique}">{stops}</linearGradient>'
-        f'<pattern id="m{unique}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        f'<rect width="6" height="6" fill="{theme.paper}"/>'
-        f'<line x1="0" y1="0" x2="0" y2="6" stroke="{theme.mask}" stroke-width="1.6"/></pattern></defs>'
-    )
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.2f} {height:.2f}" {style}role="img" aria-labelledby="t{theme.unique}" '
+        f"font-family={quoteattr(palette.UI)}>",
+        f'<title id="t{theme.unique}">{xml(title)}</title>',
+        f'<defs><linearGradient id="r{theme.unique}">{stops}</linearGradient>'
+        f'<pattern id="m{theme.unique}" width="6" height="6" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><rect width="6" height="6" fill="{theme.paper}"/>'
+        f'<line x1="0" y1="0" x2="0" y2="6" stroke="{theme.mask}" stroke-width="1.6"/></pattern></defs>',
+        f'<rect width="100%" height="100%" fill="{theme.paper}"/>',
+    ]
 
 
-def _scale(values: NDArray[Any], masked: NDArray[np.bool_] | None, per_head_scale: bool) -> float:
+def _labels(grid: _Grid, left: float, top: float, theme: _Theme) -> list[str]:
+    """The names of queries beside their rows, and of keys above their columns, leaning."""
+    parts = [f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">']
+    for i, label in grid.rows:
+        y = top + (i + 0.5) * grid.cell_height + _LABEL_SIZE * 0.35
+        parts.append(f'<text x="{left - 8:.1f}" y="{y:.1f}" text-anchor="end" xml:space="preserve">{xml(label)}</text>')
+    for j, label in grid.columns:
+        x = left + (j + 0.5) * grid.cell_width + 3
+        parts.append(
+            f'<text transform="translate({x:.1f} {top - 7:.1f}) rotate(-60)" xml:space="preserve">{xml(label)}</text>'
+        )
+    return [*parts, "</g>"]
+
+
+def _hatched(x: float, y: float, width: float, height: float, theme: _Theme) -> str:
+    """The sign of masked cells, under an image in which they are transparent."""
+    fill = f"url(#m{theme.unique})"
+    return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{fill}"/>'
+
+
+def _scale(values: NDArray[np.float32], masked: NDArray[np.bool_] | None, per_head_scale: bool) -> float:
     """The weight that gets the ramp's last colour."""
     if not per_head_scale:
         return 1.0
@@ -267,29 +284,26 @@ def _scale(values: NDArray[Any], masked: NDArray[np.bool_] | None, per_head_scal
     return largest if largest > 0 else 1.0
 
 
-def _scaled(values: NDArray[Any], scale: float) -> NDArray[Any]:
+def _scaled(values: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     return values if scale == 1 else values / np.float32(scale)
 
 
 def _cells(
-    values: NDArray[Any],
+    values: NDArray[np.float32],
     masked: NDArray[np.bool_] | None,
     scale: float,
-    size: tuple[float, float],
-    queries: Sequence[Item],
-    keys: Sequence[Item],
-    unique: str,
+    grid: _Grid,
     theme: _Theme,
 ) -> list[str]:
     """One shape per cell, with its value as a tooltip."""
-    width, height = size
+    width, height = grid.cell_width, grid.cell_height
     parts = ['<g shape-rendering="crispEdges">']
-    for i, query in enumerate(queries):
-        for j, key in enumerate(keys):
+    for i, query in enumerate(grid.queries):
+        for j, key in enumerate(grid.keys):
             weight = float(values[i, j])
             finite = bool(np.isfinite(weight))
             if masked is not None and masked[i, j]:
-                fill, said = f"url(#m{unique})", "masked: may not be read"
+                fill, said = f"url(#m{theme.unique})", "masked: may not be read"
             elif finite:
                 fill, said = palette.colour(weight / scale, theme.ramp), f"{weight:.4f}"
             else:
@@ -328,29 +342,20 @@ def _image(codes: NDArray[np.uint8], x: float, y: float, width: float, height: f
     )
 
 
-def _legend(
-    x: float,
-    y: float,
-    unique: str,
-    theme: _Theme,
-    scale: float,
-    per_head_scale: bool,
-    has_masked: bool,
-    has_nan: bool,
-    quantity: str = "weight",
-) -> list[str]:
+def _legend(x: float, y: float, theme: _Theme, says: str, scale: float, has_masked: bool, has_nan: bool) -> list[str]:
+    """The ramp from 0 to `scale`, what it `says`, and the signs of what is on no scale."""
     width = 160.0
-    says = f"{quantity}, scaled to this head's maximum {scale:.4f}" if per_head_scale else quantity
     ends = (("0", "start", 0), (f"{scale / 2:.3g}", "middle", width / 2), (f"{scale:.3g}", "end", width))
+    ramp, mask = f"url(#r{theme.unique})", f"url(#m{theme.unique})"
     parts = [
         f'<g transform="translate({x:.2f} {y:.2f})" font-size="12" fill="{theme.ink_2}">',
-        f'<rect width="{width}" height="10" fill="url(#r{unique})" stroke="{theme.line}" stroke-width="0.5"/>',
+        f'<rect width="{width}" height="10" fill="{ramp}" stroke="{theme.line}" stroke-width="0.5"/>',
         *(f'<text x="{at}" y="24" text-anchor="{anchor}">{text}</text>' for text, anchor, at in ends),
         f'<text x="0" y="41">{says}</text>',
     ]
     at = width + 20.0
     if has_masked:
-        parts.append(f'<rect x="{at}" y="-1" width="12" height="12" fill="url(#m{unique})" stroke="{theme.line}"/>')
+        parts.append(f'<rect x="{at}" y="-1" width="12" height="12" fill="{mask}" stroke="{theme.line}"/>')
         parts.append(f'<text x="{at + 18}" y="9">masked: may not be read</text>')
     if has_nan:
         parts.append(f'<g transform="translate(0 17)">{_cross(at, -1.0, 12.0, theme)}</g>')

@@ -1,4 +1,4 @@
-"""Every head at a glance, with the mean and the maximum over heads, as one pack for the browser."""
+"""The atlas (all heads as small pictures) with the mean and the maximum over heads, as one pack for the browser."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

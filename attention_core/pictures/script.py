@@ -48,23 +48,8 @@ def script(
         "queries, keys = rows_and_columns(trace, reading, layers[0])",
         f"weights, allowed = weights_of(trace, reading, {layer!r}, {head!r})  # [query, key]",
         "",
+        *(_prints_links() if query is None else _prints_row(query)),
     ]
-    if query is None:
-        code += [
-            "for link in strongest(weights, allowed=allowed):",
-            '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
-        ]
-    else:
-        code += [
-            f"rows = [n for n, query in enumerate(queries) if {query} in query.pieces]",
-            "if not rows:",
-            f'    print("Token {query} is hidden in this view: it has no row.")',
-            "for row in rows:",
-            "    for n, key in enumerate(keys):",
-            "        masked = allowed is not None and not allowed[row, n]",
-            "        shown = 'masked' if masked else f'{weights[row, n]:.4f}'",
-            '        print(f"{queries[row].text} looks at {key.text}: {shown}")',
-        ]
     heads = f"[{head}]" if isinstance(head, int) else "range(trace.layers[n].n_heads)"
     code += [
         "",
@@ -73,3 +58,23 @@ def script(
         'print(f"{len(checks)} checks hold; largest difference {max(check.difference for check in checks):.1e}")',
     ]
     return "\n".join(line for line in code if line is not None) + "\n"
+
+
+def _prints_links() -> list[str]:
+    return [
+        "for link in strongest(weights, allowed=allowed):",
+        '    print(f"{queries[link.query].text} looks at {keys[link.key].text}: {link.weight:.4f}")',
+    ]
+
+
+def _prints_row(query: int) -> list[str]:
+    return [
+        f"rows = [n for n, query in enumerate(queries) if {query} in query.pieces]",
+        "if not rows:",
+        f'    print("Token {query} is hidden in this view: it has no row.")',
+        "for row in rows:",
+        "    for n, key in enumerate(keys):",
+        "        masked = allowed is not None and not allowed[row, n]",
+        "        shown = 'masked' if masked else f'{weights[row, n]:.4f}'",
+        '        print(f"{queries[row].text} looks at {key.text}: {shown}")',
+    ]

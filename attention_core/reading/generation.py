@@ -46,7 +46,7 @@ class Continuation:
     same_tokens: bool  # the tokenizer cuts the whole text into the tokens that were there and those that were added
 
 
-def continue_text(
+def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of choosing, each with a default)
     model: LoadedModel,
     text: str,
     n: int = 1,

@@ -44,6 +44,7 @@ class Labels:
 
     @property
     def words(self) -> str:
+        """How many labels there are, and what their probabilities mean, in a sentence."""
         noun = "value" if self.how == "value" else "label"
         return f"{len(self.labels)} {noun}{'s' if len(self.labels) > 1 else ''}; {_MEANING[self.how]}."
 
@@ -87,6 +88,7 @@ class Tags:
 
     @property
     def words(self) -> str:
+        """How tags and words belong together, in a sentence."""
         return f"Each word has the tag of its first token, one of {len(self.names)}."
 
     def _repr_html_(self) -> str:
@@ -114,6 +116,7 @@ class Answer:
 
     @property
     def words(self) -> str:
+        """How the two sentences were read and what a probability means, in two sentences."""
         return (
             f"The first sentence is the question, the second the context; answers of at most {LONGEST_ANSWER} tokens. "
             "A span's probability is that of its begin times that of its end, each over all tokens."
@@ -133,6 +136,7 @@ class Choices:
 
     @property
     def words(self) -> str:
+        """How the choices were read, in a sentence."""
         return f"{len(self.labels)} choices, one a line of the second sentence; each is read with the text, alone."
 
     def _repr_html_(self) -> str:

@@ -28,6 +28,7 @@ class Reading:
 
     @property
     def hides(self) -> bool:
+        """Some tokens are left out, so rows may sum to less than 1."""
         return self.hide_special or self.hide_first
 
 

@@ -1,4 +1,5 @@
-"""A trace taken apart: its captured tensors as bytes, which may wait elsewhere, and the rest, which stays here.
+"""Split a trace into the bytes of its captured tensors, which may be moved to a disk, and the rest, which stays in
+memory; and put both together again.
 
 Unlike a trace file (`record/file`) this serves one process only: the model, the tokens and all that is small or shared
 stays in memory and is referred to, so a trace that is put together again is whole, witness and all, and equal to the

@@ -1,4 +1,4 @@
-"""What a captured run ended with: from here what the model says is read."""
+"""The last tensors of a captured run, from which `reading/readout` tells what the model says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

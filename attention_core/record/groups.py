@@ -1,4 +1,4 @@
-"""Layers that belong together, and how many rows of them are worked on at a time."""
+"""Group a trace's layers by stack and kind of attention, and size the blocks of rows that are computed at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Group:
 
     @property
     def name(self) -> str:
+        """As a view and a link name it: "all:decoder:self"."""
         return f"all:{self.stack}:{self.kind}"
 
 
@@ -38,10 +39,14 @@ def groups(trace: Record) -> tuple[Group, ...]:
 
 
 def rows_per_block(layer: AttentionLayer, n_heads: int, multiple: int) -> int:
+    """Query rows computed at a time, so that `n_heads` heads fill at most `CELLS_PER_BLOCK` cells; a multiple of
+    `multiple`.
+    """
     rows = max(1, CELLS_PER_BLOCK // (n_heads * layer.n_key))
     return max(1, rows // multiple) * multiple
 
 
 def spans(n: int, step: int) -> Iterator[tuple[int, int]]:
+    """0 … n in pieces of `step` as (start, stop); the last may be shorter."""
     for start in range(0, n, step):
         yield start, min(n, start + step)

@@ -33,18 +33,22 @@ class AttentionLayer:
 
     @property
     def n_heads(self) -> int:
+        """Query heads."""
         raise NotImplementedError
 
     @property
     def n_kv_heads(self) -> int:
+        """Heads of keys and values; fewer than `n_heads` where several query heads share one."""
         raise NotImplementedError
 
     @property
     def n_query(self) -> int:
+        """Tokens that look: rows of the weights."""
         raise NotImplementedError
 
     @property
     def n_key(self) -> int:
+        """Tokens that are looked at: columns; another number than `n_query` in cross-attention."""
         raise NotImplementedError
 
     @property
@@ -54,6 +58,7 @@ class AttentionLayer:
 
     @property
     def label(self) -> str:
+        """In words: "decoder self layer 3"."""
         return f"{self.kind} layer {self.index}"
 
     def allowed(self, head: int | None = None, rows: slice = slice(None)) -> Bool[Tensor, "query key"] | None:

@@ -1,4 +1,4 @@
-"""Norms: of queries and keys, of what a layer writes, of the stream."""
+"""Layer norm and RMS norm, as data and as arithmetic: of q and k, of what a layer writes, of the residual stream."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -121,6 +121,7 @@ class Projection:
 
     @property
     def n_heads(self) -> int:
+        """Query heads for q, key/value heads for k and v."""
         return self.parts[0].columns.shape[0]
 
     def weight(self, head: int) -> Float[Tensor, "d_in width"]:
@@ -128,6 +129,7 @@ class Projection:
         return self.parts[0].matrix(self.parts[0].columns[head])
 
     def bias(self, head: int) -> Float[Tensor, " width"] | None:
+        """The bias of the columns that make this head (of the first part), in float32; None if the map has none."""
         return self.parts[0].offsets(self.parts[0].columns[head])
 
     def stages(self, head: int, rows: Rows = EVERY_ROW) -> tuple[tuple[str, Float[Tensor, "row d_head"]], ...]:
@@ -182,13 +184,16 @@ class OutputProjection:
 
     @property
     def d_in(self) -> int:
+        """Channels that W_O reads: those of all heads side by side."""
         return self.weight.shape[0 if self.transposed else 1]
 
     def matrix(self) -> Float[Tensor, "d_in d_model"]:
+        """W_O in float32, turned so that `joined @ matrix()` is what is written."""
         with present(self.module, self.weight) as weight:
             return (weight if self.transposed else weight.T).to(self.written.device).float()
 
     def offsets(self) -> Float[Tensor, " d_model"] | None:
+        """The bias of W_O in float32; None if it has none. It belongs to no head."""
         if self.bias is None:
             return None
         with present(self.module, self.bias, "bias") as bias:
@@ -220,6 +225,7 @@ class Gate:
     function: GateFunction
 
     def of(self, rows: Rows = EVERY_ROW) -> Float[Tensor, "row d_in"]:
+        """The factors for some rows, from x."""
         return GATES[self.function](self.part.of(self.part.columns[0], rows))
 
 
@@ -301,6 +307,7 @@ class Found:
             raise ValueError("what was observed needs a function that finds the projections in it")
 
     def __call__(self) -> Projections:
+        """Search on the first call, which may take tenths of a second; later calls give the same object."""
         with self._lock:
             if self._found is None:
                 assert self._search is not None
@@ -315,6 +322,7 @@ class Found:
             return Found, (self._seen if self._found is None else self._found, self._search)
 
     def tensors(self) -> dict[str, Tensor]:
+        """What takes memory, by name: of the projections once they are found, of what was observed before."""
         with self._lock:
             known = self._seen if self._found is None else self._found
             assert known is not None
@@ -322,10 +330,12 @@ class Found:
 
 
 def pairs_read(start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:
+    """The two channels of each rotary pair as the embedding reads them, [pair] each."""
     return _pairs(start, dims, split=layout == "half-split")
 
 
 def pairs_written(start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:
+    """The two channels of each rotary pair as the embedding writes them; some models read and write differently."""
     return _pairs(start, dims, split=layout != "interleaved")
 
 

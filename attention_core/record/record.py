@@ -43,6 +43,7 @@ class Record:
 
     @property
     def tokens(self) -> tuple[Token, ...]:
+        """The source's tokens: all there are, except in an encoder-decoder."""
         return self.source_tokens
 
     @cached_property

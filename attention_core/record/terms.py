@@ -1,4 +1,4 @@
-"""Names of what a layer's attention has beyond softmax(q·kᵀ ÷ √d_head)·v; each only where it is present."""
+"""Name the terms that a layer's attention has beyond softmax(q·kᵀ ÷ √d_head)·v: bias, soft-cap, window, sink logit …"""
 
 import torch
 from jaxtyping import Bool, Float

@@ -31,6 +31,7 @@ class Verdict:
 
     @property
     def sign(self) -> str:
+        """One character for the answer, so that colour is not the only sign."""
         return SIGNS[self.answer]
 
     @property

@@ -108,6 +108,7 @@ class Survey:
 
     @property
     def done(self) -> bool:
+        """Every text has been read to its end."""
         last = len(self.texts) - 1
         at_end = self._text > last or (self._text == last and self._start >= self.sizes[last])
         return self._n_repeats == len(self._repeats) and at_end

@@ -64,6 +64,7 @@ class SurveyTable:
         return text.getvalue().encode()
 
     def to_parquet(self) -> bytes:
+        """The table as a Parquet file: the same rows and columns as `to_csv`, with types."""
         import pyarrow
         import pyarrow.parquet
 

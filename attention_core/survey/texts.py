@@ -1,4 +1,4 @@
-"""The texts of a survey, window by window: from any byte of any file on, with no more in memory than one window.
+"""Read the texts of a survey window by window, from any byte of any file on, with one window in memory at a time.
 
 A window ends between two words. Where it ends depends on the bytes from its beginning alone, so a survey that goes on
 from a byte finds the same windows as one that was never stopped.
@@ -28,9 +28,11 @@ class Text:
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return len(self.data) if self.path is None else self.path.stat().st_size
 
     def read(self, start: int, n: int) -> bytes:
+        """At most `n` bytes from byte `start` on; fewer at the end."""
         if self.path is None:
             return self.data[start : start + n]
         with self.path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The process in which one chat template is rendered: a program that takes JSON and gives JSON, and is bounded.
+"""Render one chat template in a process of its own, with bounds on time and memory: JSON in, JSON out.
 
 A template is a stranger's program. transformers runs it in a sandbox that keeps it from files and modules, but not from
 taking minutes or filling the memory, so it runs here, where both end the process and nothing else.

@@ -1,4 +1,4 @@
-"""Which keys a head metric asks about: marks on the tokens of a layer, and pairs of equal tokens."""
+"""Mark the tokens that a head metric asks about (separators, punctuation …), and find pairs of equal tokens."""
 
 import math
 import unicodedata
@@ -42,6 +42,7 @@ def key_marks(tokens: Sequence[Token]) -> KeyMarks:
 
 
 def token_ids(tokens: Sequence[Token]) -> Int[Tensor, " token"]:
+    """A number for each token, for comparing tokens with each other."""
     return torch.tensor([token.id for token in tokens])
 
 

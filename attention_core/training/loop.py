@@ -128,6 +128,7 @@ class Schedule:
 
     @property
     def n_steps(self) -> int:
+        """Steps of the whole schedule."""
         return self.points[-1][0]
 
     def factor(self, step: int) -> float:
@@ -168,7 +169,7 @@ class Progress:
     finished: bool  # True: the last report
 
 
-def train(
+def train(  # noqa: PLR0913 (public; a training loop's usual options, each with a default)
     model: nn.Module,
     batch_at: Callable[[int], Batch],
     schedule: Schedule,

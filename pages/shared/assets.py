@@ -1,4 +1,4 @@
-"""The files in assets/: where they lie, and the address under which a browser may keep them for ever."""
+"""Paths of the files in assets/, and the versioned address under which a browser may cache them for ever."""
 
 import hashlib
 from pathlib import Path

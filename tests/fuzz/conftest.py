@@ -1,3 +1,5 @@
+"""How many inputs the fuzz targets try."""
+
 import pytest
 
 from tests.fuzz import budget

@@ -1,3 +1,5 @@
+"""The charts: numbers in, a figure out, labels as data."""
+
 from pages.shared.parts.figures import HeadNumbers, spread_against_reach
 
 HEADS = [

@@ -1,3 +1,5 @@
+"""The bounded cache: bytes, eviction, and threads that ask for one thing at once."""
+
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 

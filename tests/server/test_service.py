@@ -1,3 +1,5 @@
+"""The service: one computation for many visitors, bounded caches, errors as sentences."""
+
 import gzip
 import os
 import time

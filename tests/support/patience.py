@@ -1,4 +1,4 @@
-"""How long a test waits for what must come before it says that it did not.
+"""The time limit of tests that wait for something that must happen.
 
 Far longer than it takes: a test that waits asks whether something happens, never how fast, and the machine may be busy.
 """

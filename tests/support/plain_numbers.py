@@ -1,4 +1,4 @@
-"""The long way round, for tests to compare with: slow, plain, and of no use to the app."""
+"""Slow, plain implementations of what the app computes, for tests to compare with."""
 
 from dataclasses import replace
 from typing import Any

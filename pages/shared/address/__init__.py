@@ -1,4 +1,4 @@
-"""What stands in the address: the view, the growth, which parameters a page keeps, the path below which we lie.
+"""The address (URL): the view and the growth as parameters, which parameters a page keeps, the app's base path.
 
 Reading and writing of parameters; what is done with them is decided in `session`.
 """

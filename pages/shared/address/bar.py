@@ -1,4 +1,4 @@
-"""The address bar: what each page keeps there. Only Python writes it, and a page leaves nothing of another's in it."""
+"""Write the parameters of the address: each page has its own, and removes those of the others."""
 
 from collections.abc import Collection, Mapping
 

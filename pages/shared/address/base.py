@@ -1,4 +1,4 @@
-"""Where on its server the app lies: Streamlit's `server.baseUrlPath`, behind a proxy that serves other things too."""
+"""The app's base path (Streamlit's `server.baseUrlPath`), for a proxy that serves other things too."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""A training run on its way to the browser: facts in words as JSON, and arrays with one entry for each saved step."""
+"""A training run as a pack for the browser: facts in words as JSON, and arrays with one entry for each saved step."""
 
 from typing import Any
 

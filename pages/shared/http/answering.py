@@ -1,4 +1,4 @@
-"""What the endpoints beside Streamlit answer when something goes wrong: plain words, never an error's own details."""
+"""Run HTTP endpoints in a thread and turn their exceptions into answers: a status and plain words, no error details."""
 
 from collections.abc import Awaitable, Callable
 

@@ -37,6 +37,7 @@ class FirstFrame:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: answer a page's address, or pass the request on."""
         entry = _entry_of(scope)
         if entry is None:
             await self.app(scope, receive, send)

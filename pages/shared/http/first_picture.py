@@ -1,4 +1,4 @@
-"""The first page's picture before Streamlit's front end: what the explorer needs to draw a text that is in memory.
+"""The explorer's data inside the first answer, so that a text that is in memory is drawn before Streamlit has started.
 
 Of a class that opens one link only the first visitor waits for the model. To all others the very first answer says
 where the numbers lie, and the browser draws them while it still reads Streamlit's own files.

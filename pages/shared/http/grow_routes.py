@@ -60,6 +60,7 @@ def recorded_run(request: Request) -> Response:
 
 @_answering
 def recorded_file(request: Request) -> Response:
+    """A recorded run as a file to save."""
     return _file(library.run(request.path_params["id"]))
 
 
@@ -77,6 +78,7 @@ def live_run(request: Request) -> Response:
 
 @_answering
 def live_file(request: Request) -> Response:
+    """One's own run, so far, as a file to save; 404 before its first saved step."""
     live = trainings().look(request.path_params["key"])
     if live.run is None:
         raise ValueError("this run has no saved step yet")

@@ -1,4 +1,4 @@
-"""How the server is: for whoever watches it, without anything that a visitor wrote."""
+"""The health endpoint: readiness, queue, memory and uptime for monitoring, and nothing that a visitor wrote."""
 
 import time
 

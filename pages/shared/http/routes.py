@@ -159,6 +159,7 @@ def _number_or_name(part: str) -> int | str:
 
 @_answering
 def overview(request: Request) -> Response:
+    """The pack of the atlas: all heads as small pictures."""
     from attention_core.pictures.overview import overview
 
     return _packed(request, ("overview",), overview)
@@ -166,6 +167,7 @@ def overview(request: Request) -> Response:
 
 @_answering
 def head(request: Request) -> Response:
+    """The pack of one head's picture, or of the mean or maximum over heads."""
     from attention_core.pictures import head as pictures
 
     layer, head = _layer(request), _head(request)
@@ -176,6 +178,7 @@ def head(request: Request) -> Response:
 
 @_answering
 def line(request: Request) -> Response:
+    """The pack of one row (a query's) or column (a key's) with exact weights."""
     from attention_core.pictures import head as pictures
 
     layer, head, index = _layer(request), _head(request), request.path_params["index"]
@@ -189,6 +192,7 @@ def line(request: Request) -> Response:
 
 @_answering
 def tile(request: Request) -> Response:
+    """The pack of exact weights from cell (row0, col0) on, of a text too long to send whole."""
     from attention_core.pictures import head as pictures
 
     layer, head = _layer(request), _head(request)
@@ -207,6 +211,7 @@ def _place(request: Request) -> tuple[int, int, int]:
 
 @_answering
 def ledger(request: Request) -> Response:
+    """The pack of a ledger: every step of one head and one query."""
     from attention_core.ledger.packs import ledger_pack
 
     place = _place(request)
@@ -215,6 +220,7 @@ def ledger(request: Request) -> Response:
 
 @_answering
 def ledger_rows(request: Request) -> Response:
+    """The pack of further rows of one of a ledger's tensors, from row `start` on."""
     from attention_core.ledger.packs import rows_pack
 
     place, name, start = _place(request), request.path_params["name"], request.path_params["start"]
@@ -223,6 +229,7 @@ def ledger_rows(request: Request) -> Response:
 
 @_answering
 def products(request: Request) -> Response:
+    """The pack of the products that sum to one number of a ledger."""
     from attention_core.ledger.packs import products_pack
 
     of, place = request.path_params, _place(request)
@@ -232,6 +239,7 @@ def products(request: Request) -> Response:
 
 @_answering
 def matrix(request: Request) -> Response:
+    """The pack of one step's matrices for all tokens."""
     from attention_core.ledger.packs import matrix_pack
 
     place, step = _place(request), request.path_params["step"]

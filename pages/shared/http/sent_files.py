@@ -1,4 +1,4 @@
-"""What is sent of our own files: a sheet with the sheets that it imports, and nothing that only people read.
+"""Prepare our CSS and JavaScript for sending: imported sheets are put into the one that imports them, comments go.
 
 A view's sheet in `assets/css` imports `tokens.css`, `parts.css` and its own folder, so that a person finds a rule. Sent
 like that, a view would wait for its parts one after another; this way each view asks for one sheet. The comments of our

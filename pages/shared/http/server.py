@@ -99,6 +99,7 @@ class SafeHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: add the headers to every HTTP answer."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -130,6 +131,8 @@ class OnlyBytes:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: pass on, with a text frame turned into one broken byte."""
+
         async def as_bytes() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive" and message.get("bytes") is None:
@@ -140,6 +143,7 @@ class OnlyBytes:
 
 
 def middleware() -> list[Middleware]:
+    """What every request passes through, outermost first."""
     streamlits, ours = (
         {base() + name: file for name, file in files.items()} for files in (streamlit_files(), asset_files())
     )

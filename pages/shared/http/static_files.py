@@ -59,6 +59,7 @@ class HashedFiles:
         self._lock = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI: answer GET and HEAD of a known file from memory, or pass the request on."""
         file = self._files.get(scope["path"]) if scope["type"] == "http" else None
         asked = {} if file is None else dict(scope["headers"])
         if file is None or scope["method"] not in ("GET", "HEAD") or b"range" in asked:

@@ -52,6 +52,7 @@ class Session:
 
     @property
     def shown(self) -> LabState:
+        """The state on screen: a slider's preview while there is one."""
         return self.preview or self.history.now
 
     @property

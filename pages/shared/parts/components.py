@@ -1,7 +1,7 @@
 """One typed function per JavaScript view. The views are ES modules in assets/js, loaded by address."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -45,40 +45,50 @@ def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) 
     )
 
 
-def explorer(
-    view: View,
-    trace: "Trace",
-    *,
-    key: str,
-    data_key: str,
-    seed: int,
-    link: str | None,
-    from_file: bool,
-    embedded: bool,
-    large: bool,
-    on_view: Callable[[], None],
-    on_lost: Callable[[], None],
-) -> None:
-    """The atlas and one head. It reports its choice as state `view` once settled, and `lost` when its data are gone.
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """How a view of a trace sits in its page, whatever it shows."""
 
-    The numbers do not travel here: the browser fetches them under `data_key`. `seed` changes when Python changed the
-    view.
-    """
+    key: str  # Streamlit's, of the component
+    data_key: str  # under which the browser fetches the numbers; they do not travel with the component
+    seed: int  # another one whenever Python, and not the browser, changed the view
+    link: str | None  # of the view; None where it has none
+    large: bool  # type for a projector: the browser reads the size from the style sheet, this makes it look again
+    on_view: Callable[[], None]  # the browser reports its choice, once settled
+    on_lost: Callable[[], None]  # the numbers are gone from the server
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What every such view is told."""
+        return {
+            "assets": ASSETS_URL,
+            "key": self.data_key,
+            "seed": self.seed,
+            "link": self.link,
+            "large": self.large,
+        }
+
+
+def explorer(view: View, trace: "Trace", seat: Seat, *, from_file: bool, embedded: bool) -> None:
+    """The atlas and one head."""
     data = {
-        **explorer_data(view, trace, data_key),
-        "assets": ASSETS_URL,
+        **explorer_data(view, trace, seat.data_key),
+        **seat.data,
         "mode": "embed" if embedded else "full",
-        "seed": seed,
-        "link": link,
         "link_note": ""
-        if link
+        if seat.link
         else "A view of a trace file has no link. Send the file instead."
         if from_file
         else "The text is too long for a link. Save the trace file and send that instead.",
         "echo": {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)},
-        "large": large,  # the browser reads the size from the style sheet; this makes it look again
     }
-    _explorer(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_steps_change=_to_steps)
+    _explorer(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_steps_change=_to_steps,
+    )
 
 
 def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
@@ -97,67 +107,42 @@ def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
     }
 
 
-def steps(
-    view: View,
-    trace: "Trace",
-    *,
-    key: str,
-    data_key: str,
-    seed: int,
-    link: str | None,
-    large: bool,
-    on_view: Callable[[], None],
-    on_lost: Callable[[], None],
-) -> None:
-    """One head and one query, step by step. It reports its choice as state `view`, and `lost` when its data are gone.
-
-    `view` must name one layer, one head and one query; the browser fetches their ledger under `data_key`.
-    """
-    shown = {name: getattr(view, name) for name in _PLACE}
+def steps(view: View, trace: "Trace", seat: Seat) -> None:
+    """One head and one query, step by step. `view` must name one layer, one head and one query."""
     data = {
-        "assets": ASSETS_URL,
-        "key": data_key,
-        "seed": seed,
-        "select": shown,
+        **seat.data,
+        "select": {name: getattr(view, name) for name in _PLACE},
         "layers": [
             {"label": layer.label, "n_heads": layer.n_heads, "n_query": layer.n_query, "n_key": layer.n_key}
             for layer in trace.layers
         ],
-        "link": link,
-        "large": large,
     }
-    _steps(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
+    _steps(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_explore_change=_to_explore,
+    )
 
 
-def heads(
-    view: View,
-    *,
-    key: str,
-    data_key: str,
-    can_by_norm: bool,
-    seed: int,
-    link: str | None,
-    large: bool,
-    on_view: Callable[[], None],
-    on_lost: Callable[[], None],
-) -> None:
-    """Every head in numbers: table, map and scatter. It reports its choice as state `view`, and `lost` as the others.
-
-    The browser fetches the metrics of the text and the labels of the model under `data_key`.
-    """
+def heads(view: View, seat: Seat, *, can_by_norm: bool) -> None:
+    """Every head in numbers: table, map and scatter. The browser fetches metrics and labels under `data_key`."""
     data = {
-        "assets": ASSETS_URL,
-        "key": data_key,
-        "seed": seed,
+        **seat.data,
         "select": {name: getattr(view, name) for name in (*_CHOICE, *_ORDER)},
         "hidden": view.hide_special or view.hide_first,
         "renormalised": view.renormalise,
         "by_norm": view.by_norm,
         "can_by_norm": can_by_norm,
-        "link": link,
-        "large": large,
     }
-    _heads(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
+    _heads(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_explore_change=_to_explore,
+    )
 
 
 def lab(

@@ -1,4 +1,4 @@
-"""Every head in numbers: a chart and a table, made when somebody asks (plotly weighs 4.7 MB in the browser)."""
+"""The atlas as numbers: a chart and a table of all heads, made on request (plotly weighs 4.7 MB in the browser)."""
 
 import gzip
 from typing import Any

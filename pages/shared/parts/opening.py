@@ -1,4 +1,4 @@
-"""How a page comes by its trace: it says what it waits for, and keeps what was shown if something fails."""
+"""Get the trace that a page shows: progress while it is made, and the last one in its place if something fails."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -42,6 +42,7 @@ class Job:
 
     @property
     def running(self) -> bool:
+        """Its thread is at work, or waits for the worker."""
         return self._thread.is_alive()
 
     @property
@@ -55,6 +56,7 @@ class Job:
             self._begin()
 
     def wait(self, seconds: float) -> None:
+        """Wait for its end, at most so many seconds."""
         self._thread.join(seconds)
 
     def _begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Which process this is."""
+"""A random name for this server process, which tells a browser that comes back whether it was restarted."""
 
 import secrets
 

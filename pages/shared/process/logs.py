@@ -15,6 +15,7 @@ class JsonLines(logging.Formatter):
     """{"time", "level", "event", …}: what `event` was given, or a message of ours as it is."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """One line, with the time in UTC to the millisecond."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
         told = {"time": when, "level": record.levelname.lower(), "event": record.getMessage()}
         return json.dumps({**told, **getattr(record, "facts", {})}, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""How this process treats memory: Python's collector while the server starts, the C library's after that."""
+"""Tune this process's memory: Python's garbage collector while the server starts, then the C library's allocator."""
 
 import gc
 

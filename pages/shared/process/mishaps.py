@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: the visitor gets a sentence with a short reference, the log the reference and the place.
+"""Handle unexpected errors: the visitor gets a sentence with a reference, the log the reference and the traceback.
 
 An error's own message may quote what a visitor typed, so the log holds the kinds of the errors and where they were
 raised, never their messages.

@@ -8,6 +8,8 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """Every setting, checked; docs/deploy.md has the variables."""
+
     model: str  # opened first: a card's name, a hub id or a folder
     folders: bool  # may visitors open folders of this machine?
     hub: bool  # may visitors load models from the hub?

@@ -1,4 +1,4 @@
-"""The models that are in memory, and how one gets there: found or fetched, then built."""
+"""A bounded cache of loaded models, and loading one into it: its files are found or fetched, then it is built."""
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -38,6 +38,7 @@ class Models:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the weights in memory."""
         return self._cache.nbytes
 
     def get(self, name: str) -> "LoadedModel":

@@ -1,4 +1,4 @@
-"""Where traces wait that nobody has looked at for a while: one file of a bounded size, without a name, on the disk.
+"""Keep traces that nobody has looked at for a while on the disk, in one temporary file of bounded size.
 
 Tensors only: texts, tokens and models stay in memory. The file has no name in any folder, so it is gone with its
 process, however that ends.

@@ -1,4 +1,4 @@
-"""What visitors ask for: a source of numbers, and a picture of it. Both are names, equal when they mean the same."""
+"""What visitors ask for, as hashable keys of caches: a `Source` (text and model) and a `Picture` (how it is read)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ class Picture:
     by_norm: bool = False
 
     def reading(self) -> "Reading":
+        """The core's description of the same choices; imported late, because it needs torch."""
         from attention_core.reading.reading import Reading
 
         return Reading(self.hide_special, self.hide_first, self.renormalise, self.words, self.by_norm)

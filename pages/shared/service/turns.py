@@ -1,4 +1,4 @@
-"""Whose turn it is: the jobs of many visitors on few threads, in rounds, so that nobody waits for another's whole list.
+"""A fair queue of jobs on few threads: visitors take turns, so that nobody waits for another's whole list.
 
 Each round takes one job of every visitor who has any: a visitor with a hundred texts delays another by one of them.
 Short jobs come before long ones: a click is answered while a hundred sentences wait, which hardly delays them.
@@ -28,6 +28,7 @@ class Asker:
 
     @property
     def waits(self) -> bool:
+        """Whether an answer is still wanted."""
         return self.gone is None or not self.gone.is_set()
 
 

@@ -1,4 +1,4 @@
-"""Which pages there are: for Streamlit's navigation, and for the frame that is drawn before Streamlit has started."""
+"""The list of pages, for Streamlit's navigation and for the frame that is drawn before Streamlit has started."""
 
 from dataclasses import dataclass
 

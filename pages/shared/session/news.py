@@ -1,4 +1,4 @@
-"""One rule for every page: which address is news.
+"""Tell an address that the visitor has opened ("news") from one that this session has written itself; for every page.
 
 News is a link that was opened, or the browser's Back and Forward, and not only where the visitor is. What he does comes
 with the address that his browser shows. That may still be one of ours from before the newest: it must not undo what he

@@ -1,4 +1,5 @@
-"""A full disk, a model that vanishes while it is loaded, no memory left: a sentence, and the next request works."""
+"""Failures of the machine (a full disk, a folder that vanishes, no memory left) give a sentence, and the next request
+works."""
 
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""The formula of attention: cases by hand, invariants, torch's own attention as the reference."""
+
 import os
 
 import pytest

@@ -1,3 +1,5 @@
+"""Bands and other masks: who may read whom."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Sinusoids, rotary embedding and ALiBi against their papers' formulas."""
+
 import math
 
 import pytest

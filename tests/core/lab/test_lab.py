@@ -1,3 +1,5 @@
+"""Lab states and their history: what is accepted, what is refused, undo and redo."""
+
 from dataclasses import FrozenInstanceError, replace
 
 import pytest

@@ -1,3 +1,5 @@
+"""A Lab state as a program: it runs, and prints the Lab's numbers."""
+
 import re
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Edits of a Lab state: what they change, what they leave alone, what they refuse."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

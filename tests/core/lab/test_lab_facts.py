@@ -1,3 +1,5 @@
+"""What is said of a switch, a row's entropy and gradient, and the arrows, against numbers computed another way."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Lab states as links: every state comes back, damaged links are refused."""
+
 import base64
 import json
 import zlib

@@ -1,3 +1,5 @@
+"""Every matrix of a Lab state, by hand and against torch."""
+
 import math
 
 import pytest

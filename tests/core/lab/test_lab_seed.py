@@ -1,3 +1,5 @@
+"""A real head in the Lab gives the numbers of its trace."""
+
 from dataclasses import replace
 
 import pytest

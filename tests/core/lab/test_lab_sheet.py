@@ -1,3 +1,5 @@
+"""The spreadsheet, computed by LibreOffice, gives the Lab's numbers."""
+
 import io
 import re
 import shutil

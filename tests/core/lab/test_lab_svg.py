@@ -1,3 +1,5 @@
+"""A Lab matrix as SVG: its numbers, masked cells, and text as data."""
+
 from xml.etree import ElementTree
 
 import pytest

@@ -1,3 +1,5 @@
+"""Loading models: cards, folders, what is refused and in which words."""
+
 import gc
 import json
 import pickle

@@ -1,3 +1,5 @@
+"""Files of a picture: CSV, NPZ, SVG, and the script that makes the picture again."""
+
 import csv
 import io
 import runpy

@@ -1,3 +1,5 @@
+"""The proof holds for honest layers, and fails where a fault was put in."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Saved traces open again with every number, without the model."""
+
 import json
 
 import pytest

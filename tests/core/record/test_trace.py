@@ -1,3 +1,5 @@
+"""Weights read from a trace, whole and in blocks, and its size in memory."""
+
 import pytest
 import torch
 
