@@ -36,6 +36,7 @@ class KnownHosts:
         self._names = tuple(map(_plain, names))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what is for another name or of another site; pass everything else on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return

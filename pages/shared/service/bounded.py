@@ -1,5 +1,4 @@
-"""A cache bounded in bytes and shared by threads; whoever asks for a value that another thread makes waits for that one.
-
+"""A cache bounded in bytes, shared by threads; who asks for a value that another thread makes waits for that one.
 
 What goes first, and how much there is, `cachetools` knows. Ours is that a value is made once however many ask at once,
 that what made room is told without the lock, and that the newest may stay whatever its size.
