@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
+from attention_core.formats.plain_values import plain_values
 from attention_core.formats.wire import U1_MASKED, pack, unpack
 from attention_core.grow.tasks import SCORES, TASKS, RunSettings, Task
 
@@ -69,16 +70,11 @@ class RunHead:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "RunHead":
-        """Undo `as_json`. Raises ValueError, TypeError or KeyError for anything else."""
-        known = dict(fields)
-        if known["settings"] is not None:
-            known["settings"] = RunSettings.from_json(known["settings"])
-        if unknown := set(known["scores"]) - set(SCORES):
+        """Undo `as_json`. Raises ValueError for anything else."""
+        head = plain_values(fields, cls)
+        if unknown := set(head.scores) - set(SCORES):
             raise ValueError(f"scores must be some of {', '.join(SCORES)}; got {sorted(unknown)}")
-        for name in ("tokens", "scored", "scores", "even"):
-            known[name] = tuple(known[name])
-        known["targets"] = tuple(tuple((int(q), int(k)) for q, k in cells) for cells in known["targets"])
-        return cls(**known)
+        return head
 
 
 @dataclass(frozen=True, slots=True, eq=False)

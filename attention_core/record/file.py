@@ -9,7 +9,7 @@ import json
 import unicodedata
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
+from attention_core.formats.plain_values import Values, plain_values
 from attention_core.formats.strict_json import strict_json
 from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
@@ -170,7 +171,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
     _require(0 < len(header["layers"]) <= _MAX_LAYERS)
     layers = tuple(_layer(layer, tensors) for layer in header["layers"])
     trace = Record(
-        facts=ModelFacts(**_typed({"target_length": None, **header["facts"]}, ModelFacts)),  # absent in files of before
+        facts=_checked(plain_values(header["facts"], ModelFacts)),
         text=_text(header["text"]),
         pair=_text_or_none(header["pair"]),
         target=_text_or_none(header["target"]),
@@ -258,21 +259,19 @@ def _cells(trace: Record) -> int:
     return sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
 
 
-def _token(token: dict[str, Any]) -> Token:
-    values = _typed(token, Token)
-    start, end = values["span"]
-    _require(_is_count(start, _MAX_PLACE) and _is_count(end, _MAX_PLACE) and start <= end)
-    _require(abs(values["id"]) < _MAX_PLACE and abs(values["word"] or 0) < _MAX_PLACE)
-    _require(all(unicodedata.category(character) != "Cc" for character in values["text"]))  # they have signs
-    return Token(**{**values, "span": (start, end)})
+def _token(given: Any) -> Token:
+    token = _checked(plain_values(given, Token))
+    start, end = token.span
+    _require(0 <= start <= end < _MAX_PLACE)
+    _require(abs(token.id) < _MAX_PLACE and abs(token.word or 0) < _MAX_PLACE)
+    _require(all(unicodedata.category(character) != "Cc" for character in token.text))  # they have signs
+    return token
 
 
-def _typed(values: dict[str, Any], of: type) -> dict[str, Any]:
-    """What a frozen dataclass needs, no more and no fewer, each of its declared plain type (JSON has no tuples)."""
-    _require(set(values) == {field.name for field in fields(of)})
-    for name, declared in get_type_hints(of).items():
-        value = values[name]
-        _require(isinstance(value, list if get_origin(declared) is tuple else declared))
+def _checked(values: Values) -> Values:
+    """A dataclass whose texts can be sent and whose numbers JavaScript can tell apart."""
+    for field in fields(values):
+        value = getattr(values, field.name)
         _require(not isinstance(value, int) or abs(value) < _MAX_COUNT)
         if isinstance(value, str):
             _text(value)

@@ -2,6 +2,8 @@
 
 import gzip
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -129,6 +131,45 @@ def test_a_file_with_arrays_that_do_not_fit_is_refused(tmp_path):
     (tmp_path / "a.run.gz").write_bytes(gzip.compress(pack(meta, **arrays)))
     with pytest.raises(RunFileError, match=r"maps must have the shape"):
         load_run(tmp_path / "a.run.gz")
+
+
+BAD_HEADS = [
+    {"title": 3},
+    {"tokens": "abc"},
+    {"n_layers": True},
+    {"n_steps": "900"},
+    {"chance": None},
+    {"facts": "a machine"},
+    {"targets": [[[0, 1, 2]], []]},
+    {"scores": ["previous", "unheard of"]},
+    {"settings": {"colour": "red"}},
+    {"settings": {"seed": -1}},
+    {"colour": "red"},
+]
+
+OPEN_ALL = """
+import sys
+from attention_core.grow.record import RunFileError, load_run
+for file in sys.argv[1:]:
+    try:
+        load_run(file)
+        print("opened")
+    except RunFileError as error:
+        print(error)
+"""
+
+
+def test_a_file_whose_head_has_another_type_somewhere_is_refused(tmp_path):
+    """In a process of its own: here the tests' check of all types would refuse them too."""
+    meta, arrays = unpack(made_up([3.0, 2.0], [0.1, 0.2], [0.1, 0.2]).to_pack())
+    for i, changes in enumerate([*BAD_HEADS, {}]):
+        head = meta["head"] | changes
+        (tmp_path / f"{i:02}.run.gz").write_bytes(gzip.compress(pack({**meta, "head": head}, **arrays)))
+    command = [sys.executable, "-c", OPEN_ALL, *map(str, sorted(tmp_path.iterdir()))]
+    said = subprocess.run(command, cwd=ASSETS.parent, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[-1] == "opened"  # without a change
+    for line, changes in zip(said[:-1], BAD_HEADS, strict=True):
+        assert "holds no run that this version can open" in line, changes
 
 
 # --- the runs that are shipped --------------------------------------------------------------------------------------

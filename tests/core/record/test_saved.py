@@ -113,6 +113,39 @@ def test_a_bad_file_gets_a_sentence(file, damage, sentence):
         load_trace(damage(file))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": True},
+        {"id": 1.0},
+        {"id": 2**31},
+        {"id": None},
+        {"span": [0]},
+        {"span": [2, 1]},
+        {"span": [0, "1"]},
+        {"special": 1},
+        {"word": "a"},
+        {"text": "\ud800"},
+        {"text": "\x07"},
+        {"piece": 3},
+        {"colour": "red"},
+    ],
+    ids=ascii,
+)
+def test_a_token_with_another_type_or_an_impossible_place_is_refused(file, changes):
+    tokens = header_of(file)["source_tokens"]
+    with pytest.raises(TraceFileError, match="was changed"):
+        load_trace(changed(file, source_tokens=[tokens[0] | changes, *tokens[1:]]))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"n_heads": True}, {"d_model": 2**53}, {"licence": None}, {"colour": "red"}], ids=str
+)
+def test_facts_of_another_type_are_refused(file, changes):
+    with pytest.raises(TraceFileError, match="was changed"):
+        load_trace(changed(file, facts=header_of(file)["facts"] | changes))
+
+
 @given(st.integers(0, 2_000), st.binary(min_size=1, max_size=9))
 def test_whatever_bytes_are_changed_it_opens_or_gets_a_sentence(file, place, junk):
     broken = file[:place] + junk + file[place + len(junk) :]
