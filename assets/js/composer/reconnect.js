@@ -4,9 +4,7 @@
  * Streamlit connects again by itself, to a new session that knows nothing of this page, and waits for the visitor's next
  * click. The address and what stands in the text box are still here: one run brings the rest back.
  */
-
-const APP = '[data-testid="stApp"]';
-const STATE = "data-test-connection-state";
+import { watchConnection } from "../base/streamlit.js";
 
 /**
  * @param {() => string} known the server that the page's data came from
@@ -15,19 +13,14 @@ const STATE = "data-test-connection-state";
  * @returns {() => void} stop
  */
 export function watchServer(known, onNew, ask = askHealth) {
-  const app = document.querySelector(APP);
-  if (!app) return () => {};
   let connected = true;
-  const observer = new MutationObserver(async () => {
-    const now = app.getAttribute(STATE) === "CONNECTED";
+  return watchConnection(async (now) => {
     const back = now && !connected;
     connected = now;
     if (!back) return;
     const { boot } = await ask(new URL("sightline/health", document.baseURI).href).catch(() => ({}));
     if (boot && boot !== known()) onNew();
   });
-  observer.observe(app, { attributes: true, attributeFilter: [STATE] });
-  return () => observer.disconnect();
 }
 
 /** @param {string} url */
