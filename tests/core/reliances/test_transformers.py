@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import (
     AttentionInterface,
+    AttentionMaskInterface,
     AutoModel,
     BartConfig,
     BertConfig,
@@ -79,6 +80,42 @@ def test_transformers_its_own_functions_are_those_that_run_for_eager_and_sdpa():
     assert sdpa.dtype == torch.bool and torch.equal(sdpa[0, 0], looks_back)
     assert torch.equal(eager[0, 0] == 0, looks_back)
     assert bool((eager[0, 0][~looks_back] == torch.finfo(eager.dtype).min).all())
+
+
+def test_transformers_sparse_models_pass_their_choice_of_keys_on_by_a_keyword():
+    """DeepSeek's `indices` [batch, query, chosen], to a function under any name but "eager" and "sdpa"."""
+    sizes = {
+        "num_hidden_layers": 1,
+        "first_k_dense_replace": 1,
+        "index_topk": 3,
+        "index_head_dim": 8,
+        "index_n_heads": 2,
+    }
+    model = tiny.random_model("DeepseekV32Model", **{**tiny.FAMILIES["deepseek-v3"][1], **sizes})
+    shapes = []
+
+    def notes(module, query, key, value, attention_mask, **keywords):
+        shapes.append(tuple(keywords["indices"].shape))
+        mask = of_transformers.narrowed_to_chosen_keys(attention_mask, module, query, key, keywords)
+        assert "indices" not in keywords
+        return of_transformers.sdpa_attention_forward(module, query, key, value, mask, **keywords)
+
+    AttentionInterface.register("a_test_of_reliances", notes)
+    AttentionMaskInterface.register("a_test_of_reliances", of_transformers.sdpa_mask)
+    model.set_attn_implementation("a_test_of_reliances")
+    with torch.inference_mode():
+        model(torch.tensor([[2, 5, 6, 7, 8]]))
+    assert shapes == [(1, 5, 3)]
+
+
+def test_transformers_minimax_makes_a_mask_of_the_blocks_that_its_indexer_chose():
+    from transformers.models.minimax_m3_vl import modeling_minimax_m3_vl as file
+
+    (indexer,) = [cls for cls in vars(file).values() if "build_block_mask" in dir(cls)]
+    given = list(inspect.signature(indexer.build_block_mask).parameters)
+    assert given == "self block_indices attention_mask key_length dtype device position_ids".split()
+    source = inspect.getsource(file)
+    assert "self.indexer" in source and "block_indices=block_indices" in source
 
 
 def test_transformers_a_class_declares_what_it_reads():
