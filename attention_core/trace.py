@@ -39,7 +39,7 @@ class Trace(Record):
             if head is not None:
                 raise ValueError("a head is one of a layer: name the layer too")
             return verdict_of_all(self)
-        self._require(layer, head or 0)
+        self.require(layer, head or 0)
         return verdict_of_all(self, layer) if head is None else verdict_of(self, layer, head)
 
     def readout(self) -> "Readout":

@@ -2,15 +2,17 @@
 // painted, draws the picture meanwhile if the server has it, and takes the frame away when Streamlit has drawn its own or
 // has something to say that the frame would hide.
 
-// Without this Streamlit looks for its server below the page's own address first, and finds it after two answers of 404.
+// What we lean on in Streamlit's page stands here and not in base/streamlit.js: nothing else is asked for before the frame
+// is painted. Without the first, Streamlit looks for its server below the page's own address, and finds it after two
+// answers of 404. Without the others, our frame stays over its page for AT_MOST_MS.
 Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", document.baseURI).href } });
-
 const OWN = [
   '[data-testid="stTopNavLink"]',
   '[data-testid="stExpandSidebarButton"]',
   '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]',
 ].join(",");
 const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"]';
+
 const PAINTED_WITHIN_MS = 250; // a page in the background is not painted at all
 const PICTURE_WITHIN_MS = 1000; // for so long a hundred other modules do not hold it up
 const PICTURE_FOR_MS = 5000; // longer than Streamlit's page ever takes to draw the same

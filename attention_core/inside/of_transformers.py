@@ -15,6 +15,7 @@ from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, masking_utils, modeling_rope_utils
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
@@ -37,6 +38,7 @@ __all__ = [
     "knows_type",
     "modelling_files",
     "names_in_model",
+    "narrowed_to_chosen_keys",
     "names_attention",
     "own_attention",
     "read_by",
@@ -101,6 +103,40 @@ def own_attention(config: Any) -> Any:
 def set_own_attention(config: Any, name: Any) -> None:
     """Put back what `own_attention` gave, None too. Without it a model that was lent comes back set otherwise."""
     config._attn_implementation_internal = name
+
+
+def narrowed_to_chosen_keys(
+    mask: Tensor | None, module: nn.Module, query: Tensor, key: Tensor, keywords: dict[str, Any]
+) -> Tensor | None:
+    """Fold a sparse model's choice of keys into the mask, and take its keyword away.
+
+    These models pick the keys that a query may read by a small network of their own. For "eager" and "sdpa" they put
+    the choice into the mask; for any other name, ours too, they pass it on to a kernel that knows it. Without this the
+    keyword is refused by name, and such a model cannot be shown.
+
+    Raises ValueError for a choice without a mask that it narrows.
+    """
+    indices = keywords.pop("indices", None)  # [batch, query, chosen]: DeepSeek's sparse attention and its relatives
+    if indices is not None:
+        chosen = torch.zeros(*indices.shape[:2], key.shape[2], dtype=torch.bool, device=key.device)
+        mask = _narrow(mask, chosen.scatter(-1, indices.long(), True).unsqueeze(1), query)
+    blocks = keywords.pop("block_indices", None)  # MiniMax: blocks of keys; its indexer knows what they stand for
+    if blocks is not None:
+        positions = keywords.get("position_ids")
+        if positions is None:
+            positions = torch.arange(key.shape[2] - query.shape[2], key.shape[2], device=key.device)
+        positions = torch.atleast_2d(positions).expand(query.shape[0], -1)
+        indexer: Any = module.get_submodule("indexer")
+        mask = indexer.build_block_mask(blocks, mask, key.shape[2], query.dtype, query.device, positions)
+    return mask
+
+
+def _narrow(mask: Tensor | None, chosen: Tensor, query: Tensor) -> Tensor:
+    if mask is None:
+        raise ValueError("a sparse choice of keys came without the mask that it narrows; nothing is shown")
+    if mask.dtype == torch.bool:
+        return mask & chosen
+    return mask.masked_fill(~chosen, torch.finfo(query.dtype).min)
 
 
 def input_modalities(cls: type[PreTrainedModel] | PreTrainedModel) -> tuple[str, ...]:

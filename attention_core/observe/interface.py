@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -23,6 +22,7 @@ from attention_core.inside.of_transformers import (
     eager_function,
     eager_mask,
     input_modalities,
+    narrowed_to_chosen_keys,
     sdpa_attention_forward,
     sdpa_mask,
     supports_sdpa,
@@ -100,37 +100,6 @@ def reads_text(module: nn.Module) -> bool:
     return not isinstance(module, PreTrainedModel) or "text" in input_modalities(module)
 
 
-def _select(
-    mask: Tensor | None, module: nn.Module, query: Tensor, key: Tensor, keywords: dict[str, Any]
-) -> Tensor | None:
-    """Fold a sparse model's choice of keys into the mask, and take its keyword away.
-
-    These models pick the keys that a query may read by a small network of their own. For "eager" and "sdpa" they put
-    the choice into the mask; for any other name, ours too, they pass it on to a kernel that knows it.
-    """
-    indices = keywords.pop("indices", None)  # [batch, query, chosen]: DeepSeek's sparse attention and its relatives
-    if indices is not None:
-        chosen = torch.zeros(*indices.shape[:2], key.shape[2], dtype=torch.bool, device=key.device)
-        mask = _narrow(mask, chosen.scatter(-1, indices.long(), True).unsqueeze(1), query)
-    blocks = keywords.pop("block_indices", None)  # MiniMax: blocks of keys; its indexer knows what they stand for
-    if blocks is not None:
-        positions = keywords.get("position_ids")
-        if positions is None:
-            positions = torch.arange(key.shape[2] - query.shape[2], key.shape[2], device=key.device)
-        positions = torch.atleast_2d(positions).expand(query.shape[0], -1)
-        indexer: Any = module.get_submodule("indexer")
-        mask = indexer.build_block_mask(blocks, mask, key.shape[2], query.dtype, query.device, positions)
-    return mask
-
-
-def _narrow(mask: Tensor | None, chosen: Tensor, query: Tensor) -> Tensor:
-    if mask is None:
-        raise ValueError("a sparse choice of keys came without the mask that it narrows; nothing is shown")
-    if mask.dtype == torch.bool:
-        return mask & chosen
-    return mask.masked_fill(~chosen, torch.finfo(query.dtype).min)
-
-
 def _observe(
     output_of: AttentionFunction,
     module: nn.Module,
@@ -140,7 +109,7 @@ def _observe(
     attention_mask: Tensor | None,
     keywords: dict[str, Any],
 ) -> tuple[Tensor, Tensor | None]:
-    attention_mask = _select(attention_mask, module, query, key, keywords)
+    attention_mask = narrowed_to_chosen_keys(attention_mask, module, query, key, keywords)
     output, weights = output_of(module, query, key, value, attention_mask, **keywords)
     running = collector.get()
     if running is not None:

@@ -84,7 +84,7 @@ class Record:
 
         Raises ValueError for a layer whose architecture hides q and k.
         """
-        self._require(layer, head)
+        self.require(layer, head)
         return self.exact(layer).steps(head, rows)
 
     def exact(self, layer: int) -> LayerTrace:
@@ -96,15 +96,16 @@ class Record:
 
     def weights(self, layer: int, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:
         """The attention weights of one head: rows look at columns."""
-        self._require(layer, head)
+        self.require(layer, head)
         return self.layers[layer].weights(head, rows)
 
     def proof(self, layer: int, head: int) -> tuple[Check, ...]:
         """Our formula against the model's own numbers, one check per step; never empty."""
-        self._require(layer, head)
+        self.require(layer, head)
         return prove(self.layers[layer], head)
 
-    def _require(self, layer: int, head: int) -> None:
+    def require(self, layer: int, head: int) -> None:
+        """Raises ValueError, with what there is, if the trace has no such layer or head."""
         if not 0 <= layer < len(self.layers):
             raise ValueError(f"layer must be 0 … {len(self.layers) - 1}; got {layer}")
         if not 0 <= head < self.layers[layer].n_heads:

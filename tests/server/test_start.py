@@ -1,16 +1,12 @@
 """What the process does when it starts, so that the first picture comes sooner."""
 
 import gc
-import importlib.metadata
 import json
 import subprocess
 import sys
 
 import pytest
-from streamlit.components.v2 import manifest_scanner
-from streamlit.components.v2.component_manager import BidiComponentManager
 
-from pages.shared.inside import of_streamlit
 from pages.shared.process import memory
 from tests.support.serving import ROOT
 
@@ -78,19 +74,6 @@ def test_transformers_that_wants_more_of_the_compiler_gets_it():
     row, compiler = said_by(NO_MARKS).split()
     assert abs(float(row) - 1) < 1e-5
     assert compiler == "True"
-
-
-def test_streamlit_does_not_read_every_package_for_components(monkeypatch):
-    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", manifest_scanner.scan_component_manifests)
-    read = []
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: read.append(True) or [])
-    discover = BidiComponentManager().discover_and_register_components
-    discover(start_file_watching=False)
-    assert read  # as Streamlit does it by itself
-    read.clear()
-    of_streamlit.look_for_no_components()
-    discover(start_file_watching=False)
-    assert not read
 
 
 def test_garbage_is_collected_again_once_the_server_has_started():

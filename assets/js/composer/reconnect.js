@@ -4,11 +4,9 @@
  * Streamlit connects again by itself, to a new session that knows nothing of this page, and waits for the visitor's next
  * click. The address and what stands in the text box are still here: one run brings the rest back.
  */
+import { watchConnection } from "../base/streamlit.js";
 
 /** @typedef {{boot?: string}} Health  boot: the server's own name for its process */
-
-const APP = '[data-testid="stApp"]';
-const STATE = "data-test-connection-state";
 
 /**
  * @param {() => string | undefined} known the server that the page's data came from
@@ -17,11 +15,8 @@ const STATE = "data-test-connection-state";
  * @returns {() => void} stop
  */
 export function watchServer(known, onNew, ask = askHealth) {
-  const app = document.querySelector(APP);
-  if (!app) return () => {};
   let connected = true;
-  const observer = new MutationObserver(async () => {
-    const now = app.getAttribute(STATE) === "CONNECTED";
+  return watchConnection(async (now) => {
     const back = now && !connected;
     connected = now;
     if (!back) return;
@@ -30,8 +25,6 @@ export function watchServer(known, onNew, ask = askHealth) {
     );
     if (boot && boot !== known()) onNew();
   });
-  observer.observe(app, { attributes: true, attributeFilter: [STATE] });
-  return () => observer.disconnect();
 }
 
 /** @param {string} url @returns {Promise<Health>} */

@@ -12,14 +12,13 @@ import streamlit as st
 from attention_core.formats import palette
 from pages.shared.assets import ASSETS
 
-_EMBEDDED = '[data-testid="stMainBlockContainer"]{padding:0.5rem}[data-testid="stHeader"]{display:none}'
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
 def apply(*, large: bool = False, embedded: bool = False) -> None:
     """Put the variables and the page's style sheet into the page; `large` is the projector's size."""
-    frame = _EMBEDDED if embedded else ""
-    st.html(f"<style>{_variables(large)}{_page_css()}{frame}</style>")
+    sheets = _sheet("page") + (_sheet("embedded") if embedded else "")
+    st.html(f"<style>{_variables(large)}{sheets}</style>")
 
 
 def escape(text: str) -> str:
@@ -70,5 +69,5 @@ def _variables(large: bool) -> str:
 
 
 @cache
-def _page_css() -> str:
-    return (ASSETS / "css" / "page.css").read_text(encoding="utf-8")
+def _sheet(name: str) -> str:
+    return (ASSETS / "css" / f"{name}.css").read_text(encoding="utf-8")

@@ -61,7 +61,7 @@ def test_the_keys_that_a_sparse_model_picks_narrow_its_mask(kind):
     lowest = torch.finfo(torch.float32).min
     mask = allowed if kind == "booleans" else torch.zeros(allowed.shape).masked_fill(~allowed, lowest)
     keywords = {"indices": indices, "scaling": 1.0}
-    narrowed = functions._select(mask, nn.Identity(), query, key, keywords)
+    narrowed = functions.narrowed_to_chosen_keys(mask, nn.Identity(), query, key, keywords)
     assert keywords == {"scaling": 1.0}
     expected = [[allowed[0, 0, i, j].item() and j in indices[0, i] for j in range(N_KEY)] for i in range(N_QUERY)]
     found = narrowed if kind == "booleans" else narrowed == 0

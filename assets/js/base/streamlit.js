@@ -1,0 +1,24 @@
+/**
+ * What we lean on in Streamlit's page: names of its elements that nobody promises to keep.
+ *
+ * `first-frame.js`, which asks for no other module, and the sheets `page.css` and `embedded.css` name more of them.
+ */
+
+/** The app, and its attribute that says whether it is connected to its server. */
+const APP = '[data-testid="stApp"]';
+const STATE = "data-test-connection-state";
+
+/**
+ * Tells whenever the page is connected to its server or no more. Where the names are others it tells nothing, and a page
+ * whose server was restarted waits for the visitor's next click.
+ *
+ * @param {(connected: boolean) => void} tell
+ * @returns {() => void} stop
+ */
+export function watchConnection(tell) {
+  const app = document.querySelector(APP);
+  if (!app) return () => {};
+  const observer = new MutationObserver(() => tell(app.getAttribute(STATE) === "CONNECTED"));
+  observer.observe(app, { attributes: true, attributeFilter: [STATE] });
+  return () => observer.disconnect();
+}

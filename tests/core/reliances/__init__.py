@@ -1,0 +1,1 @@
+"""What we lean on inside libraries, each by a test that names it."""
