@@ -42,10 +42,10 @@ types: .venv/.dev node_modules/.package-lock.json tools
 	$(BIN)/pyright
 	node_modules/.bin/tsc
 
-unit: .venv/.dev tools
+unit: .venv/.dev node_modules/.package-lock.json tools
 	$(PYTEST) $(SIDE_BY_SIDE) --ignore=tests/browser
 
-quick: .venv/.dev tools
+quick: .venv/.dev node_modules/.package-lock.json tools
 	$(PYTEST) $(SIDE_BY_SIDE) --ignore=tests/browser -m 'not slow'
 
 # The tests of numbers with the processor's other kernels: theirs round differently. (unit runs them with its best.)

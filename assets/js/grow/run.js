@@ -14,9 +14,11 @@
  * @property {string} title      its settings in words
  * @property {Settings} settings
  * @property {string[]} tokens   of the row that the maps show
+ * @property {number[]} [scored]  1 for each of them whose guess counts
  * @property {number} n_layers
  * @property {number} n_heads
  * @property {number} n_steps    of the whole run
+ * @property {number} [n_parameters]
  * @property {number | null} chance  loss of a guesser, nats
  * @property {Score[]} scores
  * @property {Moment[]} moments

@@ -19,8 +19,17 @@ export type Word = { t: string; w: number; word: string; s: 0 | 1 };
 
 /** Every head in numbers: `values`, [metric, head], NaN where a metric has no meaning. */
 export type HeadsPack = Pack<
-  { model: { id: string; name: string }; metrics: Metric[]; layers: Layer[]; tokens: Record<string, Word[]> },
-  { values: Buffer<Float32Array> }
+  {
+    model: { id: string; name: string };
+    metrics: (Metric & { more: string })[];
+    layers: Layer[];
+    tokens: Record<string, Word[]>;
+  },
+  {
+    values: Buffer<Float32Array>;
+    /** What even attention would score, [metric, layer]. */
+    even: Buffer<Float32Array>;
+  }
 >;
 
 /** One look in every head: its weight, NaN where there is none, and the key's place among the keys that are read. */
@@ -42,7 +51,14 @@ export type LikePack = Pack<{ heads: { layer: number; head: number; distance: nu
 
 /** What one token draws on among the input tokens, [layer, input]; flow has the last layer only. */
 export type AcrossPack = Pack<
-  { last_only?: boolean; /** The most tokens that flow is computed for. */ flow_limit?: number },
+  {
+    stack: string;
+    query: number;
+    how: string;
+    last_only?: boolean;
+    /** The most tokens that flow is computed for. */
+    flow_limit?: number;
+  },
   { drawn: Buffer<Float32Array> }
 >;
 

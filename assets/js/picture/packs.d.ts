@@ -30,10 +30,12 @@ export type Numbers = (number | null)[][];
 
 export type OverviewPack = Pack<
   {
+    model?: { id: string; name: string };
     /** What is not seen here, in sentences. */
     note?: string[];
     tokens: Record<string, Token[]>;
-    layers: (Layer & Place)[];
+    /** `layer`: its place among all layers; `index` is counted within its stack. */
+    layers: (Layer & Place & { layer?: number; causal?: boolean })[];
     /** The pictures are whole, not block maxima. */
     full?: boolean;
     /** Entropy in bits, reach in tokens, largest weight. */
@@ -47,12 +49,18 @@ export type OverviewPack = Pack<
 /** One comparison with the model; `difference` is null where a side is not a number. */
 export type Check = { name: string; difference: number | null; tolerance: number; holds: boolean; reason: string };
 
-/** What the proof of a head comes to; `answer` as in `attention_core/record/verdict.py`. */
-export type Proof = { answer: string; sign: string; text: string; reasons: string[]; checks: Check[] };
+/** What a proof comes to; `answer` as in `attention_core/record/verdict.py`. */
+export type Verdict = { answer: string; sign: string; text: string; reasons: string[] };
+
+export type Proof = Verdict & { holds: boolean; worst: number | null; checks: Check[] };
 
 export type HeadMeta = {
+  layer: LayerName;
+  head: Head;
   n_query: number;
   n_key: number;
+  /** Tokens a block; 1: every cell is its own. */
+  factor: number;
   /** Positions of queries and keys. */
   strongest: { q: number; k: number; w: number }[];
   /** Mean over queries, bits and tokens. */

@@ -1,6 +1,6 @@
 /** What Step by step shows: the packs of `attention_core/ledger/packs.py`. JSON has null for what is not a number. */
 import type { Buffer, Pack } from "../base/wire.js";
-import type { Check, Proof } from "../picture/packs";
+import type { Check, Verdict } from "../picture/packs";
 
 /** A token as shown; special? */
 export type Token = { t: string; s: 0 | 1 };
@@ -32,10 +32,17 @@ export type LedgerMeta = {
   layer: number;
   head: number;
   query: number;
+  model: string;
+  /** The layer in words, and its kind of attention. */
+  place: string;
+  kind: string;
   n_heads: number;
   n_kv_heads: number;
   /** False where the layer cannot be recomputed. */
   exact: boolean;
+  /** Of the scores; null where the layer cannot be recomputed. */
+  scale: number | null;
+  softcap: number | null;
   queries: Token[];
   keys: Token[];
   /** Queries and keys are the same tokens. */
@@ -50,8 +57,11 @@ export type LedgerMeta = {
   blocks: Record<string, number>;
   /** Tensors whose numbers can be taken apart into products. */
   opens: string[];
+  holds: boolean;
+  /** The largest difference of all checks. */
+  worst: number | null;
   verdict: string;
-  judged: Omit<Proof, "checks">;
+  judged: Verdict;
   faults: Fault[];
 };
 
