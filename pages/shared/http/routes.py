@@ -149,7 +149,7 @@ def _layer(request: Request) -> int | str:
     return _number_or_name(request.path_params["layer"])
 
 
-def _head(request: Request) -> Any:
+def _head(request: Request) -> int | str:
     return _number_or_name(request.path_params["head"])
 
 
