@@ -8,6 +8,7 @@ other map.
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_core.inside.of_torch import own_weight
@@ -19,8 +20,8 @@ _NUMBERS_AT_ONCE = 16_000_000  # of what goes in or comes out
 class ActingMap:
     """A module as one linear map, and the map it sits on."""
 
-    weight: Tensor  # [d_in, d_out], base and adapter together
-    bias: Tensor | None  # [d_out]
+    weight: Float[Tensor, "d_in d_out"]  # base and adapter together
+    bias: Float[Tensor, " d_out"] | None
     base: nn.Module | None  # the leaf of the same shape; None if there is none
 
 
@@ -29,7 +30,7 @@ def is_adapted(module: nn.Module) -> bool:
     return next(module.children(), None) is not None
 
 
-def acting_map(module: nn.Module, x: Tensor) -> ActingMap:
+def acting_map(module: nn.Module, x: Float[Tensor, "row d_in"]) -> ActingMap:
     """What the module does to x [probe, d_in], as one matrix; its hooks are not asked."""
     d_in = x.shape[1]
     with torch.inference_mode():
@@ -44,7 +45,7 @@ def acting_map(module: nn.Module, x: Tensor) -> ActingMap:
     return ActingMap(weight, bias if bool(bias.any()) else None, _base_of(module, d_in, weight.shape[1]))
 
 
-def _given(module: nn.Module, rows: Tensor) -> Tensor:
+def _given(module: nn.Module, rows: Float[Tensor, "row d_in"]) -> Float[Tensor, "row d_out"]:
     return module.forward(rows[None])[0]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.capturing.adapted import is_adapted
@@ -36,7 +37,7 @@ class OutputSearch:
                     return o if fed is not self.seen.after[-1] or self._goes_on(fed.output[rows].float()) else None
         return None
 
-    def _goes_on(self, written: Tensor) -> bool:
+    def _goes_on(self, written: Float[Tensor, "probe d_model"]) -> bool:
         """Is what the modules around W_O gave what W_O wrote, a norm of it, or its sum with what was read?
 
         Otherwise somebody (a hook, a wrapper) has changed it, and W_O's output is not what the layer writes.
@@ -81,7 +82,12 @@ class OutputSearch:
         return None
 
     def _residual(
-        self, pre: Tensor, factor: float, norm: Norm | None, reader: FedNorm | None, read: list[Tensor]
+        self,
+        pre: Float[Tensor, "token d_model"],
+        factor: float,
+        norm: Norm | None,
+        reader: FedNorm | None,
+        read: list[Tensor],
     ) -> Residual:
         if any(pre is stream for stream in read):
             return Residual(pre, factor, norm, "norm, then attention", None)
@@ -91,7 +97,7 @@ class OutputSearch:
         after = None if after is None else replace(after, name="norm of the sum")
         return Residual(pre, factor, norm, "attention, then norm", after)
 
-    def _readings(self, fed: FedOutput, heads: Tensor) -> Iterator[OutputProjection]:
+    def _readings(self, fed: FedOutput, heads: Float[Tensor, "head probe d_value"]) -> Iterator[OutputProjection]:
         written = fed.output[probe_rows(fed.output.shape[0])]
         name = self.parts.name_of(fed.module)
         d_value = heads.shape[2]
@@ -120,7 +126,7 @@ class OutputSearch:
         for gate in self._gates(fed, heads):
             yield replace(plain, gate=gate)
 
-    def _gates(self, fed: FedOutput, heads: Tensor) -> Iterator[Gate]:
+    def _gates(self, fed: FedOutput, heads: Float[Tensor, "head probe d_value"]) -> Iterator[Gate]:
         """W_O's input as the joined outputs times a function of some map's output, a number a channel or a head."""
         n_heads, n_probes, d_value = heads.shape
         if fed.probe.shape[1] != n_heads * d_value:

@@ -1,5 +1,6 @@
 """An observed linear map as a part of a projection: its name in the layer, its input, its weight and its columns."""
 
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attention_core.capturing.adapted import acting_map, is_adapted
@@ -18,7 +19,7 @@ class Parts:
         """What the attention module calls it; its class for a module from elsewhere."""
         return self._names.get(module) or type(module).__name__
 
-    def part_of(self, fed: FedMap, columns: Tensor) -> Part:
+    def part_of(self, fed: FedMap, columns: Int[Tensor, "head channel"]) -> Part:
         """These columns of a map that was fed, with its weight; an adapter on it counts."""
         if is_adapted(fed.module):
             return self.adapted(fed.module, fed.x, columns)
@@ -26,7 +27,7 @@ class Parts:
         name = self.name_of(fed.module)
         return Part(name, fed.x, weight, bias, transposed, columns, fed.module)
 
-    def adapted(self, module: nn.Module, x: Tensor, columns: Tensor) -> Part:
+    def adapted(self, module: nn.Module, x: Float[Tensor, "token d_in"], columns: Int[Tensor, "head channel"]) -> Part:
         """A map with an adapter on it: what both give together, and the base layer alone."""
         found = acting_map(module, x[:1])
         name = self.name_of(module)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -37,14 +38,16 @@ class Turn:
     start: int
     dims: int
     layout: Layout
-    cos: Tensor  # [probe, pair]
-    sin: Tensor
+    cos: Float[Tensor, "probe pair"]
+    sin: Float[Tensor, "probe pair"]
 
 
-def windows(target: Tensor, output: Tensor, close: float) -> tuple[Tensor, float] | None:
-    """Neighbouring columns of output [probe, column] that are the heads of target [head, probe, channel].
+def windows(
+    target: Float[Tensor, "head probe channel"], output: Float[Tensor, "row column"], close: float
+) -> tuple[Int[Tensor, "head channel"], float] | None:
+    """Neighbouring columns of output that are the heads of target.
 
-    Returns the columns [head, channel] and the factor that all heads share (1 where it is within `close`), or None.
+    Returns the columns and the factor that all heads share (1 where it is within `close`), or None.
     """
     n_heads, n_probes, width = target.shape
     if output.shape[0] != n_probes or output.shape[1] < width:
@@ -74,7 +77,12 @@ def windows(target: Tensor, output: Tensor, close: float) -> tuple[Tensor, float
     return None
 
 
-def _shared_factor(target: Tensor, output: Tensor, start: Tensor, close: float) -> tuple[Tensor, float] | None:
+def _shared_factor(
+    target: Float[Tensor, "head probe channel"],
+    output: Float[Tensor, "probe column"],
+    start: Int[Tensor, " head"],
+    close: float,
+) -> tuple[Int[Tensor, "head channel"], float] | None:
     """The windows that start there, and the factor they all need, if that is what gives the target."""
     width = target.shape[2]
     columns = start[:, None] + torch.arange(width, device=target.device)
@@ -87,7 +95,12 @@ def _shared_factor(target: Tensor, output: Tensor, start: Tensor, close: float) 
     return None
 
 
-def _one_each(target: Tensor, output: Tensor, apart: Tensor, close: float) -> Tensor:
+def _one_each(
+    target: Float[Tensor, "head probe channel"],
+    output: Float[Tensor, "probe column"],
+    apart: Float[Tensor, "head window"],
+    close: float,
+) -> Int[Tensor, " head"]:
     """Where the window nearest to each head starts: of equally near ones, the first that no earlier head overlaps."""
     n_heads, _, width = target.shape
     near = apart.topk(min(max(TRIED, 2 * n_heads), apart.shape[1]), dim=1, largest=False).indices.sort(dim=1).values
@@ -105,7 +118,9 @@ def _one_each(target: Tensor, output: Tensor, apart: Tensor, close: float) -> Te
     return _in_their_order(near, far, width, 0.05 * close * magnitude(target))
 
 
-def _in_their_order(near: Sequence[Tensor] | Tensor, far: Iterable[Tensor], width: int, equal: float) -> Tensor:
+def _in_their_order(
+    near: Sequence[Tensor] | Tensor, far: Iterable[Tensor], width: int, equal: float
+) -> Int[Tensor, " head"]:
     """Of the starts near each head, the one least far; of equal ones, the first that no earlier head overlaps."""
     taken: list[int] = []
     for starts, apart in zip(near, far, strict=True):
@@ -116,7 +131,9 @@ def _in_their_order(near: Sequence[Tensor] | Tensor, far: Iterable[Tensor], widt
     return torch.tensor(taken, device=near[0].device)
 
 
-def same_lengths(target: Tensor, output: Tensor, close: float) -> Iterator[Tensor]:
+def same_lengths(
+    target: Float[Tensor, "head probe channel"], output: Float[Tensor, "row column"], close: float
+) -> Iterator[Int[Tensor, "head channel"]]:
     """Neighbouring columns in which every head's vector is as long as in the target (times one constant).
 
     Where several windows are as long (after an RMS norm with equal gains all heads are), their lengths do not tell
@@ -146,7 +163,13 @@ def same_lengths(target: Tensor, output: Tensor, close: float) -> Iterator[Tenso
     yield unlike.argmin(dim=1)[:, None] + channels
 
 
-def _told_by_one_turn(target: Tensor, spans: Tensor, stretch: Tensor, unlike: Tensor, close: float) -> Iterator[Tensor]:
+def _told_by_one_turn(
+    target: Float[Tensor, "head probe channel"],
+    spans: Float[Tensor, "window probe channel"],
+    stretch: Float[Tensor, "head window"],
+    unlike: Float[Tensor, "head window"],
+    close: float,
+) -> Iterator[Int[Tensor, " head"]]:
     """Where each head's window starts, if the turn of the longest head's window is that of all the others."""
     head = int(target.flatten(1).norm(dim=1).argmax())
     alone = target[head : head + 1]
@@ -167,14 +190,16 @@ def _told_by_one_turn(target: Tensor, spans: Tensor, stretch: Tensor, unlike: Te
             yield _in_their_order([others] * len(far), far, target.shape[2], 0.05 * close * magnitude(target))
 
 
-def _nearest(unlike: Tensor) -> Tensor:
+def _nearest(unlike: Float[Tensor, " window"]) -> Int[Tensor, " nearest"]:
     """The windows that fit, the likeliest first, as many as are compared."""
     ranked = unlike.sort()
     return ranked.indices[: int(ranked.values.isfinite().sum())][:MOST_AS_LONG]
 
 
-def _pairs_apart(alone: Tensor, spans: Tensor) -> Tensor:
-    """How far each window [window, probe, channel] is from one that a turn takes to this head [1, probe, channel].
+def _pairs_apart(
+    alone: Float[Tensor, "1 probe channel"], spans: Float[Tensor, "window probe channel"]
+) -> Float[Tensor, " window"]:
+    """How far each window is from one that a turn takes to this head.
 
     A turn keeps the length of every pair and passes on the channels that it leaves alone, at one end of the head.
     """
@@ -188,7 +213,9 @@ def _pairs_apart(alone: Tensor, spans: Tensor) -> Tensor:
     return torch.stack(far).amin(dim=0)
 
 
-def any_columns(target: Tensor, output: Tensor, close: float) -> Tensor | None:
+def any_columns(
+    target: Float[Tensor, "head probe channel"], output: Float[Tensor, "row column"], close: float
+) -> Int[Tensor, "head channel"] | None:
     """Columns in any order, one by one: three rows at least, so that a column is not found by chance."""
     n_heads, n_probes, width = target.shape
     if output.shape[0] != n_probes or n_probes < 3:
@@ -200,8 +227,10 @@ def any_columns(target: Tensor, output: Tensor, close: float) -> Tensor | None:
     return columns if alike(columns_of(output.float(), columns), target, close) else None
 
 
-def find_turn(target: Tensor, before: Tensor, close: float) -> Turn | None:
-    """The rotation of pairs that makes target [head, probe, channel] of `before`, or None."""
+def find_turn(
+    target: Float[Tensor, "head probe channel"], before: Float[Tensor, "head probe channel"], close: float
+) -> Turn | None:
+    """The rotation of pairs that makes target of `before`, or None."""
     d_head = target.shape[2]
     # Bit by bit: channels that are not turned are passed on as they are, even the slowest turn changes some last bit.
     changed = (target != before).any(dim=0).any(dim=0).nonzero().flatten().tolist()
@@ -224,8 +253,14 @@ def find_turn(target: Tensor, before: Tensor, close: float) -> Turn | None:
     return None
 
 
-def angles(target: Tensor, before: Tensor, start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Cosine and sine for every token and pair, by least squares over all heads: both [token, pair]."""
+def angles(
+    target: Float[Tensor, "head token channel"],
+    before: Float[Tensor, "head token channel"],
+    start: int,
+    dims: int,
+    layout: Layout,
+) -> tuple[Float[Tensor, "token pair"], Float[Tensor, "token pair"]]:
+    """Cosine and sine for every token and pair, by least squares over all heads."""
     (a, b), (to_a, to_b) = pairs_read(start, dims, layout), pairs_written(start, dims, layout)
     p, r = before[..., a], before[..., b]
     t, u = target[..., to_a], target[..., to_b]
@@ -233,7 +268,7 @@ def angles(target: Tensor, before: Tensor, start: int, dims: int, layout: Layout
     return (p * t + r * u).sum(dim=0) / power, (p * u - r * t).sum(dim=0) / power
 
 
-def one_length(rotary: Rotary, before: Tensor, close: float) -> bool:
+def one_length(rotary: Rotary, before: Float[Tensor, "head probe channel"], close: float) -> bool:
     """Every pair keeps its length, or all are stretched alike: with one head alone any two numbers would fit."""
     (a, b) = rotary.reads
     power = (before[..., a] ** 2 + before[..., b] ** 2).sum(dim=0)
@@ -267,7 +302,9 @@ def norm_rule(norm: FedNorm, close: float) -> Norm | None:
     return None
 
 
-def weight_of(module: nn.Module, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor | None, bool]:
+def weight_of(
+    module: nn.Module, x: Float[Tensor, "row d_in"], output: Float[Tensor, "row d_out"]
+) -> tuple[Tensor, Tensor | None, bool]:
     """A map's weight and bias, and whether the weight is [d_in, d_out]."""
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     assert isinstance(weight, Tensor)
@@ -281,16 +318,18 @@ def weight_of(module: nn.Module, x: Tensor, output: Tensor) -> tuple[Tensor, Ten
     return weight, bias, alike(made, output.float(), closeness(x.dtype))
 
 
-def columns_of(output: Tensor, columns: Tensor) -> Tensor:
-    """[probe, column] → [head, probe, channel]."""
+def columns_of(
+    output: Float[Tensor, "probe column"], columns: Int[Tensor, "head channel"]
+) -> Float[Tensor, "head probe channel"]:
+    """Each head's columns, in float32."""
     return output.float()[:, columns].transpose(0, 1)
 
 
-def alike(a: Tensor, b: Tensor, close: float) -> bool:
+def alike(a: Float[Tensor, "..."], b: Float[Tensor, "..."], close: float) -> bool:
     """Same shape, and every difference at most `close` times the largest magnitude in `b`."""
     return a.shape == b.shape and bool((a - b).abs().max() <= close * magnitude(b))
 
 
-def magnitude(x: Tensor) -> float:
+def magnitude(x: Float[Tensor, "..."]) -> float:
     """The yardstick of a comparison: the largest magnitude, 1 at least in numbers that are of order 1."""
     return max(1e-3, float(x.abs().max()))

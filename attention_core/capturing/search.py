@@ -10,11 +10,11 @@ verified from x and the weights.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import TypeCheckError
+from jaxtyping import Float, Int, TypeCheckError
 from torch import Tensor, nn
 
 from attention_core.capturing.output_projection import OutputSearch
@@ -36,30 +36,34 @@ from attention_core.record.norms import Norm
 from attention_core.record.projections import (
     Part,
     Projection,
+    ProjectionName,
     Projections,
     Rotary,
 )
+
+Result = TypeVar("Result")
 
 
 def find_projections(seen: Seen) -> Projections:
     """Explain q, k, v and what was fed the output. Whatever cannot be verified is missing, with its reason."""
     parts = Parts(seen.module)
     search, after = _Search(seen, parts), OutputSearch(seen, parts)
-    found: dict[str, Any] = {}
+    found: dict[ProjectionName, Projection | None] = {}
     missing = []
-    for name, captured in (("q", seen.q), ("k", seen.k), ("v", seen.v)):
+    sought: tuple[tuple[ProjectionName, Tensor], ...] = (("q", seen.q), ("k", seen.k), ("v", seen.v))
+    for name, captured in sought:
         projection = _or_none(lambda name=name, captured=captured: search.projection(name, captured))
         if projection is None:
             missing.append(f"{name}: no linear map that was observed gives it")
         found[name] = projection
-    found["o"] = _or_none(after.output_projection)
-    if found["o"] is None:
+    o = _or_none(after.output_projection)
+    if o is None:
         missing.append("W_O: no linear map that reads the heads' outputs was seen to give what goes on from there")
-    residual = _or_none(lambda: after.residual(found["q"], found["o"]))
-    return Projections(**found, residual=residual, missing=tuple(missing))
+    residual = _or_none(lambda: after.residual(found["q"], o))
+    return Projections(found["q"], found["k"], found["v"], o, residual, tuple(missing))
 
 
-def _or_none(find: Callable[[], Any]) -> Any:
+def _or_none(find: Callable[[], Result | None]) -> Result | None:
     """An architecture with shapes that no rule here foresaw is not observed; it never stops the capture."""
     try:
         return find()
@@ -99,7 +103,7 @@ class _Search:
         self._taken: list[FedMap] = []  # maps that explained q or k already: the least likely to explain another
         self._made: dict[int, bool] = {}  # by where x is in memory: q, k and v often read the same one
 
-    def projection(self, name: Any, captured: Tensor) -> Projection | None:
+    def projection(self, name: ProjectionName, captured: Float[Tensor, "head token channel"]) -> Projection | None:
         n_tokens = captured.shape[1]
         target = captured[:, probe_rows(n_tokens)].float()
         maps = [fed for fed in self.seen.maps if fed.x.shape[0] == n_tokens]
@@ -115,7 +119,7 @@ class _Search:
                     return projection
         return None
 
-    def _as_before(self, name: Any, maps: list[FedMap]) -> Projection | None:
+    def _as_before(self, name: ProjectionName, maps: list[FedMap]) -> Projection | None:
         """What was found when this module ran before, on what it was fed now. It has to hold like any other."""
         with _remembering:
             before = _remembered.get(self.seen.module, {}).get(name)
@@ -135,7 +139,9 @@ class _Search:
         with _remembering:
             _remembered.setdefault(self.seen.module, {})[found.name] = _Remembered(part, found.factor, found.latent)
 
-    def _origins(self, target: Tensor, maps: list[FedMap], norms: list[FedNorm]) -> Iterator[_Origin]:
+    def _origins(
+        self, target: Float[Tensor, "head probe channel"], maps: list[FedMap], norms: list[FedNorm]
+    ) -> Iterator[_Origin]:
         """Explanations of target [head, probe, channel], the simplest first."""
         yield from self._straight(target, maps)
         for norm in norms:
@@ -156,13 +162,13 @@ class _Search:
             if columns is not None:
                 yield _Origin(((fed, columns),))
 
-    def _straight(self, target: Tensor, maps: list[FedMap]) -> Iterator[_Origin]:
+    def _straight(self, target: Float[Tensor, "head probe channel"], maps: list[FedMap]) -> Iterator[_Origin]:
         for fed in maps:
             match = windows(target, fed.probe, self.close)
             if match is not None:
                 yield _Origin(((fed, match[0]),), match[1])
 
-    def _turned(self, target: Tensor, maps: list[FedMap]) -> Iterator[_Origin]:
+    def _turned(self, target: Float[Tensor, "head probe channel"], maps: list[FedMap]) -> Iterator[_Origin]:
         for fed in maps:
             for columns in same_lengths(target, fed.probe, self.close):
                 before = columns_of(fed.probe, columns)
@@ -173,7 +179,9 @@ class _Search:
                     if turn is not None:
                         yield _Origin(((fed, columns),), factor, (turn,))
 
-    def _through(self, norm: FedNorm, columns: Tensor, maps: list[FedMap], norms: list[FedNorm]) -> Iterator[_Origin]:
+    def _through(
+        self, norm: FedNorm, columns: Int[Tensor, "head channel"], maps: list[FedMap], norms: list[FedNorm]
+    ) -> Iterator[_Origin]:
         """What a norm was fed, for the heads that are these columns of what it gave."""
         n_groups, width = norm.after.shape[1:]
         rule = norm_rule(norm, self.close)
@@ -192,7 +200,7 @@ class _Search:
                 step = replace(rule, gain=gain, bias=bias, over=whole[0])
                 yield _Origin(((fed, whole[0][columns]),), origin.factor, (step,))
 
-    def _side_by_side(self, target: Tensor, maps: list[FedMap]) -> Iterator[_Origin]:
+    def _side_by_side(self, target: Float[Tensor, "head probe channel"], maps: list[FedMap]) -> Iterator[_Origin]:
         """Some channels of each head from one map, the others from another (latent attention)."""
         d_head = target.shape[2]
         for fed in maps:
@@ -223,7 +231,9 @@ class _Search:
                     else:
                         yield replace(origin, pieces=(*origin.pieces, (fed, match[0])))
 
-    def _completed(self, name: Any, captured: Tensor, origin: _Origin) -> Iterator[Projection]:
+    def _completed(
+        self, name: ProjectionName, captured: Float[Tensor, "head token channel"], origin: _Origin
+    ) -> Iterator[Projection]:
         """The projection for all tokens: rotations take the model's own cosines, or what all heads' numbers say."""
         parts = tuple(self.parts.part_of(fed, columns) for fed, columns in origin.pieces)
         latent = any(self._made_from_other_maps(fed) for fed, _ in origin.pieces)
@@ -258,7 +268,7 @@ class _Search:
                     if max(map(float, far)) < 0.05:  # near is enough here: the projection is verified afterwards
                         yield own
 
-    def _holds(self, projection: Projection, target: Tensor) -> bool:
+    def _holds(self, projection: Projection, target: Float[Tensor, "head probe channel"]) -> bool:
         """Does it give the captured numbers from x and the weights, in every head on the probe rows?"""
         rows = torch.tensor(probe_rows(projection.x.shape[0]), device=target.device)
         made = projection.of_all(rows)
@@ -270,7 +280,7 @@ class _Search:
             self._made[place] = self._is_made(fed.x)
         return self._made[place]
 
-    def _is_made(self, whole: Tensor) -> bool:
+    def _is_made(self, whole: Float[Tensor, "token d_in"]) -> bool:
         x = whole[probe_rows(whole.shape[0])].float()[None]
         sources = [other.probe for other in self.seen.maps if other.x.data_ptr() != whole.data_ptr()]
         sources += [norm.after.flatten(1) for norm in self.seen.norms]

@@ -75,11 +75,13 @@ class AttentionOnly(nn.Module):
     def _layers(self) -> "list[_Layer]":
         return [cast(_Layer, layer) for layer in self.layers]
 
-    def _embedded(self, tokens: Tensor) -> Float[Tensor, "batch token d_model"]:
+    def _embedded(self, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token d_model"]:
         x = self.embed(tokens)
         return x if self.positions is None else x + self.positions.weight[: tokens.shape[1]]
 
-    def _qkv(self, layer: "_Layer", x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _qkv(
+        self, layer: "_Layer", x: Float[Tensor, "batch token d_model"]
+    ) -> tuple[Float[Tensor, "batch head token d_head"], ...]:
         y = layer.norm(x)
         q, k, v = (split_heads(projection(y), self.n_heads) for projection in (layer.q, layer.k, layer.v))
         return (rotate(q), rotate(k), v) if self.rotary else (q, k, v)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, offset_sums
@@ -95,13 +95,13 @@ class _View:
         left = torch.einsum("hqk,qk->hq", weights, outside.float())
         return cls(weights, outside, left, allowed, queries, marks)
 
-    def at_keys(self, cells: Bool[Tensor, "query key"]) -> tuple[Tensor, Tensor] | None:
+    def at_keys(self, cells: Bool[Tensor, "query key"]) -> tuple[Float[Tensor, " head"], Float[Tensor, " head"]] | None:
         """Share of the attention outside the sink that goes to `cells`, by the queries that have one; and the mean
         weight there, sinks counted. None if no query has one."""
         cells = cells & self.outside
         return self._shared(torch.einsum("hqk,qk->hq", self.weights, cells.float()), cells.any(dim=-1))
 
-    def at_distance(self, distance: int) -> tuple[Tensor, Tensor] | None:
+    def at_distance(self, distance: int) -> tuple[Float[Tensor, " head"], Float[Tensor, " head"]] | None:
         """The same for the keys at one distance key − query."""
         n_query, n_key = self.outside.shape
         if not -n_query < distance < n_key:
@@ -113,7 +113,9 @@ class _View:
         on[:, rows], counted[rows] = there * counts, counts
         return self._shared(on, counted)
 
-    def _shared(self, on: Float[Tensor, "head query"], counted: Bool[Tensor, " query"]) -> tuple[Tensor, Tensor] | None:
+    def _shared(
+        self, on: Float[Tensor, "head query"], counted: Bool[Tensor, " query"]
+    ) -> tuple[Float[Tensor, " head"], Float[Tensor, " head"]] | None:
         if not counted.any():
             return None
         there = on[:, counted].sum(dim=-1)
@@ -226,7 +228,7 @@ def _positional(view: _View, seed: int) -> Found:
     return {"positional": (scores[0], scores[1], moved)}
 
 
-def _distances(allowed: Tensor) -> Tensor:
+def _distances(allowed: Bool[Tensor, "query key"]) -> Int[Tensor, "query key"]:
     """key − query."""
     n_query, n_key = allowed.shape
     return torch.arange(n_key) - torch.arange(n_query)[:, None]

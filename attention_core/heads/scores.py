@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
@@ -120,8 +120,8 @@ class _Asked:
     """What the metrics ask of a layer's tokens."""
 
     marks: KeyMarks
-    query_ids: Tensor
-    key_ids: Tensor
+    query_ids: Int[Tensor, " query"]
+    key_ids: Int[Tensor, " key"]
     cross: bool
 
     @classmethod
@@ -205,7 +205,12 @@ def _moments(read: Float[Tensor, "head query 3"], places: Float[Tensor, " query"
 
 
 def _add_marked(
-    means: _Means, read: Tensor, own: Tensor | None, marks: Tensor, allowed: Tensor | None, rows: slice
+    means: _Means,
+    read: Float[Tensor, "head query mark"],
+    own: Float[Tensor, "head diagonal"] | None,
+    marks: Bool[Tensor, "key mark"],
+    allowed: Bool[Tensor, "query key"] | None,
+    rows: slice,
 ) -> None:
     """Weight on marked keys; a query's look at itself is left out."""
     n_query = read.shape[1]
@@ -220,7 +225,13 @@ def _add_marked(
         means.add(name, read[..., i], can_read[:, i] > 0)
 
 
-def _add_pairs(means: _Means, weights: Tensor, asked: _Asked, allowed: Tensor | None, rows: slice) -> None:
+def _add_pairs(
+    means: _Means,
+    weights: Float[Tensor, "head query key"],
+    asked: _Asked,
+    allowed: Bool[Tensor, "query key"] | None,
+    rows: slice,
+) -> None:
     """Weight on pairs of tokens that are told by what the tokens are."""
     pairs: dict[MetricId, Tensor] = {
         "duplicate": same_token(asked.query_ids[rows], asked.key_ids, rows.start),
@@ -233,7 +244,7 @@ def _add_pairs(means: _Means, weights: Tensor, asked: _Asked, allowed: Tensor | 
             means.add(name, torch.einsum("hqk,qk->hq", weights, pair.float()), counted)
 
 
-def _add_neighbours(means: _Means, weights: Tensor, start: int, *, causal: bool) -> None:
+def _add_neighbours(means: _Means, weights: Float[Tensor, "head query key"], start: int, *, causal: bool) -> None:
     """Weight at the distances −1, 0 and 1."""
     steps: dict[MetricId, int] = {"previous": -1, "same": 0, "next": 1}
     for name, step in steps.items():
@@ -252,7 +263,9 @@ class _Distances:
         self.counts = torch.zeros(n_query + n_key - 1, dtype=torch.float64)
         self.squares = torch.zeros(n_heads, dtype=torch.float64)
 
-    def add(self, weights: Tensor, allowed: Tensor | None, start: int) -> None:
+    def add(
+        self, weights: Float[Tensor, "head query key"], allowed: Bool[Tensor, "query key"] | None, start: int
+    ) -> None:
         n_rows = weights.shape[-2]
         ones = torch.ones(n_rows, self.n_key) if allowed is None else allowed.float()
         first = self.n_query - start - n_rows  # place of the block's lowest distance, −(start + n_rows − 1)

@@ -131,7 +131,7 @@ def divergence(
     return ((entropies[0] - entropies[1] / 2 - entropies[2] / 2) / math.log(2)).clamp(0, 1)
 
 
-def _divided(weights: Tensor) -> Tensor:
+def _divided(weights: Float[Tensor, "*batch key"]) -> Float[Tensor, "*batch key"]:
     return weights / weights.sum(dim=-1, keepdim=True)
 
 

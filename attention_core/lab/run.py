@@ -272,7 +272,9 @@ def _head_matrices(state: LabState, inputs: _Inputs, steps: AttentionSteps, head
     masked = None if inputs.allowed is None else ~inputs.allowed
     made: list[LabMatrix] = []
 
-    def add(name: str, symbol: str, title: str, formula: str, role: Role, values: Tensor, **more: str) -> None:
+    def add(
+        name: str, symbol: str, title: str, formula: str, role: Role, values: Float[Tensor, "row column"], **more: str
+    ) -> None:
         hidden = masked if name in ("masked", "weights") else None
         columns = state.words if name != "output" else tuple(str(c + 1) for c in range(values.shape[1]))
         axis = "word" if name != "output" else "dim"

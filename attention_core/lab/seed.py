@@ -1,6 +1,7 @@
 """Put a real head into the Lab: its q, k and v for a few tokens of the text, as cells that can be edited."""
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attention_core.formula.masks import causal_mask
@@ -71,11 +72,13 @@ def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) ->
     return LabState(words, q=q, k=k, v=v, real=real, switches=Switches(causal=causal))
 
 
-def _rows(tensor: Tensor, picked: Tensor) -> Cells:
+def _rows(tensor: Float[Tensor, "token channel"], picked: Int[Tensor, " chosen"]) -> Cells:
     return cells_of(tensor.float().cpu()[picked].double())
 
 
-def _pairs(one: LayerTrace, head: int, picked: Tensor) -> tuple[Tensor | None, Cells | None]:
+def _pairs(
+    one: LayerTrace, head: int, picked: Int[Tensor, " chosen"]
+) -> tuple[Bool[Tensor, "chosen chosen"] | None, Cells | None]:
     """The mask and the bias over the chosen tokens; a bias so low that it is a mask counts as one."""
     allowed = torch.ones(len(picked), len(picked), dtype=torch.bool)
     for row, token in enumerate(picked.tolist()):

@@ -8,13 +8,18 @@ formulas. Values are stored beside the formulas, for viewers that compute nothin
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from attention_core.formula.positions import BASE
 from attention_core.lab.run import SLOPES, TIE, LabMatrix, LabRun, run
 from attention_core.lab.state import LabState
+
+if TYPE_CHECKING:  # imported where a sheet is made: 60 ms that the first page need not wait for
+    from xlsxwriter import Workbook
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
 
 RANGE_NAMES = {  # never like a cell's address (Q1), never R or C, which spreadsheets keep for row and column
     "x": "X", "positions": "P", "x_p": "X_P", "w_q": "W_Q", "q": "Q", "w_k": "W_K", "k": "K", "w_v": "W_V", "v": "V",
@@ -33,14 +38,15 @@ Formula = Callable[[int, int], str]  # of a cell of a block
 class _Book:
     """The workbook being written; each sheet's next free row."""
 
-    book: Any
-    numbers: Any
-    inputs: Any
-    bold: Any
-    faint: Any
+    book: "Workbook"
+    numbers: "Format"  # of cells with a formula
+    inputs: "Format"  # of cells to be changed
+    bold: "Format"
+    faint: "Format"
     next_row: dict[str, int] = field(default_factory=dict)
 
-    def sheet(self, name: str) -> Any:
+    def sheet(self, name: str) -> "Worksheet":
+        """The sheet of this name, made when it is first asked for."""
         found = self.book.get_worksheet_by_name(name)
         if found is None:
             found = self.book.add_worksheet(name)

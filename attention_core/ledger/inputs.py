@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.ledger.records import Here, Step, unobserved
@@ -48,7 +49,7 @@ class Made:
         """The rows of q, k or v that are followed: the query's own in q, every key's in k and v."""
         return self.here.rows if name == "q" else slice(None)
 
-    def captured(self, name: str) -> Tensor:
+    def captured(self, name: str) -> Float[Tensor, " d_head"] | Float[Tensor, "key d_head"]:
         """q [d_head] of this query, or k or v of every key, as attention received them, in float32."""
         return {"q": self.here.q, "k": self.here.k, "v": self.here.v}[name]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from attention_core.ledger.inputs import found, why_missing
@@ -89,7 +90,7 @@ def _joined(here: Here, o: OutputProjection) -> Step:
     )
 
 
-def _apart(o: OutputProjection, joined: Tensor) -> dict[str, Tensor]:
+def _apart(o: OutputProjection, joined: Float[Tensor, " d_in"]) -> dict[str, Tensor]:
     """What the base layer writes and what its adapter adds, where one sits on W_O."""
     if o.base is None:
         return {}
@@ -149,15 +150,17 @@ def _residual(here: Here, o: OutputProjection, residual: Residual) -> Step:
     )
 
 
-def _normed(norm: Norm, vector: Tensor) -> Tensor:
+def _normed(norm: Norm, vector: Float[Tensor, " d_model"]) -> Float[Tensor, " d_model"]:
     centred = vector if norm.kind == "rms" else vector - vector.mean()
     made = centred / (centred.pow(2).mean() + norm.eps).sqrt()
     made = made if norm.gain is None else made * norm.gain[0].float()
     return made if norm.bias is None else made + norm.bias[0].float()
 
 
-def _slots_of(matrix: Tensor, slots: Tensor) -> Tensor:
-    """W_O's rows for each head, [head, d_value, d_model]; a view where the slots lie one after the other."""
+def _slots_of(
+    matrix: Float[Tensor, "d_in d_model"], slots: Int[Tensor, "head d_value"]
+) -> Float[Tensor, "head d_value d_model"]:
+    """W_O's rows for each head; a view where the slots lie one after the other."""
     if torch.equal(slots.flatten(), torch.arange(matrix.shape[0], device=slots.device)):
         return matrix.reshape(*slots.shape, matrix.shape[1])
     return matrix[slots]

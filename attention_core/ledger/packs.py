@@ -7,6 +7,7 @@ keys that matter most are sent at first: exact ones, never rounded pictures. `ro
 from typing import Any
 
 import torch
+from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -141,12 +142,12 @@ def matrix_pack(trace: Record, layer: int, head: int, query: int, step: str, whi
     )
 
 
-def rows_at_once(tensor: Tensor) -> int:
+def rows_at_once(tensor: Shaped[Tensor, "key width"]) -> int:
     """How many rows `rows_pack` gives."""
     return max(1, MORE_BYTES // (4 * tensor.shape[1]))
 
 
-def first_rows(order: Tensor, tensor: Tensor) -> list[int]:
+def first_rows(order: Int[Tensor, " key"], tensor: Shaped[Tensor, "key width"]) -> list[int]:
     """The rows of the keys with the largest weights that fit WHOLE_BYTES, in the order of the text."""
     n = max(8, WHOLE_BYTES // (4 * tensor.shape[1]))
     return sorted(order[:n].tolist())

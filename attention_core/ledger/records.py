@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formula.attention import AttentionSteps
@@ -204,17 +205,17 @@ class Here:
         return self.one.kv_head(self.head)
 
     @cached_property
-    def q(self) -> Tensor:
+    def q(self) -> Float[Tensor, " d_head"]:
         """This query's vector as attention received it, in float32, like `k` and `v`."""
         return self.one.q[self.head, self.query].float()
 
     @cached_property
-    def k(self) -> Tensor:
+    def k(self) -> Float[Tensor, "key d_head"]:
         """Every key's vector."""
         return self.one.k[self.kv_head].float()
 
     @cached_property
-    def v(self) -> Tensor:
+    def v(self) -> Float[Tensor, "key d_value"]:
         """Every key's value vector."""
         return self.one.v[self.kv_head].float()
 
@@ -224,19 +225,19 @@ class Here:
         return self.one.steps(self.head, self.rows)
 
     @cached_property
-    def allowed(self) -> Tensor:
+    def allowed(self) -> Bool[Tensor, " key"]:
         """Which keys this query may read."""
         allowed = self.one.allowed(self.head, self.rows)
         return torch.ones(self.one.n_key, dtype=torch.bool, device=self.q.device) if allowed is None else allowed[0]
 
     @cached_property
-    def bias(self) -> Tensor | None:
+    def bias(self) -> Float[Tensor, " key"] | None:
         """What is added to this row's scaled scores; None for nothing."""
         bias = self.one.bias
         return None if bias is None else bias[self.head if bias.shape[0] > 1 else 0, self.query].float()
 
     @cached_property
-    def sink_logit(self) -> Tensor | None:
+    def sink_logit(self) -> Float[Tensor, ""] | None:
         """The learned extra logit of this row's softmax: one number; None if there is none."""
         sinks = self.one.sink_logit
         if sinks is None:
@@ -267,8 +268,8 @@ def unobserved(name: str, title: str, why: str) -> Step:
 class Products:
     """total = factor · (Σ left · right + bias)."""
 
-    left: Tensor
-    right: Tensor
+    left: Float[Tensor, " term"]
+    right: Float[Tensor, " term"]
     left_name: str  # as a formula writes it: "q", "k_3"
     right_name: str
     over: str  # what is summed over: "component", "key", "channel"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.formula.attention import attend
@@ -82,7 +83,7 @@ def _scale(here: Here) -> Step:
     )
 
 
-def _unscaled_weights(here: Here) -> Tensor:
+def _unscaled_weights(here: Here) -> Float[Tensor, " key"]:
     """What softmax would give if the scores were not scaled, all else being equal."""
     allowed = here.one.allowed(here.head, here.rows)
     bias = None if here.bias is None else here.bias[None]
@@ -152,7 +153,7 @@ def _mask(here: Here) -> Step:
     )
 
 
-def _masked_again(tensors: dict[str, Tensor]) -> Tensor:
+def _masked_again(tensors: dict[str, Tensor]) -> Float[Tensor, " key"]:
     total = tensors.get("capped", tensors["scaled"]).double() + tensors.get("bias", torch.tensor(0.0)).double()
     return total.masked_fill(~tensors["allowed"], float("-inf"))
 
@@ -301,7 +302,7 @@ def _mask_title(here: Here) -> str:
     return title[0].upper() + title[1:]
 
 
-def _precise(name: str, ours: Tensor, exact: Tensor) -> Check:
+def _precise(name: str, ours: Float[Tensor, "*shape"], exact: Float[Tensor, "*shape"]) -> Check:
     """Between the model's q, k and its weights there is no number of the model's to compare with.
 
     So the shown numbers are computed again with 53 bits; whether they are the model's too shows at the weights.
@@ -310,7 +311,7 @@ def _precise(name: str, ours: Tensor, exact: Tensor) -> Check:
     return replace(check, reason="computed again in 64 bits; the model's own numbers follow at the weights")
 
 
-def _sums_to_one(weights: Tensor, sink: Tensor | None) -> Check:
+def _sums_to_one(weights: Float[Tensor, " key"], sink: Float[Tensor, ""] | None) -> Check:
     total = weights.sum() + (0.0 if sink is None else sink)
     check = compare("row sum", total[None], torch.ones_like(total[None]))
     return replace(check, reason="no eager function of the model is here to witness the weights; they sum to 1")

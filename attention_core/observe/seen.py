@@ -5,6 +5,7 @@ Plain data. `observe/hooks` fills it while a model runs, `capturing/search` expl
 
 from dataclasses import dataclass, field
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
@@ -22,17 +23,17 @@ class FedMap:
     """One call of a linear map x·W + b."""
 
     module: nn.Module
-    x: Tensor  # [token, d_in]
-    probe: Tensor  # its output at `probe_rows`, [probe, d_out]
+    x: Float[Tensor, "token d_in"]
+    probe: Float[Tensor, "probe d_out"]  # its output at `probe_rows`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FedNorm:
-    """One call of a norm: the same rows before and after, [probe, group, channel]; a group is normalised alone."""
+    """One call of a norm: the same rows before and after; each group of channels is normalised alone."""
 
     module: nn.Module
-    before: Tensor
-    after: Tensor
+    before: Float[Tensor, "row group channel"]
+    after: Float[Tensor, "row group channel"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +41,8 @@ class FedOutput:
     """A linear map fed after an attention call that may have read its output."""
 
     module: nn.Module
-    probe: Tensor  # its input at `probe_rows`, [probe, d_in]
-    output: Tensor  # [token, d_model]
+    probe: Float[Tensor, "probe d_in"]  # its input at `probe_rows`
+    output: Float[Tensor, "token d_model"]
     norm: FedNorm | None  # a norm between the attention's output and this map
 
 
@@ -50,10 +51,10 @@ class Seen:
     """One attention call and what ran around it."""
 
     module: nn.Module
-    q: Tensor  # [head, query, d_head]
-    k: Tensor
-    v: Tensor
-    output: Tensor  # [head, query, d_value]
+    q: Float[Tensor, "head query d_head"]
+    k: Float[Tensor, "kv_head key d_head"]
+    v: Float[Tensor, "kv_head key d_value"]
+    output: Float[Tensor, "head query d_value"]
     maps: tuple[FedMap, ...] = ()
     norms: tuple[FedNorm, ...] = ()
     tables: tuple[tuple[Tensor, Tensor], ...] = ()  # cosines and sines that a parameterless module gave, [token, pairs]
@@ -63,7 +64,7 @@ class Seen:
         Tensor, ...
     ] = ()  # what norms read whose output the maps read, [token, d_model]: the residual stream
     following: list[FedNorm] = field(default_factory=list)  # norms fed after W_O
-    read_next: Tensor | None = None  # what the first linear map after W_O read, [probe, channel]
+    read_next: Float[Tensor, "probe channel"] | None = None  # what the first linear map after W_O read
     given: list[Tensor] = field(default_factory=list)  # what modules around the last of `after` gave, [probe, channel]
     later: bool = False  # another map was fed since: what ends now has read more than the attention's output
     closed: bool = False  # nothing that runs later can belong to this call

@@ -99,7 +99,7 @@ def tile(
     return weights[..., row0 : row0 + size, col0 : col0 + size]
 
 
-def _pool(values: Tensor, rows: int, columns: int) -> Tensor:
+def _pool(values: Float[Tensor, "*batch query key"], rows: int, columns: int) -> Float[Tensor, "*batch row column"]:
     """Maximum over blocks; NaN wins over everything."""
     if rows == columns == 1:
         return values
@@ -109,7 +109,7 @@ def _pool(values: Tensor, rows: int, columns: int) -> Tensor:
     return _pad(values, -n_query % rows, 0).unflatten(-2, (-1, rows)).amax(dim=-2)
 
 
-def _pad(values: Tensor, rows: int, columns: int) -> Tensor:
+def _pad(values: Float[Tensor, "*batch query key"], rows: int, columns: int) -> Float[Tensor, "*batch row column"]:
     if not rows and not columns:
         return values
     return torch.nn.functional.pad(values, (0, columns, 0, rows), value=-math.inf)

@@ -301,7 +301,7 @@ def _scored(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -
     return (found, head) if isinstance(found, LayerTrace) else None
 
 
-def positions_of(shown: Sequence[Item]) -> Tensor:
+def positions_of(shown: Sequence[Item]) -> Float[Tensor, " item"]:
     """Where items stand in the text, in tokens; a word stands at the mean of its pieces."""
     return torch.tensor([sum(item.pieces) / len(item.pieces) for item in shown])
 
@@ -310,6 +310,6 @@ def _indices(shown: Sequence[Item]) -> list[int]:
     return [item.pieces[0] for item in shown]
 
 
-def json_number(value: Tensor, digits: int = 4) -> float | None:
+def json_number(value: Float[Tensor, ""], digits: int = 4) -> float | None:
     """A number for JSON, which has no NaN."""
     return wire.number(float(value), digits)

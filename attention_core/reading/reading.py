@@ -153,7 +153,9 @@ def over_heads(
     raise ValueError(f'heads are combined by "mean" or "max"; got {how!r}')
 
 
-def _gather(values: Tensor, groups: Sequence[Item], dim: int) -> Tensor:
+def _gather(
+    values: Float[Tensor, "*batch query key"], groups: Sequence[Item], dim: int
+) -> Float[Tensor, "*batch row column"]:
     """The sum of `values` over each group of pieces, in order, along `dim` (-1 or -2)."""
     # Items stand in order and share no piece, so where they span as many pieces as there are items, each is one piece.
     # Then it is a view, which costs nothing: the usual case, only an end is hidden.

@@ -22,7 +22,14 @@ class Norm:
     over: Int[Tensor, " whole"] | None = None  # normalised over all these columns together; None: over the head alone
 
 
-def normalise(p: Tensor, whole: Tensor, kind: NormKind, eps: float, gain: Tensor | None, bias: Tensor | None) -> Tensor:
+def normalise(
+    p: Float[Tensor, "*rows channel"],
+    whole: Float[Tensor, "*rows whole"],
+    kind: NormKind,
+    eps: float,
+    gain: Float[Tensor, "*group channel"] | None,
+    bias: Float[Tensor, "*group channel"] | None,
+) -> Float[Tensor, "*rows channel"]:
     """p normalised by the mean and spread of `whole`, along the last axis."""
     if kind == "layer":
         mean = whole.mean(dim=-1, keepdim=True)
@@ -33,7 +40,7 @@ def normalise(p: Tensor, whole: Tensor, kind: NormKind, eps: float, gain: Tensor
     return p if bias is None else p + bias
 
 
-def normalise_groups(joined: Tensor, norm: Norm) -> Tensor:
+def normalise_groups(joined: Float[Tensor, "row channel"], norm: Norm) -> Float[Tensor, "row channel"]:
     """Each group of channels alone, as many channels as the gain has."""
     groups = (1, joined.shape[1]) if norm.gain is None else tuple(norm.gain.shape)
     split = joined.unflatten(1, groups)

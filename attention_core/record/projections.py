@@ -102,13 +102,14 @@ class Rotary:
 
 
 Step = Norm | Rotary
+ProjectionName = Literal["q", "k", "v"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
     """How q, k or v is made of x: columns of one linear map (two in latent attention), times a factor, then steps."""
 
-    name: Literal["q", "k", "v"]
+    name: ProjectionName
     parts: tuple[Part, ...]  # side by side in a head's channels
     factor: float
     steps: tuple[Step, ...]

@@ -18,7 +18,7 @@ def terms_of(
     mask: Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"],
     bias: Float[Tensor, "#head query key"] | None,
     softcap: float | None,
-    sink_logit: Tensor | None,
+    sink_logit: Float[Tensor, " head"] | Float[Tensor, "head query"] | None,
 ) -> tuple[str, ...]:
     """The named terms of one layer, in the order in which they are computed; `grouped`: fewer keys than queries."""
     terms = []
@@ -46,7 +46,7 @@ def terms_of(
     return tuple(terms)
 
 
-def name_of_bias(bias: Tensor) -> str:
+def name_of_bias(bias: Float[Tensor, "head query key"]) -> str:
     """ "ALiBi" if each head's bias grows evenly with the key's position, "relative bias" if it depends on the distance.
 
     Looked at in the last rows and columns: there every distance occurs.

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -32,6 +33,7 @@ from attention_core.heads.probes import FEWEST_TOKENS, Probe, control_of, repeat
 from attention_core.heads.running import Running
 from attention_core.heads.scores import HeadScores, head_scores
 from attention_core.models.facts import LoadedModel
+from attention_core.record.record import Record
 from attention_core.survey.table import SurveyTable, survey_table
 from attention_core.survey.texts import Text, sample, window_at
 
@@ -143,7 +145,7 @@ class Survey:
         self._tally.add(score_text(trace, control_of(self.model, trace, self.n_windows)))
         self.n_windows += 1
 
-    def _prepare(self, trace: Any) -> None:
+    def _prepare(self, trace: Record) -> None:
         if not self._layer_facts:
             self._start_with([[layer.kind, layer.index, layer.n_heads] for layer in trace.layers])
 
@@ -205,7 +207,7 @@ class Survey:
         self.n_windows, self.n_skipped = place["windows"], place["skipped"]
 
 
-def _by_row(scores: HeadScores) -> Tensor:
+def _by_row(scores: HeadScores) -> Float[Tensor, "head metric"]:
     """Even attention's metrics, once for each head of a layer."""
     return scores.even[[layer for layer, _ in scores.heads]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from attention_core.training.loop import generator_of, make_optimizers, repeated_once, train
@@ -72,7 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(
-    recipe: Recipe, model: Any, ids: Tensor, held_out: Tensor, work: Path, report_every: int, save_every: int
+    recipe: Recipe,
+    model: Any,
+    ids: Int[Tensor, " position"],
+    held_out: Int[Tensor, " held_out"],
+    work: Path,
+    report_every: int,
+    save_every: int,
 ) -> None:
     """Train to the end, with checkpoints in `work`; go on from the newest one there."""
     model.set_attn_implementation("eager")  # on a processor, with rows this short, faster than torch's fused kernel

@@ -280,7 +280,9 @@ def best_head(values: Float[Tensor, "layer head"]) -> tuple[int, int]:
     return layer, head
 
 
-def measure(model: Any, seen: Tensor, unseen: Tensor, n_bytes: int, seed: int) -> dict[str, Any]:
+def measure(
+    model: Any, seen: Int[Tensor, " seen"], unseen: Int[Tensor, " unseen"], n_bytes: int, seed: int
+) -> dict[str, Any]:
     """The Storyteller's figures with what each is compared with; `n_bytes` is the length of the unseen text."""
     d_vocab, n_tokens = model.config.vocab_size, model.config.max_position_embeddings
     heads = head_figures(model, unseen, d_vocab, n_tokens, seed)

@@ -44,7 +44,7 @@ class KneserNeyTrigram:
 class _Order:
     """Counts of the n-grams of one order, ready to be looked up by their code: context · d_vocab + token."""
 
-    def __init__(self, types: Tensor, counts: Tensor, d_vocab: int) -> None:
+    def __init__(self, types: Int[Tensor, " type"], counts: Int[Tensor, " type"], d_vocab: int) -> None:
         once, twice = int((counts == 1).sum()), int((counts == 2).sum())
         self.discount = once / (once + 2 * twice) if once else 0.5
         self.types, self.counts = types, counts.double()
@@ -55,7 +55,9 @@ class _Order:
             0, place, torch.ones(len(types), dtype=torch.float64)
         )
 
-    def mix(self, grams: Tensor, contexts: Tensor, lower: Tensor) -> Tensor:
+    def mix(
+        self, grams: Int[Tensor, " gram"], contexts: Int[Tensor, " gram"], lower: Float[Tensor, "#gram"]
+    ) -> Float[Tensor, " gram"]:
         """Discounted share of each gram plus what the discount freed, spread as the lower order says."""
         counts = _look_up(self.types, self.counts, grams)
         totals = _look_up(self.contexts, self.totals, contexts)
@@ -66,7 +68,9 @@ class _Order:
         return torch.where(seen, mixed, lower)
 
 
-def _look_up(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
+def _look_up(
+    keys: Int[Tensor, " known"], values: Float[Tensor, " known"], wanted: Int[Tensor, " gram"]
+) -> Float[Tensor, " gram"]:
     """The value of each wanted key in a sorted list of keys; 0 where it is missing."""
     at = torch.searchsorted(keys, wanted).clamp_max(len(keys) - 1)
     return torch.where(keys[at] == wanted, values[at], 0.0)

@@ -1,4 +1,4 @@
-"""HTTP beside Streamlit: the views' modules, pictures as bytes, token counts, downloads.
+"""HTTP beside Streamlit: the views' modules, pictures as bytes, token counts, files to save.
 
 Numbers travel here and not over the websocket because a response is compressed once and shared by a whole class, and
 the browser fetches what it shows when it shows it. Keys in the addresses are unguessable; an unknown one answers 410
@@ -149,7 +149,7 @@ def _layer(request: Request) -> int | str:
     return _number_or_name(request.path_params["layer"])
 
 
-def _head(request: Request) -> Any:
+def _head(request: Request) -> int | str:
     return _number_or_name(request.path_params["head"])
 
 

@@ -18,7 +18,7 @@ def all_heads(view: View, picture: Picture) -> None:
         return
     from pages.shared.parts.figures import HeadNumbers, spread_against_reach
 
-    header = _overview_header(picture)
+    header = _atlas_header(picture)
     summary = header["summary"]
     heads = [
         HeadNumbers(
@@ -64,7 +64,7 @@ def _choose() -> None:
         state.change(layer=int(layer), head=int(head))
 
 
-def _overview_header(picture: Picture) -> dict[str, Any]:
+def _atlas_header(picture: Picture) -> dict[str, Any]:
     from attention_core.pictures.overview import overview
 
     packed = service().packed(service().key(picture), ("overview",), overview)
