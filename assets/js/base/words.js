@@ -55,13 +55,14 @@ export function stateOf(answer) {
 }
 
 /**
- * The sentence that every map carries, true for this picture.
+ * The sentence that every map carries, true for this picture. `free`: rows that somebody gave, which need not sum to 1.
  *
- * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number, number] | null}} facts
+ * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number, number] | null, free?: boolean}} facts
  */
-export function caption({ head, hidden, renormalised, rowsum = null }) {
+export function caption({ head, hidden, renormalised, rowsum = null, free = false }) {
   const looks = "row looks at column";
   if (head === "max") return `${looks}; the largest weight over heads, so a row may sum to more than 1`;
+  if (free && !renormalised) return `${looks}; rows need not sum to 1, as whoever gave them says`;
   if (hidden && !renormalised) return `${looks}; each row sums to 1 with what is hidden`;
   if (!hidden && rowsum && rowsum[1] < 0.999) return `${looks}; each row sums to 1 with the sink’s share`;
   return `${looks}; each row sums to 1`;

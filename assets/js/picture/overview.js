@@ -19,6 +19,7 @@ export class Overview {
     /** @type {Record<string, Token[]>} */
     this.tokens = meta.tokens;
     this.note = meta.note ?? [];
+    this.freeSums = meta.free_sums ?? false;
     this.full = Boolean(meta.full);
     this.heads = /** @type {Uint8Array | Uint16Array} */ (arrays.heads.data);
     this.aggregateCodes = arrays.aggregates ? /** @type {Uint8Array} */ (arrays.aggregates.data) : new Uint8Array(0);
