@@ -35,7 +35,7 @@ def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) ->
     one = trace.layers[layer]
     if not isinstance(one, LayerTrace):
         why = f"{trace.only_weights[0].upper()}{trace.only_weights[1:]}"
-        raise ValueError(f"{why}: there is no q and no k to copy into cells.")
+        raise ValueError(f"{why}, so there is nothing to copy into cells.")
     if one.kind == "cross":
         raise ValueError(
             "This head is cross-attention: its queries and its keys come from two texts, and the Lab has one."

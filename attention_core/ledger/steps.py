@@ -234,7 +234,9 @@ def _weights_only(
     trace: Record, one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
 ) -> tuple[Step, ...]:
     """A layer of which only the weights are known: what the other steps would show is not here, and why."""
-    why = f"{trace.only_weights}; only the weights are known, as the model returned them"
+    why = (
+        f"{trace.facts.architecture} hides its queries and keys; only the weights are known, as the model returned them"
+    )
     says = (
         "The weights that the model itself returned. What they were computed from is not shown by this "
         "architecture, so that nothing could be recomputed."

@@ -295,6 +295,7 @@ def _facts(trace: Record, index: int) -> dict[str, Any]:
         "n_heads": layer.n_heads,
         "n_kv_heads": layer.n_kv_heads,
         "causal": layer.causal,
+        "exact": layer.exact,
     }
 
 

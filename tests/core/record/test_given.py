@@ -284,7 +284,9 @@ def test_the_words_say_who_gave_the_weights_and_never_that_a_model_hides_anythin
 
 def test_nothing_promises_a_score(outputs):
     _, arrays = wire.unpack(head_pack(trace_from_attention(outputs["bert"], PIECES), Reading(), 0, 0))
-    assert set(arrays) == {"weights"}  # a hint shows q·k only where the pack has `scores`
+    assert set(arrays) == {"weights"}
+    header, _ = wire.unpack(overview(trace_from_attention(outputs["bert"], PIECES), Reading()))
+    assert not any(layer["exact"] for layer in header["layers"])  # where it is false no hint speaks of q·k
     assert isinstance(trace_from_attention(outputs["bert"], PIECES).readout(), Unsaid)
 
 
