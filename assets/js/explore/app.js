@@ -85,6 +85,8 @@ export class App extends View {
     this.callbacks = callbacks;
     this.expecting = false;
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
+    this.frame.tour.allow(!data.given);
+    this.frame.help.allowTour(!data.given);
     if (data.seed !== this.seed) {
       this.seed = data.seed;
       this.numbers.renewed();
