@@ -50,8 +50,9 @@ def record_of_given(
     elif output is not None:
         attention, apart = None, {kind: output.get(f"{kind}_attention") for kind in apart}
         if apart["encoder"] is None and encoder_tokens is None and tokens is not None:  # a decoder by itself
+            left_out = "The cross-attention of this output is left out: it needs encoder_tokens and decoder_tokens."
+            notes += [left_out] if apart["cross"] is not None else []
             attention, apart = apart["decoder"], dict.fromkeys(apart)
-            notes.append("The cross-attention of this output is left out: it needs encoder_tokens and decoder_tokens.")
     if attention is None and all(given is None for given in apart.values()):
         raise GivenError("There is no attention: give a tuple of layers, one array, or a model's output.")
     if attention is not None:

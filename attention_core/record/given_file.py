@@ -5,6 +5,7 @@ name in it must be known, and every fault gets a sentence.
 """
 
 import math
+import re
 import struct
 import tokenize
 import zipfile
@@ -55,7 +56,8 @@ def open_trace(file: str | Path | bytes) -> Record:
     try:
         if data[:4] == b"PK\x03\x04":
             return _record(_from_npz(data))
-        if data.lstrip()[:1] == b"{" and b"\0" not in data[:8]:  # the length that safetensors begin with has zeros
+        # The length that safetensors begin with has zeros; some editors put a mark before a text.
+        if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[") and b"\0" not in data[:8]:
             return _record(_from_json(data))
         if _holds_matrices(data):
             return _record(_from_safetensors(data))
@@ -73,9 +75,9 @@ def _record(named: Mapping[str, Any]) -> Record:
     keywords: dict[str, Any] = {}
     apart: dict[str, dict[int, Any]] = {}
     for name, value in named.items():
-        stem, _, number = name.rpartition("_")
-        if stem in _ARRAYS and number.isascii() and number.isdigit() and len(number) <= 4:
-            apart.setdefault(stem, {})[int(number)] = value
+        if (found := _one_layer(name)) is not None:
+            stem, index = found
+            apart.setdefault(stem, {})[index] = value
         elif name in NAMES:
             keywords[name] = value
         else:
@@ -94,6 +96,12 @@ def _record(named: Mapping[str, Any]) -> Record:
         raise GivenError("scale in the file must be a number that is not 0 or infinite.")
     keywords = {name: value for name, value in keywords.items() if value is not None}
     return replace(record_of_given(**keywords), opened=True)
+
+
+def _one_layer(name: str) -> tuple[str, int] | None:
+    """“attention_12” as the array's name and the layer; None for any other name, “attention_012” too."""
+    found = re.fullmatch(rf"({'|'.join(_ARRAYS)})_(0|[1-9][0-9]{{0,3}})", name)
+    return None if found is None else (found[1], int(found[2]))
 
 
 _CALLED = {str: "a text", float: "a number", bool: "true or false"}
@@ -207,10 +215,14 @@ def _from_json(data: bytes) -> dict[str, Any]:
     if not isinstance(named, dict):
         raise GivenError(f"The file is JSON, but no object with attention and tokens. {_SEE}")
     dtype = named.pop("dtype", "float64")
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise GivenError(f"dtype in the file must be one of {', '.join(_DTYPES)}. {_SEE}")
-    for name in set(_ARRAYS) & set(named):
-        layers = named[name]
+    for name, layers in named.items():
+        if _one_layer(name) is not None:
+            named[name] = _numbers(layers, name, _DTYPES[dtype])
+            continue
+        if name not in _ARRAYS:
+            continue
         if not isinstance(layers, list):
             raise GivenError(f"{name} in the file must be a list of layers. {_SEE}")
         named[name] = [_numbers(layer, f"{name}, layer {i}", _DTYPES[dtype]) for i, layer in enumerate(layers)]

@@ -73,8 +73,13 @@ def test_every_kind_of_file_gives_the_matrices_back_to_the_bit(name, dtype, tmp_
 
 def test_layers_that_differ_in_their_heads_stand_apart():
     layers = [np.full((n, 2, 2), 0.5) for n in (3, 1)]
-    trace = load_trace(npz(attention_1=layers[1], attention_0=layers[0], tokens=np.array(["a", "b"])))
-    assert [layer.n_heads for layer in trace.layers] == [3, 1]
+    as_json = {"attention_1": layers[1].tolist(), "attention_0": layers[0].tolist(), "tokens": ["a", "b"]}
+    for data in (
+        npz(attention_1=layers[1], attention_0=layers[0], tokens=np.array(["a", "b"])),
+        json.dumps(as_json).encode("utf-8-sig"),  # with the mark that some editors put before a text
+        json.dumps({"attention": [layer.tolist() for layer in layers], "tokens": ["a", "b"]}).encode(),
+    ):
+        assert [layer.n_heads for layer in load_trace(data).layers] == [3, 1]
 
 
 def test_texts_and_switches_are_read_from_every_kind():
@@ -190,6 +195,12 @@ HOSTILE = {
         "“weights”, which is none of attention",
     ),
     "layers with a gap": (lambda: npz(attention_0=EVEN[0], attention_2=EVEN[0], tokens=THREE), "without a gap"),
+    "the same layer twice": (
+        lambda: npz(attention_0=EVEN[0], attention_00=EVEN[0], tokens=THREE),
+        "“attention_00”, which is none of",
+    ),
+    "a list for JSON": (lambda: b"[1, 2, 3]", "no object with attention and tokens"),
+    "a dtype that is a list": (lambda: as_json(dtype=["float32"]), "dtype in the file must be one of"),
     "a layer's number of 100 digits": (lambda: npz(**{f"attention_{10**100}": EVEN[0], "tokens": THREE}), "none of"),
     "2,000 layers": (lambda: npz(attention=np.ones((2_000, 1, 1, 1)), tokens=THREE[:1]), "2,000 layers; at most 1,024"),
     "2,000 heads": (lambda: npz(attention=np.ones((1, 2_000, 1, 1)), tokens=THREE[:1]), "2,000 heads; at most 1,024"),
