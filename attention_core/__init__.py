@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.formula.attention import AttentionSteps, attend
+    from attention_core.given import trace_from_attention
     from attention_core.models.facts import LoadedModel
     from attention_core.models.loading import ModelError, load_model, wrap_model
     from attention_core.reading.generation import continue_text
@@ -42,6 +43,7 @@ __all__ = [
     "load_model",
     "load_trace",
     "save_trace",
+    "trace_from_attention",
     "wrap_model",
 ]
 
@@ -60,6 +62,7 @@ _HOME = {
     "load_model": "models.loading",
     "load_trace": "trace",
     "save_trace": "record.file",
+    "trace_from_attention": "given",
     "wrap_model": "models.loading",
 }
 

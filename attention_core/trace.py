@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attention_core.capturing import capture as capturing
 from attention_core.models.facts import LoadedModel
-from attention_core.record import file as saved
+from attention_core.record.given_file import open_trace
 from attention_core.record.record import Record
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def capture(
 def load_trace(file: str | Path | bytes) -> Trace:
     """Open a saved trace, without its model: the weights' witness stayed with it; `trace.checks` are those that came.
 
+    Or a file of matrices that were made elsewhere, `.npz`, `.safetensors` or `.json` (docs/own-matrices.md).
+
     Raises TraceFileError with a plain sentence if the file is damaged, of another kind or inconsistent.
     """
-    return Trace.of(saved.load_trace(file))
+    return Trace.of(open_trace(file))

@@ -52,7 +52,7 @@ what was compared agrees, and the badge names what was not: weights that loading
 that
 ran may not be the one that was saved, or a step that could not be observed. <b>○ cannot be checked</b>: the
 architecture
-hides its queries and keys. The reasons are behind the badge.</p>
+hides its queries and keys, or they are weights alone of your own, made elsewhere. The reasons are behind the badge.</p>
 
 <h2>How to read the pictures</h2>
 <ul>

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared.parts import components, opening, survey_panel
+from pages.shared.parts import components, given, opening, survey_panel
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
@@ -24,5 +24,7 @@ components.heads(
     ),
     can_by_norm=all(layer.exact for layer in trace.layers),
 )
-if not state.opened_file() and not st.context.is_embedded:
+if trace.given:
+    given.off(given.SURVEY)
+elif not state.opened_file() and not st.context.is_embedded:
     survey_panel.section(view)

@@ -26,7 +26,7 @@ def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) ->
 
     The model's factor, its bias and its mask over these tokens come along. Weights in the Lab are over these tokens
     alone; `real.notes` says so, how much of the model's attention that leaves out, and what else of the head is not
-    here. Raises ValueError, in one sentence, for a layer that hides q and k, for cross-attention, and for tokens or
+    here. Raises ValueError, in one sentence, for a layer without q and k, for cross-attention, and for tokens or
     sizes that the Lab cannot take.
     """
     chosen = tuple(sorted(tokens))
@@ -35,7 +35,8 @@ def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) ->
     trace.weights(layer, head, slice(0, 1))  # raises for a layer or head that does not exist
     one = trace.layers[layer]
     if not isinstance(one, LayerTrace):
-        raise ValueError(f"{trace.facts.architecture} hides q and k, so there is nothing to copy into cells.")
+        why = f"{trace.only_weights[0].upper()}{trace.only_weights[1:]}"
+        raise ValueError(f"{why}, so there is nothing to copy into cells.")
     if one.kind == "cross":
         raise ValueError(
             "This head is cross-attention: its queries and its keys come from two texts, and the Lab has one."

@@ -157,6 +157,11 @@ def _prelude(trace: Record) -> str:
     """The lines that make `trace`; a long text stands there as `…`."""
     if trace.opened:
         return f"from attention_core import load_trace\ntrace = load_trace({TRACE_FILE!r})  # the saved trace"
+    if trace.given:
+        return (
+            "from attention_core import trace_from_attention\n"
+            "trace = trace_from_attention(attention, tokens)  # your matrices, see docs/own-matrices.md"
+        )
     texts = [trace.text if trace.chat is None else trace.chat, *([trace.pair] if trace.pair else [])]
     shown = ", ".join(repr(text) if len(text) <= 400 else "…" for text in texts)
     if trace.target:

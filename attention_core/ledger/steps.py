@@ -234,10 +234,20 @@ def _weighted_sum(here: Here) -> Step:
 def _weights_only(
     trace: Record, one: AttentionLayer, layer: int, head: int, query: int, proof: dict[str, Check]
 ) -> tuple[Step, ...]:
-    """A layer whose architecture hides q and k: the weights are the model's own, and nothing else is known."""
+    """A layer of which only the weights are known: what the other steps would show is not here, and why."""
     why = (
         f"{trace.facts.architecture} hides its queries and keys; only the weights are known, as the model returned them"
     )
+    says = (
+        "The weights that the model itself returned. What they were computed from is not shown by this "
+        "architecture, so that nothing could be recomputed."
+    )
+    if trace.given:
+        why = f"{trace.only_weights}; what they were computed from was not given"
+        says = (
+            "The weights that were given. What they were computed from was not given with them, so that nothing could "
+            "be recomputed."
+        )
     weights = one.weights(head, slice(query, query + 1))[0]
     hidden = [
         ("qkv", "Query, key, value"),
@@ -248,10 +258,9 @@ def _weights_only(
     known = Step(
         name="softmax",
         title="Softmax",
-        says="The weights that the model itself returned. What they were computed from is not shown by this "
-        "architecture, so that nothing could be recomputed.",
+        says=says,
         symbols=("a",),
-        formula=("Σ_j a_j = 1",),
+        formula=("Σ_j a_j = 1",) if getattr(one, "sums_to_one", True) else ("Σ_j a_j need not be 1: you said so",),
         tensors={"weight_sum": weights.sum(), "weights": weights},
         makes=("weight_sum", "weights"),
         checks=tuple(proof.values()),

@@ -30,7 +30,7 @@ def svg(trace: Record, reading: Reading, layer: LayerName, head: HeadName, *, pe
     """The heatmap for print."""
     weights, allowed = weights_of(trace, reading, layer, head)
     queries, keys = _rows_and_columns(trace, reading, layer)
-    whole = reading.by_norm or not _has_sink(trace, layer)
+    whole = reading.by_norm or (not _has_sink(trace, layer) and (trace.sums_to_one or reading.renormalise))
     sums_to_one = head != "max" and not (reading.hides and not reading.renormalise) and whole
     first = ROW_SENTENCE if sums_to_one else "row looks at column"
     return heatmap_svg(

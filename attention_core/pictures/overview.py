@@ -30,7 +30,8 @@ def overview(trace: Record, reading: Reading) -> bytes:
 
     Buffers: `heads`, the pictures one after the other (layer, head, row, column): whole as u2 if they fit WHOLE_BYTES,
     else block maxima as u1; `aggregates`, small u1 pictures. The header holds tokens, layers with the place of their
-    first picture, and each head's entropy (bits), reach (tokens) and largest weight.
+    first picture, and each head's entropy (bits), reach (tokens) and largest weight; `free_sums` where rows were given
+    that need not sum to 1.
     """
     shapes = [tuple(map(len, rows_and_columns(trace, reading, i))) for i in range(len(trace.layers))]
     n_heads = sum(layer.n_heads for layer in trace.layers)
@@ -66,6 +67,7 @@ def overview(trace: Record, reading: Reading) -> bytes:
         },
         "layers": layers,
         "full": whole,
+        **({} if trace.sums_to_one else {"free_sums": True}),
         "summary": {name: [of_layer[name] for of_layer in numbers] for name in ("entropy", "reach", "peak")},
         "aggregates": aggregates.header,
     }
@@ -293,6 +295,7 @@ def _facts(trace: Record, index: int) -> dict[str, Any]:
         "n_heads": layer.n_heads,
         "n_kv_heads": layer.n_kv_heads,
         "causal": layer.causal,
+        "exact": layer.exact,
     }
 
 
@@ -301,7 +304,9 @@ def _hidden_inputs(trace: Record) -> list[str]:
     if not hidden:
         return []
     where = "" if len(hidden) == len(trace.layers) else f" in {len(hidden)} of {len(trace.layers)} layers"
-    return [f"Weights only{where}: {trace.facts.architecture} hides q and k."]
+    if trace.given:
+        return [f"Weights only{where}, given by you: no model computed them here, and nothing could be recomputed."]
+    return [f"Weights only{where}: {trace.only_weights}."]
 
 
 def _shown(shown: tuple[Item, ...]) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ def all_attention(layer: AttentionLayer, rows: slice = slice(None), *, by_norm: 
 def why_not(layer: AttentionLayer) -> str:
     """Why this layer has no contributions, as the end of a sentence; empty if it has."""
     if not isinstance(layer, LayerTrace):
-        return "this architecture hides its values"
+        return "only weights were given, no values" if layer.origin == "given" else "this architecture hides its values"
     o = layer.projections.o if layer.projections is not None else None
     if o is None:
         return "W_O was not observed"
@@ -112,7 +112,8 @@ def head_writes(trace: Record, layer: int, head: int, query: int, n: int = N_TOK
     """
     ending = trace.ending
     if ending is None:
-        return Unsaid("This trace came from a file. What a head writes in words needs the model itself.")
+        came = "These matrices were given by you" if trace.given else "This trace came from a file"
+        return Unsaid(f"{came}. What a head writes in words needs the model itself.")
     if ending.model.head is None or ending.hidden is None:
         return Unsaid(f"{trace.facts.name} has no language head: what its heads write has no words.")
     one = trace.layers[layer]

@@ -95,7 +95,8 @@ def read_out(trace: Record, n_choices: int = N_CHOICES) -> Readout:
     """What the model says about this text."""
     ending = trace.ending
     if ending is None:
-        return Unsaid("This trace came from a file. What the model says needs the model itself.")
+        came = "These matrices were given by you" if trace.given else "This trace came from a file"
+        return Unsaid(f"{came}. What the model says needs the model itself.")
     model, head = ending.model, ending.model.head
     if model.task is not None:
         return _predicted(trace, ending, model.task)

@@ -24,7 +24,8 @@ from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
 from attention_core.models.facts import ModelFacts
 from attention_core.record.file_projections import number, pack_projections, unpack_projections
-from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, WeightsOnly, checks_of
+from attention_core.record.given_layers import given_layer
+from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, Origin, WeightsOnly, checks_of
 from attention_core.record.projections import Found
 from attention_core.record.record import Record
 from attention_core.text.tokens import Token
@@ -70,6 +71,10 @@ def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
     for i, layer in enumerate(trace.layers):
         fields_: dict[str, Any] = {"kind": layer.kind, "index": layer.index}
         fields_["tensors"] = {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()}
+        if layer.origin == "given":
+            fields_["origin"] = layer.origin
+        if isinstance(layer, WeightsOnly) and not layer.sums_to_one:
+            fields_["sums_to_one"] = False
         if isinstance(layer, LayerTrace):
             fields_["scale"], fields_["softcap"] = layer.scale, layer.softcap
             fields_["band"] = [layer.mask.back, layer.mask.ahead] if isinstance(layer.mask, Band) else None
@@ -145,7 +150,8 @@ def load_trace(file: str | Path | bytes) -> Record:
         ) from None
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def header_of_file(data: bytes) -> dict[str, Any]:
+    """The header of a safetensors file as it stands there. Raises TraceFileError or ValueError if there is none."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise TraceFileError("The file is damaged: it ends early or is not safetensors. Save the trace again.")
@@ -154,7 +160,11 @@ def _header(data: bytes) -> dict[str, Any]:
             f"The file has a header of {size / 1e6:,.0f} MB; at most {_MAX_HEADER / 1e6:,.0f} MB are read. "
             "Save the trace of a shorter text."
         )
-    metadata = strict_json(data[8 : 8 + size]).get("__metadata__") or {}
+    return strict_json(data[8 : 8 + size])
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    metadata = header_of_file(data).get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         raise TraceFileError("The file holds no Sightline trace. Choose a file that was saved with Save → Trace.")
     header = strict_json(metadata[FORMAT])
@@ -199,12 +209,16 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
     own = {name: tensors[stored] for name, stored in fields_["tensors"].items()}
     kind, index = fields_["kind"], fields_["index"]
     _require(kind in get_args(Kind) and _is_count(index, _MAX_LAYERS))
-    if "given" in own:
-        given = own["given"]
+    origin, sums_to_one = fields_.get("origin", "captured"), fields_.get("sums_to_one", True)  # absent if captured
+    _require(origin in get_args(Origin) and isinstance(sums_to_one, bool))
+    given = own.get("given")
+    if given is not None:
         _require(given.dim() == 3 and given.dtype in _DTYPES and 0 not in given.shape)
         _require(given.shape[0] <= _MAX_HEADS)
         _require(not bool(((given < 0) | (given > 1 + OVERSHOOT)).any()))  # NaN is neither: it is shown as what it is
-        return WeightsOnly(kind=kind, index=index, given=given)
+    if given is not None and "q" not in own:
+        return WeightsOnly(kind=kind, index=index, given=given, origin=origin, sums_to_one=sums_to_one)
+    _require((given is None) == (origin == "captured"))
     q, k, v, output = own["q"], own["k"], own["v"], own["output"]
     _require(all(t.dim() == 3 and t.dtype in _DTYPES and 0 not in t.shape for t in (q, k, v, output)))
     _require(q.shape[2] == k.shape[2] and k.shape[:2] == v.shape[:2] and q.shape[0] % k.shape[0] == 0)
@@ -228,9 +242,9 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         _require(bool(mask.any(dim=-1).all()))
     scale, softcap = number(fields_["scale"]), fields_["softcap"]
     found = None
-    if "projections" in fields_:
+    if "projections" in fields_ and given is None:
         found = Found(unpack_projections(fields_["projections"], tensors, q, k, v))
-    return LayerTrace(
+    layer = LayerTrace(
         kind=kind,
         index=index,
         q=q,
@@ -244,6 +258,10 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         sink_logit=sink_logit,
         found=found,
     )
+    if given is None:
+        return layer
+    _require(given.shape == (q.shape[0], *cells))
+    return given_layer(layer, given)
 
 
 def _first_key(band: Band, query: int) -> int:

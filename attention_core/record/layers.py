@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from attention_core.record.projections import Found, Projections
 from attention_core.record.terms import terms_of
 
 Kind = Literal["encoder self", "decoder self", "cross"]
+Origin = Literal["captured", "given"]  # seen while a model ran, or matrices that somebody made elsewhere
 
 
 Mask = Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
@@ -30,6 +32,7 @@ class AttentionLayer:
     kind: Kind
     index: int  # within its kind, from 0
     exact: ClassVar[bool]  # q, k and v are here; otherwise weights only
+    origin: Origin  # who says so: a model that ran here, or somebody who gave the matrices
 
     @property
     def n_heads(self) -> int:
@@ -117,6 +120,8 @@ class LayerTrace(AttentionLayer):
     """
 
     exact = True
+    origin = "captured"
+    has_output: ClassVar[bool] = True  # `output` is the model's own, so that the proof can compare with it
 
     kind: Kind
     index: int
@@ -131,6 +136,11 @@ class LayerTrace(AttentionLayer):
     sink_logit: Float[Tensor, " head"] | Float[Tensor, "head query"] | None = None
     witness: Witness | None = field(default=None, repr=False)  # keeps the model alive; None in a trace from a file
     found: Found | None = field(default=None, repr=False)  # the linear maps around the call, searched when first asked
+
+    @property
+    def witness_dtype(self) -> torch.dtype:
+        """The precision in which the witness gives its weights."""
+        return torch.float32
 
     @property
     def projections(self) -> Projections | None:
@@ -283,7 +293,7 @@ class LayerTrace(AttentionLayer):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WeightsOnly(AttentionLayer):
-    """A layer of an architecture that hides q and k: the weights that the model itself returned, and nothing else.
+    """Weights and nothing else: of an architecture that hides q and k, or given as matrices that were made elsewhere.
 
     They take heads · tokens² memory. Causal if every weight above the diagonal is exactly 0.
     """
@@ -293,6 +303,8 @@ class WeightsOnly(AttentionLayer):
     kind: Kind
     index: int
     given: Float[Tensor, "head query key"]
+    origin: Origin = "captured"
+    sums_to_one: bool = True  # False: whoever gave the matrices says that their rows need not sum to 1
 
     @property
     def n_heads(self) -> int:
@@ -342,7 +354,11 @@ def checks_of(layers: Iterable[AttentionLayer], *, projections: bool = True, wit
         if isinstance(layer, LayerTrace):
             found = layer.projections if projections else None
             names = [name for name in ("q", "k", "v") if getattr(found, name, None) is not None]
-            names += ["mask", "weights"] if witness and layer.witness is not None else []
-            names += ["output"] + (["W_O"] if found is not None and found.o is not None else [])
+            witnessed = layer.witness is not None and (witness or layer.origin == "given")  # given ones stay with it
+            names += ["mask", "weights"] if witnessed else []
+            names += ["output"] if layer.has_output else []
+            names += ["W_O"] if found is not None and found.o is not None else []
+        elif isinstance(layer, WeightsOnly) and not layer.sums_to_one:
+            names = ["range"]
         common = tuple(names) if common is None else tuple(name for name in common if name in names)
     return common or ()

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.formats.wire import OVERSHOOT
 from attention_core.record.layers import AttentionLayer, LayerTrace, WeightsOnly
 from attention_core.record.projections import OutputProjection, Projections
 
@@ -50,7 +51,8 @@ def prove(layer: AttentionLayer, head: int) -> tuple[Check, ...]:
     its rows sum to 1 can be said.
     """
     if not isinstance(layer, LayerTrace):
-        return (_prove_sums(layer, head),)
+        given = isinstance(layer, WeightsOnly) and not layer.sums_to_one
+        return (_prove_range(layer, head) if given else _prove_sums(layer, head),)
     projections = layer.projections or Projections()
     checks = {check.name: check for check in _prove_projections(layer, projections, head)}
     for start in range(0, layer.n_query, ROWS_PER_BLOCK):
@@ -68,7 +70,17 @@ def _prove_sums(layer: AttentionLayer, head: int) -> Check:
     sums = layer.weights(head).sum(dim=-1)
     check = compare("row sums", sums, torch.ones_like(sums), dtype)
     reason = "the weights are the model's own; this architecture hides q and k"
+    if layer.origin == "given":
+        reason = "weights only, given by you: that their rows sum to 1 is all that can be said"
     return replace(check, reason=f"{reason}; {check.reason}" if dtype in _HALF else reason)
+
+
+def _prove_range(layer: AttentionLayer, head: int) -> Check:
+    """How far weights whose rows need not sum to 1 leave the range from 0 to 1."""
+    weights = layer.weights(head)
+    outside = float((weights - weights.clamp(0.0, 1.0)).abs().max())
+    reason = "weights only, given by you, with rows that need not sum to 1: each is a number from 0 to 1"
+    return Check("range", outside, OVERSHOOT, outside <= OVERSHOOT, reason)
 
 
 @torch.inference_mode()
@@ -104,8 +116,9 @@ def _prove_rows(layer: LayerTrace, head: int, rows: slice) -> list[Check]:
         witnessed = witnessed.float()
         checks.append(_compare_masks(allowed, witnessed))
         # Both are computed in float32 from the same captured q and k, so float32's tolerance holds for any model.
-        checks.append(compare("weights", steps.weights, witnessed, torch.float32, allowed))
-    checks.append(compare("output", steps.output, layer.output[head, rows].float(), dtype))
+        checks.append(compare("weights", steps.weights, witnessed, layer.witness_dtype, allowed))
+    if layer.has_output:
+        checks.append(compare("output", steps.output, layer.output[head, rows].float(), dtype))
     return checks
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from attention_core.formula.attention import AttentionSteps
 from attention_core.models.facts import ModelFacts
 from attention_core.record.ending import Ending
-from attention_core.record.layers import AttentionLayer, LayerTrace, checks_of
+from attention_core.record.layers import AttentionLayer, LayerTrace, WeightsOnly, checks_of
 from attention_core.record.proof import Check, prove
 from attention_core.text.tokens import Token
 
@@ -65,6 +65,21 @@ class Record:
         return tensors
 
     @property
+    def given(self) -> bool:
+        """The matrices were made elsewhere and given to us: no model ran here, and none can be asked."""
+        return any(layer.origin == "given" for layer in self.layers)
+
+    @property
+    def only_weights(self) -> str:
+        """Why a layer of this record may have weights and nothing else, in the same few words everywhere."""
+        return "weights only, given by you" if self.given else f"{self.facts.architecture} hides q and k"
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Each row sums to 1, with a sink's share where there is one; not if whoever gave them says otherwise."""
+        return all(layer.sums_to_one for layer in self.layers if isinstance(layer, WeightsOnly))
+
+    @property
     def checks(self) -> tuple[str, ...]:
         """Names of the checks that the proof makes in every layer: beside the model more than in a file."""
         return checks_of(self.layers)
@@ -82,16 +97,16 @@ class Record:
     def steps(self, layer: int, head: int, rows: slice = slice(None)) -> AttentionSteps:
         """Every intermediate tensor of one head; `rows` picks a block of queries.
 
-        Raises ValueError for a layer whose architecture hides q and k.
+        Raises ValueError for a layer of which only the weights are known.
         """
         self.require(layer, head)
         return self.exact(layer).steps(head, rows)
 
     def exact(self, layer: int) -> LayerTrace:
-        """The layer with its q, k and v. Raises ValueError if the architecture hides them."""
+        """The layer with its q, k and v. Raises ValueError if only its weights are known."""
         found = self.layers[layer]
         if not isinstance(found, LayerTrace):
-            raise ValueError(f"layer {layer}: {self.facts.architecture} hides q and k; only its weights are known")
+            raise ValueError(f"layer {layer}: {self.only_weights}; there is no q and no k")
         return found
 
     def weights(self, layer: int, head: int, rows: slice = slice(None)) -> Float[Tensor, "query key"]:

@@ -62,11 +62,11 @@ def judge(trace: Record, layer: int, checks: Iterable[Check]) -> Verdict:
     one = trace.layers[layer]
     reasons = list(trace.reservations)
     if not one.exact:
-        why = f"{trace.facts.architecture} hides q and k: its weights are its own, and nothing could be recomputed."
+        why = _why_only_weights(trace)
         failed = _failed(checks)
         if failed is not None:
             return Verdict("differs", _difference(failed), (*reasons, why), checks)
-        short = f"cannot be checked: {trace.facts.architecture} hides q and k"
+        short = f"cannot be checked: {trace.only_weights}"
         return Verdict("cannot be checked", short, (why, *reasons), checks)
     short = [LOADING] if reasons else []
     for name, sentence in (*_unwitnessed(trace, layer), *_unobserved(trace, layer)):
@@ -90,13 +90,19 @@ def verdict_of_all(trace: Record, layer: int | None = None) -> Verdict:
         return Verdict("cannot be checked", found[0][1].sentence, reasons, checks)
     short = [LOADING] if trace.reservations else []
     if hidden:
-        short.append("layers that hide q and k")
+        short.append("layers of which only weights were given" if trace.given else "layers that hide q and k")
     if trace.other_layers and layer is None:
         short.append("layers without an attention call")
     names = dict.fromkeys(
         name for i in indices if i not in hidden for name, _ in (*_unwitnessed(trace, i), *_unobserved(trace, i))
     )
     return _answer([*short, *names], reasons, checks)
+
+
+def _why_only_weights(trace: Record) -> str:
+    if trace.given:
+        return "Weights only, given by you: without the q and k that made them, nothing could be recomputed."
+    return f"{trace.only_weights}: its weights are its own, and nothing could be recomputed."
 
 
 def reserved(trace: Record) -> str:
@@ -146,6 +152,9 @@ def _unwitnessed(trace: Record, layer: int) -> list[tuple[str, str]]:
 def _unobserved(trace: Record, layer: int) -> list[tuple[str, str]]:
     """Short names and sentences of the linear maps that could not be seen."""
     maps = getattr(trace.layers[layer], "projections", None)
+    if maps is None and trace.given:
+        why = "Recomputed from the q, k and v that you gave; where those come from, and W_O, was not given."
+        return [("what made q, k and v, and W_O, which were not given", why)]
     if maps is None:
         where = "were not saved with this trace" if trace.opened else "were not observed"
         short = "q, k, v, W_O not saved" if trace.opened else "q, k, v, W_O not observed"

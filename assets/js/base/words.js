@@ -55,14 +55,15 @@ export function stateOf(answer) {
 }
 
 /**
- * The sentence that every map carries, true for this picture.
+ * The sentence that every map carries, true for this picture. `free`: rows that somebody gave, which need not sum to 1.
  *
- * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number | null, number | null] | null}} facts
+ * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number | null, number | null] | null, free?: boolean}} facts
  *   rowsum: smallest and largest sum of a row; null for a sum that is no number
  */
-export function caption({ head, hidden, renormalised, rowsum = null }) {
+export function caption({ head, hidden, renormalised, rowsum = null, free = false }) {
   const looks = "row looks at column";
   if (head === "max") return `${looks}; the largest weight over heads, so a row may sum to more than 1`;
+  if (free && !renormalised) return `${looks}; rows need not sum to 1, as whoever gave them says`;
   if (hidden && !renormalised) return `${looks}; each row sums to 1 with what is hidden`;
   const most = rowsum && !hidden ? rowsum[1] : 1;
   if (most === null) return `${looks}; no row has a sum: its weights are not numbers`;

@@ -89,6 +89,8 @@ export class App extends View {
     this.callbacks = callbacks;
     this.expecting = false;
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
+    this.frame.tour.allow(!data.given);
+    this.frame.help.allowTour(!data.given);
     if (this.isNews(data.seed)) {
       this.numbers.renewed();
       this.options = { ...DEFAULTS, ...data.options };

@@ -9,6 +9,7 @@ import { spreadAndReach, strongestOf } from "../picture/matrix.js";
 import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
 import { count, quoted, weightText } from "../base/words.js";
+import { scored } from "./readout.js";
 
 const BARS = 12;
 /** Rows of the table written out; the CSV has all. */
@@ -231,6 +232,7 @@ function createGauge() {
 function createTable(app) {
   const body = h("tbody", null);
   const caption = h("caption", null);
+  const dot = h("th", { scope: "col" }, "q·k");
   const holder = h(
     "div",
     { class: "sl-table", tabindex: "0", role: "region", "aria-label": "Table of the row" },
@@ -241,7 +243,7 @@ function createTable(app) {
       h(
         "thead",
         null,
-        h("tr", null, ...["query", "key", "weight", "q·k"].map((name) => h("th", { scope: "col" }, name))),
+        h("tr", null, ...["query", "key", "weight"].map((name) => h("th", { scope: "col" }, name)), dot),
       ),
       body,
     ),
@@ -260,6 +262,8 @@ function createTable(app) {
       return;
     }
     const n = line.weights.length;
+    const withScores = scored(app);
+    dot.hidden = !withScores;
     let order = Array.from({ length: n }, (_, i) => i);
     if (n > ROWS) {
       order = strongestOf(line.weights, ROWS).top.map(({ index: at }) => at);
@@ -276,7 +280,9 @@ function createTable(app) {
           h("td", null, h("bdi", null, app.queries[q]?.t ?? "")),
           h("td", null, h("bdi", null, app.keys[k]?.t ?? "")),
           h("td", { class: "sl-number" }, w === MASKED ? "masked: may not be read" : weightText(w)),
-          h("td", { class: "sl-number" }, score === null || score !== score ? "–" : score.toFixed(4)),
+          withScores
+            ? h("td", { class: "sl-number" }, score === null || score !== score ? "–" : score.toFixed(4))
+            : null,
         );
       }),
     );

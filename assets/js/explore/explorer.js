@@ -14,6 +14,7 @@
  * @property {string} link_note
  * @property {Partial<import("../base/options").Choice> | null} [echo]  the choice that `link` stands for
  * @property {boolean} loading
+ * @property {boolean} [given]        matrices of the visitor's own: no model is there to tour
  * @property {boolean} [first]                   true: a picture only, until the page's own explorer has drawn it
  * @property {Record<string, boolean>} [exports]
  * @property {string} [base]                     where the data routes are, if not under the page

@@ -131,7 +131,15 @@ export function createHeatmap(app) {
     );
     say(
       notes,
-      [caption({ head: app.selection.head, rowsum: matrix.meta?.rowsum ?? null, ...app.hiding() }), ...overview.note]
+      [
+        caption({
+          head: app.selection.head,
+          rowsum: matrix.meta?.rowsum ?? null,
+          free: overview.freeSums,
+          ...app.hiding(),
+        }),
+        ...overview.note,
+      ]
         .map((line) => (line.endsWith(".") ? line : `${line}.`))
         .join(" "),
     );

@@ -35,6 +35,22 @@ const KEYS = [
 /** @param {{startTour: () => void}} app */
 export function createHelp(app) {
   const close = () => dialog.close();
+  const why = h(
+    "p",
+    { class: "sl-second", id: "sl-help-why", hidden: true },
+    "The tour is off: it shows how a model reads your sentence, and no model is behind matrices of your own.",
+  );
+  const tour = h(
+    "button",
+    {
+      type: "button",
+      onclick: () => {
+        close();
+        app.startTour();
+      },
+    },
+    "Tour",
+  );
   const dialog = h(
     "dialog",
     { class: "sl-dialog", "aria-labelledby": "sl-help-title" },
@@ -51,20 +67,11 @@ export function createHelp(app) {
       ),
     ]),
     h("p", { class: "sl-second" }, "Hover shows, click pins: every picture marks the same query and key."),
+    why,
     h(
       "div",
       { class: "sl-buttons" },
-      h(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            close();
-            app.startTour();
-          },
-        },
-        "Tour",
-      ),
+      tour,
       h("button", { type: "button", class: "sl-primary", autofocus: true, onclick: close }, "Close"),
     ),
   );
@@ -77,5 +84,12 @@ export function createHelp(app) {
       if (!dialog.open) dialog.showModal();
     },
     close,
+    /** @param {boolean} may */
+    allowTour(may) {
+      tour.disabled = !may;
+      why.hidden = may;
+      if (may) tour.removeAttribute("aria-describedby");
+      else tour.setAttribute("aria-describedby", why.id);
+    },
   };
 }

@@ -9,6 +9,18 @@ import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
 import { quoted, weightText } from "../base/words.js";
 
+/**
+ * Does this picture have a q·k in its cells: one head, piece by piece, of a layer whose q and k are here? Nothing
+ * promises one elsewhere.
+ *
+ * @param {Pick<App, "overview" | "selection" | "options">} app
+ */
+export function scored({ overview, selection, options }) {
+  const { layer, head } = selection;
+  const known = typeof layer === "number" && overview?.layerOf(layer)?.exact !== false;
+  return known && typeof head === "number" && !options.words;
+}
+
 /** @param {App} app */
 export function createReadout(app) {
   const query = h("bdi", { class: "sl-mono sl-query" });
@@ -42,7 +54,8 @@ export function createReadout(app) {
     say(arrow, q !== null || k !== null ? " → " : "");
     if (now === null) {
       say(value, "");
-      say(more, "Hover a cell, or use the arrow keys: its exact weight and q·k appear here.");
+      const what = scored(app) ? "exact weight and q·k appear" : "exact weight appears";
+      say(more, `Hover a cell, or use the arrow keys: its ${what} here.`);
     } else if (q !== null && k !== null) {
       const { weight, score, bound, exact } = matrix.at(q, k);
       say(
@@ -50,7 +63,7 @@ export function createReadout(app) {
         weight === MASKED ? "" : bound && weight === weight ? ` ≤ ${weight.toFixed(4)}` : ` ${weightText(weight)}`,
       );
       const place = ` · query ${app.queries[q]?.i}, key ${app.keys[k]?.i}`;
-      const dot = score === null ? (exact ? "" : app.inline ? "" : "q·k …") : `q·k ${score.toFixed(3)}`;
+      const dot = score === null ? (exact || app.inline || !scored(app) ? "" : "q·k …") : `q·k ${score.toFixed(3)}`;
       const says =
         weight === MASKED
           ? "masked: may not be read"

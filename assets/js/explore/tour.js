@@ -21,6 +21,7 @@ const STEPS = [
 /** @param {HTMLElement} root  the view, in which the steps point at things */
 export function createTour(root) {
   let step = 0;
+  let allowed = true;
   const number = h("span", { class: "sl-tour-number" });
   const text = h("p", { "aria-live": "polite" });
   const next = h("button", { type: "button", class: "sl-primary", onclick: () => go(step + 1) });
@@ -64,10 +65,19 @@ export function createTour(root) {
 
   return {
     element,
-    start: () => go(0),
+    start: () => {
+      if (allowed) go(0);
+    },
     /** On a first visit only. */
     offer() {
-      if (!seen()) go(0);
+      if (allowed && !seen()) go(0);
+    },
+    /** False where there is nothing of what it tells: it waits, and is not counted as seen. @param {boolean} may */
+    allow(may) {
+      allowed = may;
+      if (may || element.hidden) return;
+      element.hidden = true;
+      point(null);
     },
   };
 }

@@ -86,7 +86,7 @@ export function createPanel(app) {
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(
       looks,
-      `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`,
+      `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised, free: overview?.freeSums })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`,
     );
   }
 

@@ -17,6 +17,7 @@ export class Overview {
     this.layers = meta.layers;
     this.tokens = meta.tokens;
     this.note = meta.note ?? [];
+    this.freeSums = meta.free_sums ?? false;
     this.full = Boolean(meta.full);
     this.heads = arrays.heads.data;
     this.aggregateCodes = arrays.aggregates?.data ?? new Uint8Array(0);

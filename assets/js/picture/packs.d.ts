@@ -34,8 +34,10 @@ export type OverviewPack = Pack<
     /** What is not seen here, in sentences. */
     note?: string[];
     tokens: Record<string, Token[]>;
-    /** `layer`: its place among all layers; `index` is counted within its stack. */
-    layers: (Layer & Place & { layer?: number; causal?: boolean })[];
+    /** `layer`: its place among all layers; `index` is counted within its stack. `exact`: it has q and k. */
+    layers: (Layer & Place & { layer?: number; causal?: boolean; exact?: boolean })[];
+    /** Rows that somebody gave, which need not sum to 1. */
+    free_sums?: boolean;
     /** The pictures are whole, not block maxima. */
     full?: boolean;
     /** Entropy in bits, reach in tokens, largest weight. */

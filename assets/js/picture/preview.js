@@ -63,7 +63,7 @@ export function createPreview(app) {
     say(rows[0], entropy === null ? "–" : `${entropy.toFixed(2)} of ${most.toFixed(2)} bits`);
     say(rows[1], reach === null ? "–" : `${reach.toFixed(2)} tokens`);
     say(rows[2], peakText(overview, found, layer, peak));
-    say(looks, caption({ head, ...app.hiding() }));
+    say(looks, caption({ head, free: overview.freeSums, ...app.hiding() }));
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
     say(hint, coarse ? "Overview: each pixel is the largest weight of its block." : "");
     const group = overview.groups[placeOf(overview.groups, layer, head)?.group ?? 0];

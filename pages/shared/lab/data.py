@@ -63,7 +63,9 @@ def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any
     """What can be copied from the model that the other pages show; None while it reads the text."""
     if trace is None and not problem:
         return None
-    if trace is None:
+    if trace is not None and trace.given and not any(layer.exact for layer in trace.layers):
+        problem = f"{trace.facts.name}: {trace.only_weights}. There is no q and no k to copy into cells."
+    if trace is None or problem:
         return {"name": "", "layers": [], "tokens": [], "layer": 0, "head": 0, "chosen": [], "problem": problem}
     layer = min(view.layer, len(trace.layers) - 1) if isinstance(view.layer, int) else 0
     head = min(view.head, trace.layers[layer].n_heads - 1) if isinstance(view.head, int) else 0

@@ -102,6 +102,7 @@ def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
             "by_norm": all(layer.exact for layer in trace.layers),
             "words": _has_words_of_several_pieces(trace),
         },
+        "given": trace.given,
         "loading": False,
         "exports": {"svg": True},
     }

@@ -12,7 +12,7 @@ import streamlit as st
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
-from pages.shared.parts import components, theme
+from pages.shared.parts import components, given, theme
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session import state
@@ -115,7 +115,9 @@ def _model_picker(view: View) -> Callable[[], None]:
     shown = view.model
     if file:  # what is on the page is the file's model, not the one that read the text before
         options.insert(0, shown := _OF_FILE)
-    saved = f"{trace.facts.name} · saved trace" if file and (trace := _file_trace()) else "A saved trace"
+    trace = _file_trace() if file else None
+    own = trace is not None and trace.given
+    saved = f"{trace.facts.name} · {'no model' if own else 'saved trace'}" if trace else "A saved trace"
     if st.session_state.get("frame_model") != shown:
         st.session_state["frame_model"] = shown
     row = st.container(key="frame_picker", horizontal=True, gap="small", vertical_alignment="bottom")
@@ -126,11 +128,15 @@ def _model_picker(view: View) -> Callable[[], None]:
         key="frame_model",
         on_change=_choose_model,
         accept_new_options=True,
-        help="A model from the list, or type a hub id such as openai-community/gpt2"
+        disabled=own,
+        help=given.PICKER
+        if own
+        else "A model from the list, or type a hub id such as openai-community/gpt2"
         + (" or a folder of this machine" if service().settings.folders else "")
         + ".",
     )
-    with row.popover("⋯", help="About this model; open a saved trace; large type", width="content"):
+    about = "About this model; open a saved trace or your own matrices; large type"
+    with row.popover("⋯", help=about, width="content"):
         if file:
             _facts_of_file()
         else:
@@ -239,7 +245,9 @@ def _file_trace() -> "Trace | None":
 
 def _line_of_file() -> str:
     trace = _file_trace()
-    return _line(trace.facts) if trace else ""
+    if trace is None:
+        return ""
+    return given.line(trace) if trace.given else _line(trace.facts)
 
 
 def _fact_line(name: str) -> str:
@@ -287,6 +295,9 @@ def _facts_of_file() -> None:
     trace = _file_trace()
     if trace is None:
         return
+    if trace.given:
+        _show_facts(trace.facts.name, given.rows(trace))
+        return
     checks = ", ".join(trace.checks)
     _show_facts(
         trace.facts.name,
@@ -320,7 +331,11 @@ def _reads_at_most(facts: "ModelFacts") -> str:
 
 def _open_trace() -> None:
     upload = st.file_uploader(
-        "Open a saved trace", type=["safetensors"], key="frame_trace", help="A file that was made with Save → Trace."
+        "Open a saved trace or your own matrices",
+        type=["safetensors", "npz", "json"],
+        key="frame_trace",
+        help="A file that was made with Save → Trace, or attention weights that you computed elsewhere, with their "
+        "tokens: .npz, .safetensors or .json as docs/own-matrices.md describes them.",
     )
     if upload is None or st.session_state.get("frame_trace_seen") == upload.file_id:
         return
@@ -344,6 +359,8 @@ def _file_banner() -> None:
     with st.container(key="frame_file", border=True):
         if trace is None:  # the page says what to do
             st.text("The opened trace file made room for others.")
+        elif trace.given:
+            given.banner(trace)
         else:
             st.text(f"A saved trace of {trace.facts.name}:")
             st.code(trace.text[:2_000], language=None, wrap_lines=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.shared.address.view import View
-from pages.shared.parts import components, theme
+from pages.shared.parts import components, given, theme
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
@@ -30,6 +30,8 @@ _GREEDY, _SAMPLED = "the likeliest", "drawn at random"
 
 def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
     """Draw the panel under the explorer; `after` is done when the picture's numbers are there."""
+    if trace.given:
+        given.off(given.SAYS)
     if state.opened_file():
         return  # a trace from a file comes without its model
     source = picture_of(view).source

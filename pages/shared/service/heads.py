@@ -120,10 +120,13 @@ def label_book() -> LabelBook:
 def labels_of(source: Source) -> dict[str, Any]:
     """The labels that a text's page shows: those of its model."""
     if source.file:
+        trace = service().known_trace(source)
+        given = trace is not None and trace.given
+        came = "none is behind matrices of your own" if given else "this trace came from a file"
         return {
             "state": "none",
             "done": 0,
             "total": 0,
-            "says": "No labels: they need the model itself, and this trace came from a file.",
+            "says": f"No labels: they need the model itself, and {came}.",
         }
     return label_book().of(source.model)

@@ -64,6 +64,9 @@ test("the sentence under the map is true for what is hidden, for maxima and for 
   const lost = caption({ head: 1, hidden: false, renormalised: false, rowsum: [null, null] });
   assert.match(lost, /not numbers/);
   assert.doesNotMatch(lost, /sink|sums to 1/);
+  const free = { head: 1, hidden: false, renormalised: false, rowsum: [0.2, 0.7], free: true };
+  assert.match(caption(free), /need not sum to 1/);
+  assert.equal(caption({ ...free, renormalised: true, rowsum: [1, 1] }), "row looks at column; each row sums to 1");
 });
 
 test("masked and NaN are words, never 0.0000", () => {
