@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
+
 _NUMBERS_AT_ONCE = 16_000_000  # of what goes in or comes out
 
 
@@ -20,6 +22,8 @@ class ActingMap:
     weight: Tensor  # [d_in, d_out], base and adapter together
     bias: Tensor | None  # [d_out]
     base: nn.Module | None  # the leaf of the same shape; None if there is none
+
+    __repr__ = short_repr
 
 
 def is_adapted(module: nn.Module) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attention_core.capturing.encode import CaptureError
 from attention_core.capturing.masks import PassedMask, read_mask
 from attention_core.capturing.search import find_projections
+from attention_core.formats.shown import short_repr
 from attention_core.formula.masks import Band
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.hooks import Watcher
@@ -53,6 +54,8 @@ class Call:
     output: Tensor
     keywords: dict[str, Any]
     seen: Seen  # the linear maps and norms around the call
+
+    __repr__ = short_repr
 
 
 class Calls:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from attention_core.formats.shown import short_repr
 from attention_core.observe.seen import FedNorm
 from attention_core.record.norms import Norm, normalise
 from attention_core.record.projections import Layout, Rotary, pairs_read, pairs_written, present
@@ -39,6 +40,8 @@ class Turn:
     layout: Layout
     cos: Tensor  # [probe, pair]
     sin: Tensor
+
+    __repr__ = short_repr
 
 
 def windows(target: Tensor, output: Tensor, close: float) -> tuple[Tensor, float] | None:

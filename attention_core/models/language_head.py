@@ -24,6 +24,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_MAPPING,
 )
 
+from attention_core.formats.shown import short_repr
+
 Predicts = Literal["next token", "masked token"]
 
 # transformers' own lists: model_type → class. BART's one class is in the first and the last; the first counts.
@@ -41,6 +43,8 @@ class LanguageHead:
 
     whole: PreTrainedModel
     predicts: Predicts
+
+    __repr__ = short_repr
 
     def logits(self, hidden: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_vocab"]:
         """The scores of the vocabulary for some of the body's last vectors, in float32.

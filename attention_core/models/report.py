@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.folder import Contents, weight_files
 from attention_core.models.unread_settings import unread_settings
 from attention_core.models.which_class import beside_text
@@ -42,6 +43,8 @@ class LoadingReport:
 
     reservations: tuple[str, ...] = ()  # the attention may differ from the saved model's: said beside every picture
     listed: tuple[str, ...] = ()  # plays no part in the pictures (heads that are not used, …): said once, in the facts
+
+    __repr__ = short_repr
 
 
 def report_of(

@@ -29,6 +29,8 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
 )
 
+from attention_core.formats.shown import short_repr
+
 Task = Literal["labels", "tags", "answer", "choices", "next sentence"]
 How = Literal["one of them", "each by itself", "value"]  # softmax, sigmoid, a number as it is
 
@@ -51,6 +53,8 @@ class TaskHead:
 
     whole: PreTrainedModel
     task: Task
+
+    __repr__ = short_repr
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attention_core.formats.shown import short_repr
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 
 _MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
@@ -38,6 +39,8 @@ class Watcher:
     tables: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     calls: list[Seen] = field(default_factory=list)
     _between: tuple[FedNorm, Tensor] | None = None  # a norm fed with the attention's output, and what it gave
+
+    __repr__ = short_repr
 
     def fed_map(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
         last = self.calls[-1] if self.calls else None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
+
 N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
 
 
@@ -25,6 +27,8 @@ class FedMap:
     x: Tensor  # [token, d_in]
     probe: Tensor  # its output at `probe_rows`, [probe, d_out]
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FedNorm:
@@ -33,6 +37,8 @@ class FedNorm:
     module: nn.Module
     before: Tensor
     after: Tensor
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +49,8 @@ class FedOutput:
     probe: Tensor  # its input at `probe_rows`, [probe, d_in]
     output: Tensor  # [token, d_model]
     norm: FedNorm | None  # a norm between the attention's output and this map
+
+    __repr__ = short_repr
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +75,8 @@ class Seen:
     given: list[Tensor] = field(default_factory=list)  # what modules around the last of `after` gave, [probe, channel]
     later: bool = False  # another map was fed since: what ends now has read more than the attention's output
     closed: bool = False  # nothing that runs later can belong to this call
+
+    __repr__ = short_repr
 
     def tensors(self) -> dict[str, Tensor]:
         """What of it takes memory, by name."""

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.task_head import How, TaskHead
 from attention_core.record.record import Record
 from attention_core.text.tokens import Token, join_texts, second_sentence
@@ -42,6 +43,8 @@ class Labels:
     how: How
     logits: Float[Tensor, " label"] = field(repr=False, compare=False)  # in the head's own order
 
+    __repr__ = short_repr
+
     @property
     def words(self) -> str:
         noun = "value" if self.how == "value" else "label"
@@ -62,6 +65,8 @@ class Tag:
     word: int | None  # number of its word, where words are known
     best: tuple[Label, ...]  # likeliest first, at most 3
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True)
 class Tags:
@@ -70,6 +75,8 @@ class Tags:
     tags: tuple[Tag, ...]
     names: tuple[str, ...]  # of all labels
     logits: Float[Tensor, "token label"] = field(repr=False, compare=False)  # of every token, special ones too
+
+    __repr__ = short_repr
 
     @property
     def by_word(self) -> tuple[tuple[str, Tag], ...]:
@@ -112,6 +119,8 @@ class Answer:
     none: float  # probability that begin and end lie on the very first token: how such models say "no answer"
     logits: Float[Tensor, "2 token"] = field(repr=False, compare=False)  # of the begin and of the end
 
+    __repr__ = short_repr
+
     @property
     def words(self) -> str:
         return (
@@ -130,6 +139,8 @@ class Choices:
 
     labels: tuple[Label, ...]  # `id` is the number of the line
     logits: Float[Tensor, " choice"] = field(repr=False, compare=False)  # in the order of the lines
+
+    __repr__ = short_repr
 
     @property
     def words(self) -> str:
