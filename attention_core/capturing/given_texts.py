@@ -28,9 +28,11 @@ def require_text(text: Any, name: str = "text", *, or_none: bool = False) -> Non
             f"{name} is a string; got {_a(text)}, which a tokenizer made. Give the text itself, or the numbers of its "
             'tokens as they are: capture_ids(model, encoded["input_ids"]).'
         )
+    if isinstance(text, bytes | bytearray):
+        raise CaptureError(f"{name} is a string; got {_a(text)}: decode it first.")
     if isinstance(text, Tensor) or _numbers(text):
         raise CaptureError(f"{name} is a string; got numbers. Of tokens of the vocabulary: capture_ids(model, ids).")
-    if isinstance(text, Sequence) and not isinstance(text, bytes | bytearray):
+    if isinstance(text, Sequence):
         raise CaptureError(
             f"{name} is one string; got {_a(text)} of {len(text)}. For several: capture_batch(model, texts)."
         )
