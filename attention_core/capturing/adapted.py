@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_torch import own_weight
 
 _NUMBERS_AT_ONCE = 16_000_000  # of what goes in or comes out
@@ -23,6 +24,8 @@ class ActingMap:
     weight: Float[Tensor, "d_in d_out"]  # base and adapter together
     bias: Float[Tensor, " d_out"] | None
     base: nn.Module | None  # the leaf of the same shape; None if there is none
+
+    __repr__ = short_repr
 
 
 def is_adapted(module: nn.Module) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attention_core.capturing.calls import Calls, layers_of
@@ -23,6 +24,7 @@ from attention_core.capturing.encode import (
     tokens_of_ids,
 )
 from attention_core.capturing.given import returned_weights
+from attention_core.capturing.given_texts import ids_of, require_model, require_text
 from attention_core.formats.memory import said_as
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.decoder import what_the_decoder_reads
@@ -48,6 +50,7 @@ def capture(
     source_language: str | None = None,
     target_language: str | None = None,
     chat: bool = False,
+    plain: bool = False,
 ) -> Record:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
@@ -59,11 +62,18 @@ def capture(
     `chat` puts the model's chat template around the text, as what a user says (see `chat.chat_prompt`): the trace's
     text is then the whole prompt.
 
+    The tensors of the run are made in inference mode: cheapest, but autograd does not take them and they cannot be
+    changed in place. With `plain` they are ordinary tensors, detached from the model.
+
     Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
     that the model does not know, a chat template that it has not or a `target` without a decoder, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
+    require_model(model)
+    require_text(text)
+    require_text(pair, "pair", or_none=True)
+    require_text(target, "target", or_none=True)
     if target and not model.facts.encoder_decoder:
         raise CaptureError(f"{model.facts.name} has no decoder to give a target to; leave it out.")
     text, notes = clean_text(text)
@@ -87,29 +97,39 @@ def capture(
         notes += target_notes + decoder.notes
         if model.spoken is not None and not (model.spoken.stated or target_language) and languages.target:
             notes.append(f"No target language was chosen: the decoder is told the source's, {languages.target}.")
-    return _captured(model, source, decoder, text, pair, target, notes, languages, typed)
+    return _captured(model, source, decoder, text, pair, target, notes, languages, typed, plain=plain)
 
 
-def capture_ids(model: LoadedModel, ids: Sequence[int], target_ids: Sequence[int] | None = None) -> Record:
+def capture_ids(
+    model: LoadedModel,
+    ids: Sequence[int] | Tensor | NDArray[Any],
+    target_ids: Sequence[int] | Tensor | NDArray[Any] | None = None,
+    *,
+    plain: bool = False,
+) -> Record:
     """Capture what attention saw while the model read these tokens of its vocabulary as they are: nothing is added.
 
     For probes that no text stands for: random tokens, tokens in another order. `target_ids` are the decoder's, its
     start token included; an encoder-decoder needs them.
 
-    Raises ValueError for no tokens, more than the model can read, or a side that is missing.
+    Raises ValueError for no tokens, more than the model can read, a number that is not in the vocabulary, or a side
+    that is missing.
     """
-    sides = {"ids": ids} if target_ids is None else {"ids": ids, "target_ids": target_ids}
+    require_model(model)
+    ids = ids_of(model, ids)
+    if model.facts.encoder_decoder != (target_ids is not None):
+        raise ValueError("target_ids are for an encoder-decoder, and it needs them")
+    target_ids = None if target_ids is None else ids_of(model, target_ids, "target_ids")
+    sides: dict[str, list[int]] = {"ids": ids} if target_ids is None else {"ids": ids, "target_ids": target_ids}
     for name, side in sides.items():
         limit = model.facts.context_length if name == "ids" else model.facts.target_length
         if not 0 < len(side) <= (limit or len(side)):
             raise ValueError(f"{name} must be 1 … {limit or 'any number of'} tokens; got {len(side)}")
-    if model.facts.encoder_decoder != (target_ids is not None):
-        raise ValueError("target_ids are for an encoder-decoder, and it needs them")
     source = Encoded(list(ids), None, tokens_of_ids(model.tokenizer, ids), [])
     decoder = None
     if target_ids is not None:
         decoder = Encoded(list(target_ids), None, tokens_of_ids(model.target_tokenizer, target_ids), [])
-    return _captured(model, source, decoder, "", None, None if decoder is None else "", [])
+    return _captured(model, source, decoder, "", None, None if decoder is None else "", [], plain=plain)
 
 
 def _captured(  # noqa: PLR0913 (what the record says of the texts is known before the run, and passes through)
@@ -122,6 +142,8 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
     notes: list[str],
     languages: Languages = Languages(),  # noqa: B008 (frozen)
     chat: str | None = None,
+    *,
+    plain: bool = False,
 ) -> Record:
     """Run the model on what was encoded."""
     model.hold()
@@ -135,7 +157,7 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
         inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
     layers: tuple[AttentionLayer, ...]
     others: tuple[str, ...] = ()
-    ended = _Ended()
+    ended = _Ended(plain=plain)
     watched: Watcher | None = None
     if model.exact:
         with layers_that_run(model.model) as ran:
@@ -178,6 +200,7 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
 class _Ended:
     """What a run ended with."""
 
+    plain: bool = False  # its tensors are ordinary ones, not those of inference mode
     hidden: Tensor | None = None  # the last vector of each token, where the model returns them
     said: dict[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task
     decoder_ids: list[int] = field(default_factory=list)  # what the decoder was given, where the model decides it
@@ -215,7 +238,8 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **opt
     if "use_cache" in accepted or ("kwargs" in accepted and task is None):  # T5Gemma's heads say it themselves
         options["use_cache"] = False
     try:
-        with torch.inference_mode(), ExitStack() as stack:
+        without_gradients = torch.no_grad() if ended.plain else torch.inference_mode()
+        with without_gradients, ExitStack() as stack:
             if task is not None and model.facts.encoder_decoder:
                 ended.decoder_ids = stack.enter_context(what_the_decoder_reads(model.model))
             found = running(**{name: ids.to(device) for name, ids in inputs.items()}, **options)

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import shift_tokens_right
 from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import lines_of
@@ -88,6 +89,8 @@ class Encoded:
     tokens: tuple[Token, ...]
     notes: list[str]
     text: str = ""  # that the tokens' characters are counted in
+
+    __repr__ = short_repr
 
 
 def encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.masks import CAUSAL, EVERYTHING, Band, as_band
 
 
@@ -19,6 +20,8 @@ class PassedMask:
 
     allowed: Band | Bool[Tensor, "query key"] | Bool[Tensor, "head query key"]
     bias: Float[Tensor, "#head query key"] | None = None  # 0 where nothing may be read
+
+    __repr__ = short_repr
 
     def additive(
         self, q: Float[Tensor, "1 _ query _"], k: Float[Tensor, "1 _ key _"], heads: slice, rows: slice

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from attention_core.formats.shown import short_repr
 from attention_core.observe.seen import FedNorm
 from attention_core.record.norms import Norm, normalise
 from attention_core.record.projections import Layout, Rotary, pairs_read, pairs_written, present
@@ -40,6 +41,8 @@ class Turn:
     layout: Layout
     cos: Float[Tensor, "probe pair"]
     sin: Float[Tensor, "probe pair"]
+
+    __repr__ = short_repr
 
 
 def windows(

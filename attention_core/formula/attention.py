@@ -4,7 +4,7 @@ This is the only place where attention is computed for the screen. Typed matrice
 go through the same function, so a comparison with the model's own output is a real test of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,11 @@ class AttentionSteps:
     masked_scores: Float[Tensor, "*batch query key"]  # -inf where not allowed
     weights: Float[Tensor, "*batch query key"]  # ≥ 0; rows sum to 1, with a sink logit to 1 minus the sink's share
     output: Float[Tensor, "*batch query d_value"]  # weights @ v
+
+    def __repr__(self) -> str:
+        """Shapes, not numbers: those of six tokens would fill two screens."""
+        shapes = [f"{field.name}=[{' × '.join(map(str, getattr(self, field.name).shape))}]" for field in fields(self)]
+        return f"AttentionSteps({', '.join(shapes)})\nGo on: .scores, .weights … are tensors; weights[query, key]"
 
 
 def attend(

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.metrics import adjusted_share, offset_sums
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record
@@ -49,6 +50,8 @@ class Scored:
     score: Float[Tensor, "label row"]
     null: Float[Tensor, "label row"]
     weight: Float[Tensor, "label row"]  # mean weight on what is scored, sinks counted
+
+    __repr__ = short_repr
 
 
 def score_text(trace: Record, control: Record) -> Scored:

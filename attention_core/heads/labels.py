@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.heads.catalogue import MetricId
 from attention_core.heads.evidence import LABEL_IDS, LabelId, Scored, score_repeat, score_text
 from attention_core.heads.probes import Probe, probes
@@ -203,6 +204,8 @@ class LabelCard:
     labels: tuple[LabelId, ...]  # earned, those outside the sink first; () = unlabelled
     evidence: tuple[Evidence, ...]  # of every label that could be tested: those that hold, then the closest first
 
+    __repr__ = short_repr
+
     @property
     def label(self) -> LabelId | None:
         """The name to show; None: unlabelled."""
@@ -280,6 +283,11 @@ class Labelling:
         self._probes: tuple[Probe, ...] = probes(model)
         self._done = 0
         self.tally: Tally | None = None
+
+    def __repr__(self) -> str:
+        name = self._model.facts.name[:80]
+        read = f"{self._done} of {len(self._probes)} probes read"
+        return f"Labelling of {name}: {read}\nGo on: for progress in labelling: … · .cards()"
 
     def __iter__(self) -> Iterator[Progress]:
         return self

@@ -12,6 +12,7 @@ import torch
 
 from attention_core.capturing.capture import capture_ids
 from attention_core.capturing.encode import decoder_side, special_ids
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.record.record import Record
 
@@ -75,6 +76,8 @@ class Probe:
     target_ids: tuple[int, ...] | None = None
     control_target_ids: tuple[int, ...] | None = None
     period: int = 0  # tokens of the stretch
+
+    __repr__ = short_repr
 
     def traces(self, model: LoadedModel) -> tuple[Record, Record]:
         """What the model does with the probe, and with its control."""

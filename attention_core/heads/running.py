@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
+
 
 @dataclass(slots=True, eq=False)
 class Running:
@@ -20,6 +22,8 @@ class Running:
     n: Tensor = field(init=False)  # how many numbers each cell has seen
     mean: Tensor = field(init=False)
     squares: Tensor = field(init=False)  # sum of squared differences from the mean
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         self.n, self.mean, self.squares = (torch.zeros(self.shape, dtype=torch.float64) for _ in range(3))

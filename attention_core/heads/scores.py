@@ -14,17 +14,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.metrics import adjusted_share, correlation, entropy, offset_sums
 from attention_core.heads.catalogue import METRIC, METRICS, MetricId
 from attention_core.reading.contribution import all_attention
 from attention_core.record.layers import AttentionLayer
 from attention_core.record.record import Record
 from attention_core.text.marks import KeyMarks, after_earlier, key_marks, same_token, token_ids
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MOST_DISTANCE = 32  # of a distance profile, to either side
 CELLS_PER_BLOCK = 400_000  # head · row · key cells at a time: 1.6 MB a tensor, so that a block stays near the processor
@@ -39,6 +44,10 @@ class HeadScores:
     values: Float[Tensor, "row metric"]  # metrics in the order of METRICS
     even: Float[Tensor, "layer metric"]  # the same for attention that is even over the keys each query may read
     profiles: Float[Tensor, "row distance"]  # mean weight at key − query = −32 … 32; NaN where no pair of tokens is
+
+    GO_ON: ClassVar[str] = '.of(layer, head) · .column("induction") · .ranked("induction") · .to_pandas()'
+
+    __repr__ = short_repr
 
     def of(self, layer: int, head: int) -> dict[MetricId, float | None]:
         """All metrics of one head."""
@@ -61,6 +70,13 @@ class HeadScores:
         column = self.values[:, COLUMN[metric]]
         order = column.nan_to_num(-math.inf).argsort(descending=True, stable=True).tolist()
         return tuple(self.heads[row] for row in order if not math.isnan(column[row]))
+
+    def to_pandas(self) -> "DataFrame":
+        """A row for each head, indexed by layer (in `trace.layers`) and head; a column for each metric, or NaN."""
+        import pandas
+
+        index = pandas.MultiIndex.from_tuples(self.heads, names=("layer", "head"))
+        return pandas.DataFrame(self.values.numpy(), index=index, columns=[metric.id for metric in METRICS])
 
     def _row(self, layer: int, head: int) -> int:
         try:

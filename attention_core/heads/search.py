@@ -94,7 +94,7 @@ def similar_heads(
     Raises ValueError for a head that does not exist or a layer without contributions, Stopped if `stop` said so.
     Source: Clark et al. 2019, section 6 (there summed over words, in nats); Lin 1991, equation 4.1.
     """
-    trace.require(layer, head)
+    layer, head = trace.place(layer, head)
     own = trace.layers[layer]
     kin = [index for index, other in enumerate(trace.layers) if other.kind == own.kind]
     sums = {index: torch.zeros(trace.layers[index].n_heads, dtype=torch.float64) for index in kin}

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
+
 SIDE = 128  # cells a side of a picture; up to here cells are exact
 
 
@@ -21,6 +23,8 @@ class Matrix:
     shape: tuple[int, int]
     values: Float[Tensor, "row column"]  # NaN where masked
     before: str = ""  # what is written before it: "×", "=", "→"
+
+    __repr__ = short_repr
 
     @property
     def header(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.attention import AttentionSteps
 from attention_core.record.layers import LayerTrace
 from attention_core.record.proof import Check, largest_difference
@@ -50,6 +51,8 @@ class Step:
     code: str = ""  # at most six lines of torch; runs as it stands where `trace` is this trace
     result: str = ""  # the tensor that the code computes, by its name in `tensors`
     why_not: str = ""  # a sentence, where the numbers of this step could not be observed
+
+    __repr__ = short_repr
 
     @property
     def available(self) -> bool:
@@ -142,6 +145,14 @@ class Ledger:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    def __repr__(self) -> str:
+        layer, names = self.trace.layers[self.layer], ", ".join(step.name for step in self.steps)
+        return (
+            f"Ledger of {layer.label}, head {self.head}, query {self.query} in {self.trace.facts.name[:80]}: "
+            f"{len(self.steps)} steps ({names})\n  {self.verdict[:500]}\n"
+            'Go on: print(ledger) shows every step · .step("softmax").tensors · .checks'
+        )
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
@@ -193,6 +204,8 @@ class Here:
     head: int
     query: int
     proof: dict[str, Check]
+
+    __repr__ = short_repr
 
     @property
     def rows(self) -> slice:
@@ -276,3 +289,5 @@ class Products:
     total: float  # as the model has it
     bias: float | None = None
     factor: float = 1.0
+
+    __repr__ = short_repr

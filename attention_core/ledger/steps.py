@@ -357,7 +357,7 @@ def ledger(trace: Record, layer: int, head: int, query: int, *, checked: bool = 
     Raises ValueError naming a layer, head or query that does not exist.
     """
 
-    trace.weights(layer, head, slice(0, 1))  # says which layer or head does not exist
+    layer, head = trace.place(layer, head)
     n_query = trace.layers[layer].n_query
     if not 0 <= query < n_query:
         raise ValueError(f"query must be 0 … {n_query - 1} in layer {layer}; got {query}")

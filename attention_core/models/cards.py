@@ -4,6 +4,7 @@ Sizes, licences, languages and contexts are given to help in choosing; what bind
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 Group = Literal["Small, for class", "Encoders", "Decoders", "Encoder-decoders"]
@@ -312,11 +313,24 @@ CATALOGUE: tuple[ModelCard, ...] = (
 )
 
 DEFAULT = CATALOGUE[0]
+_ALIKE = 0.7  # difflib's measure: a letter too many, too few or wrong in a name of six
 
 
 def find_card(name: str) -> ModelCard | None:
-    """The card with this short name or this hub id, or None."""
-    return next((card for card in CATALOGUE if name in (card.id, card.reference)), None)
+    """The card with this short name, hub id or shown name, whatever its capitals ("MiniLM"), or None."""
+    asked = name.casefold()
+    return next(
+        (card for card in CATALOGUE if asked in (one.casefold() for one in (card.id, card.reference, card.name))), None
+    )
+
+
+def near_cards(name: str, most: int = 3) -> tuple[ModelCard, ...]:
+    """The cards whose short name or hub id is written much like this one, the nearest first; for a slip of the pen."""
+    asked = name.strip().casefold()
+    known = {card.id.casefold(): card for card in CATALOGUE}
+    known |= {card.reference.casefold().rsplit("/", 1)[-1]: card for card in CATALOGUE if not card.bundled}
+    found = get_close_matches(asked.rsplit("/", 1)[-1], known, n=most, cutoff=_ALIKE)
+    return tuple(dict.fromkeys(known[one] for one in found))
 
 
 def group_of(name: str) -> Group | None:

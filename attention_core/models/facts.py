@@ -52,6 +52,17 @@ class LoadedModel:
     tokenizing: Patience = field(default_factory=Patience, repr=False)  # see `encode`
     borrowed: Borrowed | None = field(default=None, repr=False)  # of a model that was in memory already
 
+    def __repr__(self) -> str:
+        facts = self.facts
+        what = "q, k and v can be captured" if self.exact else "hides q and k: weights only"
+        speaks = self.head.predicts if self.head is not None else self.task.task if self.task is not None else ""
+        return (
+            f"LoadedModel {facts.name[:80]!r}: {facts.architecture}, {facts.n_layers} layers × {facts.n_heads} heads, "
+            f"{facts.n_parameters:,} parameters, {str(self.dtype).removeprefix('torch.')} on {self.device}; {what}"
+            f"{f'; predicts: {speaks}' if speaks else ''}\n"
+            "Go on: capture(model, text) · .facts · .report · .model, .tokenizer: transformers' own"
+        )
+
     def __enter__(self) -> "LoadedModel":
         return self
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_accelerate import unwrapped
 from attention_core.inside.of_torch import shallow_copy
 from attention_core.inside.of_transformers import class_names, usual_classes
@@ -37,6 +38,8 @@ class LanguageHead:
 
     whole: PreTrainedModel
     predicts: Predicts
+
+    __repr__ = short_repr
 
     def logits(self, hidden: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_vocab"]:
         """The scores of the vocabulary for some of the body's last vectors, in float32.

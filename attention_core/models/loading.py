@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,7 +29,7 @@ from attention_core.models.folder import Contents, pruned_heads, read_folder
 from attention_core.models.in_memory import plain_model
 from attention_core.models.language_head import LanguageHead, body_of, loader_of, predicts_of
 from attention_core.models.locating import Located, locate
-from attention_core.models.placement import DTYPES, Placement, Precision
+from attention_core.models.placement import DTYPES, Placement, Precision, precision_of
 from attention_core.models.report import LoadingReport, missing_in, report_of
 from attention_core.models.sentence_encoder import SentenceEncoder
 from attention_core.models.sentence_folder import lower_cased, read_encoder
@@ -60,27 +60,29 @@ _MADE_UP_SHARE, _MADE_UP_AT_LEAST = 1.5, 10_000_000
 
 
 def load_model(
-    name: str,
+    name: str | Path,
     *,
     allow_folders: bool = True,
     allow_hub: bool = True,
-    dtype: Precision = "float32",
-    device: str | None = None,
+    dtype: Precision | str | torch.dtype = "float32",
+    device: str | torch.device | None = None,
     offload: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> LoadedModel:
     """Load a model by a card's name, a hub id ("owner/name") or a local folder.
 
     `dtype` is the precision in which it computes: float32, or for half the memory "bfloat16", "float16" or "stored", as
-    its files have it. `device` is "cpu", "cuda" …; None takes a GPU if there is one. A model that is too large for the
-    device is spread over GPUs and memory, and with `offload`, a folder, also over the disk (accelerate).
+    its files have it; usual short names ("fp16", "bf16") and torch's dtypes do too. `device` is "cpu", "cuda" …; None
+    takes a GPU if there is one. A model that is too large for the device is spread over GPUs and memory, and with
+    `offload`, a folder, also over the disk (accelerate).
     `progress` receives a short sentence before each step that takes time.
 
     Raises ModelError with a plain sentence: not found, no network, gated, pickles only, damaged, too big …
     """
-    if dtype not in get_args(Precision):
-        raise ModelError(f"The precision is one of {', '.join(get_args(Precision))}; got {dtype!r}.")
-    where = Placement(dtype, device, offload)
+    if not isinstance(name, str | Path):
+        raise ModelError(f"load_model takes a name or a folder; got {name!r:.60}. For a model in memory: wrap_model.")
+    name = str(name)
+    where = Placement(precision_of(dtype), None if device is None else str(device), offload)
     located = locate(name, where, allow_folders=allow_folders, allow_hub=allow_hub, progress=progress)
     return build(located, where, progress=progress)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from attention_core.models.cards import ModelCard, find_card
+from attention_core.models.cards import ModelCard, find_card, near_cards
 from attention_core.models.placement import Placement
 from attention_core.models.sentence_modules import transformer_place
 from attention_core.observe.refusal import ModelError
@@ -63,7 +63,19 @@ def locate(
 
     reference = card.reference if card else name
     shown = card.name if card else name
-    return Located(name, card, fetch(reference, progress, lambda counts: where.check(shown, counts)), local=False)
+    problem = ""
+    try:
+        fetched = fetch(reference, progress, lambda counts: where.check(shown, counts))
+        return Located(name, card, fetched, local=False)
+    except ModelError as error:
+        problem = str(error)
+    raise ModelError(problem if card else f"{problem}{_near(name)}")
+
+
+def _near(name: str) -> str:
+    """A sentence with the cards that may be meant; empty if none is near."""
+    near = [f'"{card.id}" ({card.name})' for card in near_cards(name)]
+    return f" Is it {' or '.join(near)} that you mean?" if near else ""
 
 
 def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path | None:
@@ -89,7 +101,9 @@ def _folder_of(name: str, card: ModelCard | None, allow_folders: bool) -> Path |
         raise ModelError("That is not a model's name: a hub id looks like owner/name.") from None
     if is_folder or looks_like_path:
         if not is_folder:
-            raise ModelError(f"There is no folder {name}. Check the path, or choose a model from the list.")
+            raise ModelError(
+                f"There is no folder {name}. Check the path, or choose a model from the list.{_near(name)}"
+            )
         return folder
     if not all(part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in name.split("/")):
         raise ModelError(f"{name!r} is not a model's name: a hub id looks like owner/name.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 
@@ -12,6 +12,10 @@ from attention_core.observe.refusal import ModelError
 
 Precision = Literal["float32", "bfloat16", "float16", "stored"]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_SHORT: dict[str, Precision] = {  # what others call them: transformers, torch, configuration files
+    **{"fp32": "float32", "f32": "float32", "float": "float32", "full": "float32"},
+    **{"bf16": "bfloat16", "fp16": "float16", "f16": "float16", "half": "float16", "auto": "stored"},
+}
 _STORED_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
@@ -25,6 +29,12 @@ class Placement:
     dtype: Precision = "float32"
     device: str | None = None  # None: a GPU if there is one
     offload: Path | None = None  # a folder for what fits nowhere else
+
+    def __post_init__(self) -> None:
+        """Raises ModelError for a precision or a kind of device that there is not."""
+        object.__setattr__(self, "dtype", precision_of(self.dtype))
+        if self.device is not None:
+            object.__setattr__(self, "device", _device_of(self.device))
 
     def needed(self, counts: Mapping[str, int]) -> int:
         """Bytes of memory for so many stored numbers of each safetensors dtype."""
@@ -70,6 +80,27 @@ class Placement:
         if free is None or self.first.type != "cuda":
             return free
         return free + sum(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
+
+
+def precision_of(asked: object) -> Precision:
+    """The precision by its own name, a usual short one ("fp16", "bf16", "half", "auto") or torch's dtype.
+
+    Raises ModelError that names what there is.
+    """
+    name = str(asked).removeprefix("torch.").lower()
+    name = _SHORT.get(name, name)
+    if name not in get_args(Precision):
+        raise ModelError(f"The precision is one of {', '.join(get_args(Precision))}; got {asked!r}.")
+    return cast(Precision, name)
+
+
+def _device_of(asked: object) -> str:
+    try:
+        return str(torch.device(str(asked)))
+    except RuntimeError:
+        raise ModelError(
+            f'A device is "cpu", "cuda", "cuda:1" …; got {asked!r}. None takes a GPU if there is one.'
+        ) from None
 
 
 def _free_on(device: torch.device) -> int | None:

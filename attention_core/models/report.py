@@ -17,6 +17,7 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import ignored_on_load, names_in_model
 from attention_core.models.folder import Contents, weight_files
 from attention_core.models.unread_settings import unread_settings
@@ -42,6 +43,8 @@ class LoadingReport:
 
     reservations: tuple[str, ...] = ()  # the attention may differ from the saved model's: said beside every picture
     listed: tuple[str, ...] = ()  # plays no part in the pictures (heads that are not used, …): said once, in the facts
+
+    __repr__ = short_repr
 
 
 def report_of(

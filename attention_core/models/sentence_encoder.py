@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
+
 Mode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 Function = Literal["cosine", "dot", "euclidean", "manhattan"]
 
@@ -50,6 +52,8 @@ class SentenceEncoder:
     lower_case: bool = False
     keep: int | None = None  # only so many of the vector's first numbers are compared
     function: Function = "cosine"
+
+    __repr__ = short_repr
 
     @property
     def prompt(self) -> str:
@@ -113,6 +117,8 @@ class Dense:
     reads: str
     writes: str
 
+    __repr__ = short_repr
+
     def __call__(self, features: Features, n_prompt: int) -> None:
         """Replace `writes` by activation(W·x + b), plus what was read where the layer adds it."""
         x = features[self.reads]
@@ -140,6 +146,8 @@ class LayerNorm:
 
     weight: Float[Tensor, " d"]
     bias: Float[Tensor, " d"]
+
+    __repr__ = short_repr
 
     def __call__(self, features: Features, n_prompt: int) -> None:
         """Replace the text's vector by its layer norm."""

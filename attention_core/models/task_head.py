@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import class_names, shifts_by_start_token, uses_name
 
 Task = Literal["labels", "tags", "answer", "choices", "next sentence"]
@@ -45,6 +46,8 @@ class TaskHead:
 
     whole: PreTrainedModel
     task: Task
+
+    __repr__ = short_repr
 
     @property
     def labels(self) -> tuple[str, ...]:

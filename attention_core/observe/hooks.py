@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_torch import (
     holds_buffers_alone,
     last_forward_hook,
@@ -46,6 +47,8 @@ class Watcher:
     tables: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     calls: list[Seen] = field(default_factory=list)
     _between: tuple[FedNorm, Tensor] | None = None  # a norm fed with the attention's output, and what it gave
+
+    __repr__ = short_repr
 
     def fed_map(self, module: nn.Module, x: Tensor, output: Tensor) -> None:
         """A linear map has run: keep its input [token, d_in] and a few rows of its output."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
+
 N_PROBES = 8  # rows (tokens) of an output that are kept to recognise it
 
 
@@ -26,6 +28,8 @@ class FedMap:
     x: Float[Tensor, "token d_in"]
     probe: Float[Tensor, "probe d_out"]  # its output at `probe_rows`
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FedNorm:
@@ -34,6 +38,8 @@ class FedNorm:
     module: nn.Module
     before: Float[Tensor, "row group channel"]
     after: Float[Tensor, "row group channel"]
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +50,8 @@ class FedOutput:
     probe: Float[Tensor, "probe d_in"]  # its input at `probe_rows`
     output: Float[Tensor, "token d_model"]
     norm: FedNorm | None  # a norm between the attention's output and this map
+
+    __repr__ = short_repr
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +76,8 @@ class Seen:
     given: list[Tensor] = field(default_factory=list)  # what modules around the last of `after` gave, [probe, channel]
     later: bool = False  # another map was fed since: what ends now has read more than the attention's output
     closed: bool = False  # nothing that runs later can belong to this call
+
+    __repr__ = short_repr
 
     def tensors(self) -> dict[str, Tensor]:
         """What of it takes memory, by name."""

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
+
 LARGEST_SIDE = 64  # cells of a thumbnail; more than its pixels on screen
 
 
@@ -19,6 +21,8 @@ class Blocks:
     ]  # maximum of a block's allowed cells; NaN if one is NaN or all are masked
     masked: Bool[Tensor, "row column"] | None  # True where every cell of a block is masked; None = no cell is
     block: tuple[int, int]  # queries × keys in a block; those at the lower and right edge may have fewer
+
+    __repr__ = short_repr
 
 
 class BlockMask:

@@ -42,12 +42,17 @@ def weights_npz(
     keys: Sequence[Item],
     *,
     allowed: Bool[Tensor, "query key"] | None = None,
+    query_ids: Sequence[int] | None = None,
+    key_ids: Sequence[int] | None = None,
     **meta: str | int | float | Sequence[str],
 ) -> bytes:
     """Weights as a NumPy archive that opens with `np.load(file)`, without pickle.
 
     Arrays: `weights` (float32), `query` and `key` (labels), `query_token` and `key_token` (index of each label's first
-    token), `allowed` if something is masked, and `meta` by name. Raises ValueError for a name that is taken.
+    token), `allowed` if something is masked, and `meta` by name. With `query_ids` and `key_ids`, the vocabulary's
+    number of every token of a side, also `query_id` and `key_id`: that of each label's first token.
+
+    Raises ValueError for a name that is taken.
     """
     arrays: dict[str, Any] = {
         "weights": weights.float().numpy(force=True),
@@ -56,6 +61,9 @@ def weights_npz(
         "query_token": np.array([item.pieces[0] for item in queries], dtype=np.int32),
         "key_token": np.array([item.pieces[0] for item in keys], dtype=np.int32),
     }
+    for name, shown, ids in (("query_id", queries, query_ids), ("key_id", keys, key_ids)):
+        if ids is not None:
+            arrays[name] = np.array([ids[item.pieces[0]] for item in shown], dtype=np.int64)
     if allowed is not None:
         arrays["allowed"] = allowed.numpy(force=True)
     for name, value in meta.items():

@@ -3,12 +3,14 @@
 import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attention_core.formats import wire
 from attention_core.pictures.csv_npz import weights_csv, weights_npz
-from attention_core.pictures.head import picture_blocks, rows_and_columns, weights_of
+from attention_core.pictures.head import layers_shown, picture_blocks, rows_and_columns, weights_of
 from attention_core.pictures.heatmap_svg import ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Item, Reading, describe
@@ -26,8 +28,16 @@ def name_of(trace: Record, layer: LayerName, head: HeadName) -> str:
     return f"{where} · {which} · {trace.facts.name}"
 
 
-def svg(trace: Record, reading: Reading, layer: LayerName, head: HeadName, *, per_head_scale: bool = False) -> str:
-    """The heatmap for print."""
+def svg(
+    trace: Record,
+    reading: Reading,
+    layer: LayerName,
+    head: HeadName,
+    *,
+    per_head_scale: bool = False,
+    dark: bool = False,
+) -> str:
+    """The heatmap for print, or with `dark` for a dark screen."""
     weights, allowed = weights_of(trace, reading, layer, head)
     queries, keys = _rows_and_columns(trace, reading, layer)
     whole = reading.by_norm or (not _has_sink(trace, layer) and (trace.sums_to_one or reading.renormalise))
@@ -40,6 +50,7 @@ def svg(trace: Record, reading: Reading, layer: LayerName, head: HeadName, *, pe
         allowed=allowed,
         title=name_of(trace, layer, head),
         lines=(first, *describe(reading), *_proof_lines(trace, layer, head)),
+        dark=dark,
         per_head_scale=per_head_scale,
         quantity="share of ‖a·v·W_O‖" if reading.by_norm else "weight",
     )
@@ -65,14 +76,20 @@ def csv(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> It
 def npz(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> bytes:
     """Weights as a NumPy archive with labels and where they come from."""
     weights, allowed = weights_of(trace, reading, layer, head)
+    queries, keys = _rows_and_columns(trace, reading, layer)
+    place = layers_shown(trace, layer, head)[0]
     return weights_npz(
         weights,
-        *_rows_and_columns(trace, reading, layer),
+        queries,
+        keys,
+        query_ids=[token.id for token in trace.query_tokens(place)],
+        key_ids=[token.id for token in trace.key_tokens(place)],
         allowed=allowed,
         model=trace.facts.name,
         text=trace.text,
-        layer=str(layer),
-        head=str(head),
+        kind=trace.layers[place].kind,
+        layer=layer,
+        head=head,
         reading=list(describe(reading)) or [""],
     )
 
@@ -95,8 +112,14 @@ class HeadPicture:
     layer: LayerName
     head: HeadName
 
+    def __repr__(self) -> str:
+        return (
+            f"HeadPicture of {name_of(self.trace, self.layer, self.head)[:200]}\n"
+            "Go on: a notebook shows it · ._repr_html_() is the picture as HTML"
+        )
+
     def _repr_html_(self) -> str:
-        return svg(self.trace, Reading(), self.layer, self.head)
+        return on_both_papers(lambda dark: svg(self.trace, Reading(), self.layer, self.head, dark=dark))
 
 
 def atlas_html(trace: Record) -> str:
@@ -113,8 +136,37 @@ def atlas_html(trace: Record) -> str:
                 codes = wire.encode_u1(*wire.decode_u2(codes))
             thumbnails.append(codes.reshape(place["n_heads"], place["rows"], place["cols"]))
         title = f"{trace.facts.name}: {group.stack} {group.kind} attention, {len(trace.source_tokens)} tokens"
-        pictures.append(atlas_svg(thumbnails, title=title))
+        pictures.append(on_both_papers(partial(_atlas, thumbnails, title)))
     return "\n".join(("<div>", *pictures, _verdict_html(trace), "</div>"))
+
+
+def _atlas(thumbnails: list[NDArray[np.uint8]], title: str, dark: bool) -> str:
+    return atlas_svg(thumbnails, title=title, dark=dark)
+
+
+# A notebook says itself whether it is dark (JupyterLab, VS Code, Colab); one that does not goes by the machine. Without
+# this style, where a notebook is not trusted, the light picture alone stands there.
+_PAPERS = (
+    "<style>.sl-dark { display: none } .sl-light svg, .sl-dark svg { max-width: 100%; height: auto }\n"
+    "@media (prefers-color-scheme: dark) { .sl-light { display: none } .sl-dark { display: block !important } }\n"
+    '[data-jp-theme-light="true"] .sl-light, [data-vscode-theme-kind="vscode-light"] .sl-light, '
+    'html[theme="light"] .sl-light { display: block }\n'
+    '[data-jp-theme-light="true"] .sl-dark, [data-vscode-theme-kind="vscode-light"] .sl-dark, '
+    'html[theme="light"] .sl-dark { display: none !important }\n'
+    '[data-jp-theme-light="false"] .sl-light, [data-vscode-theme-kind="vscode-dark"] .sl-light, '
+    'html[theme="dark"] .sl-light { display: none }\n'
+    '[data-jp-theme-light="false"] .sl-dark, [data-vscode-theme-kind="vscode-dark"] .sl-dark, '
+    'html[theme="dark"] .sl-dark { display: block !important }</style>'
+)
+
+
+def on_both_papers(draw: Callable[[bool], str]) -> str:
+    """A picture for a notebook: drawn light and dark, and the one shown that the notebook's theme asks for."""
+    light, dark = (
+        f'<div class="sl-light">{draw(False)}</div>',
+        f'<div class="sl-dark" style="display:none">{draw(True)}</div>',
+    )
+    return f"<div>{_PAPERS}{light}{dark}</div>"
 
 
 def _verdict_html(trace: Record) -> str:

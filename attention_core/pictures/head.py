@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formats import wire
+from attention_core.formats.shown import short_repr
 from attention_core.formula.metrics import Link, entropy, reach, strongest
 from attention_core.pictures.blocks import block_max, block_side
 from attention_core.reading.contribution import contribution_shares
@@ -39,6 +40,8 @@ class Block:
     weights: Float[Tensor, "head row column"]
     allowed: Bool[Tensor, "row column"] | None  # None: every cell may be read
     hidden: Float[Tensor, "head row"]  # share of each row's attention that went to hidden keys
+
+    __repr__ = short_repr
 
 
 def rows_and_columns(trace: Record, reading: Reading, layer: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
@@ -75,7 +78,7 @@ def picture_blocks(
 
     Raises ValueError naming a layer or head that does not exist.
     """
-    layers = _layers(trace, layer, head)
+    layers = layers_shown(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     n_heads = 1 if isinstance(head, int) else trace.layers[layers[0]].n_heads
     for start, stop in spans(len(queries), rows_per_block(trace.layers[layers[0]], n_heads, multiple)):
@@ -90,7 +93,7 @@ def head_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName)
     sums, what went to hidden keys, the proof with its verdict (null for a mean or maximum, which is not one head's:
     `reserved` says what stands there of the loading's reservations), and what the layer has beyond the plain formula.
     """
-    layers = _layers(trace, layer, head)
+    layers = layers_shown(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     exact = len(queries) * len(keys) <= EXACT_CELLS
     factor = 1 if exact else block_side(max(len(queries), len(keys)), PICTURE_SIDE)
@@ -149,7 +152,7 @@ def line_pack(
     """One row (what a query looks at) or column (what looks at a key), exact, as a pack with `weights` and `scores`."""
     if axis not in ("query", "key"):
         raise ValueError(f'a line is that of a "query" or of a "key"; got {axis!r}')
-    layers = _layers(trace, layer, head)
+    layers = layers_shown(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     if not 0 <= index < len(queries if axis == "query" else keys):
         raise ValueError(f"there is no {axis} {index}")
@@ -175,7 +178,7 @@ def line_pack(
 
 def tile_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName, row0: int, col0: int) -> bytes:
     """The exact cells from (row0, col0), at most TILE_SIDE a side, as a pack with `picture` (u2)."""
-    layers = _layers(trace, layer, head)
+    layers = layers_shown(trace, layer, head)
     queries, keys = rows_and_columns(trace, reading, layers[0])
     if not (0 <= row0 < len(queries) and 0 <= col0 < len(keys)):
         raise ValueError(f"the picture has {len(queries)} × {len(keys)} cells; there is no cell ({row0}, {col0})")
@@ -256,7 +259,7 @@ def heads_block(
     )
 
 
-def _layers(trace: Record, layer: LayerName, head: HeadName) -> tuple[int, ...]:
+def layers_shown(trace: Record, layer: LayerName, head: HeadName) -> tuple[int, ...]:
     """The layers a picture is made of; ValueError names what does not exist."""
     if isinstance(layer, str):
         found = next((group.layers for group in groups(trace) if group.name == layer), None)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.capturing.recognise import norm_rule
+from attention_core.formats.shown import short_repr
 from attention_core.reading.readout import Unsaid, piece_of
 from attention_core.record.ending import Ending
 from attention_core.record.layers import AttentionLayer, LayerTrace
@@ -101,6 +102,8 @@ class HeadWrites:
     spread: float  # standard deviation of the change over the whole vocabulary
     says: str  # how it was read, a sentence
 
+    __repr__ = short_repr
+
 
 def head_writes(trace: Record, layer: int, head: int, query: int, n: int = N_TOKENS) -> HeadWrites | Unsaid:
     """Which tokens a head raises and lowers by what it writes straight into the last vector of `query`.
@@ -116,7 +119,9 @@ def head_writes(trace: Record, layer: int, head: int, query: int, n: int = N_TOK
         return Unsaid(f"{came}. What a head writes in words needs the model itself.")
     if ending.model.head is None or ending.hidden is None:
         return Unsaid(f"{trace.facts.name} has no language head: what its heads write has no words.")
+    layer, head = trace.place(layer, head)
     one = trace.layers[layer]
+    query = query + one.n_query if -one.n_query <= query < 0 else query
     if trace.target_tokens and one.kind == "encoder self":
         return Unsaid("The encoder's heads write for the decoder to read; only the decoder's stream ends in words.")
     if reason := why_not(one):

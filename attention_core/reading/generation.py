@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from attention_core.capturing.encode import CaptureError, decoder_side, languages_of, prompt_of
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.reading.readout import Choice, choices_of
 from attention_core.text.languages import Languages
@@ -44,6 +45,10 @@ class Continuation:
     added: tuple[Choice, ...]  # the tokens that were written, each with the probability that it had
     ended: Ended  # why it is no longer than this
     same_tokens: bool  # the tokenizer cuts the whole text into the tokens that were there and those that were added
+    ids: tuple[int, ...] = ()  # of all these tokens, those that were there first; of an encoder-decoder the decoder's
+    source_ids: tuple[int, ...] | None = None  # what the encoder of an encoder-decoder read
+
+    __repr__ = short_repr
 
 
 def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of choosing, each with a default)
@@ -99,7 +104,15 @@ def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of cho
     written = new[:-1] if ended == "end" else new
     added = choices_of(tokenizer, list(zip(written, chooser.probabilities, strict=False)))
     whole, written = _appended(model, given, written)
-    return Continuation(whole, added[: len(written)], ended, _ids_of(model, given, whole) == [*own, *written])
+    all_ids = [*own, *written]
+    return Continuation(
+        whole,
+        added[: len(written)],
+        ended,
+        _ids_of(model, given, whole) == all_ids,
+        tuple(all_ids),
+        tuple(given.ids) if given.of_decoder else None,
+    )
 
 
 def append_token(

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.task_head import How, TaskHead
 from attention_core.record.record import Record
 from attention_core.text.tokens import Token, join_texts, second_sentence
@@ -42,6 +43,8 @@ class Labels:
     how: How
     logits: Float[Tensor, " label"] = field(repr=False, compare=False)  # in the head's own order
 
+    __repr__ = short_repr
+
     @property
     def words(self) -> str:
         """How many labels there are, and what their probabilities mean, in a sentence."""
@@ -63,6 +66,8 @@ class Tag:
     word: int | None  # number of its word, where words are known
     best: tuple[Label, ...]  # likeliest first, at most 3
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True)
 class Tags:
@@ -71,6 +76,8 @@ class Tags:
     tags: tuple[Tag, ...]
     names: tuple[str, ...]  # of all labels
     logits: Float[Tensor, "token label"] = field(repr=False, compare=False)  # of every token, special ones too
+
+    __repr__ = short_repr
 
     @property
     def by_word(self) -> tuple[tuple[str, Tag], ...]:
@@ -114,6 +121,8 @@ class Answer:
     none: float  # probability that begin and end lie on the very first token: how such models say "no answer"
     logits: Float[Tensor, "2 token"] = field(repr=False, compare=False)  # of the begin and of the end
 
+    __repr__ = short_repr
+
     @property
     def words(self) -> str:
         """How the two sentences were read and what a probability means, in two sentences."""
@@ -133,6 +142,8 @@ class Choices:
 
     labels: tuple[Label, ...]  # `id` is the number of the line
     logits: Float[Tensor, " choice"] = field(repr=False, compare=False)  # in the order of the lines
+
+    __repr__ = short_repr
 
     @property
     def words(self) -> str:

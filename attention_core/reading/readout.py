@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared, vectors_of
 from attention_core.models.task_head import TaskHead, lines_of
@@ -43,6 +44,8 @@ class NextToken:
     d_vocab: int
     of_decoder: bool  # of an encoder-decoder: continues its decoder's text
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:
@@ -52,6 +55,8 @@ class Fill:
     choices: tuple[Choice, ...]
     entropy: float  # bits: 0 = certain, log2(d_vocab) = no idea
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, slots=True)
 class MaskedTokens:
@@ -59,6 +64,8 @@ class MaskedTokens:
 
     fills: tuple[Fill, ...]
     d_vocab: int
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class Similarity:
     score: float = 0.0  # what comes of it; a distance counts negative
     notes: tuple[str, ...] = ()  # sentences: what was put before the texts, where they were cut, what is not applied
     read: tuple[tuple[str, ...], ...] = ()  # the tokens of each sentence as they were read
+
+    __repr__ = short_repr
 
     @property
     def words(self) -> str:

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel, ModelFacts
 from attention_core.record.ending import Ending
 from attention_core.record.layers import AttentionLayer
@@ -39,6 +40,8 @@ class Apart(Generic[R]):
     staying: tuple[object, ...]
     starts: tuple[int, ...]  # of the blocks, in bytes from the first
     nbytes: int  # of all blocks
+
+    __repr__ = short_repr
 
 
 def take_apart(trace: R, model: LoadedModel | None = None) -> tuple[Apart[R], list[memoryview]] | None:

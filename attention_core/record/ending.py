@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.seen import FedNorm
 
@@ -19,3 +20,5 @@ class Ending:
     hidden: Float[Tensor, "token d_model"] | None
     last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
     said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
+
+    __repr__ = short_repr

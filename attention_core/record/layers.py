@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.attention import AttentionSteps, attend, attention_weights
 from attention_core.formula.masks import CAUSAL, Band
 from attention_core.record.projections import Found, Projections
@@ -106,6 +108,16 @@ class AttentionLayer:
         """Everything that a saved trace holds of this layer, by name."""
         raise NotImplementedError
 
+    def numpy(self) -> dict[str, NDArray[Any]]:
+        """What `tensors` gives, as NumPy arrays of their own; bfloat16, which NumPy lacks, exactly as float32.
+
+        From a GPU too. `weights` and `steps` are float32 already: `.numpy()` is enough there.
+        """
+        return {
+            name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True).copy()
+            for name, tensor in self.tensors().items()
+        }
+
     def observed(self) -> dict[str, Tensor]:
         """What else takes memory: the inputs of linear maps that were observed, by name."""
         return {}
@@ -117,7 +129,13 @@ class LayerTrace(AttentionLayer):
 
     With grouped heads n_kv_heads is smaller than n_heads: heads 0 … n_heads/n_kv_heads - 1 share key/value head 0,
     and so on.
+
+    The tensors are those of the run, made in inference mode: autograd does not take them, and they cannot be changed in
+    place. `tensor.clone()` can, and so can all tensors of `capture(…, plain=True)`. What `weights` and `steps` compute
+    is ordinary either way.
     """
+
+    GO_ON: ClassVar[str] = ".weights(head) · .all_weights() · .steps(head) · .numpy() · .projections · .terms"
 
     exact = True
     origin = "captured"
@@ -136,6 +154,8 @@ class LayerTrace(AttentionLayer):
     sink_logit: Float[Tensor, " head"] | Float[Tensor, "head query"] | None = None
     witness: Witness | None = field(default=None, repr=False)  # keeps the model alive; None in a trace from a file
     found: Found | None = field(default=None, repr=False)  # the linear maps around the call, searched when first asked
+
+    __repr__ = short_repr
 
     @property
     def witness_dtype(self) -> torch.dtype:
@@ -298,6 +318,8 @@ class WeightsOnly(AttentionLayer):
     They take heads · tokens² memory. Causal if every weight above the diagonal is exactly 0.
     """
 
+    GO_ON: ClassVar[str] = ".weights(head) · .all_weights() · .numpy(); no q and k: there are no steps"
+
     exact = False
 
     kind: Kind
@@ -305,6 +327,8 @@ class WeightsOnly(AttentionLayer):
     given: Float[Tensor, "head query key"]
     origin: Origin = "captured"
     sums_to_one: bool = True  # False: whoever gave the matrices says that their rows need not sum to 1
+
+    __repr__ = short_repr
 
     @property
     def n_heads(self) -> int:

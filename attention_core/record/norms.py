@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
+
 NormKind = Literal["rms", "layer"]
 
 
@@ -20,6 +22,8 @@ class Norm:
     gain: Float[Tensor, "head width"] | None
     bias: Float[Tensor, "head width"] | None
     over: Int[Tensor, " whole"] | None = None  # normalised over all these columns together; None: over the head alone
+
+    __repr__ = short_repr
 
 
 def normalise(

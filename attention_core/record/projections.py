@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_accelerate import fetched
 from attention_core.record.norms import Norm, normalise, normalise_groups
 
@@ -37,6 +38,8 @@ class Part:
     columns: Int[Tensor, "head width"]  # which of the d_out outputs
     module: nn.Module | None = field(default=None, repr=False)  # to fetch weights that live on disk
     base: "Part | None" = None  # this map without the adapter that sits on it; `weight` is that of both together
+
+    __repr__ = short_repr
 
     def matrix(self, columns: Int[Tensor, " width"]) -> Float[Tensor, "d_in width"]:
         """W of some columns, in float32."""
@@ -81,6 +84,8 @@ class Rotary:
     sin: Float[Tensor, "token pair"]
     observed: bool  # the model's own cosines and sines; otherwise recovered from the numbers of all heads
 
+    __repr__ = short_repr
+
     @property
     def reads(self) -> tuple[Tensor, Tensor]:
         """The two channels of each pair, before."""
@@ -114,6 +119,8 @@ class Projection:
     factor: float
     steps: tuple[Step, ...]
     latent: bool = False  # x is itself the output of other linear maps
+
+    __repr__ = short_repr
 
     @property
     def x(self) -> Float[Tensor, "token d_in"]:
@@ -183,6 +190,8 @@ class OutputProjection:
     module: nn.Module | None = field(default=None, repr=False)
     base: Part | None = None  # W_O without the adapter that sits on it; it reads what `joined` gives
 
+    __repr__ = short_repr
+
     @property
     def d_in(self) -> int:
         """Channels that W_O reads: those of all heads side by side."""
@@ -225,6 +234,8 @@ class Gate:
     part: Part  # columns [1, d_in of W_O]
     function: GateFunction
 
+    __repr__ = short_repr
+
     def of(self, rows: Rows = EVERY_ROW) -> Float[Tensor, "row d_in"]:
         """The factors for some rows, from x."""
         return GATES[self.function](self.part.of(self.part.columns[0], rows))
@@ -246,6 +257,8 @@ class Residual:
     order: Order
     after: Norm | None  # the norm that reads the sum, in "attention, then norm" (in BERT it replaces the stream)
 
+    __repr__ = short_repr
+
     def added(self, written: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_model"]:
         """What is added for rows that W_O wrote."""
         normed = written.float() if self.norm is None else normalise_groups(written.float(), self.norm)
@@ -266,6 +279,8 @@ class Projections:
     o: OutputProjection | None = None
     residual: Residual | None = None
     missing: tuple[str, ...] = ()  # sentences: "k: …"
+
+    __repr__ = short_repr
 
     def tensors(self) -> dict[str, Tensor]:
         """What takes memory of its own (the weights are the model's)."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from attention_core.formats.shown import short_repr
 from attention_core.record.projections import Projections
 from attention_core.record.proof import Check, largest_difference, worst_by_name
 from attention_core.record.record import Record
@@ -28,6 +29,8 @@ class Verdict:
     sentence: str  # short: it stands on the picture
     reasons: tuple[str, ...]  # why it is not plainly "checked", each a sentence
     checks: tuple[Check, ...]
+
+    __repr__ = short_repr
 
     @property
     def sign(self) -> str:

@@ -47,25 +47,30 @@ class Survey:
 
     With `checkpoint`, a path, it goes on from what is there and keeps it up to date every `every` windows.
 
+    `texts` are strings, or `survey.texts.Text` of files, which are read a window at a time.
+
     Raises ValueError for no texts, a window that the model cannot read, or a checkpoint of another survey.
     """
 
     def __init__(
         self,
         model: LoadedModel,
-        texts: Sequence[Text],
+        texts: Sequence[Text | str],
         checkpoint: Path | None = None,
         *,
         n_tokens: int | None = None,
         every: int = EVERY,
     ) -> None:
+        if isinstance(texts, str):
+            raise ValueError("a survey reads a list of texts; of one text: Survey(model, [text])")
         if not texts:
             raise ValueError("a survey needs at least one text")
+        named = [Text(f"text {n}", data=one.encode()) if isinstance(one, str) else one for n, one in enumerate(texts)]
         limit = model.facts.context_length
         self.n_tokens = n_tokens or min(N_TOKENS, limit or N_TOKENS)
         if not FEWEST_TOKENS <= self.n_tokens <= (limit or self.n_tokens):
             raise ValueError(f"a window must have {FEWEST_TOKENS} … {limit or 'any number of'} tokens; got {n_tokens}")
-        self.model, self.texts, self.checkpoint, self.every = model, tuple(texts), checkpoint, every
+        self.model, self.texts, self.checkpoint, self.every = model, tuple(named), checkpoint, every
         self.sizes = [text.size for text in self.texts]
         self._repeats: tuple[Probe, ...] = tuple(repeat_probes(model))
         self._layer_facts: list[list[Any]] = []  # kind, index and number of heads of each layer
@@ -78,6 +83,14 @@ class Survey:
             self._fingerprint = _fingerprint(model, self.texts, self.n_tokens)
             if checkpoint.is_file():
                 self._resume(checkpoint)
+
+    def __repr__(self) -> str:
+        name = self.model.facts.name[:80]
+        how_far = "done" if self.done else f"{self.n_windows} windows read"
+        return (
+            f"Survey of {len(self.texts):,} texts ({sum(self.sizes):,} bytes) in {name}: {how_far}\n"
+            "Go on: for progress in survey: … · .table().to_pandas() · .cards()"
+        )
 
     def __iter__(self) -> Iterator[Progress]:
         return self

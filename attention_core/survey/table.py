@@ -14,8 +14,9 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attention_core.formats.shown import short_repr
 from attention_core.heads.catalogue import METRICS
 from attention_core.heads.labels import CONFIDENCE, Tally
 from attention_core.heads.running import Running
@@ -42,6 +43,9 @@ class Row:
     labelled: bool | None = None
 
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
@@ -51,6 +55,8 @@ class SurveyTable:
 
     rows: tuple[Row, ...]
     confidence: float = CONFIDENCE
+
+    __repr__ = short_repr
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,6 +68,12 @@ class SurveyTable:
         writer.writerow(COLUMNS)
         writer.writerows(["" if value is None else value for value in astuple(row)] for row in self.rows)
         return text.getvalue().encode()
+
+    def to_pandas(self) -> "DataFrame":
+        """The same rows and columns as a pandas table; empty cells are NaN, in `labelled` None."""
+        import pandas
+
+        return pandas.DataFrame([astuple(row) for row in self.rows], columns=list(COLUMNS))
 
     def to_parquet(self) -> bytes:
         """The table as a Parquet file: the same rows and columns as `to_csv`, with types."""

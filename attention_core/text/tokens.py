@@ -23,7 +23,7 @@ BLANK, LINE_END, TAB, JOIN = "·", "⏎", "⇥", "‿"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of a model's input."""
+    """One token of a model's input: a piece of the vocabulary, and where in the text it stands."""
 
     text: str  # as shown
     id: int  # in the vocabulary
