@@ -134,7 +134,7 @@ class Generation:
         )
 
 
-def capture_generation(
+def capture_generation(  # noqa: PLR0913 (public; continue_text's options and capture's, each with a default)
     model: LoadedModel,
     text: str,
     n: int = 20,
