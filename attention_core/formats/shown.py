@@ -13,16 +13,16 @@ _FEW = 4  # entries of a list that are shown
 _TEXT = 60  # characters of a text
 
 
-def short_repr(record: Any) -> str:
+def short_repr(self: Any) -> str:
     """`__repr__` of a dataclass that holds tensors, texts or other records: shapes, the first few, then counts.
 
     A class may say in GO_ON what can be asked of it.
     """
-    named = [field.name for field in fields(record) if field.repr]
+    named = [field.name for field in fields(self) if field.repr]
     room = (MOST - 200) // max(1, len(named))
-    parts = (f"{name}={shown(getattr(record, name), room)}" for name in named)
-    go_on = getattr(record, "GO_ON", "")
-    return f"{type(record).__name__}({', '.join(parts)})" + (f"\nGo on: {go_on}" if go_on else "")
+    parts = (f"{name}={shown(getattr(self, name), room)}" for name in named)
+    go_on = getattr(self, "GO_ON", "")
+    return f"{type(self).__name__}({', '.join(parts)})" + (f"\nGo on: {go_on}" if go_on else "")
 
 
 def shown(value: Any, most: int = 300) -> str:
