@@ -83,10 +83,11 @@ def capture_batch(
 
 def _captured(model: LoadedModel, one: Any, target: str | None, options: dict[str, Any]) -> Trace:
     if isinstance(one, tuple) and len(one) == 2 and all(isinstance(text, str) for text in one):
-        return capture(model, *one, target, **options)
+        return capture(model, str(one[0]), str(one[1]), target, **options)
     if not isinstance(one, str) and (hasattr(one, "tolist") or _is_row(one)):
         return capture_ids(model, one, **options)
-    return capture(model, one, target=target, **options)
+    text: Any = one  # whatever else it is, `capture` says what it should be
+    return capture(model, text, target=target, **options)
 
 
 def _is_row(one: Any) -> bool:
