@@ -4,16 +4,14 @@
  * @typedef {import("./grow.js").Grow} Grow
  */
 import { h, mark, say } from "../base/dom.js";
-import { createCurves, nearest } from "./curves.js";
+import { createCharts } from "./charts.js";
+import { CLASSES, nearest } from "./curves.js";
 import { createForm } from "./form.js";
 import { going, statusWords } from "./live.js";
 import { createGrid, createMap } from "./maps.js";
 import { createTables } from "./tables.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
-
-/** A curve's class by the score's place; also how it is dashed. */
-export const CLASSES = ["sl-one-score", "sl-two-score", "sl-three-score"];
 
 /** @param {Grow} app */
 export function createFrame(app) {
@@ -76,6 +74,7 @@ export function createFrame(app) {
     focusStop: live.focus,
     remove() {
       resizer.disconnect();
+      charts.destroy();
       shell.remove();
     },
   };
@@ -259,179 +258,6 @@ function createScrubber(app) {
 function classOf(app, name) {
   const at = app.run?.facts.scores.findIndex((score) => score.name === name) ?? -1;
   return at < 0 ? "sl-loss" : CLASSES[at % CLASSES.length];
-}
-
-/** Loss above, the heads' scores below, with one step axis. @param {Grow} app */
-function createCharts(app) {
-  /** @param {number | null} step */
-  const over = (step) => {
-    for (const chart of [loss, scores]) chart.over(step);
-    app.hovered = step;
-    drawLegends();
-  };
-  const go = (/** @type {number} */ step) => app.jumpTo(step);
-  const loss = createCurves({ label: "Loss over the steps of training", tall: 11, go, hover: over });
-  const scores = createCurves({
-    label: "Scores of the heads over the steps of training",
-    tall: 12,
-    go,
-    hover: over,
-    xTitle: true,
-  });
-  const lossLegend = h("div", { class: "sl-grow-legend", "data-testid": "sl-loss" });
-  const scoreLegend = h("div", { class: "sl-grow-legend", "data-testid": "sl-scores" });
-  const element = h(
-    "section",
-    { class: "sl-grow-charts", "aria-label": "Curves" },
-    h("h2", null, "Loss"),
-    lossLegend,
-    h("div", { class: "sl-grow-chart" }, loss.element),
-    h("h2", null, "What heads do"),
-    scoreLegend,
-    h("div", { class: "sl-grow-chart" }, scores.element),
-  );
-
-  /** Which saves are read: at the pointer, else at the scrubber. */
-  function readAt() {
-    const run = /** @type {import("./run.js").Run} */ (app.run);
-    const index = app.hovered === null ? app.index : nearest(run.steps, app.hovered);
-    const found = [{ run, at: index, second: false }];
-    if (app.other) found.push({ run: app.other, at: nearest(app.other.steps, run.steps[index]), second: true });
-    return found;
-  }
-
-  function drawLegends() {
-    if (!app.run) return;
-    const read = readAt();
-    const step = app.hovered === null ? "" : ` at step ${read[0].run.steps[read[0].at]}`;
-    lossLegend.replaceChildren(
-      ...read.map(({ run, at, second }) =>
-        entry(
-          "sl-loss",
-          second,
-          app.other ? run.facts.title : "surprise",
-          number(run.loss[at]),
-          `nats${run.right[at] === run.right[at] ? `, ${(100 * run.right[at]).toFixed(0)} % right` : ""}${step}`,
-        ),
-      ),
-    );
-    scoreLegend.replaceChildren(
-      ...read.flatMap(({ run, at, second }) =>
-        run.facts.scores.map((score, s) => {
-          const { layer, head } = run.best(s);
-          return entry(
-            CLASSES[s % CLASSES.length],
-            second,
-            `${score.title}, layer ${layer} head ${head}`,
-            number(run.score(at, s, layer, head)),
-            app.hovered === null ? "" : step,
-          );
-        }),
-      ),
-    );
-  }
-
-  return {
-    element,
-    over,
-    draw() {
-      const run = /** @type {import("./run.js").Run} */ (app.run);
-      const { other } = app;
-      const size = app.theme.size;
-      const both = other ? [run, other] : [run];
-      const last = Math.max(...both.map((one) => Math.max(one.facts.n_steps, one.steps.at(-1) ?? 0)));
-      const chance = run.facts.chance;
-      const peak = Math.max(chance ?? 0, ...both.flatMap((one) => one.loss.filter((x) => x === x)));
-      const key = both.map((one) => `${app.idOf(one)}:${one.saved}:${one.facts.moments.length}`).join("|");
-      const marks = run.facts.moments.map(({ name, step }) => ({ step, cls: classOf(app, name) }));
-      loss.draw(
-        {
-          lines: both.map((one, i) => ({
-            steps: one.steps,
-            second: i > 0,
-            series: [{ name: "loss", cls: "sl-loss", values: one.loss }],
-          })),
-          last,
-          top: peak * 1.08 || 1,
-          level: chance === null ? null : { value: chance, label: `chance ${chance.toFixed(2)}` },
-          marks,
-        },
-        key,
-        size,
-      );
-      scores.draw(
-        {
-          lines: both.map((one, i) => ({
-            steps: one.steps,
-            second: i > 0,
-            series: one.facts.scores.flatMap((_, s) => {
-              const best = one.best(s);
-              const cls = CLASSES[s % CLASSES.length];
-              const faint =
-                i > 0 ? [] : one.heads.filter(({ layer, head }) => layer !== best.layer || head !== best.head);
-              return [
-                ...faint.map(({ layer, head }) => ({ name: "", cls, values: one.curve(s, layer, head), faint: true })),
-                { name: "", cls, values: one.curve(s, best.layer, best.head) },
-              ];
-            }),
-          })),
-          last,
-          top: 1,
-          level: null,
-          marks,
-        },
-        key,
-        size,
-      );
-      const step = run.steps[app.index];
-      const at = readAt();
-      if (app.hovered === null) {
-        loss.point(
-          step,
-          at.map(({ run: one, at: i, second }) => ({ cls: "sl-loss", value: one.loss[i], second, step: one.steps[i] })),
-        );
-        scores.point(
-          step,
-          at.flatMap(({ run: one, at: i, second }) =>
-            one.facts.scores.map((_, s) => {
-              const { layer, head } = one.best(s);
-              return {
-                cls: CLASSES[s % CLASSES.length],
-                value: one.score(i, s, layer, head),
-                second,
-                step: one.steps[i],
-              };
-            }),
-          ),
-        );
-      }
-      loss.describe(
-        `Loss over ${last} steps of training, now ${number(run.loss[app.index])} nats at step ${step}. The table below has every number.`,
-      );
-      scores.describe(
-        `${run.facts.scores.map((score) => score.title).join(" and ")} of every head over ${last} steps of training. The table below has every number.`,
-      );
-      drawLegends();
-    },
-  };
-}
-
-/** @param {string} cls @param {boolean} second @param {string} name @param {string} value @param {string} [after] */
-function entry(cls, second, name, value, after = "") {
-  return h(
-    "span",
-    { class: "sl-grow-entry" },
-    h("i", { class: `sl-grow-sample ${cls}`, "data-second": second, "aria-hidden": "true" }),
-    name,
-    " ",
-    h("b", { class: "sl-mono" }, value),
-    after ? ` ${after}` : "",
-  );
-}
-
-/** @param {number} x */
-function number(x) {
-  return x === x && x !== null ? x.toFixed(2) : "–";
 }
 
 /** The grid or grids of heads, and one head large. @param {Grow} app */

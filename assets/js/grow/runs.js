@@ -9,6 +9,7 @@ import { appRoot } from "../base/addresses.js";
 import { runOf, same } from "./run.js";
 import { HttpSource } from "../base/source.js";
 import { View } from "../base/view.js";
+import { unpack } from "../base/wire.js";
 
 /** The id of the visitor's own run; recorded ones have their name. */
 export const MINE = "mine";
@@ -124,6 +125,22 @@ export class RunsView extends View {
     if (this.live && same(this.mine ?? this.place, this.place)) return "";
     const { heads, positions, seed } = this.place;
     return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
+  }
+
+  /** The figures of the curves of what is shown: `loss` and `scores`. @returns {Promise<Record<string, any>>} */
+  async curves() {
+    const { run, other, live } = this;
+    const key = encodeURIComponent(live?.key ?? "");
+    const folder = "sightline/grow/run/";
+    const at = (/** @type {Run} */ of) => this.data.runs.find(({ id }) => id === this.idOf(of))?.address ?? "";
+    const mine = (/** @type {Run | null} */ of) => Boolean(of && of === live?.run);
+    const path = `${mine(run) ? `sightline/grow/live/${key}` : at(/** @type {Run} */ (run))}/curves`;
+    const vs = !other ? "" : `?vs=${mine(other) ? key : at(other).slice(folder.length)}`;
+    if (!mine(run) && !mine(other)) return (await source.pack(path + vs)).meta;
+    const answer = await fetch(new URL(path + vs, appRoot())); // grows: nobody keeps it
+    if (!answer.ok)
+      throw new Error(answer.status === 410 ? "The server no longer has this run." : `Status ${answer.status}.`);
+    return unpack(new Uint8Array(await answer.arrayBuffer())).meta;
   }
 
   /** Where the numbers of the shown run can be had as a file. */

@@ -18,7 +18,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.pages_manager import PagesManager
 
 from pages.shared.address.base import base
-from pages.shared.assets import asset_files
+from pages.shared.assets import asset_files, plotly_file
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.static_files import HashedFiles, streamlit_files
 from pages.shared.process import logs, memory
@@ -135,7 +135,8 @@ def look_for_no_components() -> None:
 
 def middleware() -> list[Middleware]:
     streamlits, ours = (
-        {base() + name: file for name, file in files.items()} for files in (streamlit_files(), asset_files())
+        {base() + name: file for name, file in files.items()}
+        for files in ({**streamlit_files(), **plotly_file()}, asset_files())
     )
     return [
         Middleware(SafeHeaders),
