@@ -490,9 +490,10 @@ def test_a_phone_needs_no_sideways_scrolling(grow):
 
 def test_large_type_reaches_curves_and_words(grow):
     page = grow().page
-    expect(page.locator(".sl-curves text").first).to_have_css("font-size", "14px")
+    texts = page.locator(".sl-grow-chart .main-svg text")
+    expect(texts.first).to_have_css("font-size", "14px")
     page.evaluate("document.documentElement.style.setProperty('--sl-size', '18px')")
-    expect(page.locator(".sl-curves text").first).to_have_css("font-size", "18px")
+    expect(texts.first).to_have_css("font-size", "18px")
     smallest = page.locator(".sl-grow").evaluate(
         """root => Math.min(...[...root.querySelectorAll("*")]
           .filter((one) => one.checkVisibility())

@@ -79,9 +79,9 @@ function dress(root) {
 const dresses = new WeakSet();
 
 /**
- * @param {{testid: string, free: string, placed: () => void, zoomed?: () => void}} how
+ * @param {{testid: string, free: string, placed: (drawn: any) => void, zoomed?: () => void}} how
  *   free: what a press does while plotly neither zooms nor pans, on the button that goes back to it;
- *   placed: the axes stand where they stay, draw over them; zoomed: the reader has changed what they show
+ *   placed: the axes of this figure stand where they stay, draw over them; zoomed: the reader has changed what they show
  */
 export function createFigure({ testid, free, placed, zoomed = () => {} }) {
   const plot = h("div", { class: "sl-figure-plot" });
@@ -93,6 +93,9 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
   /** What is on the screen, and what is wanted there. */
   let [shown, wanted] = ["", ""];
   let retry = () => {};
+  let listening = false;
+  /** @type {Figure} */
+  let drawn = { data: [], layout: {} };
   /** @type {any} */
   let Plotly = null;
   /** @type {{x: any, y: any} | null} plotly's axes, once they stand */
@@ -154,7 +157,7 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
     axes = { x: full.xaxis, y: full.yaxis };
     mark(element, "data-drag", full.dragmode || null);
     mark(element, "data-moving", false);
-    placed();
+    placed(drawn);
   }
 
   return {
@@ -199,9 +202,17 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
       const width = Math.floor(element.clientWidth);
       const high = Math.round(theme.size * height);
       const all = [key, width, high, theme.size, theme.ink, theme.paper, theme.focus].join("|");
-      if (all === shown || all === wanted || width < 80) return;
+      if (all === wanted || width < 80) return;
       wanted = all;
-      retry = () => this.show(key, address, theme, height, get, of);
+      if (all === shown) {
+        // Back to what stands, before another has come.
+        mark(element, "aria-busy", false);
+        return stand();
+      }
+      retry = () => {
+        wanted = "";
+        this.show(key, address, theme, height, get, of);
+      };
       element.style.height = `${high}px`;
       mark(element, "aria-busy", true);
       if (of.axes !== picture.axes) mark(element, "data-moving", true); // what lies over it is of other axes already
@@ -215,23 +226,26 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
         const font = { ...layout.font, family: theme.ui, size: theme.size };
         const modebar = { ...layout.modebar, uirevision: "kept" };
         const fitted = { ...sized(layout, theme.size), font, modebar, width, height: high, uirevision: of.axes };
+        shown = all;
+        drawn = figure;
         await Plotly.react(plot, data, fitted, config);
-        if (!shown) {
+        if (!listening) {
+          listening = true;
           /** @type {any} */ (plot).on("plotly_afterplot", stand);
           /** @type {any} */ (plot).on("plotly_relayouting", () => mark(element, "data-moving", true));
           /** @type {any} */ (plot).on("plotly_relayout", zoomed);
         }
-        shown = all;
+        if (shown !== all) return; // another one stands already
         trouble.hidden = true;
         mark(element, "data-drawn", key);
         stand();
       } catch (error) {
-        if (wanted !== all) return;
-        wanted = "";
+        if (wanted !== all) return; // else it stays wanted: asked for again by the button, not by every step of a scrubber
+        shown = "";
         say(told, `There is no picture: ${/** @type {Error} */ (error).message} The table has the same numbers.`);
         trouble.hidden = false;
       } finally {
-        if (!wanted || wanted === all) mark(element, "aria-busy", false);
+        if (wanted === all) mark(element, "aria-busy", false);
       }
     },
     /** Show this part of the x axis, as another figure does. @param {[number, number]} range */
@@ -246,7 +260,7 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
     },
     destroy() {
       wanted = "";
-      if (Plotly && shown) Plotly.purge(plot);
+      if (listening) Plotly.purge(plot);
     },
   };
 }

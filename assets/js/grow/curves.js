@@ -51,7 +51,8 @@ export function createCurves({ testid, go, hover, zoomed }) {
     if (!box || (!pressed && !figure.holds(place))) return null;
     return Math.max(figure.across(Math.min(Math.max(place.x, box.x), box.x + box.w)), 0);
   };
-  const onButtons = (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest(".modebar") !== null;
+  const onButtons = (/** @type {Event} */ event) =>
+    /** @type {Element} */ (event.target).closest(".modebar, .sl-figure-told") !== null;
   /** @param {MouseEvent} event */
   const jump = (event) => {
     const step = onButtons(event) ? null : stepAt(event);

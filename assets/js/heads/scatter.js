@@ -25,7 +25,11 @@ export function createScatter(app) {
     });
     return select;
   });
-  const figure = createFigure({ testid: "sl-scatter-figure", free: "Choose heads", placed: () => place() });
+  const figure = createFigure({
+    testid: "sl-scatter-figure",
+    free: "Choose heads",
+    placed: (one) => place(one.numbers),
+  });
   const chosen = h("div", { class: "sl-sp-chosen", hidden: true });
   const hovered = h("div", { class: "sl-sp-hovered", hidden: true });
   figure.over.append(chosen, hovered);
@@ -54,8 +58,6 @@ export function createScatter(app) {
     readout,
     missing,
   );
-  /** The heads that are drawn, with their numbers. @type {{i: number, x: number, y: number}[]} */
-  let drawn = [];
   /** @type {import("./plot.js").Point[]} */
   let all = [];
   /** @type {Map<number, import("./plot.js").Point>} */
@@ -116,8 +118,7 @@ export function createScatter(app) {
     const both = shown.filter((i) => [x, y].every((name) => Number.isFinite(heads.value(name, i))));
     const get = async () => {
       const found = split((await /** @type {any} */ (source).pack(wanted)).meta.scatter, shown, letter);
-      drawn = found.numbers;
-      return found.figure;
+      return { ...found.figure, numbers: found.numbers };
     };
     const marks = heads.cards ? shown.map(letter).join() : "";
     figure.show(`${sourceKey}:${wanted}:${shown.join()}:${marks}`, app.data.plotly, theme, TALL, get, {
@@ -135,8 +136,8 @@ export function createScatter(app) {
     marksOf();
   }
 
-  /** The axes stand: the points lie where they lie. */
-  function place() {
+  /** The axes stand. @param {{i: number, x: number, y: number}[]} drawn  the heads between them, with their numbers */
+  function place(drawn) {
     all = drawn.map(({ i, x, y }) => ({ i, ...figure.at(x, y) }));
     byHead = new Map(all.map((point) => [point.i, point]));
     const labelled = all.filter(({ i }) => letter(i)).map((point) => ({ ...point, letter: letter(point.i) }));
