@@ -33,6 +33,11 @@ export function createCharts(app) {
     scores.element,
   );
 
+  const figures = /** @type {const} */ ([
+    ["loss", loss],
+    ["scores", scores],
+  ]);
+
   /** The other chart shows the same steps. @param {ReturnType<typeof createCurves>} one */
   function follow(one) {
     const range = one.acrossRange;
@@ -101,14 +106,13 @@ export function createCharts(app) {
       const { other, theme } = app;
       const both = other ? [run, other] : [run];
       const last = Math.max(...both.map((one) => Math.max(one.facts.n_steps, one.steps.at(-1) ?? 0)));
-      const key = both.map((one) => `${app.idOf(one)}:${one.saved}:${one.facts.moments.length}`).join("|");
+      const key = both.map((one) => `${app.addressOf(one)}:${one.saved}:${one.facts.moments.length}`).join("|");
       const names = both.map((one) => one.facts.name).join("-");
       const titles = both.map((one) => `${app.task.title}: ${one.facts.title}`).join(" against ");
-      const axes = both.map((one) => app.idOf(one)).join("|");
-      for (const [which, chart] of /** @type {const} */ ([
-        ["loss", loss],
-        ["scores", scores],
-      ]))
+      const axes = both.map((one) => app.addressOf(one)).join("|");
+      // A run that the server has forgotten for the next one keeps its picture until that has something to show.
+      const there = both.every((one) => app.addressOf(one));
+      for (const [which, chart] of there ? figures : [])
         chart.show(key, app.data.plotly, theme, TALL[which], () => figure(key, which), {
           name: `sightline-${names}-${which}`,
           title: titles,

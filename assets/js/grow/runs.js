@@ -127,17 +127,19 @@ export class RunsView extends View {
     return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
   }
 
+  /** Where the server has a run, below the app's root; "" for one of the visitor's own that another has followed. @param {Run} run */
+  addressOf(run) {
+    if (run === this.live?.run) return `sightline/grow/live/${encodeURIComponent(this.live.key)}`;
+    return this.data.runs.find(({ id }) => id === run.facts.name)?.address ?? "";
+  }
+
   /** The figures of the curves of what is shown: `loss` and `scores`. @returns {Promise<Record<string, any>>} */
   async curves() {
-    const { run, other, live } = this;
-    const key = encodeURIComponent(live?.key ?? "");
-    const folder = "sightline/grow/run/";
-    const at = (/** @type {Run} */ of) => this.data.runs.find(({ id }) => id === this.idOf(of))?.address ?? "";
-    const mine = (/** @type {Run | null} */ of) => Boolean(of && of === live?.run);
-    const path = `${mine(run) ? `sightline/grow/live/${key}` : at(/** @type {Run} */ (run))}/curves`;
-    const vs = !other ? "" : `?vs=${mine(other) ? key : at(other).slice(folder.length)}`;
-    if (!mine(run) && !mine(other)) return (await source.pack(path + vs)).meta;
-    const answer = await fetch(new URL(path + vs, appRoot())); // grows: nobody keeps it
+    const [run, other] = [/** @type {Run} */ (this.run), this.other];
+    const vs = other && this.addressOf(other).replace(/^sightline\/grow\/(run|live)\//, "");
+    const path = `${this.addressOf(run)}/curves${vs ? `?vs=${vs}` : ""}`;
+    if (run !== this.live?.run && other !== this.live?.run) return (await source.pack(path)).meta;
+    const answer = await fetch(new URL(path, appRoot())); // it grows: nobody keeps it
     if (!answer.ok)
       throw new Error(answer.status === 410 ? "The server no longer has this run." : `Status ${answer.status}.`);
     return unpack(new Uint8Array(await answer.arrayBuffer())).meta;
