@@ -38,6 +38,8 @@ def grow(visit: Callable[..., Visit]) -> Callable[..., Visit]:
         visitor.allow("/grow/_stcore")  # Streamlit looks for its server below the page's address first
         visitor.page.goto(f"/grow{query}")
         visitor.page.locator(".sl-grow-root[data-ready]").wait_for(state="attached")
+        # While plotly starts, the page asks nobody: on a busy machine a training would be taken for left.
+        visitor.page.locator("[data-testid=sl-scores-figure][data-drawn]").wait_for(state="attached")
         return visitor
 
     return open_page

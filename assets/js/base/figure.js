@@ -170,7 +170,7 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
     },
     /** The part of the x axis that is shown. @returns {[number, number] | null} */
     get acrossRange() {
-      return axes && [...axes.x.range];
+      return axes && [axes.x.range[0], axes.x.range[1]];
     },
     /** Where the axes are; null before there are any. @returns {Box | null} */
     get box() {

@@ -49,7 +49,9 @@ export function createFrame(app) {
   );
   const shell = createShell(app.root, { sheet: "grow.css", name: "sl-grow-root" }, view);
   state.show("loading", "A recorded training run is on its way.");
-  const resizer = new ResizeObserver(() => app.drawSoon());
+  // Words of another size change the view's; the figures are drawn with the size that the theme has.
+  const larger = () => app.theme && parseFloat(getComputedStyle(shell.probe).fontSize) !== app.theme.size;
+  const resizer = new ResizeObserver(() => (larger() ? requestAnimationFrame(() => app.retheme()) : app.drawSoon()));
   resizer.observe(shell.host);
 
   return {
