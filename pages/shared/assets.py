@@ -1,6 +1,8 @@
 """Paths of the files in assets/, and the versioned address under which a browser may cache them for ever."""
 
 import hashlib
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -32,3 +34,18 @@ def asset_files() -> dict[str, Path]:
     """Our own files, by the address that changes with their content."""
     files = (file for folder in SERVED for file in _files(folder))
     return {f"/{ASSETS_URL}{file.relative_to(ASSETS).as_posix()}": file for file in files}
+
+
+# plotly.js comes from the installed package and weighs 4.8 MB: only a view that draws with it asks for it.
+PLOTLY_URL = f"assets/plotly-{version('plotly')}/plotly.min.js"
+
+
+def plotly_file() -> dict[str, Path]:
+    """plotly.js by the address that changes with its version. plotly itself is not imported for it.
+
+    Raises ImportError if plotly is not installed.
+    """
+    found = find_spec("plotly")
+    if found is None or not found.origin:
+        raise ImportError("the charts need the package plotly, which requirements.txt names")
+    return {f"/{PLOTLY_URL}": Path(found.origin).parent / "package_data" / "plotly.min.js"}

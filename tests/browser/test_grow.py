@@ -38,6 +38,8 @@ def grow(visit: Callable[..., Visit]) -> Callable[..., Visit]:
         visitor.allow("/grow/_stcore")  # Streamlit looks for its server below the page's address first
         visitor.page.goto(f"/grow{query}")
         visitor.page.locator(".sl-grow-root[data-ready]").wait_for(state="attached")
+        # While plotly starts, the page asks nobody: on a busy machine a training would be taken for left.
+        visitor.page.locator("[data-testid=sl-scores-figure][data-drawn]").wait_for(state="attached")
         return visitor
 
     return open_page
@@ -490,9 +492,10 @@ def test_a_phone_needs_no_sideways_scrolling(grow):
 
 def test_large_type_reaches_curves_and_words(grow):
     page = grow().page
-    expect(page.locator(".sl-curves text").first).to_have_css("font-size", "14px")
+    texts = page.locator(".sl-grow-chart .main-svg text")
+    expect(texts.first).to_have_css("font-size", "14px")
     page.evaluate("document.documentElement.style.setProperty('--sl-size', '18px')")
-    expect(page.locator(".sl-curves text").first).to_have_css("font-size", "18px")
+    expect(texts.first).to_have_css("font-size", "18px")
     smallest = page.locator(".sl-grow").evaluate(
         """root => Math.min(...[...root.querySelectorAll("*")]
           .filter((one) => one.checkVisibility())

@@ -109,7 +109,8 @@ def test_table_map_and_scatter_share_one_selection(heads):
     selected_everywhere(page, "0.4")
     cell(page, "2.7").click()
     selected_everywhere(page, "2.7")
-    plot = page.get_by_test_id("sl-heads-scatter").locator("canvas")
+    plot = page.locator("[data-testid=sl-scatter-figure][data-drawn]")
+    plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box
     # Head 0.2 stands alone near the top right corner: previous token 1, positional 0.93.

@@ -1,5 +1,6 @@
 """Grow a head on the server's side: links, what the browser gets, the routes of a visitor's own run."""
 
+import base64
 import gzip
 import json
 import math
@@ -187,6 +188,37 @@ def test_a_recorded_run_can_be_kept_as_a_file_that_opens_again(client, tmp_path)
     np.testing.assert_array_equal(load_run(file).maps, library.run(run.id).maps)
 
 
+def curves(answer) -> dict:
+    assert answer.status_code == 200, answer.text
+    return wire.unpack(answer.content)[0]
+
+
+def numbers(array: dict) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+
+
+def test_the_curves_of_a_recorded_run_have_its_numbers_and_are_kept_for_ever(client):
+    one, other = library.recorded()[:2]
+    address = f"/sightline/grow/run/{one.version}/{one.id}/curves"
+    answer = client.get(address)
+    assert "immutable" in answer.headers["cache-control"]
+    (loss,) = curves(answer)["loss"]["data"]
+    np.testing.assert_array_equal(numbers(loss["y"]), library.run(one.id).losses)
+    beside = curves(client.get(f"{address}?vs={other.version}/{other.id}"))
+    np.testing.assert_array_equal(numbers(beside["loss"]["data"][1]["y"]), library.run(other.id).losses)
+    plain = client.get(address, headers={"accept-encoding": "identity"})
+    assert plain.content == answer.content
+
+
+@pytest.mark.parametrize("asked", ["run/x/nothing/curves", "run/x/..%2fapp.py/curves", "live/guess/curves"])
+def test_there_are_no_curves_of_a_run_that_is_not_there(client, queue, asked):
+    assert client.get(f"/sightline/grow/{asked}").status_code in (404, 410)
+    one = library.recorded()[0]
+    beside = f"/sightline/grow/run/{one.version}/{one.id}/curves?vs="
+    assert client.get(beside + "guess").status_code == 410
+    assert client.get(beside + "x/nothing").status_code == 404
+
+
 @pytest.mark.parametrize("name", ["nothing", "..", "repeated-seed1-4heads.run.gz"])
 def test_a_run_that_is_not_there_is_a_404(client, name):
     assert client.get(f"/sightline/grow/run/x/{name}").status_code == 404
@@ -228,6 +260,16 @@ def test_a_live_run_comes_in_parts_stops_and_is_kept(client, queue, tmp_path):
         time.sleep(0.1)
     meta, arrays = asked(2)
     assert meta["first"] == 2 and arrays["steps"][0] == found[1]["steps"][2]
+    known = library.recorded()[0]
+    drawn = client.get(f"{address}curves?vs={known.version}/{known.id}")
+    assert drawn.headers["cache-control"] == "no-store"
+    own, other = curves(drawn)["loss"]["data"]
+    np.testing.assert_array_equal(numbers(own["y"])[:3], found[1]["loss"][:3])
+    np.testing.assert_array_equal(numbers(other["y"]), library.run(known.id).losses)
+    key = address.split("/")[-2]
+    beside = client.get(f"/sightline/grow/run/{known.version}/{known.id}/curves?vs={key}")
+    assert beside.headers["cache-control"] == "no-store"
+    assert len(curves(beside)["loss"]["data"]) == 2
     assert client.post(address + "stop").status_code == 204
     meta, _ = asked(0)
     assert meta["status"]["state"] == "stopped"

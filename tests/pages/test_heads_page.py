@@ -1,5 +1,6 @@
 """The Heads page through app.py, its routes, its packs, and the labels made in the background."""
 
+import base64
 import gzip
 import json
 import time
@@ -175,6 +176,8 @@ def key() -> str:
     [
         "heads",
         "heads/between/all:encoder:self/10/2",
+        "heads/scatter/entropy/previous",
+        "heads/scatter/look/reach?group=all:encoder:self&query=10&of=2",
         "heads/like/0/2",
         "heads/writes/3/1/10",
         "heads/rollout/all:encoder:self/10/mean",
@@ -203,9 +206,32 @@ def test_the_norm_based_switch_holds_for_every_number_of_the_page(client, trace)
     assert alike[0] != alike[1]
 
 
+def numbers(array: dict) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"])
+
+
+def test_the_scatter_has_the_numbers_of_two_metrics_or_of_a_look(client):
+    at = f"/sightline/data/{key()}/heads"
+    meta, arrays = wire.unpack(client.get(at).content)
+    column = {metric["name"]: row for metric, row in zip(meta["metrics"], arrays["values"], strict=True)}
+    figure = wire.unpack(client.get(f"{at}/scatter/entropy/previous").content)[0]["scatter"]
+    np.testing.assert_array_equal(numbers(figure["data"][0]["x"]), column["entropy"])
+    np.testing.assert_array_equal(numbers(figure["data"][0]["y"]), column["previous"])
+    assert figure["layout"]["yaxis"]["range"] == [0, 1]
+    look = wire.unpack(client.get(f"{at}/between/all:encoder:self/10/2").content)[1]["weights"]
+    asked = f"{at}/scatter/reach/look?group=all:encoder:self&query=10&of=2"
+    figure = wire.unpack(client.get(asked).content)[0]["scatter"]
+    np.testing.assert_array_equal(numbers(figure["data"][0]["y"]), look)
+    assert figure["layout"]["yaxis"]["title"]["text"] == "token 10 looks at token 2, share of the row’s attention ↑"
+
+
 @pytest.mark.parametrize(
     ("path", "part"),
     [
+        ("heads/scatter/entropy/nothing", "there is no metric 'nothing'"),
+        ("heads/scatter/look/entropy", "a token is named by its number"),
+        ("heads/scatter/look/entropy?group=all:encoder:self&query=-1&of=2", "got '-1'"),
+        ("heads/scatter/look/entropy?group=all:encoder:self&query=99&of=2", "there is no token 99"),
         ("heads/between/all:encoder:self/99/2", "there is no token 99"),
         ("heads/between/all:decoder:cross/1/2", "there are no layers called"),
         ("heads/like/9/0", "9"),

@@ -28,6 +28,8 @@ HTTP = [  # address, method, body
     ("sightline/lab/..%2fx", "POST", b"\xff" * 1_000),
     ("sightline/lab/sheet.svg", "POST", b'{"state": 1e999}'),
     ("sightline/grow/run/0/nobody", "GET", None),
+    ("sightline/grow/run/0/nobody/curves?vs=..%2f..%2fapp.py", "GET", None),
+    ("sightline/data/0/heads/scatter/look/..%2f?query=" + "9" * 3_000, "GET", None),
     ("sightline/grow/run/x/..%2f..%2fapp.py/file", "GET", None),
     ("sightline/grow/run/0/" + "9" * 3_000, "GET", None),
     ("_stcore/upload_file/some-session/some-file", "PUT", b"x"),

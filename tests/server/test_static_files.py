@@ -2,13 +2,14 @@
 
 import re
 
+import plotly
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from pages.shared.assets import ASSETS, ASSETS_URL, asset_files
+from pages.shared.assets import ASSETS, ASSETS_URL, PLOTLY_URL, asset_files, plotly_file
 from pages.shared.http.static_files import HASHED, HashedFiles, streamlit_files
 
 SCRIPT = "export const answer = 42;\n" * 97
@@ -107,3 +108,18 @@ def test_our_own_files_are_served_under_their_version():
     files = asset_files()
     assert files[f"/{ASSETS_URL}js/explore/explorer.js"] == ASSETS / "js" / "explore" / "explorer.js"
     assert {path.split("/")[3] for path in files} == {"js", "css", "lessons"}
+
+
+def test_plotly_is_the_installed_packages_own_sent_compressed_and_kept_for_ever():
+    (address, file), *others = plotly_file().items()
+    assert not others
+    assert address == f"/{PLOTLY_URL}"
+    assert plotly.__version__ in address  # another version, another address
+    app = Starlette(routes=[])
+    middleware = HashedFiles(app, plotly_file(), asset_files())
+    with TestClient(middleware) as client:
+        answer = compressed((client, middleware, None), address)
+        assert answer.content == file.read_bytes()
+        assert int(answer.headers["content-length"]) < file.stat().st_size / 3
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert client.get(f"/{PLOTLY_URL}/../widgetbundle.js").status_code == 404

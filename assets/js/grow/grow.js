@@ -22,6 +22,7 @@
  * @property {{heads: number[], positions: string[], max_seed: number}} choices
  * @property {string} link
  * @property {Place} echo      what the link stands for
+ * @property {string} plotly   where plotly.js lies, below the app's root
  * @property {boolean} [large]
  *
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks

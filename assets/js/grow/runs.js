@@ -10,6 +10,7 @@ import { follow } from "./live.js";
 import { runOf, same } from "./run.js";
 import { HttpSource } from "../base/source.js";
 import { View } from "../base/view.js";
+import { unpack } from "../base/wire.js";
 
 /** The id of the visitor's own run; recorded ones have their name. */
 export const MINE = "mine";
@@ -150,6 +151,28 @@ export class RunsView extends View {
     if (this.live && same(this.mine ?? this.place, this.place)) return "";
     const { heads, positions, seed } = this.place;
     return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
+  }
+
+  /** Where the server has a run, below the app's root; "" for one of the visitor's own that another has followed. @param {Run} run */
+  addressOf(run) {
+    if (run === this.live?.run) return `sightline/grow/live/${encodeURIComponent(this.live.key)}`;
+    return this.data.runs.find(({ id }) => id === run.facts.name)?.address ?? "";
+  }
+
+  /** The figures of the curves of what is shown: `loss` and `scores`. @returns {Promise<Record<string, any>>} */
+  async curves() {
+    const [run, other] = [/** @type {Run} */ (this.run), this.other];
+    const vs = other && this.addressOf(other).replace(/^sightline\/grow\/(run|live)\//, "");
+    const path = `${this.addressOf(run)}/curves${vs ? `?vs=${vs}` : ""}`;
+    if (run !== this.live?.run && other !== this.live?.run) {
+      /** @type {import("../base/wire.js").Pack} */
+      const pack = await source.pack(path);
+      return pack.meta;
+    }
+    const answer = await fetch(new URL(path, appRoot())); // it grows: nobody keeps it
+    if (!answer.ok)
+      throw new Error(answer.status === 410 ? "The server no longer has this run." : `Status ${answer.status}.`);
+    return unpack(new Uint8Array(await answer.arrayBuffer())).meta;
   }
 
   /** Where the numbers of the shown run can be had as a file. */

@@ -84,6 +84,7 @@ export function createFrame(app) {
     announce: (text) => say(live, text),
     remove() {
       resizer.disconnect();
+      scatter.destroy();
       shell.remove();
     },
   };

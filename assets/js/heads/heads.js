@@ -17,6 +17,7 @@
  * @property {string | null} link   of this view
  * @property {boolean} hidden       @property {boolean} renormalised   how the small picture is read
  * @property {boolean} by_norm      every number is of ‖a·v·W_O‖, not of the weights   @property {boolean} can_by_norm
+ * @property {string} plotly   where plotly.js lies, below the app's root
  * @property {boolean} [large]
  *
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks

@@ -1,44 +1,33 @@
 /**
- * Geometry of the scatter: where a point lies, which one is under the pointer, which one comes next.
+ * The points of the scatter: which heads have one, which one is under the pointer, which one comes next.
  *
- * @typedef {import("./data.js").Range} Range
- * @typedef {{x: number, y: number, w: number, h: number}} Box
- * @typedef {{i: number, x: number, y: number}} Point
+ * @typedef {{i: number, x: number, y: number}} Point  a head and its place, CSS pixels
  */
-import { share } from "./data.js";
+import { numbers } from "../base/figure.js";
 
 /** A point is hit from this far away, CSS pixels: more than its own radius, so that a finger finds it. */
 export const NEAR = 14;
 
 /**
- * The plot inside a canvas, with room for tick labels and names.
+ * The heads that have both numbers, as plotly's traces: those with a label move from the first trace to the second.
  *
- * @param {number} width @param {number} size  of the type @returns {{width: number, height: number, box: Box}}
+ * @param {import("../base/figure.js").Figure} figure  every head in the order of the model in the first trace
+ * @param {number[]} which  those that are shown @param {(i: number) => string} letter  of a head's label, "" if it has none
+ * @returns {{figure: import("../base/figure.js").Figure, numbers: {i: number, x: number, y: number}[]}} numbers: those of the points
  */
-export function plotGeometry(width, size) {
-  const left = Math.round(size * 3.6);
-  const right = Math.round(size * 1.2);
-  const top = Math.round(size * 2.3);
-  const bottom = Math.round(size * 3.4);
-  const w = Math.max(width - left - right, 80);
-  const h = Math.round(Math.min(Math.max(w * 0.72, 150), size * 19));
-  return { width, height: top + h + bottom, box: { x: left, y: top, w, h } };
-}
-
-/**
- * Points of the heads that have both numbers.
- *
- * @param {number[]} which @param {(i: number) => number} xOf @param {(i: number) => number} yOf @param {Range} xRange @param {Range} yRange @param {Box} box
- * @returns {Point[]}
- */
-export function points(which, xOf, yOf, xRange, yRange, box) {
-  /** @type {Point[]} */
-  const found = [];
-  for (const i of which) {
-    const [a, b] = [share(xRange, xOf(i)), share(yRange, yOf(i))];
-    if (a === a && b === b) found.push({ i, x: box.x + a * box.w, y: box.y + (1 - b) * box.h });
-  }
-  return found;
+export function split(figure, which, letter) {
+  const [plain, labelled] = figure.data;
+  const [across, up] = [numbers(plain.x), numbers(plain.y)];
+  const found = which
+    .map((i) => ({ i, x: across[i], y: up[i] }))
+    .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
+  const [without, carrying] = [found.filter(({ i }) => !letter(i)), found.filter(({ i }) => letter(i))];
+  const of = (/** @type {typeof found} */ some) => ({ x: some.map(({ x }) => x), y: some.map(({ y }) => y) });
+  const data = [
+    { ...plain, ...of(without) },
+    { ...labelled, ...of(carrying), text: carrying.map(({ i }) => letter(i)) },
+  ];
+  return { figure: { ...figure, data }, numbers: found };
 }
 
 /** The point nearest to (x, y), if it is near enough. @param {Point[]} all @param {number} x @param {number} y @param {number} [near] @returns {Point | null} */
@@ -78,14 +67,18 @@ export function step(all, from, key) {
   return best;
 }
 
-/** Even numbers for an axis: four to six, from a round step. @param {Range} range @returns {number[]} */
-export function ticks({ low, high }) {
-  const rough = (high - low) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const even =
-    [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.999) ?? rough;
-  const found = [];
-  for (let n = Math.ceil(low / even - 1e-9); n * even <= high + even * 1e-6; n++)
-    found.push(Number((n * even).toPrecision(6)));
-  return found;
+/**
+ * The letters of labelled heads, "" for those that would lie on one that is there already: a letter on a letter could not
+ * be read, and the full square still says that there is a label.
+ *
+ * @param {{x: number, y: number, letter: string}[]} labelled  places in CSS pixels @param {number} size  of the type
+ */
+export function legible(labelled, size) {
+  /** @type {{x: number, y: number}[]} */
+  const written = [];
+  return labelled.map(({ x, y, letter }) => {
+    if (written.some((other) => Math.abs(other.x - x) < size && Math.abs(other.y - y) < size)) return "";
+    written.push({ x, y });
+    return letter;
+  });
 }

@@ -1,14 +1,18 @@
 /**
  * Two metrics against each other: a point for every head. Labelled heads are full and carry their letter.
  *
+ * The figure is the server's and drawn by plotly; the rings, what is chosen and the way from head to head are ours.
+ *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
 import { h, mark, say } from "../base/dom.js";
-import { aligned, number } from "./data.js";
+import { createFigure } from "../base/figure.js";
+import { aligned, LOOK } from "./data.js";
 import { fill } from "./map.js";
-import { hit, plotGeometry, points, step, ticks } from "./plot.js";
-import { context, font } from "../base/paint.js";
-import { css } from "../base/scale.js";
+import { hit, legible, split, step } from "./plot.js";
+
+/** Of the figure, in multiples of the type's size. */
+const TALL = 24;
 
 /** @param {HeadsView} app */
 export function createScatter(app) {
@@ -21,15 +25,18 @@ export function createScatter(app) {
     });
     return select;
   });
-  const canvas = h("canvas", { "aria-hidden": "true" });
+  const figure = createFigure({
+    testid: "sl-scatter-figure",
+    free: "Choose heads",
+    placed: (one) => place(one.numbers),
+  });
   const chosen = h("div", { class: "sl-sp-chosen", hidden: true });
   const hovered = h("div", { class: "sl-sp-hovered", hidden: true });
+  figure.over.append(chosen, hovered);
   const stage = h(
     "div",
     { class: "sl-sp-stage", tabindex: "0", role: "application", "aria-roledescription": "scatter plot" },
-    canvas,
-    chosen,
-    hovered,
+    figure.element,
   );
   const readout = h("p", { class: "sl-hm-readout", "aria-hidden": "true" });
   const missing = h("p", { class: "sl-second" });
@@ -58,23 +65,26 @@ export function createScatter(app) {
 
   /** @param {MouseEvent} event */
   const under = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return hit(all, event.clientX - box.left, event.clientY - box.top);
+    const box = figure.element.getBoundingClientRect();
+    const inside = all.filter((point) => figure.holds(point));
+    return hit(inside, event.clientX - box.left, event.clientY - box.top);
   };
+  /** The buttons over the figure are plotly's. @param {Event} event */
+  const onButtons = (event) => /** @type {Element} */ (event.target).closest(".modebar, .sl-figure-told") !== null;
   stage.onpointermove = (event) => {
-    const point = under(event);
-    stage.style.cursor = point ? "pointer" : "default";
+    const point = onButtons(event) ? null : under(event);
+    stage.style.cursor = point ? "pointer" : "";
     app.hover(point?.i ?? null, "scatter");
   };
   stage.onpointerleave = () => app.hover(null, "scatter");
   stage.onclick = (event) => {
-    const point = under(event);
+    const point = onButtons(event) ? null : under(event);
     if (!point) return;
     if (point.i === app.selected) app.open(point.i);
     else app.choose(point.i, "scatter");
   };
   stage.onkeydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || onButtons(event)) return;
     if (event.key === "Enter" && app.selected !== null) app.open(app.selected);
     else {
       if (!/^(Arrow|Home$|End$)/.test(event.key)) return;
@@ -84,37 +94,58 @@ export function createScatter(app) {
     event.preventDefault();
   };
 
+  /** @param {number} i */
+  function letter(i) {
+    const label = app.heads.label(i);
+    return label ? app.letter(label) : "";
+  }
+
+  /** Where the server has the figure. */
+  function path() {
+    const { heads, metric_x: x, metric_y: y, lookOf, group } = app;
+    const names = [x, y].map(encodeURIComponent).join("/");
+    if (x !== LOOK && y !== LOOK) return `heads/scatter/${names}`;
+    const pair = { group: heads.groups[group].all, query: String(lookOf.query), of: String(lookOf.key) };
+    return `heads/scatter/${names}?${new URLSearchParams(pair)}`;
+  }
+
   function draw() {
-    const { heads, theme, metric_x: x, metric_y: y, shown } = app;
+    const { heads, theme, metric_x: x, metric_y: y, shown, source, sourceKey } = app;
     fill(selects[0], heads.choices, x);
     fill(selects[1], heads.choices, y);
-    const width = stage.clientWidth || 380;
-    const { height, box } = plotGeometry(width, theme.size);
-    const [xRange, yRange] = [heads.range(x), heads.range(y)];
-    all = points(
-      shown,
-      (i) => heads.value(x, i),
-      (i) => heads.value(y, i),
-      xRange,
-      yRange,
-      box,
-    );
-    byHead = new Map(all.map((point) => [point.i, point]));
-    const ctx = context(canvas, width, height);
-    drawAxes(ctx, app, box, xRange, yRange);
-    drawPoints(ctx, app, all);
+    const wanted = path();
     const [xTitle, yTitle] = [heads.metric(x)?.title ?? "", heads.metric(y)?.title ?? ""];
+    const both = shown.filter((i) => [x, y].every((name) => Number.isFinite(heads.value(name, i))));
+    const get = async () => {
+      const found = split((await /** @type {any} */ (source).pack(wanted)).meta.scatter, shown, letter);
+      return { ...found.figure, numbers: found.numbers };
+    };
+    const marks = heads.cards ? shown.map(letter).join() : "";
+    figure.show(`${sourceKey}:${wanted}:${shown.join()}:${marks}`, app.data.plotly, theme, TALL, get, {
+      name: `sightline-${y}-against-${x}`,
+      title: `${yTitle} against ${xTitle}, ${both.length} heads`,
+      axes: `${sourceKey}:${wanted}`,
+    });
     mark(
       stage,
       "aria-label",
-      `${yTitle} against ${xTitle}, ${all.length} heads. Arrow keys go from head to head, Enter opens it in Explore; the table has the same numbers.`,
+      `${yTitle} against ${xTitle}, ${both.length} heads. Arrow keys go from head to head, Enter opens it in Explore; the table has the same numbers.`,
     );
-    const left = shown.length - all.length;
+    const left = shown.length - both.length;
     say(missing, left ? `${left} ${left === 1 ? "head has" : "heads have"} no such number and no point.` : "");
-    marks();
+    marksOf();
   }
 
-  function marks() {
+  /** The axes stand. @param {{i: number, x: number, y: number}[]} drawn  the heads between them, with their numbers */
+  function place(drawn) {
+    all = drawn.map(({ i, x, y }) => ({ i, ...figure.at(x, y) }));
+    byHead = new Map(all.map((point) => [point.i, point]));
+    const labelled = all.filter(({ i }) => letter(i)).map((point) => ({ ...point, letter: letter(point.i) }));
+    figure.setText(1, legible(labelled, app.theme.size));
+    marksOf();
+  }
+
+  function marksOf() {
     const { heads, selected, hovered: over, metric_x: x, metric_y: y } = app;
     put(chosen, selected === null ? undefined : byHead.get(selected));
     put(hovered, over === null ? undefined : byHead.get(over));
@@ -127,89 +158,11 @@ export function createScatter(app) {
       );
   }
 
-  return { element, draw, marks };
-}
-
-/** @param {HTMLElement} ring @param {import("./plot.js").Point | undefined} point */
-function put(ring, point) {
-  ring.hidden = !point;
-  if (point) ring.style.transform = `translate(${point.x}px, ${point.y}px)`;
-}
-
-/** @param {CanvasRenderingContext2D} ctx @param {HeadsView} app @param {import("./plot.js").Box} box @param {import("./data.js").Range} xRange @param {import("./data.js").Range} yRange */
-function drawAxes(ctx, { heads, theme, metric_x: x, metric_y: y }, box, xRange, yRange) {
-  const { size } = theme;
-  ctx.strokeStyle = css(theme.line);
-  ctx.fillStyle = css(theme.ink2);
-  ctx.lineWidth = 1;
-  ctx.font = font(theme, 1, "mono");
-  ctx.textBaseline = "middle";
-  ctx.textAlign = "right";
-  for (const value of ticks(yRange)) {
-    const at = Math.round(box.y + (1 - (value - yRange.low) / (yRange.high - yRange.low)) * box.h) + 0.5;
-    line(ctx, box.x, at, box.x + box.w, at);
-    ctx.fillText(number(value), box.x - 8, at);
+  /** @param {HTMLElement} ring @param {import("./plot.js").Point | undefined} point */
+  function put(ring, point) {
+    ring.hidden = !point || !figure.holds(point);
+    if (point && !ring.hidden) ring.style.transform = `translate(${point.x}px, ${point.y}px)`;
   }
-  ctx.textAlign = "center";
-  ctx.textBaseline = "top";
-  for (const value of ticks(xRange)) {
-    const at = Math.round(box.x + ((value - xRange.low) / (xRange.high - xRange.low)) * box.w) + 0.5;
-    line(ctx, at, box.y, at, box.y + box.h);
-    ctx.fillText(number(value), at, box.y + box.h + 6);
-  }
-  ctx.font = font(theme, 1, "ui");
-  ctx.fillStyle = css(theme.ink);
-  ctx.textAlign = "right";
-  ctx.fillText(named(heads.metric(x), "→"), box.x + box.w, box.y + box.h + size * 1.85);
-  ctx.textAlign = "left";
-  ctx.textBaseline = "alphabetic";
-  ctx.fillText(named(heads.metric(y), "↑"), 2, box.y - size * 1.15);
-}
 
-/** @param {import("./data.js").Metric | undefined} metric @param {string} arrow */
-function named(metric, arrow) {
-  return metric ? `${metric.title}, ${metric.unit} ${arrow}` : "";
-}
-
-/** @param {CanvasRenderingContext2D} ctx @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
-function line(ctx, x0, y0, x1, y1) {
-  ctx.beginPath();
-  ctx.moveTo(x0, y0);
-  ctx.lineTo(x1, y1);
-  ctx.stroke();
-}
-
-/** Those without a label first, so that letters stand on top. @param {CanvasRenderingContext2D} ctx @param {HeadsView} app @param {import("./plot.js").Point[]} all */
-function drawPoints(ctx, app, all) {
-  const { theme, heads } = app;
-  const r = Math.max(theme.size * 0.3, 4);
-  ctx.lineWidth = 1.5;
-  for (const { i, x, y } of all) {
-    if (heads.label(i)) continue;
-    ctx.beginPath();
-    ctx.arc(x, y, r, 0, 7);
-    ctx.fillStyle = css(theme.panel, 0.75);
-    ctx.fill();
-    ctx.strokeStyle = css(theme.ink2, 0.8);
-    ctx.stroke();
-  }
-  /** @type {{x: number, y: number}[]} */
-  const written = [];
-  ctx.font = font(theme, 1, "ui", 600);
-  ctx.textBaseline = "middle";
-  ctx.textAlign = "left";
-  for (const { i, x, y } of all) {
-    const label = heads.label(i);
-    if (!label) continue;
-    ctx.fillStyle = css(theme.focus);
-    ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
-    // A letter on a letter could not be read; the full square still says that there is a label.
-    if (written.some((other) => Math.abs(other.x - x) < theme.size && Math.abs(other.y - y) < theme.size)) continue;
-    written.push({ x, y });
-    ctx.strokeStyle = css(theme.paper);
-    ctx.lineWidth = 3;
-    ctx.strokeText(app.letter(label), x + r + 3, y);
-    ctx.fillStyle = css(theme.ink);
-    ctx.fillText(app.letter(label), x + r + 3, y);
-  }
+  return { element, draw, marks: marksOf, destroy: figure.destroy };
 }

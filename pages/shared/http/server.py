@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import get_option
 
 from pages.shared.address.base import base
-from pages.shared.assets import asset_files
+from pages.shared.assets import asset_files, plotly_file
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
 from pages.shared.http.static_files import HashedFiles, streamlit_files
@@ -145,7 +145,8 @@ class OnlyBytes:
 def middleware() -> list[Middleware]:
     """What every request passes through, outermost first."""
     streamlits, ours = (
-        {base() + name: file for name, file in files.items()} for files in (streamlit_files(), asset_files())
+        {base() + name: file for name, file in files.items()}
+        for files in ({**streamlit_files(), **plotly_file()}, asset_files())
     )
     return [
         Middleware(SafeHeaders),

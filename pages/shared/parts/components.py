@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from pages.shared.address.view import View
-from pages.shared.assets import ASSETS_URL, LAB_FILES
+from pages.shared.assets import ASSETS_URL, LAB_FILES, PLOTLY_URL
 from pages.shared.process.boot import BOOT
 from pages.shared.session import state
 
@@ -136,6 +136,7 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool) -> None:
         "renormalised": view.renormalise,
         "by_norm": view.by_norm,
         "can_by_norm": can_by_norm,
+        "plotly": PLOTLY_URL,
     }
     _heads(
         key=seat.key,
@@ -188,7 +189,7 @@ def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_s
     It reports what is shown as state `view` once settled, the settings of a run to be grown as trigger `start`, and the
     wish for large or usual type as trigger `large`.
     """
-    given = {"assets": ASSETS_URL, **data}
+    given = {"assets": ASSETS_URL, "plotly": PLOTLY_URL, **data}
     _grow(key=key, data=given, on_view_change=on_view, on_start_change=on_start, on_large_change=_change_type)
 
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { nearest, path, tickStep, ticks } from "../../../assets/js/grow/curves.js";
+import { nearest } from "../../../assets/js/grow/curves.js";
 import { Live, going, statusWords } from "../../../assets/js/grow/live.js";
 import { cellWords } from "../../../assets/js/grow/maps.js";
 import { csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../../assets/js/grow/run.js";
@@ -82,25 +82,6 @@ test("the nearest save to a step of training", () => {
   assert.equal(nearest([0, 20, 70], 46), 2);
   assert.equal(nearest([0, 20, 70], 1e9), 2);
   assert.equal(nearest([], 3), -1);
-});
-
-test("ticks are round and never beyond the top", () => {
-  assert.equal(tickStep(1200, 5), 250);
-  assert.deepEqual(ticks(1, 4), [0, 0.25, 0.5, 0.75, 1]);
-  assert.deepEqual(ticks(3.74, 3), [0, 2]);
-  assert.deepEqual(ticks(0, 3), [0]);
-});
-
-test("a curve has a gap where there is no number", () => {
-  assert.equal(
-    path(
-      [0, 1, 2, 3],
-      [1, NaN, 3, 4],
-      (x) => x,
-      (y) => y,
-    ),
-    "M0.0 1.0M2.0 3.0L3.0 4.0",
-  );
 });
 
 test("tables and files have every number, and nothing where there is none", () => {

@@ -21,7 +21,7 @@ import {
 } from "../../../assets/js/heads/data.js";
 import { createAcross } from "../../../assets/js/heads/across.js";
 import { createFind, placed } from "../../../assets/js/heads/find.js";
-import { hit, plotGeometry, points, step, ticks } from "../../../assets/js/heads/plot.js";
+import { hit, legible, split, step } from "../../../assets/js/heads/plot.js";
 import { createWrites } from "../../../assets/js/heads/writes.js";
 import { HeadsView } from "../../../assets/js/heads/heads.js";
 import { LostError } from "../../../assets/js/base/source.js";
@@ -215,22 +215,31 @@ test("a place among others is said in words", () => {
   );
 });
 
-const unit = { low: 0, high: 1, says: "" };
-const box = { x: 10, y: 20, w: 100, h: 50 };
-
-test("a point stands where its numbers are, and one without numbers stands nowhere", () => {
-  const all = points(
-    [0, 1, 2],
-    (i) => [0, 1, NaN][i],
-    (i) => [0, 1, 1][i],
-    unit,
-    unit,
-    box,
-  );
-  assert.deepEqual(all, [
-    { i: 0, x: 10, y: 70 },
-    { i: 1, x: 110, y: 20 },
+test("labelled heads move to the second curve, and a head without both numbers has no point", () => {
+  const figure = {
+    data: [
+      { name: "no label", x: [0.5, 0.25, NaN, 0.75], y: [0, 1, 1, 0.5] },
+      { name: "labelled", x: [], y: [], text: [] },
+    ],
+    layout: { xaxis: {} },
+  };
+  const found = split(figure, [3, 2, 1, 0], (i) => ["", "P", "Q", ""][i]);
+  assert.deepEqual(found.figure.data, [
+    { name: "no label", x: [0.75, 0.5], y: [0.5, 0] },
+    { name: "labelled", x: [0.25], y: [1], text: ["P"] },
   ]);
+  assert.deepEqual(found.numbers, [
+    { i: 3, x: 0.75, y: 0.5 },
+    { i: 1, x: 0.25, y: 1 },
+    { i: 0, x: 0.5, y: 0 },
+  ]);
+  assert.deepEqual(figure.data[1].text, []); // the server's figure serves the next filter too
+  assert.deepEqual(split(figure, [0], () => "").figure.data[0].x, [0.5]);
+});
+
+test("a letter that would lie on another is left out", () => {
+  const at = (x, y, letter) => ({ x, y, letter });
+  assert.deepEqual(legible([at(0, 0, "P"), at(9, 9, "N"), at(9, 30, "F"), at(10, 40, "I")], 14), ["P", "", "F", ""]);
 });
 
 test("the nearest point is hit, if it is near", () => {
@@ -255,23 +264,6 @@ test("arrows lead to the next point on their side", () => {
   assert.equal(step(all, all[3], "ArrowRight"), null);
   assert.equal(step(all, null, "ArrowRight")?.i, 0);
   assert.equal(step(all, all[0], "End")?.i, 3);
-});
-
-test("ticks are round and inside the range", () => {
-  assert.deepEqual(ticks(unit), [0, 0.25, 0.5, 0.75, 1]);
-  assert.deepEqual(ticks({ low: 0, high: 3.7, says: "" }), [0, 1, 2, 3]);
-  assert.deepEqual(ticks({ low: -1, high: 1, says: "" }), [-1, -0.5, 0, 0.5, 1]);
-});
-
-test("the plot fits its width at every size of type", () => {
-  for (const [width, size] of [
-    [340, 14],
-    [420, 18],
-    [260, 14],
-  ]) {
-    const { box: inside, width: whole } = plotGeometry(width, size);
-    assert.ok(inside.x + inside.w <= whole, String(width));
-  }
 });
 
 /** A page of which only "look from … to …" is drawn, on three words; its server gives `answers` by path, one after another. */
