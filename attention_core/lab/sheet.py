@@ -8,7 +8,7 @@ formulas. Values are stored beside the formulas, for viewers that compute nothin
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,7 +19,6 @@ from attention_core.lab.state import LabState
 if TYPE_CHECKING:  # imported where a sheet is made: 60 ms that the first page need not wait for
     from xlsxwriter import Workbook
     from xlsxwriter.format import Format
-    from xlsxwriter.worksheet import Worksheet
 
 RANGE_NAMES = {  # never like a cell's address (Q1), never R or C, which spreadsheets keep for row and column
     "x": "X", "positions": "P", "x_p": "X_P", "w_q": "W_Q", "q": "Q", "w_k": "W_K", "k": "K", "w_v": "W_V", "v": "V",
@@ -45,7 +44,7 @@ class _Book:
     faint: "Format"
     next_row: dict[str, int] = field(default_factory=dict)
 
-    def sheet(self, name: str) -> "Worksheet":
+    def sheet(self, name: str) -> Any:  # a Worksheet, whose own annotations take no float for a cell's value
         """The sheet of this name, made when it is first asked for."""
         found = self.book.get_worksheet_by_name(name)
         if found is None:
