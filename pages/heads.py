@@ -21,6 +21,7 @@ components.heads(
     large=bool(st.session_state.get("frame_large")),
     on_view=partial(state.take_report, "heads"),
     on_lost=state.renew,
+    labels_by=survey_panel.labels_by(view),
 )
 if not state.opened_file() and not st.context.is_embedded:
     survey_panel.section(view)

@@ -4,10 +4,11 @@
  * @typedef {{name: string, title: string, short: string, definition: string, unit: string, low: number, high: number | null, source: string}} Metric
  *   `high` null: no fixed top, the scale ends at the largest value of this text
  * @typedef {{stack: string, kind: string, index: number, label: string, n_heads: number, n_kv_heads: number, queries: string, keys: string}} Layer
- * @typedef {{label: string | null, title: string, says: string, rows: [string, string][], why: string}} Card
+ * @typedef {{answer: "named" | "unlabelled" | "untested", label: string | null, title: string, at: string, says: string, rows: [string, string][], why: string, untested: string}} Card
+ *   `at`: the lengths of text at which the label holds, "" where it holds at all; `untested`: what could not be tested, in sentences
  * @typedef {{t: string, w: number, word: string, s: 0 | 1}} Word  a token as shown, the first piece of its word, the word, special?
  * @typedef {{i: number, layer: number, head: number, name: string}} Place
- * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": has none
+ * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": tested, and has none, "?": could not be tested
  * @typedef {{low: number, high: number, says: string}} Range
  */
 
@@ -130,6 +131,19 @@ export class Heads {
     return this.cards?.[i]?.label ?? null;
   }
 
+  /** The third answer: no test could be made. @param {number} i */
+  untested(i) {
+    return this.cards?.[i]?.answer === "untested";
+  }
+
+  /** A head’s answer in words, with the lengths of text if it holds at some only. @param {number} i */
+  nameOfLabel(i) {
+    const card = this.cards?.[i];
+    if (!card) return "no label";
+    if (card.label) return card.at ? `${card.title} ${card.at}` : card.title;
+    return card.answer === "untested" ? "could not be tested" : "unlabelled";
+  }
+
   /** Labels that some head carries, commonest first. @returns {{label: string, title: string, n: number}[]} */
   get labels() {
     /** @type {Map<string, {label: string, title: string, n: number}>} */
@@ -231,7 +245,7 @@ export function sorted(heads, which, { by, down }) {
   const order = [...which];
   if (by === "head") return order.sort((a, b) => sign * (a - b));
   if (by === "label") {
-    const title = (/** @type {number} */ i) => (heads.cards?.[i]?.label ? (heads.cards[i]?.title ?? "") : null);
+    const title = (/** @type {number} */ i) => (heads.cards?.[i]?.label ? heads.nameOfLabel(i) : null);
     return order.sort((a, b) => {
       const [x, y] = [title(a), title(b)];
       if (x === null || y === null) return x === y ? a - b : x === null ? 1 : -1;
@@ -282,7 +296,11 @@ export function filtered(heads, { label, layer, metric, least }) {
     .filter((place) => {
       if (layer !== null && place.layer !== layer) return false;
       const carried = heads.label(place.i);
-      if (label === "*" ? !carried : label === "-" ? carried : label && carried !== label) return false;
+      if (label === "?") {
+        if (!heads.untested(place.i)) return false;
+      } else if (label === "-") {
+        if (carried || heads.untested(place.i)) return false;
+      } else if (label === "*" ? !carried : label && carried !== label) return false;
       return !metric || heads.value(metric, place.i) >= least;
     })
     .map(({ i }) => i);

@@ -31,7 +31,8 @@ export function createPanel(app) {
     "Open in Explore",
   );
   const like = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
-  const likeSays = h("p", { class: "sl-second" });
+  const likeSays = h("span", null);
+  const distance = h("button", { type: "button", class: "sl-term", hidden: true }, "What is the number?");
   const numbers = h("dl", { class: "sl-head-numbers" });
   const none = h("p", { class: "sl-empty" }, "Choose a head: in the map, in the scatter or in the table.");
   const filled = h(
@@ -40,7 +41,13 @@ export function createPanel(app) {
     h("div", { class: "sl-hp-title" }, title, chip),
     h("div", { class: "sl-hp-top" }, canvas, h("div", null, open, looks)),
     card.element,
-    h("section", { class: "sl-card" }, h("h3", null, "Heads like this one"), like, likeSays),
+    h(
+      "section",
+      { class: "sl-card" },
+      h("h3", null, "Heads like this one"),
+      like,
+      h("p", { class: "sl-second" }, likeSays, " ", distance),
+    ),
     h("section", { class: "sl-card" }, h("h3", null, "On this text"), numbers),
   );
   const element = h(
@@ -71,11 +78,8 @@ export function createPanel(app) {
     mark(chip, "data-label", label);
     chip.replaceChildren(
       ...(label
-        ? [
-            h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)),
-            heads.cards?.[selected]?.title ?? "",
-          ]
-        : [heads.cards ? "unlabelled" : app.labelling ? "label: being tested …" : "no label"]),
+        ? [h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), heads.nameOfLabel(selected)]
+        : [heads.cards ? heads.nameOfLabel(selected) : app.labelling ? "label: being tested …" : "no label"]),
     );
     open.href = app.address(selected);
     card.draw();
@@ -111,6 +115,8 @@ export function createPanel(app) {
     }
     like.hidden = !ready?.heads.length;
     say(likeSays, ready ? ready.says : "…");
+    distance.hidden = !ready?.how;
+    if (ready?.how) app.frame.tip.on(distance, "Distance", ready.how);
     if (!ready) return;
     exchange(
       like,
@@ -178,12 +184,14 @@ function createCard(app) {
   const says = h("p", null);
   const facts = h("dl", { class: "sl-facts2" });
   const why = h("p", { class: "sl-second" });
+  const evidence = h("details", { "data-testid": "sl-label-evidence" }, h("summary", null, "The evidence"), facts, why);
+  const untested = h("p", { class: "sl-second" });
   const element = h(
     "section",
     { class: "sl-card sl-labelcard", "aria-label": "Label card", "data-testid": "sl-label-card" },
     says,
-    facts,
-    why,
+    evidence,
+    untested,
   );
 
   function draw() {
@@ -191,7 +199,11 @@ function createCard(app) {
     element.hidden = !card;
     if (!card) return;
     mark(element, "data-label", card.label);
+    mark(element, "data-answer", card.answer);
     say(says, card.says);
+    evidence.hidden = !card.rows.length;
+    untested.hidden = !card.untested;
+    say(untested, card.untested);
     facts.replaceChildren(
       ...card.rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]),
     );

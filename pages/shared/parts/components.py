@@ -140,10 +140,12 @@ def heads(
     large: bool,
     on_view: Callable[[], None],
     on_lost: Callable[[], None],
+    labels_by: str = "",
 ) -> None:
     """Every head in numbers: table, map and scatter. It reports its choice as state `view`, and `lost` as the others.
 
-    The browser fetches the metrics of the text and the labels of the model under `data_key`.
+    The browser fetches the metrics of the text and the labels of the model under `data_key`, or those that are kept
+    under the name `labels_by`.
     """
     data = {
         "assets": ASSETS_URL,
@@ -156,6 +158,7 @@ def heads(
         "can_by_norm": can_by_norm,
         "link": link,
         "large": large,
+        "labels_by": labels_by,
     }
     _heads(key=key, data=data, on_view_change=on_view, on_lost_change=on_lost, on_explore_change=_to_explore)
 
