@@ -189,8 +189,8 @@ def answers(found: pandas.DataFrame) -> list[tuple[str, object, bool]]:
     rows = found[found.measure == "answer"]
     plain = rows.astype(object).where(rows.notna(), None)
     return [
-        (row.id or "", None if row.labelled is None else bool(row.labelled), bool(row.because))
-        for row in plain.itertuples()
+        (row["id"] or "", None if row["labelled"] is None else bool(row["labelled"]), bool(row["because"]))
+        for row in plain.to_dict("records")
     ]
 
 
