@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attention_core.captures import Generation, capture_batch, capture_generation, capture_ids
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.given import trace_from_attention
-    from attention_core.heads.labels import label_heads
+    from attention_core.heads.labelling import label_heads
     from attention_core.heads.scores import HeadScores, head_scores
     from attention_core.heads.search import find_heads
     from attention_core.models.facts import LoadedModel
@@ -101,7 +101,7 @@ _HOME = {
     "find_heads": "heads.search",
     "head_scores": "heads.scores",
     "head_writes": "reading.contribution",
-    "label_heads": "heads.labels",
+    "label_heads": "heads.labelling",
     "load_model": "models.loading",
     "load_trace": "trace",
     "rollout": "reading.flow",

@@ -23,6 +23,7 @@ components.heads(
         on_lost=state.renew,
     ),
     can_by_norm=all(layer.exact for layer in trace.layers),
+    labels_by=survey_panel.labels_by(view),
 )
 if trace.given:
     given.off(given.SURVEY)

@@ -99,7 +99,8 @@ def encode(model: LoadedModel, text: str, pair: str | None, languages: Languages
     options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
     encoded, cut = _within(model, text, pair, options)
     tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages), (text, pair or ""))
-    return _read(encoded, tokens, text, limit, cut, _about_words(tokenizer, text + (pair or "")), pair)
+    notes = _about_words(tokenizer, text + (pair or "")) + _about_unknown(tokenizer, tokens)
+    return _read(encoded, tokens, text, limit, cut, notes, pair)
 
 
 def encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
@@ -117,7 +118,8 @@ def encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Lang
     spans = encoded["offset_mapping"] if tokenizer.is_fast else [(0, 0)] * len(encoded["input_ids"])
     added = [id_ in known and not begin <= span[0] < end for id_, span in zip(encoded["input_ids"], spans, strict=True)]
     tokens = _tokens(tokenizer, encoded, added, (prompt, ""))
-    read = _read(encoded, tokens, prompt, limit, cut, _about_words(tokenizer, prompt))
+    notes = _about_words(tokenizer, prompt) + _about_unknown(tokenizer, tokens)
+    read = _read(encoded, tokens, prompt, limit, cut, notes)
     framing = {token.id for token in tokens if token.special}
     twice = dict.fromkeys(token.piece for token in tokens if token.id in framing and not token.special)
     if twice:
@@ -158,6 +160,22 @@ def _about_words(tokenizer: Any, text: str) -> list[str]:
     return [NOT_KNOWN] if has_unspaced(text) and not (known() and tokenizer.is_fast) else []
 
 
+def unknown_note(tokenizer: Any, ids: Sequence[int]) -> str:
+    """A sentence if at least half of a text's own tokens stand for what the tokenizer does not know; else ""."""
+    n = sum(id_ == tokenizer.unk_token_id for id_ in ids)
+    if not n or 2 * n < len(ids):
+        return ""
+    return (
+        f"The tokenizer does not know most of this text: {n:,} of {len(ids):,} tokens are {tokenizer.unk_token}, "
+        "so the picture says little about it."
+    )
+
+
+def _about_unknown(tokenizer: Any, tokens: Sequence[Token]) -> list[str]:
+    said = unknown_note(tokenizer, [token.id for token in tokens if not token.special])
+    return [said] if said else []
+
+
 def _read(
     encoded: Any,
     tokens: tuple[Token, ...],
@@ -186,9 +204,14 @@ def _twice(tokens: Sequence[Token]) -> list[str]:
 
 
 def special_ids(tokenizer: Any) -> set[int]:
-    """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other."""
+    """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other.
+
+    What the tokenizer says of them counts, never how they look: those with a role (`all_special_ids`), and added ones
+    that are marked special (places kept for later).
+    """
     listed = getattr(tokenizer, "lang_code_to_id", {}).values()  # M2M100 does not call its languages special
-    return {*tokenizer.all_special_ids, *listed} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
+    added = (id_ for id_, token in getattr(tokenizer, "added_tokens_decoder", {}).items() if token.special)
+    return {*tokenizer.all_special_ids, *listed, *added} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
 def tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:

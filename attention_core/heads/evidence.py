@@ -10,6 +10,7 @@ cells of the same matrix when the model reads the control, in which other tokens
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,28 +55,34 @@ class Scored:
     __repr__ = short_repr
 
 
-def score_text(trace: Record, control: Record) -> Scored:
-    """Every label that a text can speak for; `control` is the same text with its tokens in another order."""
-    return _scored(trace, control, _text_layer)
-
-
-def score_repeat(trace: Record, control: Record, period: int) -> Scored:
-    """Induction and duplicate token, from a stretch of `period` random tokens read twice; `control` repeats nothing."""
-    return _scored(trace, control, lambda trace, control, layer, seed: _repeat_layer(trace, control, layer, period))
-
-
 Found = dict[LabelId, tuple[Tensor, Tensor, Tensor]]  # score, null, weight of each head
 
 
-def _scored(trace: Record, control: Record, of_layer) -> Scored:
-    parts = []
-    for layer in range(len(trace.layers)):
-        table = torch.full((3, len(LABEL_IDS), trace.layers[layer].n_heads), math.nan, dtype=torch.float64)
-        for label, numbers in of_layer(trace, control, layer, len(parts)).items():
-            table[:, LABEL_IDS.index(label)] = torch.stack(numbers).double()
-        parts.append(table)
-    score, null, weight = torch.cat(parts, dim=-1)
+def text_tables(trace: Record, control: Record | None) -> Iterator[Float[Tensor, "3 label head"]]:
+    """Every label that a text can speak for, layer by layer: score, null and weight, for `gathered`.
+
+    `control` is the same text with its tokens in another order; without one there is no word about labels that other
+    tokens compete for.
+    """
+    return (_table(trace, layer, _text_layer(trace, control, layer, seed=layer)) for layer in range(len(trace.layers)))
+
+
+def repeat_tables(trace: Record, control: Record, period: int) -> Iterator[Float[Tensor, "3 label head"]]:
+    """Induction and duplicate token, from a stretch of `period` random tokens read twice; `control` repeats nothing."""
+    return (_table(trace, layer, _repeat_layer(trace, control, layer, period)) for layer in range(len(trace.layers)))
+
+
+def gathered(tables: Iterable[Float[Tensor, "3 label head"]]) -> Scored:
+    """The evidence of all layers as one."""
+    score, null, weight = torch.cat(list(tables), dim=-1)
     return Scored(score, null, weight)
+
+
+def _table(trace: Record, layer: int, found: Found) -> Float[Tensor, "3 label head"]:
+    table = torch.full((3, len(LABEL_IDS), trace.layers[layer].n_heads), math.nan, dtype=torch.float64)
+    for label, numbers in found.items():
+        table[:, LABEL_IDS.index(label)] = torch.stack(numbers).double()
+    return table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,9 +138,9 @@ def everybody(layer: AttentionLayer) -> Bool[Tensor, "query key"]:
     return torch.ones(layer.n_query, layer.n_key, dtype=torch.bool) if allowed is None else allowed.cpu()
 
 
-def _text_layer(trace: Record, control: Record, layer: int, seed: int) -> Found:
-    view, other = _View.of(trace, layer), _View.of(control, layer)
-    found = _tokens(view, other) | _resting(view)
+def _text_layer(trace: Record, control: Record | None, layer: int, seed: int) -> Found:
+    view = _View.of(trace, layer)
+    found = _resting(view) if control is None else _tokens(view, _View.of(control, layer)) | _resting(view)
     return found if trace.layers[layer].kind == "cross" else found | _places(view) | _positional(view, seed)
 
 

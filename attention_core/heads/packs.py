@@ -17,10 +17,8 @@ from attention_core.text.tokens import Token, join_texts
 
 N_ALIKE = 6
 SHARE = "‖a·v·W_O‖"
-ALIKE_SAYS = (
-    "Nearest by behaviour on this text. The number is the mean distance of their rows (Jensen–Shannon, in bits): "
-    "0 = they look at the same keys, 1 = never at the same key."
-)
+ALIKE_SAYS = "Nearest by behaviour on this text: 0 = they look at the same tokens, 1 = never at the same one."
+ALIKE_HOW = "The mean distance of the two heads' rows: the Jensen–Shannon divergence, in bits."
 
 
 def heads_pack(trace: Record, scores: HeadScores, *, by_norm: bool = False) -> bytes:
@@ -88,14 +86,21 @@ def between_pack(trace: Record, group: str, query: int, key: int, *, by_norm: bo
 
 
 def like_pack(trace: Record, layer: int, head: int, *, by_norm: bool = False) -> bytes:
-    """The heads that behave most like one, in the header: [{"layer", "head", "distance"}], nearest first."""
+    """The heads that behave most like one, in the header: [{"layer", "head", "distance"}], nearest first; and in words
+    what the distance says, and how it is measured."""
     nearest = similar_heads(trace, layer, head, by_norm=by_norm)[:N_ALIKE]
     found = [
         {"layer": one.layer, "head": one.head, "distance": one.distance}
         for one in nearest
         if not math.isnan(one.distance)
     ]
-    return wire.pack({"heads": found, "says": ALIKE_SAYS if found else "There is no other head of this kind."})
+    return wire.pack({"heads": found, **_said(found)})
+
+
+def _said(found: Sequence[object]) -> dict[str, str]:
+    if not found:
+        return {"says": "There is no other head of this kind.", "how": ""}
+    return {"says": ALIKE_SAYS, "how": ALIKE_HOW}
 
 
 def _layer(trace: Record, index: int, encoder_decoder: bool) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Probe texts: what a model reads when its heads are tested for names, each with the control it is compared with.
 
-Texts are our own, made to have commas, common and rare words, and no rhyme with each other. Random probes are drawn
-from the model's own vocabulary with a seed, so the same model always reads the same.
+Heads behave differently in short and in long texts, so every test is made at about 16, 64 and 256 tokens, as far as
+the model reads, with controls of the same length. Our own texts have commas, common and rare words, and no rhyme with
+each other; others can be given. Random probes are drawn from the model's own vocabulary with a seed, so the same model
+always reads the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,16 +14,18 @@ import torch
 
 from attention_core.capturing.capture import capture_ids
 from attention_core.capturing.encode import decoder_side, special_ids
+from attention_core.capturing.vocabulary import plain_ids
 from attention_core.formats.shown import short_repr
+from attention_core.heads.windows import Text, window_at
 from attention_core.models.facts import LoadedModel
 from attention_core.record.record import Record
 
-N_REPEATS = 16
-SHORTEST, LONGEST = 8, 38  # tokens of a stretch that is repeated; every probe has another length
-FEWEST_SYMBOLS = 64  # a random token must seldom come twice by chance
-FEWEST_TOKENS = 16  # of a text, special ones aside
-MOST_TOKENS = 160  # of a text, special ones included: weights of one layer are held whole
-MOST_UNKNOWN = 0.1  # share of unknown tokens up to which a tokenizer reads the texts
+LENGTHS = (16, 64, 256)  # tokens, special ones included
+N_PROBES = (16, 16, 12)  # random or own texts at each of them
+ABOUT = 0.75  # share of a length that counts as about so long
+FEWEST_SYMBOLS = 64  # that a stretch is drawn from: a random token must seldom come twice by chance
+FEWEST_DRAWN = 8  # of a vocabulary for random texts, in which tokens may come again
+MOST_UNKNOWN = 0.1  # share of unknown tokens up to which a tokenizer reads a text
 SEED = 20_260_721
 
 TEXTS = (
@@ -59,131 +63,215 @@ TEXTS = (
     "during the night it burst. In the morning they came back, looked at the ruin, and started a bigger one.",
 )
 
-Kind = Literal["text", "repeat"]
+Kind = Literal["text", "random", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Tokens for a model to read, and the same number of tokens to compare with; target for a decoder of its own.
 
-    "text": a text, and its tokens in another order (special ones stay). "repeat": a random stretch twice, and as many
+    "text": a text, and its tokens in another order (special ones stay). "random": random tokens, which need no control:
+    what is tested on them competes with other places of the same text. "repeat": a random stretch twice, and as many
     random tokens without a repeat.
     """
 
     kind: Kind
+    length: int  # of `lengths_of`, to which it belongs
     ids: tuple[int, ...]
-    control_ids: tuple[int, ...]
+    control_ids: tuple[int, ...] = ()
     target_ids: tuple[int, ...] | None = None
     control_target_ids: tuple[int, ...] | None = None
     period: int = 0  # tokens of the stretch
 
     __repr__ = short_repr
 
-    def traces(self, model: LoadedModel) -> tuple[Record, Record]:
-        """What the model does with the probe, and with its control."""
-        return (
-            capture_ids(model, self.ids, self.target_ids),
-            capture_ids(model, self.control_ids, self.control_target_ids),
-        )
+    @property
+    def n_passes(self) -> int:
+        """Forward passes that it takes."""
+        return 2 if self.control_ids else 1
+
+    def trace(self, model: LoadedModel) -> Record:
+        """What the model does with the probe."""
+        return capture_ids(model, self.ids, self.target_ids)
+
+    def control(self, model: LoadedModel) -> Record | None:
+        """What it does with the control; None if there is none."""
+        return capture_ids(model, self.control_ids, self.control_target_ids) if self.control_ids else None
 
 
-def probes(model: LoadedModel) -> tuple[Probe, ...]:
-    """All probes that the model can read: texts if its tokenizer knows their words, repeats if it has enough tokens."""
-    return (*text_probes(model, TEXTS), *repeat_probes(model))
+Unread = Literal["unknown", "short"]  # why a text makes no probe: the tokenizer does not know it; too few tokens
 
 
-def text_probes(model: LoadedModel, texts: Sequence[str]) -> Iterator[Probe]:
-    """One probe for each text that has enough tokens which the tokenizer knows."""
-    most = min(MOST_TOKENS, model.facts.context_length or MOST_TOKENS)
-    for number, text in enumerate(texts):
-        generator = torch.Generator().manual_seed(SEED + number)
-        ids = list(model.encode(text, truncation=True, max_length=most)["input_ids"])
-        if not _known(ids, model.tokenizer):
-            continue
-        target = control_target = None
-        if model.facts.encoder_decoder:
-            target = decoder_side(model, text).ids[:most]
-            if not _known(target[1:], model.target_tokenizer):
-                continue
-            control_target = (target[0], *_shuffled(target[1:], special_ids(model.target_tokenizer), generator))
-        yield Probe(
-            kind="text",
-            ids=tuple(ids),
-            control_ids=tuple(_shuffled(ids, special_ids(model.tokenizer), generator)),
-            target_ids=None if target is None else tuple(target),
-            control_target_ids=control_target,
-        )
+def lengths_of(model: LoadedModel, limit: int | None = None) -> tuple[int, ...]:
+    """About 16, 64 and 256 tokens, as far as the model and `limit` reach; () if not even the shortest."""
+    bounds = (model.facts.context_length, model.facts.target_length, limit)
+    most = min((bound for bound in bounds if bound), default=LENGTHS[-1])
+    return tuple(min(length, most) for length in LENGTHS if most >= ABOUT * length)
 
 
-def control_of(model: LoadedModel, trace: Record, number: int) -> Record:
-    """What the model does with the tokens of a captured text in another order; `number` draws the order."""
-    generator = torch.Generator().manual_seed(SEED + number)
-    ids = _shuffled([token.id for token in trace.source_tokens], special_ids(model.tokenizer), generator)
+def own_texts(model: LoadedModel) -> tuple[str, ...]:
+    """Our own texts, each followed by others until it is long enough; what a model reads if it is given no texts."""
+    lengths = lengths_of(model)
+    found = []
+    for number in range(len(TEXTS)) if lengths else ():
+        longest = max(length for length, n in zip(lengths, N_PROBES, strict=False) if number < n)
+        joined = " ".join(TEXTS[number:] + TEXTS[:number])
+        found.append(window_at(model, Text(str(number), data=joined.encode()), 0, longest).text)
+    return tuple(found)
+
+
+def text_probes(model: LoadedModel, text: str, number: int, lengths: Sequence[int]) -> tuple[Probe, ...] | Unread:
+    """A text's beginning at each length that it reaches; `number` draws the order of the controls."""
+    own = _Side.of(model, text, model.tokenizer, list(model.encode(text)["input_ids"]))
     target = None
-    if trace.target_tokens:
-        start, *others = [token.id for token in trace.target_tokens]
-        target = [start, *_shuffled(others, special_ids(model.target_tokenizer), generator)]
-    return capture_ids(model, ids, target)
-
-
-def repeat_probes(model: LoadedModel) -> Iterator[Probe]:
-    """Random stretches of different lengths, each read twice in a row; none if vocabulary or context are too small."""
-    before, after = frame(model)
-    symbols = plain_ids(model, model.tokenizer)
-    decoder_before: list[int] = []
-    decoder_symbols = symbols
     if model.facts.encoder_decoder:
-        decoder_before = decoder_side(model, "").ids
-        decoder_symbols = plain_ids(model, model.target_tokenizer)
-    room = min(model.facts.context_length or 10**6, model.facts.target_length or 10**6)
-    longest = min(LONGEST, (room - max(len(before) + len(after), len(decoder_before))) // 2)
-    if min(len(symbols), len(decoder_symbols)) < FEWEST_SYMBOLS or longest < SHORTEST:
-        return
-    for number in range(N_REPEATS):
-        period = SHORTEST + round(number * (longest - SHORTEST) / (N_REPEATS - 1))
-        generator = torch.Generator().manual_seed(SEED + 1000 + number)
+        ids = decoder_side(model, text).ids
+        target = _Side.of(model, text, model.target_tokenizer, ids[1:], start=ids[:1])
+    sides = [side for side in (own, target) if side is not None]
+    if not all(side.known for side in sides):
+        return "unknown"
+    generator = torch.Generator().manual_seed(SEED + number)
+    found = []
+    for length in lengths:
+        if any(len(side) < ABOUT * length for side in sides):
+            continue
+        source, control = own.cut(length, generator)
+        decoder, decoder_control = target.cut(length, generator) if target else (None, None)
+        found.append(Probe("text", length, source, control, decoder, decoder_control))
+    return tuple(found) or "short"
 
-        def drawn(of: list[int], n: int, generator: torch.Generator = generator) -> list[int]:
-            """n different tokens, as far as there are so many."""
-            order = torch.randperm(len(of), generator=generator).tolist()
-            return [of[order[i % len(order)]] for i in range(n)]
 
-        alone = drawn(symbols, 2 * period)
-        decoder_alone = drawn(decoder_symbols, 2 * period) if model.facts.encoder_decoder else []
-        yield Probe(
-            kind="repeat",
-            ids=(*before, *alone[:period], *alone[:period], *after),
-            control_ids=(*before, *alone, *after),
-            target_ids=(*decoder_before, *decoder_alone[:period], *decoder_alone[:period]) if decoder_alone else None,
-            control_target_ids=(*decoder_before, *decoder_alone) if decoder_alone else None,
-            period=period,
-        )
+def random_probes(model: LoadedModel, lengths: Sequence[int]) -> tuple[Probe, ...]:
+    """Random tokens at each length, for a model that cannot read the texts; none if it has too few to draw from."""
+    sides = _drawing(model)
+    if min(len(side.symbols) for side in sides) < FEWEST_DRAWN:
+        return ()
+    found = []
+    for length, n_probes in zip(lengths, N_PROBES, strict=False):
+        for number in range(n_probes):
+            generator = torch.Generator().manual_seed(SEED + 10_000 + 100 * length + number)
+            drawn = [side.framed(side.any_of(length - side.n_framing, generator)) for side in sides]
+            found.append(Probe("random", length, drawn[0], target_ids=drawn[1] if len(drawn) > 1 else None))
+    return tuple(found)
+
+
+def repeat_probes(model: LoadedModel, lengths: Sequence[int]) -> tuple[Probe, ...]:
+    """Random stretches read twice in a row, at each length for which the vocabulary has enough pieces."""
+    sides = _drawing(model)
+    found = []
+    for length, n_probes in zip(lengths, N_PROBES, strict=False):
+        longest = _longest_stretch(sides, length)
+        if min(len(side.symbols) for side in sides) < max(FEWEST_SYMBOLS, 2 * longest):
+            continue
+        shortest = max(2, round(ABOUT * longest))
+        for number in range(n_probes):
+            period = shortest + round(number * (longest - shortest) / (n_probes - 1))
+            generator = torch.Generator().manual_seed(SEED + 1000 + 100 * length + number)
+            alone = [side.some_of(2 * period, generator) for side in sides]
+            twice = [side.framed(two[:period] * 2) for side, two in zip(sides, alone, strict=True)]
+            controls = [side.framed(two) for side, two in zip(sides, alone, strict=True)]
+            targets = (twice[1], controls[1]) if len(sides) > 1 else (None, None)
+            found.append(Probe("repeat", length, twice[0], controls[0], *targets, period=period))
+    return tuple(found)
+
+
+def why_no_repeats(model: LoadedModel, length: int) -> str:
+    """Why a model is given no repeats of this length, as the end of a sentence."""
+    sides = _drawing(model)
+    needed = max(FEWEST_SYMBOLS, 2 * _longest_stretch(sides, length))
+    n = min(len(side.symbols) for side in sides)
+    return f"the vocabulary has {n:,} pieces beside the special ones, and {needed:,} different ones are needed"
 
 
 def frame(model: LoadedModel) -> tuple[list[int], list[int]]:
     """The special tokens that the tokenizer puts before and after a text."""
-    ids, special = list(model.encode("a")["input_ids"]), special_ids(model.tokenizer)
-    own = [place for place, id_ in enumerate(ids) if id_ not in special]
-    return (ids[: own[0]], ids[own[-1] + 1 :]) if own else (ids, [])
+    special = special_ids(model.tokenizer)
+    ids: list[int] = []
+    for text in ("a", *_readable_pieces(model)):  # some vocabularies know no a, and drop it
+        ids = list(model.encode(text)["input_ids"])
+        own = [place for place, id_ in enumerate(ids) if id_ not in special]
+        if own:
+            return ids[: own[0]], ids[own[-1] + 1 :]
+    return ids, []
 
 
-def plain_ids(model: LoadedModel, tokenizer: Any) -> list[int]:
-    """The vocabulary without special, unknown, mask and reserved tokens."""
-    pieces = tokenizer.get_vocab()
-    left_out = set(tokenizer.all_special_ids)
-    embeddings: Any = model.model.get_input_embeddings()
-    rows = len(embeddings.weight)  # some tokenizers know more tokens than their model
-    return sorted(
-        id_
-        for piece, id_ in pieces.items()
-        if id_ not in left_out and id_ < rows and not (piece[:1] in "[<" and piece[-1:] in "]>" and len(piece) > 2)
-    )
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A text as one side of a model reads it: its tokens, and the special ones before and after them."""
+
+    tokenizer: Any
+    before: list[int]
+    own: list[int]
+    after: list[int]
+
+    @classmethod
+    def of(
+        cls, model: LoadedModel, text: str, tokenizer: Any, ids: Sequence[int], start: Sequence[int] = ()
+    ) -> "_Side":
+        special = special_ids(tokenizer)
+        places = [place for place, id_ in enumerate(ids) if id_ not in special]
+        if not places:
+            return cls(tokenizer, [*start, *ids], [], [])
+        first, last = places[0], places[-1] + 1
+        return cls(tokenizer, [*start, *ids[:first]], list(ids[first:last]), list(ids[last:]))
+
+    def __len__(self) -> int:
+        return len(self.before) + len(self.own) + len(self.after)
+
+    @property
+    def known(self) -> bool:
+        """Does the tokenizer know most of it?"""
+        return sum(id_ == self.tokenizer.unk_token_id for id_ in self.own) <= MOST_UNKNOWN * len(self.own)
+
+    def cut(self, length: int, generator: torch.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The first `length` tokens with the special ones after them, and the same in another order."""
+        own = self.own[: max(0, length - len(self.before) - len(self.after))]
+        ids = (*self.before, *own, *self.after)
+        return ids, tuple(_shuffled(ids, special_ids(self.tokenizer), generator))
 
 
-def _known(ids: Sequence[int], tokenizer: Any) -> bool:
-    special = special_ids(tokenizer)
-    own = [id_ for id_ in ids if id_ not in special]
-    return len(own) >= FEWEST_TOKENS and sum(id_ == tokenizer.unk_token_id for id_ in own) <= MOST_UNKNOWN * len(own)
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """What one side's random texts are drawn from, and what stands around them."""
+
+    before: list[int]
+    symbols: list[int]
+    after: list[int]
+
+    @property
+    def n_framing(self) -> int:
+        return len(self.before) + len(self.after)
+
+    def framed(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return (*self.before, *ids, *self.after)
+
+    def some_of(self, n: int, generator: torch.Generator) -> list[int]:
+        """n different tokens."""
+        return [self.symbols[place] for place in torch.randperm(len(self.symbols), generator=generator)[:n].tolist()]
+
+    def any_of(self, n: int, generator: torch.Generator) -> list[int]:
+        """n tokens, each drawn from all of them."""
+        places = torch.randint(len(self.symbols), (max(0, n),), generator=generator)
+        return [self.symbols[place] for place in places.tolist()]
+
+
+def _drawing(model: LoadedModel) -> tuple[_Drawing, ...]:
+    before, after = frame(model)
+    source = _Drawing(before, plain_ids(model, model.tokenizer), after)
+    if not model.facts.encoder_decoder:
+        return (source,)
+    return source, _Drawing(decoder_side(model, "").ids, plain_ids(model, model.target_tokenizer), [])
+
+
+def _longest_stretch(sides: Sequence[_Drawing], length: int) -> int:
+    return (length - max(side.n_framing for side in sides)) // 2
+
+
+def _readable_pieces(model: LoadedModel) -> Iterator[str]:
+    """Some pieces of the vocabulary, as text."""
+    ids = plain_ids(model, model.tokenizer)
+    for id_ in ids[:: max(1, len(ids) // 8)]:
+        yield model.decode([id_])
 
 
 def _shuffled(ids: Sequence[int], special: set[int], generator: torch.Generator) -> list[int]:

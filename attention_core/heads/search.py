@@ -61,15 +61,19 @@ def find_heads(
     return tuple(sorted(found, key=lambda one: (-one.weight, one.layer, one.head)))
 
 
-def occurrences(tokens: Sequence[Token], word: str) -> tuple[tuple[int, ...], ...]:
-    """Where a word stands: the indices of its pieces, once for each occurrence; capitals make no difference."""
+def occurrences(tokens: Sequence[Token], word: str, *, capitals: bool = True) -> tuple[tuple[int, ...], ...]:
+    """Where a word stands, as its pieces are shown: the indices of its pieces, once for each occurrence.
+
+    `capitals` False takes "The" for "the", and so the aromatic c of a molecule for the aliphatic C.
+    """
     numbered = [(index, token) for index, token in enumerate(tokens) if token.word is not None]
     words = (tuple(group) for _, group in groupby(numbered, key=lambda pair: pair[1].word))
-    asked = word.strip().casefold()
+    asked = word.strip() if capitals else word.strip().casefold()
     return tuple(
         tuple(index for index, _ in pieces)
         for pieces in words
-        if join_texts(token.text for _, token in pieces).casefold() == asked
+        for whole in [join_texts(token.text for _, token in pieces)]
+        if asked == (whole if capitals else whole.casefold())
     )
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import torch
 
-from attention_core.heads.probes import FEWEST_TOKENS
 from attention_core.models.loading import load_model
 from attention_core.survey.survey import EVERY, N_TOKENS, Survey
-from attention_core.survey.texts import texts_at
+from attention_core.survey.texts import lines_note, texts_at
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("texts", type=Path, help="a text file, or a folder of text files")
     parser.add_argument("--out", type=Path, required=True, help="the table: .csv or .parquet")
     parser.add_argument("--window", type=int, help=f"tokens a window (default: {N_TOKENS}, or what the model can read)")
+    parser.add_argument(
+        "--lines",
+        action=argparse.BooleanOptionalAction,
+        help="each line is a text of its own (default: guessed from each file, and said)",
+    )
     parser.add_argument("--every", type=int, default=EVERY, help="windows between two checkpoints")
     parser.add_argument("--threads", type=int, help="threads for the arithmetic (default: torch's own choice)")
     asked = parser.parse_args(arguments)
@@ -30,9 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     try:
+        texts = texts_at(asked.texts, asked.lines)
+        if note := lines_note(texts, guessed=asked.lines is None):
+            sys.stderr.write(f"{note}\n")
         survey = Survey(
             load_model(asked.model),
-            texts_at(asked.texts),
+            texts,
             asked.out.with_name(asked.out.name + ".partial"),
             n_tokens=asked.window,
             every=asked.every,
@@ -65,8 +72,9 @@ def _run(survey: Survey, out: Path) -> int:
     os.replace(fresh, out)
     if survey.checkpoint is not None:
         survey.checkpoint.unlink(missing_ok=True)
-    skipped = f", {survey.n_skipped:,} with fewer than {FEWEST_TOKENS} tokens left out" if survey.n_skipped else ""
+    skipped = f", {survey.n_skipped:,} with too few tokens left out" if survey.n_skipped else ""
     sys.stderr.write(f"{out}: {len(table):,} rows from {survey.n_windows:,} windows{skipped}\n")
+    sys.stderr.write(f"Labels rest on {survey.rests_on}; those of the Heads page rest on its own texts.\n")
     return 0
 
 

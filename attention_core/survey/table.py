@@ -1,24 +1,30 @@
-"""The result of a survey as a table that opens in pandas: one row per head and metric, and per head and label.
+"""The result of a survey as a table that opens in pandas: rows for metrics, for labels, and one answer for each head.
 
-| column | metric rows | label rows |
-|---|---|---|
-| n | windows in which the metric had a meaning | windows or probes in the test |
-| mean, sd | of the metric over windows | of the score; sd of score − null |
-| null | mean of what even attention scores | mean of what the score must beat |
-| low, high | empty | confidence interval of score − null |
-| weight | empty | mean weight on what is scored, sinks counted |
-| labelled | empty | whether the head earned the label |
+| column | metric rows | label rows | answer rows |
+|---|---|---|---|
+| id | the metric | the label | the name that the head earned, or empty |
+| length | empty | tokens of the texts of this test | empty |
+| n | windows in which the metric had a meaning | windows or probes in the test | empty (0) |
+| mean, sd | of the metric over windows | of the score; sd of score − null | empty |
+| null | mean of what even attention scores | mean of what the score must beat | empty |
+| low, high | empty | confidence interval of score − null | empty |
+| weight | empty | mean weight on what is scored, sinks counted | empty |
+| labelled | empty | whether it holds at this length; empty: not tested | whether it has a name; empty: not tested |
+| because | empty | why it could not be tested | why nothing could be |
 """
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attention_core.formats.shown import short_repr
+from attention_core.heads.cards import Answer, LabelCard, Tally
 from attention_core.heads.catalogue import METRICS
-from attention_core.heads.labels import CONFIDENCE, Tally
+from attention_core.heads.evidence import LabelId
+from attention_core.heads.labels import CONFIDENCE
 from attention_core.heads.running import Running
 
 
@@ -30,7 +36,7 @@ class Row:
     kind: str  # "encoder self", "decoder self" or "cross"
     layer: int  # within its kind
     head: int
-    measure: str  # "metric" or "label"
+    measure: str  # "metric", "label" or "answer"
     id: str
     unit: str
     n: int
@@ -41,6 +47,8 @@ class Row:
     high: float | None = None
     weight: float | None = None
     labelled: bool | None = None
+    length: int | None = None
+    because: str | None = None
 
 
 if TYPE_CHECKING:
@@ -85,6 +93,8 @@ class SurveyTable:
             int: pyarrow.int64(),
             float | None: pyarrow.float64(),
             bool | None: pyarrow.bool_(),
+            int | None: pyarrow.int64(),
+            str | None: pyarrow.string(),
         }
         schema = pyarrow.schema([(field.name, types[field.type]) for field in fields(Row)])  # pyright: ignore
         columns: list[list[Any]] = [[getattr(row, name) for row in self.rows] for name in COLUMNS]
@@ -97,40 +107,67 @@ class SurveyTable:
 
 
 def survey_table(
-    model: str, layer_facts: Sequence[Sequence[Any]], metrics: Running, even: Running, tally: Tally
+    model: str, tally: Tally, cards: Mapping[tuple[int, int], LabelCard], metrics: Running, even: Running
 ) -> SurveyTable:
-    """The table of what was added up; `layer_facts` are kind, index and number of heads of each layer."""
-    cards = tally.cards()
+    """The table of what was added up: of each head its metrics, the tests of its labels, and its answer."""
     means, sds, evens = (each.tolist() for each in (metrics.average, metrics.sd, even.average))
     rows: list[Row] = []
     for place, (layer, head) in enumerate(tally.heads):
-        kind, index, _ = layer_facts[layer]
+        facts = tally.layers[layer]
+        of_head = partial(Row, model, facts.kind, facts.index, head)
         for i, metric in enumerate(METRICS):
             n = int(metrics.n[place, i])
             mean, sd, null = (_cell(each[place][i]) for each in (means, sds, evens))
-            rows.append(Row(model, kind, index, head, "metric", metric.id, metric.unit, n, mean, sd, null))
-        card = cards[layer, head]
-        for one in sorted(card.evidence, key=lambda one: one.label):
-            rows.append(
-                Row(
-                    model,
-                    kind,
-                    index,
-                    head,
-                    "label",
-                    one.label,
-                    "share of variance" if one.label == "positional" else "share of attention",
-                    one.n,
-                    one.score,
-                    one.spread,
-                    one.null,
-                    one.low,
-                    one.high,
-                    one.weight,
-                    one.label in card.labels,
-                )
-            )
+            rows.append(of_head("metric", metric.id, metric.unit, n, mean, sd, null))
+        rows += _tests(of_head, cards[layer, head])
+        rows.append(_answer(of_head, cards[layer, head]))
     return SurveyTable(tuple(rows))
+
+
+def _tests(of_head: Callable[..., Row], card: LabelCard) -> list[Row]:
+    """One row for each label and length, those that could not be tested too."""
+    made = [
+        of_head(
+            "label",
+            one.label,
+            _unit(one.label),
+            one.n,
+            one.score,
+            one.spread,
+            one.null,
+            one.low,
+            one.high,
+            one.weight,
+            one.holds,
+            one.length,
+        )
+        for one in card.evidence
+    ]
+    made += [
+        of_head(
+            "label",
+            one.label,
+            _unit(one.label),
+            0,
+            None,
+            None,
+            None,
+            length=one.length,
+            because=one.because,
+        )
+        for one in card.untested
+    ]
+    return sorted(made, key=lambda row: (row.id, row.length or 0))
+
+
+def _answer(of_head: Callable[..., Row], card: LabelCard) -> Row:
+    labelled = {Answer.NAMED: True, Answer.UNLABELLED: False, Answer.UNTESTED: None}[card.answer]
+    because = card.because or None
+    return of_head("answer", card.label or "", "", 0, None, None, None, labelled=labelled, because=because)
+
+
+def _unit(label: LabelId) -> str:
+    return "share of variance" if label == "positional" else "share of attention"
 
 
 def _cell(value: float) -> float | None:

@@ -1,114 +1,68 @@
-"""Read the texts of a survey window by window, from any byte of any file on, with one window in memory at a time.
+"""The texts of a survey: which files, and whether a file holds one text or one in each line."""
 
-A window ends between two words. Where it ends depends on the bytes from its beginning alone, so a survey that goes on
-from a byte finds the same windows as one that was never stopped.
-"""
-
-import codecs
-import hashlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from attention_core.models.facts import LoadedModel
+from attention_core.heads.windows import Text
 
-BYTES_PER_TOKEN = 8  # read for each token that a window may have; a window of longer tokens is a little shorter
-TEXT_ENDINGS = (".txt", ".md", ".text")
-_HASH_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One text of a survey: a file, or bytes that a visitor gave."""
-
-    name: str
-    path: Path | None = None
-    data: bytes = b""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self.data) if self.path is None else self.path.stat().st_size
-
-    def read(self, start: int, n: int) -> bytes:
-        """At most `n` bytes from byte `start` on; fewer at the end."""
-        if self.path is None:
-            return self.data[start : start + n]
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(n)
-
-    def digest(self) -> str:
-        """sha256 of the content, read in pieces."""
-        digest = hashlib.sha256()
-        for start in range(0, self.size, _HASH_BYTES):
-            digest.update(self.read(start, _HASH_BYTES))
-        return digest.hexdigest()
+TEXT_ENDINGS = (".txt", ".md", ".text", ".smi")
+GUESSED_FROM = 1 << 16  # bytes at the beginning of a file
+FEWEST_LINES = 8  # to guess from
+MOST_BLANK = 0.05  # share of blank lines up to which there are no paragraphs
 
 
-def texts_at(path: Path) -> tuple[Text, ...]:
+def texts_at(path: Path, lines: bool | None = None) -> tuple[Text, ...]:
     """A text file, or all text files in a folder and its folders, in the order of their names.
+
+    `lines` says whether each line is a text of its own; None guesses it from each file, see `holds_a_text_a_line`.
 
     Raises ValueError if there is none.
     """
     if path.is_file():
-        return (Text(path.name, path),)
+        return (told(Text(path.name, path), lines),)
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in TEXT_ENDINGS and file.is_file())
     if not files:
         raise ValueError(f"a survey needs a text file or a folder with {', '.join(TEXT_ENDINGS)}; {path} is neither")
-    return tuple(Text(file.relative_to(path).as_posix(), file) for file in files)
+    return tuple(told(Text(file.relative_to(path).as_posix(), file), lines) for file in files)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of a text that a model reads at once, and the byte at which the next one begins."""
-
-    text: str
-    end: int
+def told(text: Text, lines: bool | None = None) -> Text:
+    """The text with `lines` set, to what is asked for or, if that is None, to what it looks like."""
+    return replace(text, lines=holds_a_text_a_line(text) if lines is None else lines)
 
 
-def window_at(model: LoadedModel, text: Text, start: int, n_tokens: int) -> Window:
-    """The window that begins at byte `start`: at most `n_tokens` tokens, special ones included, and at least one
-    character. Bytes that are no UTF-8 become U+FFFD."""
-    size = BYTES_PER_TOKEN * n_tokens
-    data = text.read(start, size + 4)
-    whole = len(data) <= size
-    raw = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(data, final=whole)
-    kept = len(raw) if whole else _before_word(raw, len(raw))
-    while (fitting := _fitting(model, _readable(raw[:kept]), n_tokens)) < kept:
-        kept = _before_word(raw, max(1, fitting))
-    return Window(_readable(raw[:kept]), start + len(raw[:kept].encode("utf-8", "surrogateescape")))
+def holds_a_text_a_line(text: Text) -> bool:
+    """A guess: does each line hold a text of its own?
+
+    Yes, unless there are blank lines between paragraphs, fewer than FEWEST_LINES lines, or most lines were broken
+    because the next word had no room in the width of the longest line, as prose is wrapped.
+    """
+    raw = text.read(0, GUESSED_FROM).decode("utf-8", "replace")
+    found = [line.strip() for line in raw.splitlines()]
+    while found and not found[-1]:
+        found.pop()
+    own = [line for line in found if line]
+    if len(own) < FEWEST_LINES or len(found) - len(own) > MOST_BLANK * len(found):
+        return False
+    if not any(len(line.split()) > 1 for line in own):  # no blanks within lines: nothing that could be wrapped
+        return True
+    width = max(map(len, own))
+    wrapped = sum(len(line) + 1 + len(after.split()[0]) > width for line, after in zip(own[:-1], own[1:], strict=True))
+    return 2 * wrapped < len(own) - 1
 
 
-def sample(texts: Sequence[Text]) -> list[list[str]]:
-    """Names and contents of the texts, as a fingerprint."""
-    return [[text.name, text.digest()] for text in texts]
+def lines_note(texts: Sequence[Text], *, guessed: bool) -> str:
+    """A sentence about the texts that are read line by line; "" if none is."""
+    names = [text.name for text in texts if text.lines]
+    if not names:
+        return ""
+    which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
+    return (
+        f"{which}: one text per line{', a guess from where its lines end' if guessed else ''}; lines are never joined."
+    )
 
 
-def _readable(raw: str) -> str:
-    return re.sub("[\udc80-\udcff]", "\ufffd", raw)
-
-
-def _fitting(model: LoadedModel, text: str, n_tokens: int) -> int:
-    """How many characters from the beginning fit into the window; for a tokenizer that gives no places, a guess that
-    gets smaller each time."""
-    if not text.strip():
-        return len(text)
-    fast = model.tokenizer.is_fast
-    ids = model.encode(text, return_offsets_mapping=fast)
-    n_all = len(ids["input_ids"])
-    if n_all <= n_tokens:
-        return len(text)
-    if not fast:
-        return len(text) * n_tokens // (n_all + 1)
-    # What the tokenizer adds at the end needs room too; leave out at least one token, so that this comes to an end.
-    n_added = sum(start == end for start, end in ids["offset_mapping"])
-    own = [end for start, end in ids["offset_mapping"] if end > start]
-    return min(own[max(0, n_tokens - n_added - 1)], len(text) - 1) if own else len(text) - 1
-
-
-def _before_word(raw: str, end: int) -> int:
-    """The end of the last blank before `end`, so that no word is cut; `end` itself if there is none."""
-    blanks = [found.end() for found in re.finditer(r"\s+", raw[:end])]
-    return blanks[-1] if blanks and blanks[-1] > 0 else end
+def sample(texts: Sequence[Text]) -> list[list[str | bool]]:
+    """Names, contents and ways of reading of the texts, as a fingerprint."""
+    return [[text.name, text.digest(), text.lines] for text in texts]

@@ -236,6 +236,7 @@ def test_the_label_card_shows_score_null_spread_and_n(heads):
     page = heads(l=0, h=2)
     expect(page.get_by_test_id("sl-heads-chip")).to_contain_text("previous token")
     card = page.get_by_test_id("sl-label-card")
+    card.get_by_text("The evidence").click()
     for part in ("score", "chance (null)", "±", "n = "):
         expect(card).to_contain_text(part)
     cell(page, "3.1").click()

@@ -18,7 +18,9 @@ from transformers import AutoModel
 from transformers.utils import logging
 
 from attention_core import LoadedModel, Trace, capture, load_model
-from attention_core.heads.labels import LABELS, label_heads
+from attention_core.heads.cards import Answer
+from attention_core.heads.labelling import label_heads
+from attention_core.heads.labels import LABELS
 from attention_core.reading.generation import continue_text
 from attention_core.reading.readout import NextToken
 from attention_core.record.proof import compare
@@ -176,10 +178,10 @@ def named(model: LoadedModel) -> Iterator[str]:
         place: (one.score, one.null)
         for place, card in cards.items()
         for one in card.evidence
-        if one.label == "previous"
+        if one.label == "previous" and one.length == max(card.tested("previous"))
     }
     if not scores:
-        yield "heads: the model can read none of the probe texts"
+        yield f"heads: could not be tested, because {next(iter(cards.values())).because}"
         return
     top = sorted(scores, key=lambda place: -scores[place][0])[:4]
     yield "previous token, score (null): " + ", ".join(
@@ -188,7 +190,8 @@ def named(model: LoadedModel) -> Iterator[str]:
     for label in LABELS:
         heads = [f"{layer}.{head}" for (layer, head), card in cards.items() if label.id in card.labels]
         yield f"labelled {label.name}: {', '.join(heads) or 'no head'}"
-    yield f"unlabelled: {sum(card.label is None for card in cards.values())} of {len(cards)} heads"
+    unlabelled = sum(card.answer is Answer.UNLABELLED for card in cards.values())
+    yield f"unlabelled: {unlabelled} of {len(cards)} heads"
 
 
 def _readable(model: LoadedModel, text: str) -> bool:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,18 +20,21 @@ from streamlit.testing.v1 import AppTest
 from attention_core import capture, load_model
 from attention_core.formats import wire
 from attention_core.heads.across import flow_pack, rollout_pack, writes_pack
-from attention_core.heads.labels import LABELS, Evidence, LabelCard
+from attention_core.heads.cards import Evidence, LabelCard, Untested
+from attention_core.heads.labelling import label_heads
+from attention_core.heads.labels import LABELS
 from attention_core.heads.packs import between_pack, heads_pack, like_pack
 from attention_core.heads.scores import METRICS, head_scores
+from attention_core.heads.windows import Text
 from attention_core.reading.contribution import contributions
 from attention_core.survey.survey import Survey
-from attention_core.survey.texts import Text
 from pages.shared.http import routes
 from pages.shared.parts import survey_panel
 from pages.shared.service import heads
-from pages.shared.service.label_words import card_in_words
+from pages.shared.service.label_words import card_in_words, cards_in_words
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source
+from tests.support.known_heads import bracketed_tokenizer, molecules, neighbour_model
 from tests.support.patience import PATIENCE
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -280,19 +284,21 @@ def test_a_trace_from_a_file_has_no_labels():
 
 
 def evidence(label, holds: bool, score: float = 0.9) -> Evidence:
-    return Evidence(label, score, 0.05, 0.1, 0.7, 0.9, 0.5, 16, holds)
+    return Evidence(label, score, 0.05, 0.1, 0.7, 0.9, 0.5, 16, holds, 64)
 
 
 def test_a_label_card_says_score_null_spread_and_n():
     held, other = evidence("previous", True), evidence("positional", True, 0.6)
     card = card_in_words(LabelCard(0, 2, ("previous",), (other, held)))
     assert card["label"] == "previous"
-    assert card["says"] == next(label.meaning for label in LABELS if label.id == "previous")
+    meaning = next(label.meaning for label in LABELS if label.id == "previous")
+    assert card["says"] == f"{meaning} Holds at 64 tokens."
     rows = dict(card["rows"])
     assert rows["score"].startswith("✓ 0.90 ≥")
     assert rows["chance (null)"] == "0.05"
     assert rows["score − chance"] == "0.85 ± 0.10"
-    assert rows["probe texts"] == "n = 16"
+    assert rows["probe texts"] == "n = 16, of 64 tokens"
+    assert (card["answer"], card["at"]) == ("named", "")
 
 
 def test_an_unlabelled_head_names_the_closest_and_what_it_lacks():
@@ -300,7 +306,87 @@ def test_an_unlabelled_head_names_the_closest_and_what_it_lacks():
     assert card["label"] is None
     assert card["says"].startswith("Unlabelled, the normal answer.")
     assert dict(card["rows"])["score"].startswith("✗ 0.10 <")
-    assert card_in_words(LabelCard(0, 2, (), ()))["label"] is None
+    assert (card["label"], card["answer"]) == (None, "unlabelled")
+
+
+def test_a_label_says_at_which_lengths_of_text_it_holds():
+    held = [replace(evidence("first", length < 100), length=length) for length in (16, 64, 256)]
+    card = card_in_words(LabelCard(0, 2, ("first",), tuple(held)))
+    assert card["at"] == "at 16 and 64 tokens"
+    assert card["says"].endswith("Holds at 16 and 64 tokens, not at 256.")
+    assert dict(card["rows"])["probe texts"] == "n = 16, of 64 tokens"
+
+
+def test_a_head_that_could_not_be_tested_says_why_and_is_not_called_unlabelled():
+    why = "the vocabulary has 5 pieces beside the special ones, and 64 different ones are needed"
+    card = card_in_words(LabelCard(0, 2, (), (), (Untested("induction", why, None),)))
+    assert (card["answer"], card["label"], card["rows"]) == ("untested", None, [])
+    assert card["says"] == f"Could not be tested, because {why}."
+    partly = card_in_words(LabelCard(0, 2, (), (evidence("previous", False),), (Untested("induction", why, None),)))
+    assert partly["answer"] == "unlabelled"
+    assert partly["untested"] == f"Could not be tested: induction, because {why}."
+
+
+def told_when_ready(model: str) -> dict:
+    deadline = time.monotonic() + PATIENCE
+    told = heads.label_book().of(model)
+    while told["state"] == "working" and time.monotonic() < deadline:
+        time.sleep(0.1)
+        told = heads.label_book().of(model)
+    assert told["state"] == "ready"
+    return told
+
+
+def saved(model, folder: Path) -> str:
+    model.model.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def test_the_page_gives_each_of_the_three_answers_and_those_that_a_notebook_gives(tmp_path, monkeypatch):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
+    name = saved(neighbour_model(bracketed_tokenizer()), tmp_path / "neighbours")
+    told = told_when_ready(name)
+    assert {place: card["answer"] for place, card in told["cards"].items()} == {
+        "0.0": "named",
+        "0.1": "named",
+        "0.2": "unlabelled",
+    }
+    assert "random tokens of its vocabulary" in told["says"]
+    assert told["cards"] == cards_in_words(label_heads(load_model(name)))
+    small = saved(neighbour_model(bracketed_tokenizer(5, 64)), tmp_path / "small")
+    told = told_when_ready(small)
+    assert {card["answer"] for card in told["cards"].values()} == {"untested"}
+    assert all("because the vocabulary has 5 pieces" in card["says"] for card in told["cards"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", ["minilm", "storyteller"])
+def test_page_and_notebook_agree_on_every_head_of_a_trained_model(name: str):
+    deadline = time.monotonic() + 900
+    while (told := heads.label_book().of(name))["state"] == "working" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert told["cards"] == cards_in_words(label_heads(load_model(name)))
+
+
+def test_a_survey_names_the_heads_of_the_page_by_its_own_texts(client, tmp_path, monkeypatch):
+    """The same cards as in a notebook with these texts, and the page says what they rest on."""
+    monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
+    model = neighbour_model(bracketed_tokenizer())
+    name, texts = saved(model, tmp_path / "neighbours"), molecules(9)
+    job = survey_panel.Job(name, [("molecules.smi", "\n".join(texts).encode())])
+    job.wait(PATIENCE)
+    assert job.failed == ""
+    assert "one text per line, a guess" in job.said
+    source = Source(name, texts[0])
+    service().trace(source)
+    key = service().key(Picture(source))
+    told = client.get(f"/sightline/data/{key}/heads/labels?by={job.labels_by}").json()
+    assert told["cards"] == cards_in_words(label_heads(load_model(name), texts))
+    assert "molecules.smi: 9 texts at 16 and 64 tokens" in told["says"]
+    gone = client.get(f"/sightline/data/{key}/heads/labels?by={heads.BY_TEXTS}0").json()
+    assert gone["state"] == "failed"
 
 
 def test_the_metrics_of_a_text_are_computed_once():
@@ -379,9 +465,8 @@ def test_a_survey_of_two_files_that_is_stopped_goes_on_to_the_same_table():
     assert job.done == job.total
     texts = [Text(name, data=data) for name, data in sorted(files)]
     whole = service().work(Survey, service().model("minilm"), texts)
-    for _ in range(100):
-        if service().work(next, whole, None) is None:
-            break
+    while service().work(next, whole, None) is not None:
+        pass
     assert job.csv == whole.table().to_csv() != early
 
 

@@ -5,7 +5,7 @@
  * @typedef {import("./packs").Card} Card
  * @typedef {import("./packs").Word} Word
  * @typedef {{i: number, layer: number, head: number, name: string}} Place
- * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": has none
+ * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": tested, and has none, "?": could not be tested
  * @typedef {{low: number, high: number, says: string}} Range
  */
 
@@ -125,6 +125,19 @@ export class Heads {
     return this.cards?.[i]?.label ?? null;
   }
 
+  /** The third answer: no test could be made. @param {number} i */
+  untested(i) {
+    return this.cards?.[i]?.answer === "untested";
+  }
+
+  /** A head’s answer in words, with the lengths of text if it holds at some only. @param {number} i */
+  nameOfLabel(i) {
+    const card = this.cards?.[i];
+    if (!card) return "no label";
+    if (card.label) return card.at ? `${card.title} ${card.at}` : card.title;
+    return card.answer === "untested" ? "could not be tested" : "unlabelled";
+  }
+
   /** Labels that some head carries, commonest first. @returns {{label: string, title: string, n: number}[]} */
   get labels() {
     /** @type {Map<string, {label: string, title: string, n: number}>} */
@@ -226,7 +239,7 @@ export function sorted(heads, which, { by, down }) {
   const order = [...which];
   if (by === "head") return order.sort((a, b) => sign * (a - b));
   if (by === "label") {
-    const title = (/** @type {number} */ i) => (heads.cards?.[i]?.label ? (heads.cards[i]?.title ?? "") : null);
+    const title = (/** @type {number} */ i) => (heads.cards?.[i]?.label ? heads.nameOfLabel(i) : null);
     return order.sort((a, b) => {
       const [x, y] = [title(a), title(b)];
       if (x === null || y === null) return x === y ? a - b : x === null ? 1 : -1;
@@ -277,7 +290,11 @@ export function filtered(heads, { label, layer, metric, least }) {
     .filter((place) => {
       if (layer !== null && place.layer !== layer) return false;
       const carried = heads.label(place.i);
-      if (label === "*" ? !carried : label === "-" ? carried : label && carried !== label) return false;
+      if (label === "?") {
+        if (!heads.untested(place.i)) return false;
+      } else if (label === "-") {
+        if (carried || heads.untested(place.i)) return false;
+      } else if (label === "*" ? !carried : label && carried !== label) return false;
       return !metric || heads.value(metric, place.i) >= least;
     })
     .map(({ i }) => i);

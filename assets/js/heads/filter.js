@@ -61,6 +61,9 @@ export function createFilter(app) {
       ["", "all"],
       ["*", "any label"],
       ["-", "unlabelled"],
+      ...(heads.places.some(({ i }) => heads.untested(i)) || only.label === "?"
+        ? [/** @type {[string, string]} */ (["?", "could not be tested"])]
+        : []),
       ...heads.labels.map(({ label: name, title, n }) => /** @type {[string, string]} */ ([name, `${title} (${n})`])),
     ];
     if (only.label && !labels.some(([value]) => value === only.label))
@@ -104,16 +107,32 @@ export function createStatus(app) {
         say(
           text,
           told.total
-            ? `Labels: testing the heads on probe texts, ${told.done} of ${told.total} …`
+            ? `Labels: testing the heads on probe texts, ${told.done} of ${told.total} forward passes …`
             : "Labels: waiting for the model …",
         );
       } else if (told.state === "ready") {
-        const n = heads.cards?.filter((card) => card?.label).length ?? 0;
-        say(
-          text,
-          `${n} of ${heads.n} heads ${n === 1 ? "carries" : "carry"} a label; ${n === heads.n ? "none is" : "the others are"} unlabelled, which is normal. ${told.says ?? ""}`.trim(),
-        );
+        say(text, `${answered(heads.cards ?? [])} ${told.says ?? ""}`.trim());
       } else say(text, told.says ?? "");
     },
   };
+}
+
+/**
+ * The three answers, counted, in one or two sentences.
+ *
+ * @param {(import("./data.js").Card | null)[]} cards
+ */
+export function answered(cards) {
+  const of = (/** @type {string} */ answer) => cards.filter((card) => card?.answer === answer);
+  const [named, plain, untested] = [of("named").length, of("unlabelled").length, of("untested")];
+  if (cards.length && untested.length === cards.length) return untested[0]?.says ?? "";
+  const said = [`${named} of ${cards.length} heads ${named === 1 ? "carries" : "carry"} a label`];
+  if (plain)
+    said.push(
+      `${untested.length ? plain : "the others"} ${plain === 1 && untested.length ? "is" : "are"} unlabelled, which is normal`,
+    );
+  else if (!untested.length) said.push("none is unlabelled");
+  if (untested.length) said.push(`${untested.length} could not be tested`);
+  const partly = cards.find((card) => card?.untested)?.untested ?? "";
+  return `${said.join("; ")}.${partly && cards.every((card) => card?.answer === "untested" || card?.untested === partly) ? ` ${partly}` : ""}`;
 }

@@ -1,5 +1,5 @@
 /**
- * "Find heads that look from … to …": two tokens of the text, and the heads that look from one to the other, ranked.
+ * "Which head looks from … to …?": two tokens of the text, and the heads that look from one to the other, ranked.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
@@ -62,10 +62,11 @@ export function createFind(app) {
     h(
       "div",
       { class: "sl-find-ask" },
-      h("h2", null, "Find heads that look from"),
+      h("h2", null, "Which head looks from"),
       slots[0],
       h("h2", { "aria-hidden": "true" }, "to"),
       slots[1],
+      h("h2", { "aria-hidden": "true" }, "?"),
       kind,
       clear,
     ),

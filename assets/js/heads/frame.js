@@ -1,5 +1,5 @@
 /**
- * What stands where on the Heads page: status and reading on top, map and scatter, search, table, what lies across layers, and
+ * What stands where on the Heads page: status and reading on top, a learner's question, map and scatter, table, what lies across layers, and
  * the chosen head beside them.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
@@ -46,8 +46,8 @@ export function createFrame(app) {
     "div",
     { class: "sl-heads-body" },
     h("div", { class: "sl-heads-top" }, status.element, reading.element, hint),
-    plots,
     find.element,
+    plots,
     numbers,
     across.element,
     writes.element,

@@ -19,6 +19,7 @@
  * @property {boolean} by_norm      every number is of ‖a·v·W_O‖, not of the weights   @property {boolean} can_by_norm
  * @property {string} plotly   where plotly.js lies, below the app's root
  * @property {boolean} [large]
+ * @property {string} [labels_by]  the name of labels by the visitor’s own texts; "" for those of the model
  *
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks
  *
@@ -70,10 +71,11 @@ export class HeadsView extends View {
     this.lookFailed = "";
     /** The group of layers whose tokens the pair is of. */
     this.group = 0;
-    /** @type {{of: number, heads: {i: number, distance: number}[], says: string} | null} */
+    /** @type {{of: number, heads: {i: number, distance: number}[], says: string, how: string} | null} */
     this.alike = null;
     /** How far the labels are. @type {import("./packs").Labels} */
     this.told = { state: "working", done: 0, total: 0 };
+    this.labelsBy = data.labels_by ?? "";
     /** @type {HttpSource | null} */
     this.source = null;
     this.sourceKey = "";
@@ -102,6 +104,7 @@ export class HeadsView extends View {
       this.source.lost = false;
       this.shownKey = "";
     }
+    this.takeLabelsBy(data.labels_by ?? "");
     const fromPython = this.isNews(data.seed);
     this.whenStyled(() => {
       this.readTheme();
@@ -109,6 +112,16 @@ export class HeadsView extends View {
       else if (fromPython) this.adopt();
       else this.draw();
     });
+  }
+
+  /** Other texts, other labels. @param {string} by */
+  takeLabelsBy(by) {
+    if (by === this.labelsBy) return;
+    this.labelsBy = by;
+    this.told = { state: "working", done: 0, total: 0 };
+    if (!this.heads) return;
+    this.heads.cards = null;
+    askLabels(this);
   }
 
   readTheme() {
@@ -352,7 +365,7 @@ export class HeadsView extends View {
   /** A head in one sentence, for those who do not see the page. @param {number} i */
   says(i) {
     const { heads, metric } = this;
-    const label = heads.label(i) ? `, ${heads.cards?.[i]?.title}` : heads.cards ? ", unlabelled" : "";
+    const label = heads.cards ? `, ${heads.nameOfLabel(i)}` : "";
     const value = heads.value(metric, i);
     return `${heads.titleOf(i)}${label}; ${heads.metric(metric)?.title} ${value === value ? value.toFixed(2) : "has no meaning here"}`;
   }

@@ -52,7 +52,7 @@ export async function loadAlike(app) {
       const i = heads.indexOf(l, h);
       return i === null ? [] : [{ i, distance }];
     });
-    app.alike = { of: selected, heads: found, says: meta.says };
+    app.alike = { of: selected, heads: found, says: meta.says, how: meta.how };
     app.frame.panel.draw();
   } catch {
     // The panel keeps its dots; the numbers of the text are more important, and they say what is wrong.
@@ -62,17 +62,18 @@ export async function loadAlike(app) {
 /** Ask for the labels until they are there: they belong to the model, not to the text. @param {HeadsView} app */
 export async function askLabels(app) {
   clearTimeout(app.asking);
-  const { source, heads } = app;
+  const { source, heads, labelsBy } = app;
   if (!source) return;
   /** @type {import("./packs").Labels} */
   let told;
   try {
-    told = await (await source.answer("heads/labels")).json();
+    const by = labelsBy ? `?by=${encodeURIComponent(labelsBy)}` : "";
+    told = await (await source.answer(`heads/labels${by}`)).json();
   } catch (error) {
     if (error instanceof LostError) return;
     told = { state: "failed", done: 0, total: 0, says: `No labels: ${/** @type {Error} */ (error).message}` };
   }
-  if (app.heads !== heads || app.life.signal.aborted) return;
+  if (app.heads !== heads || app.labelsBy !== labelsBy || app.life.signal.aborted) return;
   app.told = told;
   if (told.state === "working") {
     app.frame.status.draw();

@@ -111,7 +111,7 @@ export function createMap(app) {
       mark(cell, "data-out", !seen.has(i));
       const label = heads.label(i);
       say(cell, label && side >= theme.size * 1.2 ? app.letter(label) : label ? "·" : "");
-      const what = label ? `, ${heads.cards?.[i]?.title}` : "";
+      const what = label || heads.untested(i) ? `, ${heads.nameOfLabel(i)}` : "";
       mark(
         cell,
         "aria-label",
@@ -139,7 +139,7 @@ export function createMap(app) {
       readout,
       i === null
         ? " "
-        : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ${aligned(heads.value(metric, i), heads.range(metric))}${heads.label(i) ? ` · ${heads.cards?.[i]?.title}` : ""}`,
+        : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ${aligned(heads.value(metric, i), heads.range(metric))}${heads.label(i) || heads.untested(i) ? ` · ${heads.nameOfLabel(i)}` : ""}`,
     );
   }
 
@@ -217,7 +217,9 @@ function drawSigns({ heads, labelling }, element, filtered) {
     h("span", null, h("span", { class: "sl-letter" }, given.get(label) ?? ""), `${title} (${n})`),
   );
   if (filtered) parts.push(h("span", null, "faint: left out by the filter"));
-  if (!labels.length && !labelling && heads.cards) parts.push(h("span", null, "no head carries a label"));
+  const untested = heads.places.filter(({ i }) => heads.untested(i)).length;
+  if (untested) parts.push(h("span", null, `${untested} could not be tested`));
+  else if (!labels.length && !labelling && heads.cards) parts.push(h("span", null, "no head carries a label"));
   element.replaceChildren(...parts);
 }
 

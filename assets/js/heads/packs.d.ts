@@ -47,7 +47,11 @@ export type LookPack = Pack<
 >;
 
 /** Heads that behave like one, nearest first. */
-export type LikePack = Pack<{ heads: { layer: number; head: number; distance: number }[]; says: string }, {}>;
+/** `says`: what the numbers are of; `how`: what the distance is. */
+export type LikePack = Pack<
+  { heads: { layer: number; head: number; distance: number }[]; says: string; how: string },
+  {}
+>;
 
 /** What one token draws on among the input tokens, [layer, input]; flow has the last layer only. */
 export type AcrossPack = Pack<
@@ -73,7 +77,18 @@ export type WritesPack = Pack<
 >;
 
 /** A head's label in plain words; `label` null: it carries none. */
-export type Card = { label: string | null; title: string; says: string; rows: [string, string][]; why: string };
+export type Card = {
+  answer: "named" | "unlabelled" | "untested";
+  label: string | null;
+  title: string;
+  /** The lengths of text at which the label holds; "" where it holds at all. */
+  at: string;
+  says: string;
+  rows: [string, string][];
+  why: string;
+  /** What could not be tested, in sentences. */
+  untested: string;
+};
 
 /** How far the labels of the model are; `cards` by "layer.head" when they are there. */
 export type Labels = {

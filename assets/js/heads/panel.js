@@ -60,11 +60,8 @@ export function createPanel(app) {
     mark(chip, "data-label", label);
     chip.replaceChildren(
       ...(label
-        ? [
-            h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)),
-            heads.cards?.[selected]?.title ?? "",
-          ]
-        : [heads.cards ? "unlabelled" : app.labelling ? "label: being tested …" : "no label"]),
+        ? [h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), heads.nameOfLabel(selected)]
+        : [heads.cards ? heads.nameOfLabel(selected) : app.labelling ? "label: being tested …" : "no label"]),
     );
     open.href = app.address(selected);
     card.draw();
@@ -96,8 +93,15 @@ export function createPanel(app) {
 /** Heads that behave like the chosen one. @param {HeadsView} app @param {HTMLElement} title  has the focus while the next list is on its way */
 function createLike(app, title) {
   const list = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
-  const says = h("p", { class: "sl-second" });
-  const element = h("section", { class: "sl-card" }, h("h3", null, "Heads like this one"), list, says);
+  const says = h("span", null);
+  const meaning = h("button", { type: "button", class: "sl-term", hidden: true }, "What is the number?");
+  const element = h(
+    "section",
+    { class: "sl-card" },
+    h("h3", null, "Heads like this one"),
+    list,
+    h("p", { class: "sl-second" }, says, " ", meaning),
+  );
   /** Where the focus was in the list, while the title has it; -1: nowhere. */
   let held = -1;
   list.onclick = (event) => {
@@ -115,6 +119,8 @@ function createLike(app, title) {
     }
     list.hidden = !ready?.heads.length;
     say(says, ready ? ready.says : "…");
+    meaning.hidden = !ready?.how;
+    if (ready?.how) app.frame.tip.on(meaning, "Distance", ready.how);
     if (!ready) return;
     exchange(
       list,
@@ -193,12 +199,14 @@ function createCard(app) {
   const says = h("p", null);
   const facts = h("dl", { class: "sl-facts2" });
   const why = h("p", { class: "sl-second" });
+  const evidence = h("details", { "data-testid": "sl-label-evidence" }, h("summary", null, "The evidence"), facts, why);
+  const untested = h("p", { class: "sl-second" });
   const element = h(
     "section",
     { class: "sl-card sl-labelcard", "aria-label": "Label card", "data-testid": "sl-label-card" },
     says,
-    facts,
-    why,
+    evidence,
+    untested,
   );
 
   function draw() {
@@ -206,7 +214,11 @@ function createCard(app) {
     element.hidden = !card;
     if (!card) return;
     mark(element, "data-label", card.label);
+    mark(element, "data-answer", card.answer);
     say(says, card.says);
+    evidence.hidden = !card.rows.length;
+    untested.hidden = !card.untested;
+    say(untested, card.untested);
     facts.replaceChildren(
       ...card.rows.flatMap(([name, value]) => [h("dt", null, name), h("dd", { class: "sl-mono" }, value)]),
     );

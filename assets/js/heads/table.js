@@ -181,9 +181,10 @@ function drawLabel(app, i, row) {
   const label = card?.label ?? null;
   mark(cell, "data-label", label);
   if (label && card) {
-    if (cell.textContent !== `${app.letter(label)}${card.title}`)
-      cell.replaceChildren(h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), card.title);
-  } else say(cell, heads.cards ? (card ? "unlabelled" : "–") : app.labelling ? "…" : "–");
+    const name = heads.nameOfLabel(i);
+    if (cell.textContent !== `${app.letter(label)}${name}`)
+      cell.replaceChildren(h("span", { class: "sl-letter", "aria-hidden": "true" }, app.letter(label)), name);
+  } else say(cell, heads.cards ? (card ? heads.nameOfLabel(i) : "–") : app.labelling ? "…" : "–");
 }
 
 /** @param {HeadsView} app @param {HTMLTableRowElement} titles @param {import("./data.js").Metric[]} columns */
@@ -195,7 +196,7 @@ function drawTitles(app, titles, columns) {
       name: "label",
       short: "label",
       title: "Label",
-      says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none",
+      says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none. It names the lengths of text where it does not hold at all that were tested",
     },
     ...columns.map((metric) => ({
       name: metric.name,

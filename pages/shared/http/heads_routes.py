@@ -98,7 +98,9 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
 
     def labels(request: Request) -> Response:
         source = service().picture(request.path_params["key"]).source
-        return JSONResponse(heads_service.labels_of(source), headers={"Cache-Control": "no-store"})
+        return JSONResponse(
+            heads_service.labels_of(source, request.query_params.get("by", "")), headers={"Cache-Control": "no-store"}
+        )
 
     data = "/sightline/data/{key}/heads"
     return [

@@ -127,8 +127,12 @@ def steps(view: View, trace: "Trace", seat: Seat) -> None:
     )
 
 
-def heads(view: View, seat: Seat, *, can_by_norm: bool) -> None:
-    """Every head in numbers: table, map and scatter. The browser fetches metrics and labels under `data_key`."""
+def heads(view: View, seat: Seat, *, can_by_norm: bool, labels_by: str = "") -> None:
+    """Every head in numbers: table, map and scatter.
+
+    The browser fetches the metrics of the text and the labels of the model under `data_key`, or those that are kept
+    under the name `labels_by`.
+    """
     data = {
         **seat.data,
         "select": {name: getattr(view, name) for name in (*_CHOICE, *_ORDER)},
@@ -137,6 +141,7 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool) -> None:
         "by_norm": view.by_norm,
         "can_by_norm": can_by_norm,
         "plotly": PLOTLY_URL,
+        "labels_by": labels_by,
     }
     _heads(
         key=seat.key,

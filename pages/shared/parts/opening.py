@@ -27,7 +27,11 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
         else:
             message.html(f"<div class='sl-skeleton' role='status'>{theme.escape(doing)}</div>")
 
+    if state.usual_again(view):
+        st.rerun()  # the text box stands above the page: it shows the other text too
     trace, problem = state.trace_of(view, say)
+    if state.made_readable(view, trace):
+        st.rerun()
     message.empty()
     if trace is None:
         st.error(theme.literal(problem))
@@ -38,7 +42,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
         if trace is None:
             st.stop()
     view, clamped = state.fit(view, trace)
-    for sentence in (*clamped, *_window(view), *_not_read(view, trace), *trace.notes):
+    for sentence in (*clamped, *_window(view), *_not_read(view, trace), *state.about_text(view), *trace.notes):
         notes.caption(theme.literal(sentence))
     return view, trace
 

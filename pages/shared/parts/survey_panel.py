@@ -4,6 +4,7 @@ It runs in the background, one window at a time through the one worker, so that 
 visitor may look at something else meanwhile; nobody looking for a while ends it.
 """
 
+import secrets
 import time
 from collections.abc import Sequence
 from threading import Event, Thread
@@ -13,28 +14,31 @@ import streamlit as st
 
 from pages.shared.address.view import View
 from pages.shared.parts import theme
+from pages.shared.service.heads import BY_TEXTS, label_book
 from pages.shared.service.service import service
 
 if TYPE_CHECKING:
-    from attention_core.heads.labels import Progress
+    from attention_core.heads.labelling import Progress
     from attention_core.survey.survey import Survey
 
 MOST_BYTES = 4_000_000
 UNSEEN_SECONDS = 15 * 60
+HOW = {"guess": None, "one text in each line": True, "one text": False}
 COMMAND = "python -m attention_core.survey"
 
 
 class Job:
     """One survey on its way, or its result; one that was stopped can go on from where it was."""
 
-    def __init__(self, model: str, files: Sequence[tuple[str, bytes]]) -> None:
-        self.model = model
+    def __init__(self, model: str, files: Sequence[tuple[str, bytes]], lines: bool | None = None) -> None:
+        self.model, self.lines = model, lines  # None: guessed for each file
         self._files = sorted(files)  # as the command line reads a folder
         self.name = self._files[0][0] if len(files) == 1 else f"{len(files)} files"
         self.done, self.total = 0, sum(len(data) for _, data in files)
         self.said = "Waiting for the model …"
         self.csv = self.parquet = b""
-        self.failed = ""
+        self.labels_by = f"{BY_TEXTS}{secrets.token_hex(8)}"  # the name under which its labels are kept
+        self.failed = self.note = ""
         self.stop = Event()
         self.seen = time.monotonic()
         self._survey: Survey | None = None
@@ -66,12 +70,14 @@ class Job:
         self._thread.start()
 
     def _run(self) -> None:
+        from attention_core.heads.windows import Text
         from attention_core.survey.survey import Survey
-        from attention_core.survey.texts import Text
+        from attention_core.survey.texts import lines_note, told
 
         try:
             if self._survey is None:
-                texts = [Text(name, data=data) for name, data in self._files]
+                texts = [told(Text(name, data=data), self.lines) for name, data in self._files]
+                self.note = lines_note(texts, guessed=self.lines is None)
                 self._survey = service().work(Survey, service().model(self.model), texts)
             survey = self._survey
             while not self._abandoned() and (progress := service().work(_next, survey)):
@@ -79,13 +85,21 @@ class Job:
             if not survey.done and not survey.n_windows:
                 self.said = "Stopped before the first window was read."
                 return
-            table = survey.table()
+            table = service().work(survey.table)
+            label_book().keep(self.labels_by, f"Tested on {self.rests_on(survey)}.", survey.cards())
             self.csv, self.parquet = table.to_csv(), table.to_parquet()
             early = "" if survey.done else "Stopped early: "
             windows = f"{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens"
-            self.said = f"{early}{windows} read, {len(table):,} rows."
+            said = (
+                f"{early}{windows} read, {len(table):,} rows. Labels rest on {survey.rests_on}; those above, on others."
+            )
+            self.said = f"{said} {self.note}".strip()
         except Exception as error:  # whatever it is, the page says it and the thread ends
             self.failed = f"The survey ended: {error}"
+
+    def rests_on(self, survey: "Survey") -> str:
+        """What its labels rest on, as a part of a sentence."""
+        return f"{self.name}: {survey.rests_on}"
 
     def _abandoned(self) -> bool:
         return self.stop.is_set() or time.monotonic() - self.seen > UNSEEN_SECONDS
@@ -93,6 +107,13 @@ class Job:
 
 def _next(survey: "Survey") -> "Progress | None":
     return next(survey, None)
+
+
+def labels_by(view: View) -> str:
+    """The name of the labels that the page shows, if the visitor wants those by his survey of this model."""
+    job: Job | None = st.session_state.get("heads_survey_job")
+    wanted = job is not None and job.csv and job.model == view.model and st.session_state.get("heads_survey_names")
+    return job.labels_by if job is not None and wanted else ""
 
 
 def section(view: View) -> None:
@@ -106,10 +127,17 @@ def section(view: View) -> None:
         )
         uploads = st.file_uploader(
             f"Text files, at most {MOST_BYTES // 1_000_000} MB together",
-            type=["txt", "md", "text"],
+            type=["txt", "md", "text", "smi"],
             accept_multiple_files=True,
             max_upload_size=MOST_BYTES // 1_000_000,
             key="heads_survey_file",
+        )
+        how = st.radio(
+            "A file holds",
+            list(HOW),
+            horizontal=True,
+            key="heads_survey_lines",
+            help="Lines that are texts of their own are never joined into one. A guess says what it came to.",
         )
         size = sum(upload.size for upload in uploads)
         job: Job | None = st.session_state.get("heads_survey_job")
@@ -117,10 +145,16 @@ def section(view: View) -> None:
             st.error(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.")
         elif uploads and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
             files = [(upload.name, upload.getvalue()) for upload in uploads]
-            st.session_state["heads_survey_job"] = Job(view.model, files)
+            st.session_state["heads_survey_job"] = Job(view.model, files, HOW[how])
             st.rerun()
         if job is not None:
             _progress(job)
+        if job is not None and job.csv and not job.running and job.model == view.model:
+            st.toggle(
+                "Name the heads above by these texts",
+                key="heads_survey_names",
+                help="The labels of the map, the table and the card are then those of this survey.",
+            )
 
 
 def _progress(job: Job) -> None:

@@ -1,25 +1,27 @@
 """What the Heads page asks of the one service: metrics of a text, labels of a model. Kept for all visitors.
 
 Metrics are made in the worker when a text's turn comes. Labels belong to the model and rest on many probe texts: they
-are made slice by slice, one short job at a time, so that visitors' texts come in between.
+are made slice by slice, a forward pass or a layer's scores at a time, so that visitors' texts come in between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from pages.shared.service.bounded import BoundedCache
-from pages.shared.service.label_words import card_in_words, labels_in_words
+from pages.shared.service.label_words import cards_in_words, labels_in_words
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
-    from attention_core.heads.labels import Progress
+    from attention_core.heads.cards import LabelCard
+    from attention_core.heads.labelling import Progress
     from attention_core.heads.scores import HeadScores
 
 SCORES_BYTES = 32 * 1_000_000  # about 2,000 texts in a model of 72 heads
+BY_TEXTS = "by:"  # begins the name of labels by a visitor's texts; no model is called so
 LABEL_BYTES = 16 * 1_000_000  # dozens of models
 
 
@@ -84,22 +86,30 @@ class LabelBook:
                 return {"state": "failed", "done": 0, "total": 0, "says": making.failed}
         return {"state": "working", "done": making.done, "total": making.total, "says": ""}
 
+    def keep(self, by: str, says: str, cards: "Mapping[tuple[int, int], LabelCard]") -> None:
+        """Keep the labels that somebody has by texts of his own, under a name that only he knows."""
+        self._known.put(by, {"says": says, "cards": cards_in_words(cards)})
+
+    def kept(self, by: str) -> dict[str, Any]:
+        """What `keep` kept; a failure, told in words, if it had to make room."""
+        labels = self._known.peek(by)
+        if labels is None:
+            says = "The labels by your texts are no longer in the server's memory: run the survey again."
+            return {"state": "failed", "done": 0, "total": 0, "says": says}
+        return {"state": "ready", "done": 1, "total": 1, **labels}
+
     def _make(self, name: str, making: _Making) -> None:
-        from attention_core.heads.labels import Labelling
+        from attention_core.heads.labelling import Labelling
 
         try:
             labelling = service().work(Labelling, service().model(name))
             steps = iter(labelling)
             while progress := service().work(_next, steps):
                 making.done, making.total = progress.done, progress.total
-            cards = labelling.cards()
-            self._known.put(
-                name,
-                {
-                    "says": labels_in_words(cards),
-                    "cards": {f"{card.layer}.{card.head}": card_in_words(card) for card in cards.values()},
-                },
-            )
+            cards = service().work(labelling.cards)
+            tested = any(card.evidence for card in cards.values())
+            says = labels_in_words(labelling.rests_on, labelling.n_passes) if tested else ""
+            self._known.put(name, {"says": says, "cards": cards_in_words(cards)})
         except Exception as error:  # whatever it is, the page says it and the thread ends
             making.failed = f"The heads could not be labelled: {error}"
             return
@@ -117,8 +127,8 @@ def label_book() -> LabelBook:
     return LabelBook()
 
 
-def labels_of(source: Source) -> dict[str, Any]:
-    """The labels that a text's page shows: those of its model."""
+def labels_of(source: Source, by: str = "") -> dict[str, Any]:
+    """The labels that a text's page shows: those of its model, or those that are kept under `by`."""
     if source.file:
         trace = service().known_trace(source)
         given = trace is not None and trace.given
@@ -129,4 +139,4 @@ def labels_of(source: Source) -> dict[str, Any]:
             "total": 0,
             "says": f"No labels: they need the model itself, and {came}.",
         }
-    return label_book().of(source.model)
+    return label_book().kept(by) if by.startswith(BY_TEXTS) else label_book().of(source.model)

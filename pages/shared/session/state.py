@@ -68,6 +68,43 @@ def change(**values: Any) -> None:
     _set(replace(st.session_state["view"], **values))
 
 
+def usual_again(view: View) -> bool:
+    """Put the usual first sentence back if what stands there was made for another model; True if it was."""
+    model, text, _ = st.session_state.get("first_text", ("", "", ""))
+    if opened_file() or not text or view.text != text or view.model == model:
+        return False
+    change(text=View().text, query=None, key=None)
+    return True
+
+
+def made_readable(view: View, trace: "Trace | None") -> bool:
+    """Another first text if the model's tokenizer does not know the usual one; True if there is one.
+
+    `trace` is what became of the usual one, None if nothing. What somebody typed stays.
+    """
+    loaded = service().loaded(view.model)
+    if opened_file() or view.text != View().text or loaded is None:
+        return False
+    from attention_core.capturing.encode import unknown_note
+    from attention_core.capturing.vocabulary import first_text
+
+    ids = [token.id for token in trace.source_tokens if not token.special] if trace else []
+    if ids and not unknown_note(loaded.tokenizer, ids):
+        return False
+    found = service().work(lambda: first_text(loaded, View().text))
+    if not found.says:
+        return False
+    st.session_state["first_text"] = (view.model, found.text, found.says)
+    change(text=found.text, start=0, query=None, key=None)
+    return True
+
+
+def about_text(view: View) -> tuple[str, ...]:
+    """Why another text than the usual one is shown first, if one is."""
+    model, text, says = st.session_state.get("first_text", ("", "", ""))
+    return (says,) if says and (view.model, view.text) == (model, text) else ()
+
+
 def renew() -> None:
     """The browser's numbers are gone: the rerun makes them again, and the browser must fetch them again."""
     news.acted("view")

@@ -68,10 +68,18 @@ def test_in_an_encoder_decoder_the_kind_says_which_tokens_are_meant():
     assert {trace.layers[one.layer].kind for one in find_heads(trace, [2], [7], "cross")} == {"cross"}
 
 
-def test_words_are_found_whatever_their_capitals():
+def test_words_are_found_and_whatever_their_capitals_if_that_is_asked_for():
     trace = capture(family("bert"), SENTENCE)
-    assert occurrences(trace.tokens, "The") == ((1,), (8,))
+    assert occurrences(trace.tokens, "the") == ((1,), (8,))
+    assert occurrences(trace.tokens, "The") == ()
+    assert occurrences(trace.tokens, "The", capitals=False) == ((1,), (8,))
     assert occurrences(trace.tokens, "bird") == ()
+
+
+def test_an_aromatic_c_is_not_taken_for_an_aliphatic_one():
+    trace = hand_trace(torch.eye(5), "C c C O c")
+    assert occurrences(trace.tokens, "c") == ((1,), (4,))
+    assert occurrences(trace.tokens, "C") == ((0,), (2,))
 
 
 def test_divergence_is_0_for_equal_rows_1_for_rows_without_a_common_key_and_known_between():

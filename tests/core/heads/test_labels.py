@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from attention_core.heads.evidence import LABEL_IDS, score_text
-from attention_core.heads.labels import LABEL, LABELS, Labelling, Tally, label_heads
+from attention_core.heads.cards import Answer, LayerFacts, Tally
+from attention_core.heads.evidence import LABEL_IDS, gathered, text_tables
+from attention_core.heads.labelling import Labelling, label_heads
+from attention_core.heads.labels import LABEL, LABELS
 from attention_core.heads.running import Running, half_width
 from attention_core.models.loading import load_model
 from tests.core.heads.test_head_metrics import hand_trace
@@ -28,10 +30,10 @@ def _one_thread():
 
 def cards_of(weights: torch.Tensor):
     """Cards of one hand-made head that reads the same on sixteen texts."""
-    tally = Tally(((0, 0),))
     trace = hand_trace(weights, WORDS, specials="S")
+    tally = Tally(LayerFacts.all_of(trace), (N,))
     for _ in range(16):
-        tally.add(score_text(trace, trace))
+        tally.add(gathered(text_tables(trace, trace)), N)
     return tally.cards()[0, 0]
 
 
@@ -40,7 +42,8 @@ def test_minilm_has_its_previous_token_head():
     cards = label_heads(load_model("minilm"))
     card = cards[0, 2]
     assert card.label == "previous" and card.name == "previous token"
-    held = next(one for one in card.evidence if one.label == "previous")
+    assert card.held("previous") == (16, 64, 256)
+    held = next(one for one in card.evidence if one.label == "previous" and one.length == 64)
     assert held.n == 16 and held.score > 0.9 and held.null < 0.1 and held.low > 0.8
     assert sum(card.label is None for card in cards.values()) > 36  # unlabelled is the normal answer
 
@@ -49,17 +52,17 @@ def test_minilm_has_its_previous_token_head():
 def test_the_storyteller_has_its_induction_and_previous_token_heads():
     cards = label_heads(load_model(str(STORYTELLER)))
     assert {place for place, card in cards.items() if card.label == "induction"} == {(2, 0), (2, 1)}
-    assert {place for place, card in cards.items() if card.label == "previous"} == {(1, 3)}
+    assert {place for place, card in cards.items() if card.held("previous") == (16, 64, 256)} == {(1, 3)}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # 20 models read 64 probes each: two minutes on a busy core
+@pytest.mark.timeout(1200)  # 20 models make 128 passes each: some minutes on a busy core
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_at_most_one_in_a_hundred_heads_of_random_models_has_a_label(architecture: str):
     n_heads = labelled = 0
     for seed in range(20):
         cards = label_heads(random_model(architecture, seed, (0.02, 0.3, 1.0)[seed % 3]))
-        assert len(next(iter(cards.values())).evidence) >= 7  # it was tested, not passed over
+        assert len(next(iter(cards.values())).evidence) >= 14  # it was tested at both lengths, not passed over
         n_heads += len(cards)
         labelled += sum(bool(card.labels) for card in cards.values())
     assert n_heads == 20 * 72
@@ -93,17 +96,20 @@ def test_a_head_that_looks_around_is_no_previous_token_head():
 
 def test_a_label_needs_eight_texts():
     trace = hand_trace(torch.eye(N).roll(-1, 1), WORDS, specials="S")
-    tally = Tally(((0, 0),))
+    tally = Tally(LayerFacts.all_of(trace), (N,))
     for n in range(1, 9):
-        tally.add(score_text(trace, trace))
-        assert (tally.cards()[0, 0].label == "previous") == (n >= 8)
+        tally.add(gathered(text_tables(trace, trace)), N)
+        card = tally.cards()[0, 0]
+        assert card.answer is (Answer.NAMED if n >= 8 else Answer.UNTESTED)
+        assert (card.label == "previous") == (n >= 8)
+    assert card.because == ""
 
 
 def test_labels_are_given_only_when_all_probes_were_read():
     labelling = Labelling(random_model("gpt2", 1, 0.3, n_layers=1, n_heads=3))
     progress = next(labelling)
-    assert (progress.done, progress.total) == (1, 32)
-    with pytest.raises(ValueError, match="31 of 32 probes"):
+    assert (progress.done, progress.total) == (1, 128)  # 16 texts and 16 stretches, twice, at two lengths
+    with pytest.raises(ValueError, match="127 of 128 passes"):
         labelling.cards()
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import torch
 from attention_core.capturing.encode import CaptureError
 from attention_core.formats.memory import OUT_OF_MEMORY
 from attention_core.heads.probes import TEXTS
+from attention_core.heads.windows import Text, window_at
 from attention_core.survey import __main__ as command_module
 from attention_core.survey import survey as survey_module
 from attention_core.survey.__main__ import main
 from attention_core.survey.survey import Survey
-from attention_core.survey.texts import Text, texts_at, window_at
+from attention_core.survey.texts import holds_a_text_a_line, texts_at
 from tests.support.random_models import random_model
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,7 +76,7 @@ def test_a_survey_that_was_stopped_goes_on_to_the_same_bytes(model, tmp_path: Pa
     texts = [Text("one", data=CORPUS.encode()), Text("two", data=TEXTS[0].encode())]
     whole = finished(Survey(model, texts, n_tokens=61)).table().to_csv()
     first = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
-    for _ in range(16 + 11):
+    while first.n_windows < 11:
         next(first)
     again = Survey(model, texts, tmp_path / "partial", n_tokens=61, every=3)
     assert 0 < again.n_windows <= first.n_windows
@@ -167,3 +169,72 @@ def test_four_megabytes_need_no_more_memory_than_a_few_windows_and_a_kill_change
     assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not (tmp_path / "killed.csv.partial").exists()
     assert after_all < after_a_few + 8  # MB; 0.6 when tried, and 51 when every trace was kept
+
+
+SENTENCES = [f"{text.split('.')[0]}." for text in TEXTS]  # 16 lines of 60 to 110 characters
+
+
+def of(content: str, **options) -> Text:
+    return Text("file", data=content.encode(), **options)
+
+
+def test_lines_are_never_joined_into_one_window(model):
+    text = of("\n".join([*SENTENCES, "", "   ", SENTENCES[0]]), lines=True)
+    start, windows = 0, []
+    while start < text.size:
+        window = window_at(model, text, start, 41)
+        windows.append(window.text)
+        start = window.end
+    assert [window for window in windows if window.strip()] == [*SENTENCES, SENTENCES[0]]
+
+
+def test_a_line_longer_than_a_window_is_read_in_several(model):
+    long = " ".join(SENTENCES[:6])
+    text = of(f"{long}\r\n{SENTENCES[0]}\n", lines=True)
+    start, windows = 0, []
+    while start < text.size:
+        window = window_at(model, text, start, 41)
+        windows.append(window.text)
+        start = window.end
+    assert "".join(windows[:-1]) == long
+    assert windows[-1] == SENTENCES[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "guess"),
+    [
+        ("\n".join(SENTENCES), True),
+        ("\n".join(["CCO", "c1ccccc1", "CC(=O)O", "CN", "OCC", "CCCC", "N#N", "C=C"]), True),
+        ("\n".join(textwrap.wrap(" ".join(TEXTS), 72)), False),
+        ("\n\n".join(textwrap.fill(text, 72) for text in TEXTS), False),
+        ("\n\n".join(SENTENCES), False),
+        ("\n".join(SENTENCES[:7]), False),
+        (" ".join(TEXTS), False),
+        ("", False),
+    ],
+    ids=["sentences", "molecules", "wrapped", "paragraphs", "apart", "few", "one line", "nothing"],
+)
+def test_one_text_a_line_is_guessed_from_where_lines_end(content: str, guess: bool):
+    assert holds_a_text_a_line(of(content)) is guess
+
+
+def test_the_guess_is_noted_and_can_be_overruled(model, tmp_path, monkeypatch, capsys):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(SENTENCES))
+    monkeypatch.setattr(command_module, "load_model", lambda name: model)
+    arguments = ["tiny", str(corpus), "--out", str(tmp_path / "table.csv"), "--window", "61"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "corpus.txt: one text per line, a guess from where its lines end" in said
+    assert "from 16 windows" in said
+    assert main([*arguments, "--no-lines"]) == 0
+    said = capsys.readouterr().err
+    assert "one text per line" not in said
+    assert "from 16 windows" not in said
+    assert "Labels rest on" in said
+
+
+def test_a_checkpoint_of_lines_is_not_one_of_a_whole_text(model, tmp_path):
+    finished(Survey(model, [of("\n".join(SENTENCES), lines=True)], tmp_path / "partial", n_tokens=61, every=1))
+    with pytest.raises(ValueError, match="another survey"):
+        Survey(model, [of("\n".join(SENTENCES))], tmp_path / "partial", n_tokens=61)

@@ -20,6 +20,7 @@ import {
   writeSort,
 } from "../../../assets/js/heads/data.js";
 import { createAcross } from "../../../assets/js/heads/across.js";
+import { answered } from "../../../assets/js/heads/filter.js";
 import { createFind, placed } from "../../../assets/js/heads/find.js";
 import { hit, legible, split, step } from "../../../assets/js/heads/plot.js";
 import { createWrites } from "../../../assets/js/heads/writes.js";
@@ -64,7 +65,8 @@ function heads() {
   };
   return new Heads(pack);
 }
-const card = (label, title) => ({ label, title });
+const card = (label, title, more = {}) => ({ answer: label ? "named" : "unlabelled", label, title, at: "", ...more });
+const untested = (says) => card(null, "", { answer: "untested", says });
 const known = (name) => ["previous", "entropy"].includes(name);
 
 test("each head has its place, its name and its numbers", () => {
@@ -149,6 +151,41 @@ test("a filter is a conjunction, and a head without the number does not pass", (
   assert.deepEqual(filtered(all, { ...ALL, label: "previous", layer: 1 }), [3]);
   assert.deepEqual(filtered(all, { ...ALL, metric: "previous", least: 0.5 }), [0, 1, 4]);
   assert.deepEqual(filtered(all, { ...ALL, metric: "previous", least: 0 }), [0, 1, 3, 4]);
+});
+
+test("a head that could not be tested is neither unlabelled nor labelled, and is found by its own filter", () => {
+  const all = heads();
+  all.cards = [
+    untested("Could not be tested, because ."),
+    card("previous", "previous token"),
+    card(null, ""),
+    card("first", "first token (sink)", { at: "at 16 tokens" }),
+    null,
+  ];
+  assert.deepEqual(filtered(all, { ...ALL, label: "?" }), [0]);
+  assert.deepEqual(filtered(all, { ...ALL, label: "*" }), [1, 3]);
+  assert.deepEqual(filtered(all, { ...ALL, label: "-" }), [2, 4]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((i) => all.nameOfLabel(i)),
+    ["could not be tested", "previous token", "unlabelled", "first token (sink) at 16 tokens"],
+  );
+  assert.equal(parseOnly("label:?", known).label, "?");
+});
+
+test("the three answers are counted apart, and nothing tested is not called normal", () => {
+  const why = "Could not be tested, because the vocabulary is too small.";
+  assert.equal(answered([untested(why), untested(why)]), why);
+  assert.equal(
+    answered([card("previous", "previous token"), card(null, ""), untested(why)]),
+    "1 of 3 heads carries a label; 1 is unlabelled, which is normal; 1 could not be tested.",
+  );
+  assert.equal(
+    answered([card("previous", "previous token"), card(null, "")]),
+    "1 of 2 heads carries a label; the others are unlabelled, which is normal.",
+  );
+  const partly = "Could not be tested: induction, because the vocabulary is too small.";
+  const told = answered([card(null, "", { untested: partly }), card(null, "", { untested: partly })]);
+  assert.equal(told, `0 of 2 heads carry a label; the others are unlabelled, which is normal. ${partly}`);
 });
 
 test("a scale is fixed where the metric has a top, and says so where it has none", () => {
