@@ -29,7 +29,7 @@ import { appRoot, dataAddress } from "../base/addresses.js";
 import { mark, settle } from "../base/dom.js";
 import { ALL, filtered, Heads, LOOK, letters, parseOnly, parseSort, sorted, writeOnly, writeSort } from "./data.js";
 import { createFrame } from "./frame.js";
-import { askLabels, loadAlike, loadLook } from "./later.js";
+import { askLabels, BEGINS, loadAlike, loadLook, takeLabels } from "./later.js";
 import { mounting } from "../base/mounting.js";
 import { Overview } from "../picture/overview.js";
 import { readTheme } from "../base/scale.js";
@@ -74,7 +74,7 @@ export class HeadsView extends View {
     /** @type {{of: number, heads: {i: number, distance: number}[], says: string, how: string} | null} */
     this.alike = null;
     /** How far the labels are. @type {import("./packs").Labels} */
-    this.told = { state: "working", done: 0, total: 0 };
+    this.told = { ...BEGINS };
     this.labelsBy = data.labels_by ?? "";
     /** @type {HttpSource | null} */
     this.source = null;
@@ -104,7 +104,7 @@ export class HeadsView extends View {
       this.source.lost = false;
       this.shownKey = "";
     }
-    this.takeLabelsBy(data.labels_by ?? "");
+    takeLabels(this, data.labels_by ?? "");
     const fromPython = this.isNews(data.seed);
     this.whenStyled(() => {
       this.readTheme();
@@ -112,16 +112,6 @@ export class HeadsView extends View {
       else if (fromPython) this.adopt();
       else this.draw();
     });
-  }
-
-  /** Other texts, other labels. @param {string} by */
-  takeLabelsBy(by) {
-    if (by === this.labelsBy) return;
-    this.labelsBy = by;
-    this.told = { state: "working", done: 0, total: 0 };
-    if (!this.heads) return;
-    this.heads.cards = null;
-    askLabels(this);
   }
 
   readTheme() {

@@ -9,6 +9,19 @@ import { quoted } from "../base/words.js";
 /** How often the labels are asked for while they are made, ms. */
 const ASK_AGAIN = 1000;
 
+/** How far labels are that are asked for. @type {import("./packs").Labels} */
+export const BEGINS = { state: "working", done: 0, total: 0 };
+
+/** Other texts, other labels. @param {HeadsView} app @param {string} by  see `labels_by` */
+export function takeLabels(app, by) {
+  if (by === app.labelsBy) return;
+  app.labelsBy = by;
+  app.told = { ...BEGINS };
+  if (!app.heads) return;
+  app.heads.cards = null;
+  askLabels(app);
+}
+
 /** The weight between the two chosen tokens, in every head. @param {HeadsView} app */
 export async function loadLook(app) {
   const { heads, source, pair, group } = app;
