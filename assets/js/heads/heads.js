@@ -130,7 +130,7 @@ export class HeadsView extends View {
       /** @type {import("./packs").HeadsPack} */
       const pack = await source.pack("heads");
       if (!here()) return;
-      const cards = this.heads && sameModel(this.heads, pack) ? this.heads.cards : null;
+      const cards = this.heads?.model === pack.meta.model.id ? this.heads.cards : null; // they are the model's
       this.heads = new Heads(pack);
       this.heads.cards = cards;
       this.overview = null;
@@ -391,11 +391,6 @@ export class HeadsView extends View {
 /** @param {HeadsView} view */
 function order({ heads, only, sort }) {
   return sorted(heads, filtered(heads, only), sort);
-}
-
-/** True if the heads are the same ones, so that their labels still hold. @param {Heads} heads @param {import("./packs").HeadsPack} pack */
-function sameModel(heads, { meta }) {
-  return heads.model === meta.model.id;
 }
 
 const { render, mount } = mounting(HeadsView);
