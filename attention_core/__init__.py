@@ -11,6 +11,7 @@
     trace.save("a.safetensors")             # load_trace opens it without the model; pickle and copy work too
 
 Models        load_model, wrap_model → LoadedModel; ModelError says what went wrong
+Own matrices  trace_from_attention → Trace, of attention that was made elsewhere
 Texts         capture, capture_batch, capture_ids → Trace; capture_generation → Generation; continue_text
 Traces        Trace, LayerTrace, Token; save_trace, load_trace; Check and Verdict of its proof
 Heads         head_scores → HeadScores, find_heads, label_heads, Survey (over a corpus)

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import (
     AttentionFunction,
     asks_the_interface,
@@ -43,6 +44,8 @@ class AttentionCall:
     mask: Tensor | None  # as the model passes it: booleans (True = may read) or numbers that are added to the scores
     output: Float[Tensor, "batch query head d_value"]
     keywords: dict[str, Any]  # scaling, softcap, is_causal …, by the names that transformers gives them
+
+    __repr__ = short_repr
 
 
 class Collector(Protocol):

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from attention_core.formats.shown import short_repr
 from attention_core.formula.masks import CAUSAL, EVERYTHING
 from attention_core.record.given_arrays import GivenError
 from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, WeightsOnly
@@ -19,6 +20,8 @@ class GivenWeights:
     """The witness of a layer that was given: its weights came with it, and so did not stay with a model."""
 
     given: Float[Tensor, "head query key"]
+
+    __repr__ = short_repr
 
     def __call__(self, head: int, rows: slice) -> Float[Tensor, "query key"]:
         return self.given[head, rows]
@@ -36,6 +39,8 @@ class GivenLayer(LayerTrace):
     has_output = False
 
     given: Float[Tensor, "head query key"] = field(kw_only=True)
+
+    __repr__ = short_repr
 
     @property
     def witness_dtype(self) -> torch.dtype:

@@ -18,7 +18,7 @@ from attention_core import (
     load_model,
 )
 from attention_core.formats.shown import MOST
-from attention_core.heads.labels import Labelling
+from attention_core.heads.labelling import Labelling
 from tests.support import tiny
 
 LONG = " ".join([tiny.SENTENCE] * 6)  # 60 words
