@@ -17,7 +17,7 @@ ENDINGS = ("", ".py", ".js", ".css", ".json")
 NAMED = re.compile(r"(?:\.?[\w<>*…-]+/)+[\w.<>*…-]*|[\w-]+\.(?:py|js|md|toml|txt|json|css)")
 # Not of this repository: what is made, media types, other people's names.
 ELSEWHERE = re.compile(
-    r"^(build|bin|node_modules|org|\.venv)/|^(text|application|image)/|^models--|^(q|k|v|a|b)/|^modules\.json$"
+    r"^(build|bin|node_modules|org|owner|\.venv)/|^(text|application|image)/|^models--|^(q|k|v|a|b)/|^modules\.json$"
 )
 
 

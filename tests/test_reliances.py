@@ -45,12 +45,15 @@ DOCUMENTED = {
     "huggingface_hub.errors": "the hub library's reference, Utilities: errors",
     "icu4py.breakers": "icu4py's page on PyPI",
     "isal.isal_zlib": "python-isal's reference",
+    "numpy.lib": "the package of the next",
+    "numpy.lib.format": "NumPy's reference, NumPy file format",
     "numpy.typing": "NumPy's reference",
     "plotly.graph_objects": "plotly's reference",
     "pyarrow.parquet": "pyarrow's reference",
     "safetensors.torch": "safetensors' Torch API",
     "scipy.sparse": "SciPy's reference",
     "scipy.sparse.csgraph": "SciPy's reference",
+    "scipy.special": "SciPy's reference",
     "starlette.concurrency": "Starlette's page on threads",
     "starlette.convertors": "Starlette's page on routing, Path parameters",
     "starlette.datastructures": "Starlette's page on requests",
@@ -81,10 +84,15 @@ DOCUMENTED = {
     "transformers.pytorch_utils": "transformers' internals, Custom layers: pytorch_utils.Conv1D",
     "transformers.utils": "the package of the next",
     "transformers.utils.logging": "transformers' reference, Logging",
+    "xlsxwriter.format": "XlsxWriter's page on the Format class",
     "xlsxwriter.utility": "XlsxWriter's page on working with cell notation",
 }
 # Names with an underscore that are meant to be used.
-MEANT = {"_exit": "os: documented", "_repr_html_": "IPython asks objects of ours for it"}
+MEANT = {
+    "_exit": "os: documented",
+    "_fields": "collections.namedtuple: documented",
+    "_repr_html_": "IPython asks objects of ours for it",
+}
 VALUES_IN_FILES = {
     "torch.nn.modules.activation.Tanh"
 }  # what sentence-transformers writes into a dense layer's settings

@@ -166,10 +166,7 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
         target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
         layers = layers_of(calls, model, len(source.ids), len(target_tokens))
         others = other_layers(model.model, ran, [call.module for call in calls.calls])
-        if others:
-            shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
-            count = "1 layer makes" if len(others) == 1 else f"{len(others)} layers make"
-            notes.append(f"{count} no attention call that could be observed: {shown}.")
+        notes += _about_others(others)
     else:
         found = _forward(model, inputs, ended, output_attentions=True)
         target_tokens = target_tokens or _tokens_read_twice(model, source, ended)
@@ -194,6 +191,15 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
+
+
+def _about_others(others: Sequence[str]) -> list[str]:
+    """A note on layers that ran without an attention call; none if there are none."""
+    if not others:
+        return []
+    shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+    count = "1 layer makes" if len(others) == 1 else f"{len(others)} layers make"
+    return [f"{count} no attention call that could be observed: {shown}."]
 
 
 @dataclass(slots=True, eq=False)

@@ -269,7 +269,7 @@ def _labels(grid: _Grid, left: float, top: float, theme: _Theme) -> list[str]:
     return [*parts, "</g>"]
 
 
-def _hatched(x: float, y: float, width: float, height: float, theme: _Theme) -> str:
+def _hatched(x: float, y: float, width: float | int, height: float | int, theme: _Theme) -> str:
     """The sign of masked cells, under an image in which they are transparent."""
     fill = f"url(#m{theme.unique})"
     return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{fill}"/>'

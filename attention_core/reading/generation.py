@@ -15,6 +15,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from attention_core.capturing.encode import CaptureError, decoder_side, languages_of, prompt_of
 from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
+from attention_core.models.language_head import LanguageHead
 from attention_core.reading.readout import Choice, choices_of
 from attention_core.text.languages import Languages
 from attention_core.text.tokens import clean_text
@@ -77,15 +78,7 @@ def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of cho
     Raises GenerationError if the model cannot write, the text leaves no room, or an option is none of those there are.
     Source of the drawing: Gumbel 1954; Maddison et al. 2014, section 2: argmax(logits + Gumbel noise) is a sample.
     """
-    if model.head is None or model.head.predicts != "next token":
-        raise GenerationError(f"{model.facts.name} predicts no next token, so it cannot continue a text.")
-    if how not in get_args(How):
-        ways = " or ".join(f'"{way}"' for way in get_args(How))
-        raise GenerationError(f"Tokens are chosen {ways} (there are no beams); got {how!r}.")
-    if not 1 <= n <= MAX_NEW_TOKENS:
-        raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
-    if not 0 < temperature < 100:
-        raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
+    head = _writing_head(model, n, how, temperature)
     given = _given(model, text, target, source_language, target_language, chat)
     own = given.own
     limit = model.facts.context_length if given.decoder_ids is None else model.facts.target_length
@@ -97,7 +90,7 @@ def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of cho
     new = _generate(model, given.ids, given.decoder_ids, room, chooser, stopper)
     tokenizer = model.target_tokenizer if given.of_decoder else model.tokenizer
     ended: Ended = (
-        "end" if new and new[-1] in _end_ids(model.head.whole, tokenizer) else "length" if len(new) == n else "stopped"
+        "end" if new and new[-1] in _end_ids(head.whole, tokenizer) else "length" if len(new) == n else "stopped"
     )
     if ended == "stopped" and len(new) == room < n:
         ended = "limit"
@@ -113,6 +106,20 @@ def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of cho
         tuple(all_ids),
         tuple(given.ids) if given.of_decoder else None,
     )
+
+
+def _writing_head(model: LoadedModel, n: int, how: How, temperature: float) -> LanguageHead:
+    """The head that says next tokens. Raises GenerationError if there is none, or for an option that is none."""
+    if model.head is None or model.head.predicts != "next token":
+        raise GenerationError(f"{model.facts.name} predicts no next token, so it cannot continue a text.")
+    if how not in get_args(How):
+        ways = " or ".join(f'"{way}"' for way in get_args(How))
+        raise GenerationError(f"Tokens are chosen {ways} (there are no beams); got {how!r}.")
+    if not 1 <= n <= MAX_NEW_TOKENS:
+        raise GenerationError(f"Between 1 and {MAX_NEW_TOKENS} tokens can be written at a time, not {n}.")
+    if not 0 < temperature < 100:
+        raise GenerationError(f"The temperature must be above 0 and below 100; got {temperature:g}.")
+    return model.head
 
 
 def append_token(

@@ -69,8 +69,7 @@ def record_of_given(  # noqa: PLR0913 (the arguments of trace_from_attention as 
         if any(one is not None for one in (q, k, v, allowed)):
             raise GivenError("q, k, v and allowed go with attention, not with an encoder and a decoder.")
         layers, source, target = _two_stacks(apart, tokens, encoder_tokens, decoder_tokens, batch, sums_to_one)
-    if not sums_to_one:
-        notes.append("Rows need not sum to 1, whoever gave these matrices says.")
+    notes += [] if sums_to_one else ["Rows need not sum to 1, whoever gave these matrices says."]
     return Record(
         facts=_facts(_plain(name, "name", MOST_NAME), layers, bool(target)),
         text=_plain(text, "text", MOST_TEXT) if text is not None else text_of(source),

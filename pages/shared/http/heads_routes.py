@@ -38,37 +38,16 @@ def heads_routes(answering: Answering, packed: Packed) -> list[BaseRoute]:
         )
 
     def scatter(request: Request) -> Response:
-        """Two metrics against each other, as a figure; "look" is the weight from one token to another, which are named.
-
-        Its header has the figure as `scatter`.
-        """
-        from attention_core.formats import wire
-        from attention_core.heads.packs import between_pack, heads_pack
-        from pages.shared.parts import figures
-
+        """Two metrics against each other; "look" is the weight from one token to another, which are named."""
         picture = service().picture(request.path_params["key"])
         by_norm = picture.by_norm
         scores = heads_service.scores_of(picture.source, by_norm=by_norm)
         names = request.path_params["across"], request.path_params["up"]
         pair = tuple(request.query_params.get(name, "") for name in ("group", "query", "of")) if LOOK in names else ()
 
-        def make(trace: Any, _: Any) -> bytes:
-            of, arrays = wire.unpack(heads_pack(trace, scores, by_norm=by_norm))
-            known = {
-                metric["name"]: figures.Quantity(metric["title"], metric["unit"], metric["low"], metric["high"], values)
-                for metric, values in zip(of["metrics"], arrays["values"], strict=True)
-            }
-            if pair:
-                group, query, key = pair[0], _index(pair[1]), _index(pair[2])
-                looks = wire.unpack(between_pack(trace, group, query, key, by_norm=by_norm))[1]["weights"]
-                what = "‖a·v·W_O‖" if by_norm else "attention"
-                title = f"token {query} looks at token {key}"
-                known[LOOK] = figures.Quantity(title, f"share of the row’s {what}", 0, 1, looks)
-            if unknown := [name for name in names if name not in known]:
-                raise ValueError(f"there is no metric {unknown[0]!r}; there are {', '.join(known)}")
-            return figures.figure_pack(scatter=figures.two_metrics(known[names[0]], known[names[1]]))
-
-        return packed(request, ("scatter", *names, *pair), make)
+        return packed(
+            request, ("scatter", *names, *pair), lambda trace, _: _scatter_pack(trace, scores, by_norm, names, pair)
+        )
 
     def like(request: Request) -> Response:
         from attention_core.heads.packs import like_pack
@@ -119,3 +98,29 @@ def _index(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise ValueError(f"a token is named by its number, from 0; got {text[:20]!r}")
     return int(text)
+
+
+def _scatter_pack(trace: Any, scores: Any, by_norm: bool, names: tuple[str, str], pair: tuple[str, ...]) -> bytes:
+    """Two metrics against each other, as a figure: the header has it as `scatter`.
+
+    `pair` is a group of layers and two tokens, by their numbers, where one of the names is LOOK; else ().
+    Raises ValueError for a name that no metric has.
+    """
+    from attention_core.formats import wire
+    from attention_core.heads.packs import between_pack, heads_pack
+    from pages.shared.parts import figures
+
+    of, arrays = wire.unpack(heads_pack(trace, scores, by_norm=by_norm))
+    known = {
+        metric["name"]: figures.Quantity(metric["title"], metric["unit"], metric["low"], metric["high"], values)
+        for metric, values in zip(of["metrics"], arrays["values"], strict=True)
+    }
+    if pair:
+        group, query, key = pair[0], _index(pair[1]), _index(pair[2])
+        looks = wire.unpack(between_pack(trace, group, query, key, by_norm=by_norm))[1]["weights"]
+        what = "‖a·v·W_O‖" if by_norm else "attention"
+        title = f"token {query} looks at token {key}"
+        known[LOOK] = figures.Quantity(title, f"share of the row’s {what}", 0, 1, looks)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no metric {unknown[0]!r}; there are {', '.join(known)}")
+    return figures.figure_pack(scatter=figures.two_metrics(known[names[0]], known[names[1]]))

@@ -116,3 +116,12 @@ def test_torch_its_errors_say_that_the_memory_does_not_suffice():
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_torch_a_module_keeps_its_own_parts_in_a_table():
+    """`own_parts`: those that `children` gives, each time that they stand there, and None in a part's place too."""
+    inner = nn.Linear(5, 5)
+    one = nn.Sequential(inner, nn.LayerNorm(5), inner)
+    one.register_module("nothing", None)
+    assert [part for part in of_torch.own_parts(one)] == [inner, one[1], inner, None]
+    assert list(one.children()) == [inner, one[1]]

@@ -160,5 +160,5 @@ def test_streamlit_its_app_says_in_an_attribute_whether_it_is_connected():
 
 
 def test_streamlit_its_front_end_can_be_told_where_its_server_is():
-    assert "__streamlit = { BACKEND_BASE_URL" in PAGE
+    assert "__streamlit: { BACKEND_BASE_URL" in PAGE
     assert "window.__streamlit" in CODE and "BACKEND_BASE_URL" in CODE
