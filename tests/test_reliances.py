@@ -90,7 +90,6 @@ DOCUMENTED = {
 # Names with an underscore that are meant to be used.
 MEANT = {
     "_exit": "os: documented",
-    "_fields": "collections.namedtuple: documented",
     "_repr_html_": "IPython asks objects of ours for it",
 }
 VALUES_IN_FILES = {

@@ -45,7 +45,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         few = ", ".join(f"{_shown(key)}: {shown(one, 80)}" for key, one in islice(value.items(), _FEW))
         return f"{{{few}{_more(len(value))}}}"
-    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
+    if type(value) in (tuple, list):  # a named tuple shows its names
         few = ", ".join(shown(one, 120) for one in value[:_FEW])
         begin, end = ("(", ")") if isinstance(value, tuple) else ("[", "]")
         return f"{begin}{few}{_more(len(value))}{',' if end == ')' and len(value) == 1 else ''}{end}"
