@@ -1,5 +1,5 @@
 /**
- * Where the parts of Grow a head stand, and its curves: loss above, the heads' scores below.
+ * Where the parts of Grow a head stand.
  *
  * @typedef {import("./grow.js").Grow} Grow
  */
@@ -49,7 +49,9 @@ export function createFrame(app) {
   );
   const shell = createShell(app.root, { sheet: "grow.css", name: "sl-grow-root" }, view);
   state.show("loading", "A recorded training run is on its way.");
-  const resizer = new ResizeObserver(() => app.drawSoon());
+  // Words of another size change the view's; the figures are drawn with the size that the theme has.
+  const larger = () => app.theme && parseFloat(getComputedStyle(shell.probe).fontSize) !== app.theme.size;
+  const resizer = new ResizeObserver(() => (larger() ? requestAnimationFrame(() => app.retheme()) : app.drawSoon()));
   resizer.observe(shell.host);
 
   return {
@@ -74,6 +76,7 @@ export function createFrame(app) {
     focusStop: live.focus,
     remove() {
       resizer.disconnect();
+      charts.destroy();
       shell.remove();
     },
   };
