@@ -36,6 +36,7 @@ from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source
 from tests.support.known_heads import bracketed_tokenizer, molecules, neighbour_model
 from tests.support.patience import PATIENCE
+from tests.support.random_models import random_model
 
 APP = str(Path(__file__).parents[2] / "app.py")
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -368,6 +369,13 @@ def test_page_and_notebook_agree_on_every_head_of_a_trained_model(name: str):
     while (told := heads.label_book().of(name))["state"] == "working" and time.monotonic() < deadline:
         time.sleep(0.5)
     assert told["cards"] == cards_in_words(label_heads(load_model(name)))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_page_and_notebook_agree_on_every_head_of_a_random_model(architecture: str, tmp_path, monkeypatch):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
+    name = saved(random_model(architecture, 3, 0.3, n_layers=1, n_heads=3), tmp_path / architecture)
+    assert told_when_ready(name)["cards"] == cards_in_words(label_heads(load_model(name)))
 
 
 def test_a_survey_names_the_heads_of_the_page_by_its_own_texts(client, tmp_path, monkeypatch):
