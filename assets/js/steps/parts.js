@@ -237,3 +237,26 @@ function restLine(app) {
     button,
   );
 }
+
+/** Which key is followed, and the others to choose from. @param {import("./steps.js").Steps} app @param {{numbered?: boolean}} [how] */
+export function keyChooser(app, { numbered = false } = {}) {
+  return h(
+    "p",
+    { class: "sl-choose" },
+    "Key followed: ",
+    ...app.shownKeys().map((j) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "sl-keyname",
+          "aria-pressed": String(j === app.key),
+          "data-focus": `key:${j}`,
+          onclick: () => app.choose({ key: j }),
+        },
+        ...(numbered ? [h("span", { class: "sl-index" }, String(j))] : []),
+        h("bdi", null, app.keys[j].t),
+      ),
+    ),
+  );
+}

@@ -4,7 +4,7 @@
  * @typedef {import("./steps.js").Steps} Steps
  */
 import { h } from "../base/dom.js";
-import { footRow, keyTable, num, vector } from "./parts.js";
+import { footRow, keyChooser, keyTable, num, vector } from "./parts.js";
 import { apart, changes } from "./vectors.js";
 import { shares } from "./writes.js";
 
@@ -34,29 +34,6 @@ function side(...parts) {
   return h("div", { class: "sl-vectors" }, ...parts);
 }
 
-/** Which key the vectors are of. @param {Steps} app */
-function chooser(app) {
-  return h(
-    "p",
-    { class: "sl-choose" },
-    "Key followed: ",
-    ...app.shownKeys().map((j) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "sl-keyname",
-          "aria-pressed": String(j === app.key),
-          "data-focus": `key:${j}`,
-          onclick: () => app.choose({ key: j }),
-        },
-        h("span", { class: "sl-index" }, String(j)),
-        h("bdi", null, app.keys[j].t),
-      ),
-    ),
-  );
-}
-
 /** @param {Steps} app */
 function keyName(app) {
   return `${app.key} “${app.keys[app.key].t}”`;
@@ -67,7 +44,7 @@ function x(app) {
   const parts = [];
   if (app.has("x")) parts.push(vector(app, `x of query ${app.meta.query} “${app.queryToken}”`, "x", null));
   if (app.has("x_keys")) parts.push(vector(app, `x of key ${keyName(app)}`, "x_keys", app.key));
-  return [chooser(app), side(...parts)];
+  return [keyChooser(app, { numbered: true }), side(...parts)];
 }
 
 /** @param {Steps} app */
@@ -79,7 +56,10 @@ function qkv(app) {
       letter === "q" ? `q of query ${app.meta.query} “${app.queryToken}”` : `${letter} of key ${keyName(app)}`;
     return [vector(app, title, name, letter === "q" ? null : app.key)];
   });
-  return [chooser(app), side(...parts, ...apart(app).map(({ title, name, row }) => vector(app, title, name, row)))];
+  return [
+    keyChooser(app, { numbered: true }),
+    side(...parts, ...apart(app).map(({ title, name, row }) => vector(app, title, name, row))),
+  ];
 }
 
 /** @param {Steps} app */
@@ -92,7 +72,7 @@ function changed(app) {
       vector(app, `${letter} of ${of}, after`, after, row),
     ];
   });
-  return [chooser(app), side(...parts)];
+  return [keyChooser(app, { numbered: true }), side(...parts)];
 }
 
 /** @param {Steps} app */

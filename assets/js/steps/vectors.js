@@ -6,7 +6,7 @@
 import { h } from "../base/dom.js";
 import { topOf } from "../picture/signed.js";
 import { lane, legend, token } from "./lanes.js";
-import { keyTable, num, strip } from "./parts.js";
+import { keyChooser, keyTable, num, strip } from "./parts.js";
 
 /** @param {Steps} app */
 export function x(app) {
@@ -106,29 +106,7 @@ export function changed(app) {
       lane(`${letter} after`, strip(app, after, row, { label: `${letter} after` }), role),
     ];
   });
-  return [...lanes, followed(app), legend(app)];
-}
-
-/** Which key is followed, and the others to choose from. @param {Steps} app */
-function followed(app) {
-  return h(
-    "p",
-    { class: "sl-choose" },
-    "Key followed: ",
-    ...app.shownKeys().map((j) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "sl-keyname",
-          "aria-pressed": String(j === app.key),
-          "data-focus": `key:${j}`,
-          onclick: () => app.choose({ key: j }),
-        },
-        h("bdi", null, app.keys[j].t),
-      ),
-    ),
-  );
+  return [...lanes, keyChooser(app), legend(app)];
 }
 
 const DIALS = 8;
