@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from attention_core import load_trace
 from attention_core.formats import wire
+from attention_core.pictures.files import EXPORTS
 from pages.shared.assets import ASSETS_URL
 from pages.shared.http.routes import routes
 from pages.shared.service.service import service
@@ -77,7 +78,11 @@ def test_a_step_that_does_not_exist_is_404_with_a_sentence(client, data, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"]
+    "path",
+    [
+        *("head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"),
+        *(f"export/{place}/{file}" for place in ("9/0", "0/99", "x/y") for file in EXPORTS),
+    ],
 )
 def test_what_does_not_exist_is_404_with_a_sentence(client, data, path):
     answer = client.get(f"{data}/{path}")

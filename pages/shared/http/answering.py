@@ -1,5 +1,9 @@
-"""Run HTTP endpoints in a thread and turn their exceptions into answers: a status and plain words, no error details."""
+"""Run HTTP endpoints in a thread and turn their exceptions into answers: a status and plain words, no error details.
 
+What endpoints of several modules read of a request is here too.
+"""
+
+import re
 from collections.abc import Awaitable, Callable
 
 from starlette.concurrency import run_in_threadpool
@@ -34,3 +38,22 @@ def mishap(error: Exception) -> Response:
     if is_out_of_memory(error):
         return JSONResponse({"error": OUT_OF_MEMORY}, status_code=503)
     return JSONResponse({"error": mishaps.sentence(error)}, status_code=500)
+
+
+async def body_of(request: Request, limit: int) -> bytes | None:
+    """What was posted, or None if it is longer than `limit` bytes: then the rest is not even received."""
+    kept = bytearray()
+    async for chunk in request.stream():
+        kept += chunk
+        if len(kept) > limit:
+            return None
+    return bytes(kept)
+
+
+def layer_and_head(request: Request) -> tuple[int | str, int | str]:
+    """The layer and the head that the address names, by number or by name ("all:…", "mean", "max")."""
+    return _number_or_name(request.path_params["layer"]), _number_or_name(request.path_params["head"])
+
+
+def _number_or_name(part: str) -> int | str:
+    return int(part) if re.fullmatch("[0-9]{1,9}", part) else part

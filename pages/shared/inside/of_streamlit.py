@@ -24,7 +24,6 @@ __all__ = [
     "STYLE_SHEET",
     "TITLE",
     "UNCAUGHT",
-    "UNREADABLE_FRAME",
     "DeltaGenerator",
     "LogLine",
     "front_end",
@@ -119,5 +118,3 @@ class LogLine:
 # An uncaught error with its message, which may quote a visitor, before Streamlit asks our hook. Without the name it
 # stands in the log beside our own record.
 UNCAUGHT = LogLine("streamlit.error_util", "Uncaught app execution")
-# A websocket frame that is no message of Streamlit's. Without the name anybody could fill the log: forty lines each.
-UNREADABLE_FRAME = LogLine("streamlit.web.server.starlette.starlette_websocket", "Error deserializing back message")

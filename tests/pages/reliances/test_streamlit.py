@@ -114,7 +114,7 @@ def test_streamlit_its_front_end_has_a_module_for_each_element_of_our_first_page
 # --- what it writes into the log
 
 
-@pytest.mark.parametrize("line", [of_streamlit.UNCAUGHT, of_streamlit.UNREADABLE_FRAME], ids=lambda line: line.message)
+@pytest.mark.parametrize("line", [of_streamlit.UNCAUGHT], ids=lambda line: line.message)
 def test_streamlit_writes_this_line_by_this_logger(line: of_streamlit.LogLine):
     module = import_module(line.logger)
     loggers = [one.name for one in vars(module).values() if isinstance(one, logging.Logger)]
