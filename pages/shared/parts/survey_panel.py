@@ -142,7 +142,7 @@ def section(view: View) -> None:
         size = sum(upload.size for upload in uploads)
         job: Job | None = st.session_state.get("heads_survey_job")
         if size > MOST_BYTES:
-            st.error(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.")
+            theme.say(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.", "error")
         elif uploads and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
             files = [(upload.name, upload.getvalue()) for upload in uploads]
             st.session_state["heads_survey_job"] = Job(view.model, files, HOW[how])
@@ -166,14 +166,15 @@ def _look(job: Job) -> None:
     job.seen = time.monotonic()
     if job.running:
         share = job.done / job.total if job.total else 0.0
-        st.progress(min(share, 1.0), theme.literal(f"{job.said} {job.done:,} of {job.total:,} bytes"))
+        theme.say(f"{job.said} {job.done:,} of {job.total:,} bytes", "note")
+        st.progress(min(share, 1.0))
         st.button("Stop and keep what was read", key="heads_survey_stop", on_click=job.stop.set)
         st.session_state["heads_survey_watched"] = True
         return
     if st.session_state.pop("heads_survey_watched", False):
         st.rerun()  # the whole page: the fragment need not come again
     if job.failed:
-        st.error(theme.literal(job.failed))
+        theme.say(job.failed, "error")
         return
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(f'{job.name}, {job.model}: {job.said}')}</p>")
     left, right, more, _ = st.columns([1, 1, 1, 2])
