@@ -5,31 +5,26 @@ the browser fetches what it shows when it shows it. Keys in the addresses are un
 and the page asks Python again.
 """
 
-import asyncio
 import gzip
-import json
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, SERVED
-from pages.shared.http.answering import Endpoint, answering, body_of, layer_and_head, mishap
+from pages.shared.http.answering import Endpoint, answering, layer_and_head
+from pages.shared.http.counting import count
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
-from pages.shared.service.service import FRAME_FIRST_SECONDS, service, what_is_told
-from pages.shared.service.sources import Source
-
-MAX_COUNTED_BYTES = 200_000
+from pages.shared.service.service import service
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
@@ -219,38 +214,3 @@ def matrix(request: Request) -> Response:
     place, step = _place(request), request.path_params["step"]
     which = request.path_params.get("which", "")
     return _packed(request, ("matrix", *place, step, which), lambda trace, _: matrix_pack(trace, *place, step, which))
-
-
-async def count(request: Request) -> Response:
-    """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}, null if unknown."""
-    body = await body_of(request, MAX_COUNTED_BYTES)
-    if body is None:
-        return JSONResponse({"error": "The text is too long to count while typing."}, status_code=413)
-    try:
-        asked = json.loads(body)
-        text, pair = str(asked["text"]), str(asked.get("pair") or "")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
-    await asyncio.wrap_future(service().start(pause=FRAME_FIRST_SECONDS))
-    model = service().loaded(request.query_params.get("model", ""))
-    if model is None:  # counting never loads a model
-        return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
-    from attention_core.capturing.encode import count_tokens
-
-    language, chat = request.query_params.get("sl", ""), request.query_params.get("chat") == "1"
-    told = what_is_told(model, Source("", text, source_language=language, chat=chat))
-    del told["target_language"]  # the text's own tokens are counted
-    try:
-        counted = await run_in_threadpool(partial(count_tokens, model, text, pair or None, **told))
-    except ValueError as error:
-        return JSONResponse({"error": str(error)}, status_code=422)
-    except Exception as error:  # a stranger's tokenizer
-        return mishap(error)
-    return JSONResponse(
-        {
-            "n": counted.n_tokens,
-            "limit": model.facts.context_length,
-            "cut_from": counted.cut_from,
-            "specials": counted.n_special,
-        }
-    )

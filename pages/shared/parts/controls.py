@@ -13,6 +13,7 @@ from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, g
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
 from pages.shared.parts import components, given, theme
+from pages.shared.service.counting import page_key
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session import state
@@ -37,7 +38,7 @@ def model_and_text(view: View) -> Callable[[], None]:
         else:
             _composer(view)
     for problem in state.problems():
-        st.warning(theme.literal(problem))
+        theme.say(problem, "warning")
     return renew_facts
 
 
@@ -69,9 +70,11 @@ def _composer(view: View) -> None:
 
 
 def _counting(view: View) -> dict[str, str]:
-    """What decides how many tokens a text makes."""
+    """What decides how many tokens a text makes, under the key of this page."""
     told = {"sl": view.source_language, "chat": "1" if view.chat else ""}
-    return {"model": view.model} | {name: value for name, value in told.items() if value}
+    return {"key": page_key(state.visitor()), "model": view.model} | {
+        name: value for name, value in told.items() if value
+    }
 
 
 def _commit() -> None:
@@ -340,7 +343,7 @@ def _open_trace() -> None:
     if upload is None or st.session_state.get("frame_trace_seen") == upload.file_id:
         return
     doing = st.empty()
-    state.wait_for_engine(doing.info)
+    state.wait_for_engine(lambda said: theme.say(said, "info", doing))
     doing.empty()
     from attention_core.record.file import TraceFileError
 
@@ -348,7 +351,7 @@ def _open_trace() -> None:
     try:
         source: Source = service().open_file(upload.getvalue())
     except TraceFileError as error:
-        st.error(theme.literal(str(error)))
+        theme.say(str(error), "error")
         return
     state.show_file(source)
     st.rerun()

@@ -47,6 +47,7 @@ class Visitor:
         self.place = (2, 3)
         self.widgets: dict[str, str] = {}  # JSON state by the end of the widget's id
         self.text = ""
+        self._count_url = ""  # the composer's, with the key of this page
         self._hashes: list[str] = []
         self._socket: websockets.ClientConnection | None = None
         self._finished = asyncio.Event()  # a script run has ended
@@ -164,7 +165,7 @@ class Visitor:
 
     async def _count(self, text: str) -> None:
         body = json.dumps({"text": text, "pair": "", "target": ""}).encode()
-        await self.http.post("/sightline/count?model=minilm", body)
+        await self.http.post(f"/{self._count_url}", body)
 
     async def _send(self, template: bytes) -> None:
         """The browser's own message, with this visitor's states in it."""
@@ -207,9 +208,11 @@ class Visitor:
                 self._finished.set()
 
     def _take(self, component) -> None:
+        held = component.json or component.mixed.json
+        if component.id.endswith("-composer"):
+            self._count_url = json.loads(held)["count_url"]
         if not component.id.endswith("-explorer"):
             return
-        held = component.json or component.mixed.json
         key = json.loads(held)["key"]
         if key != self.key:
             self.key = key
