@@ -1,6 +1,7 @@
 """The bounded cache: bytes, eviction, and threads that ask for one thing at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Barrier
 
 import pytest
@@ -88,3 +89,20 @@ def test_the_bound_holds_whatever_is_put_in(puts):
         cache.put(key, "x" * size)
         assert cache.nbytes <= 20
         assert cache.nbytes == sum(len(cache.peek(k) or "") for k in range(6))
+
+
+@dataclass(frozen=True)
+class Asked:
+    text: str
+    pair: str = ""
+
+
+@pytest.mark.parametrize("key", ["x" * 5_000, ("a", "x" * 5_000), Asked("x", "x" * 5_000), (Asked("é" * 5_000), 1)])
+def test_a_text_in_a_key_counts_as_what_is_kept_under_it(key):
+    cache = BoundedCache(10_000, len)
+    cache.put(key, "value")
+    assert 5_000 < cache.nbytes < 6_000
+    cache.put(("b", key), "value")
+    assert len(cache) == 1
+    cache.drop(lambda _: True)
+    assert cache.nbytes == 0

@@ -14,6 +14,7 @@ from attention_core.pictures.head import head_pack
 from attention_core.record.file import TraceFileError, trace_bytes
 from pages.shared.process.settings import from_environment
 from pages.shared.service import service as module
+from pages.shared.service.loading import Models
 from pages.shared.service.service import Gone, Service
 from pages.shared.service.sources import Picture, Source
 from pages.shared.service.turns import Asker, NoLongerWanted
@@ -376,3 +377,43 @@ def test_settings_name_a_variable_that_is_no_number(monkeypatch):
     monkeypatch.setenv("SIGHTLINE_TRACE_MB", "7")
     assert from_environment().trace_bytes == 7_000_000
     assert module.service() is module.service()
+
+
+def test_a_million_letters_that_are_few_tokens_count_as_the_memory_they_take(served):
+    text = "x" * 1_000_000
+    trace = served.trace(Source(served.settings.model, text))
+    assert len(trace.source_tokens) < 10
+    assert served.condition()["cache_bytes"]["traces"] > 1_000_000
+    served.readout(Source(served.settings.model, text))
+    assert served.condition()["cache_bytes"]["readouts"] > 1_000_000
+
+
+def test_a_model_larger_than_the_bound_is_loaded_once_and_stays_beside_the_others(tiny_models, monkeypatch):
+    """Until the next such one comes. Before, every picture loaded it again and health counted no model."""
+    small, large = str(tiny_models / "bert"), str(tiny_models / "gpt2")
+    sizes = {name: load_model(name).nbytes for name in (small, large)}
+    small, large = sorted(sizes, key=lambda name: sizes[name])
+    built = []
+    real = Models._build
+    monkeypatch.setattr(Models, "_build", lambda self, name, *rest: (built.append(name), real(self, name, *rest))[1])
+    bound = (sizes[small] + sizes[large]) // 2
+    served = Service(replace(SETTINGS, model=small, folders=True, model_bytes=bound))
+    served.start().result()
+    for text in ("the cat sat", "the dog sat"):
+        served.trace(Source(large, text))
+        served.trace(Source(small, text))
+    assert sorted(built) == sorted([small, large])
+    assert served.loaded(large) is not None and served.loaded(small) is not None
+    condition = served.condition()
+    assert (condition["models"], condition["cache_bytes"]["models"]) == (2, sum(sizes.values()))
+
+
+def test_of_two_models_larger_than_the_bound_the_newest_stays(tiny_models):
+    first, second = (str(tiny_models / name) for name in ("bert", "gpt2"))
+    served = Service(replace(SETTINGS, model=first, folders=True, model_bytes=1))
+    kept = served.trace(Source(first, "the cat sat"))
+    assert served.condition()["model"] == "loaded"
+    served.trace(Source(second, "the cat sat"))
+    assert (served.loaded(first), served.condition()["models"]) == (None, 1)
+    assert served.known_trace(Source(first, "the cat sat")) is None  # it would keep its model
+    assert kept is not None

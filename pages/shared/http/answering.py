@@ -3,8 +3,10 @@
 What endpoints of several modules read of a request is here too.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from weakref import WeakKeyDictionary
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,7 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared.process import mishaps
-from pages.shared.service.service import Gone
+from pages.shared.service.service import Gone, service
+
+AT_ONCE = 8  # files that are made or wait for the worker; the others wait here
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -31,6 +35,39 @@ def answering(build: Callable[[Request], Response]) -> Endpoint:
             return mishap(error)
 
     return endpoint
+
+
+def answering_few(build: Callable[[Request], Response]) -> Endpoint:
+    """As `answering`, a few at a time: what waits for its turn holds no thread, and is dropped if nobody waits for it.
+
+    For what takes long. Hundreds of such threads would stand before everybody's pictures.
+    """
+    answer = answering(build)
+
+    async def endpoint(request: Request) -> Response:
+        async with _few():
+            return Response(status_code=204) if await request.is_disconnected() else await answer(request)
+
+    return endpoint
+
+
+_doors: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
+
+
+def _few() -> asyncio.Semaphore:
+    return _doors.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+
+
+def known(build: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Build an answer about a picture whose key is known; Gone for any other."""
+
+    def answer(request: Request) -> Response:
+        # First of all, and before anything is imported: a browser that asks a server which has just been started again
+        # would import torch beside the worker, and half-imported modules answer nobody.
+        service().picture(request.path_params["key"])
+        return build(request)
+
+    return answer
 
 
 def mishap(error: Exception) -> Response:

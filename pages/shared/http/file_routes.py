@@ -1,6 +1,6 @@
 """HTTP of the files that a visitor saves: pictures, tables, traces, scripts, and what the Lab writes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from urllib.parse import quote
 
@@ -10,28 +10,46 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from pages.shared.assets import LAB_FILES
-from pages.shared.http.answering import Endpoint, body_of, layer_and_head
+from pages.shared.http.answering import answering_few, body_of, known, layer_and_head
+from pages.shared.service.made_files import MadeFile
 from pages.shared.service.service import service
 
-Answering = Callable[[Callable[[Request], Response]], Endpoint]
 
-
-def file_routes(answering: Answering) -> list[BaseRoute]:
-    """The routes; `answering` is that of routes.py, which imports this module."""
+def file_routes() -> list[BaseRoute]:
+    """The routes."""
     export_to = "/sightline/data/{key}/export"
     return [
-        Route(f"{export_to}/trace.safetensors", answering(trace_file)),
-        Route(f"{export_to}/script.py", answering(script)),
-        Route(export_to + "/{layer}/{head}/{name}", answering(export)),
+        Route(f"{export_to}/trace.safetensors", answering_few(known(trace_file))),
+        Route(f"{export_to}/script.py", answering_few(known(script))),
+        Route(export_to + "/{layer}/{head}/{name}", answering_few(known(export))),
         Route(f"/{LAB_FILES}/{{name}}", lab_file, methods=["POST"]),
     ]
 
 
-def _download(body: str | bytes | Iterator[str], media_type: str, name: str) -> Response:
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    if isinstance(body, str | bytes):
-        return Response(body, media_type=media_type, headers=headers)
-    return StreamingResponse(body, media_type=media_type, headers=headers)
+CHUNK = 256 * 1024  # bytes in memory for each visitor who is being sent a file
+
+
+def _sent(file: MadeFile, media_type: str, name: str) -> Response:
+    """The file from the disk, as fast as its visitor reads."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        at = 0
+        while at < file.nbytes:
+            part = await run_in_threadpool(file.read, at, CHUNK)
+            at += len(part)
+            yield part
+
+    return StreamingResponse(
+        parts(), media_type=media_type, headers={**_attached(name), "Content-Length": str(file.nbytes)}
+    )
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+
+
+def _download(body: str | bytes, media_type: str, name: str) -> Response:
+    return Response(body, media_type=media_type, headers=_attached(name))
 
 
 def export(request: Request) -> Response:
@@ -42,13 +60,16 @@ def export(request: Request) -> Response:
     if name not in EXPORTS:
         raise ValueError(f"there is no download {name!r}")
     media_type, make = EXPORTS[name]
-    picture = service().picture(request.path_params["key"])
-    trace = service().trace(picture.source)
     layer, head = layer_and_head(request)
-    if make is svg and request.query_params.get("scale") == "head":
+    own_scale = make is svg and request.query_params.get("scale") == "head"
+    if own_scale:
         make = partial(svg, per_head_scale=True)
-    body = make(trace, picture.reading(), layer, head)
-    return _download(body, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
+    file = service().file(
+        request.path_params["key"],
+        (name, layer, head, own_scale),
+        lambda trace, reading: make(trace, reading, layer, head),
+    )
+    return _sent(file, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
 
 
 def trace_file(request: Request) -> Response:
@@ -56,9 +77,12 @@ def trace_file(request: Request) -> Response:
     from attention_core.pictures.heatmap_svg import TRACE_FILE
     from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
 
-    trace = service().trace(service().picture(request.path_params["key"]).source)
-    body = trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)  # what it proves, its header says
-    return _download(body, "application/octet-stream", TRACE_FILE)
+    file = service().file(
+        request.path_params["key"],
+        ("trace",),  # what it proves, its header says
+        lambda trace, _: trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS),
+    )
+    return _sent(file, "application/octet-stream", TRACE_FILE)
 
 
 def script(request: Request) -> Response:
@@ -99,10 +123,8 @@ async def lab_file(request: Request) -> Response:
     if body is None:
         return JSONResponse({"error": "these matrices are larger than the Lab's"}, status_code=413)
     text, name = body.decode("ascii", "replace"), request.path_params["name"]
-    try:
-        return await run_in_threadpool(_lab_file, name, text, request.query_params.get("theme") == "dark")
-    except ValueError as error:
-        return JSONResponse({"error": str(error)}, status_code=404)
+    dark = request.query_params.get("theme") == "dark"
+    return await answering_few(lambda _: _lab_file(name, text, dark))(request)
 
 
 def _lab_file(name: str, text: str, dark: bool) -> Response:

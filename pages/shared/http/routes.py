@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, SERVED
-from pages.shared.http.answering import Endpoint, answering, layer_and_head
+from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
 from pages.shared.http.counting import count
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.heads_routes import heads_routes
@@ -100,20 +100,13 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed),
-        *file_routes(_answering),
+        *file_routes(),
     ]
 
 
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
     """Answer for a picture whose key is known."""
-
-    def known(request: Request) -> Response:
-        # First of all, and before anything is imported: a browser that asks a server which has just been started again
-        # would import torch beside the worker, and half-imported modules answer nobody.
-        service().picture(request.path_params["key"])
-        return build(request)
-
-    return answering(known)
+    return answering(known(build))
 
 
 def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any], bytes]) -> Response:

@@ -9,21 +9,21 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from isal import isal_zlib
 
 from pages.shared.address.view import View
 from pages.shared.process import logs, memory
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.compressing import compressed
 from pages.shared.service.loading import Models
-from pages.shared.service.shelf import Shelf
+from pages.shared.service.made_files import MadeFile, MadeFiles
+from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source, picture_bytes
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+Content = str | bytes | Iterator[str]  # of a file: whole, or part by part
+
+FILES = "files"  # who makes them, at the worker
 NOBODY = Asker()  # who does not say when an answer is no longer wanted
 LONG_TOKENS = 1_024  # a longer text takes a second or more
 LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
@@ -72,6 +75,7 @@ class Service:
         self._models = Models(lambda: self.settings, self._in_turn, self._forget_traces_of)
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
+        self._files = MadeFiles()
         self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, picture_bytes)
         self._secret = secrets.token_bytes(32)
         self._started: Future[None] | None = None
@@ -100,13 +104,14 @@ class Service:
             "readouts": self._readouts,
             "keys": self._keys,
         }
+        held = {name: cache.nbytes for name, cache in caches.items()}
         return {
             "ready": ready,
             "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
             "waiting": self.waiting,
             "models": len(self._models),
-            "cache_bytes": {name: cache.nbytes for name, cache in caches.items()},
-            "disk_bytes": self._shelf.nbytes,
+            "cache_bytes": {**held, "shelf": self._shelf.memory_bytes},
+            "disk_bytes": self._shelf.nbytes + self._files.nbytes,
         }
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
@@ -210,6 +215,11 @@ class Service:
         self._traces.get(source, lambda: load_trace(data))
         return source
 
+    def forget(self, source: Source) -> None:
+        """Let go of a source's trace, in memory and on the disk: nobody looks at it any more."""
+        for place in (self._traces, self._shelf):
+            place.drop(lambda key: key == source)
+
     def key(self, picture: Picture) -> str:
         """An unguessable name for a picture's data, the same for every visitor of this process."""
         message = repr(asdict(picture)).encode("utf-8", "surrogatepass")
@@ -233,6 +243,18 @@ class Service:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
         picture = self.picture(key)
         return self._packs.get((key, part), lambda: self._pack(key, picture, make))
+
+    def file(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], Content]") -> MadeFile:
+        """A file to save, made once and kept for a while. `part` names it within the picture; `make` builds it.
+
+        All files together have one place in the round of turns: a class that saves at once delays a sentence by one.
+        """
+        picture = self.picture(key)
+        trace = self.trace(picture.source, Asker(key))
+        lane = self._lane_of(trace)
+        return self._files.get(
+            (key, part), lambda: make(trace, picture.reading()), lambda job: lane.submit(job, FILES).result()
+        )
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
@@ -265,10 +287,13 @@ class Service:
         # In the worker's turn, not beside it: hundreds of small steps in two threads hand Python's lock to each other
         # at every step, and both take several times as long. A long text's pictures, seconds each, do not stand before
         # the others.
-        n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
-        lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
+        lane = self._lane_of(trace)
         job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
-        return _compressed(job.result())
+        return compressed(job.result())
+
+    def _lane_of(self, trace: "Trace") -> Turns:
+        n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
+        return self._long_worker if n_tokens > LONG_TOKENS else self._worker
 
     def _put_away(self, source: Hashable, trace: "Trace") -> None:
         """A trace that made room in memory waits on the disk: reading it back takes a tenth of computing it."""
@@ -353,17 +378,9 @@ def _is_long(source: Source, model: "LoadedModel") -> bool:
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
 
 
-def _compressed(data: bytes) -> bytes:
-    """`data` as a gzip file; the lock is free meanwhile.
-
-    Weights are noise to a search for repeated strings: zlib at its fastest takes ten times as long and makes it larger.
-    """
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
-
-
 def _trace_bytes(trace: "Trace") -> int:
-    return trace.nbytes + 2_000 * (len(trace.source_tokens) + len(trace.target_tokens))
+    """A million letters may be three tokens: the texts count as well."""
+    return trace.nbytes + memory_of_words(trace)
 
 
 _service: Service | None = None
