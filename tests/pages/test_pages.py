@@ -70,7 +70,10 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     data = explorer(app)
     assert data["select"] == {"layer": 4, "head": 7, "query": 2, "key": 1}
     assert data["options"]["hide_special"]
-    assert data["link"] == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
+    link, mark = data["link"].split("&sig=")
+    assert link == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
+    assert mark == service().mark("link", "minilm", "Dogs chase cats.", *[""] * 5)
+    assert "sig" not in app.query_params
     assert not said_by(app, "warning")
 
 

@@ -295,8 +295,13 @@ def fitted(view: View, trace: "Trace", *, from_file: bool = False) -> tuple[View
 
 
 def write_address(view: View) -> str | None:
-    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
+    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file).
+
+    The link that is copied has this process's mark: whoever opens it is shown a text that is in memory at once.
+    """
     made = None if opened_file() else link(view)
+    if made:
+        made += f"&{address.MARK}={service().mark('link', *picture_of(view).source.told)}"
     params = to_params(view) if made else {}
     news.write(params, "view")
     return made
