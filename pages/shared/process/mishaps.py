@@ -14,6 +14,7 @@ from typing import Any
 
 import streamlit as st
 
+from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared.inside.of_streamlit import UNCAUGHT
 
 log = logging.getLogger("sightline.mishaps")
@@ -35,6 +36,18 @@ def record(error: BaseException) -> str:
 def sentence(error: BaseException) -> str:
     """Log an error nobody foresaw; what its visitor is told."""
     return _SENTENCE.format(record(error))
+
+
+def in_words(error: Exception) -> str:
+    """What somebody is told of an error: our own sentence as it is, and of any other no word of a library's."""
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY
+    return str(error) if is_ours(error) else sentence(error)
+
+
+def is_ours(error: Exception) -> bool:
+    """Is it a refusal with a sentence for people, and not what a library raised?"""
+    return isinstance(error, ValueError) and type(error).__module__.startswith("attention_core.")
 
 
 def on_script_error(error: Exception) -> bool:

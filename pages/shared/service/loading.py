@@ -48,9 +48,12 @@ class Models:
         """Bytes of the weights in memory."""
         return self._cache.nbytes + self._large.nbytes
 
-    def get(self, name: str) -> "LoadedModel":
-        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
-        return self._large.peek(name) or self._cache.get(name, lambda: self._fetch_and_build(name))
+    def get(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+        """A loaded model; waits for the worker, or as long as it is `wanted` for somebody else who loads it.
+
+        Raises attention_core.ModelError with a plain sentence, or NoLongerWanted.
+        """
+        return self._large.peek(name) or self._cache.get(name, lambda: self._fetch_and_build(name), wanted)
 
     def peek(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -76,6 +79,9 @@ class Models:
             allow_folders=mine or self._settings().folders,
             allow_hub=hub and (mine or self._settings().fetches(card.reference if card else name.strip())),
             progress=lambda sentence: self._say(name, sentence),
+            # What only the operator may open is not opened for visitors, unless he gives a token for it.
+            token=self._settings().hub_token or (None if mine else False),
+            most_bytes=None if mine else self._settings().hub_bytes,
         )
 
     def load_first(self) -> "LoadedModel | None":
