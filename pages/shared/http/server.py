@@ -15,6 +15,7 @@ from streamlit import get_option
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files, plotly_file
+from pages.shared.http.draining import drain_at_the_end
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
 from pages.shared.http.static_files import HashedFiles, streamlit_files
@@ -46,9 +47,11 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
     of_streamlit.keep_to_navigation()
     tasks = [asyncio.create_task(warm()), asyncio.create_task(Leaving().keep_looking())]
+    usual = drain_at_the_end(asyncio.get_running_loop())
     try:
         yield
     finally:
+        usual()
         for task in tasks:
             task.cancel()
         # Only if somebody has grown a head: importing what that takes would hold up the start.

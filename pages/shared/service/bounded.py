@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
+LOOK_SECONDS = 0.5  # after which one who waits looks whether it is still wanted
 SHORT = 500  # characters: names of models and what else is no text of a visitor's
 
 
@@ -37,6 +38,22 @@ def text_bytes(*texts: str | None) -> int:
 class _Held(Generic[Value]):
     value: Value
     nbytes: int  # the texts in its key too
+
+
+class NoLongerWanted(Exception):
+    """Whoever asked has left, or asked for something else."""
+
+
+def result_while(coming: "Future[Value]", wanted: Callable[[], bool]) -> Value:
+    """What a future comes to, waited for as long as it is wanted; then NoLongerWanted."""
+    while True:
+        try:
+            return coming.result(timeout=LOOK_SECONDS)
+        except TimeoutError:
+            if coming.done():
+                return coming.result()  # its own: the job's result, or what the job raised
+            if not wanted():
+                raise NoLongerWanted("nobody waits for this any more") from None
 
 
 class BoundedCache(Generic[Value]):
@@ -79,10 +96,11 @@ class BoundedCache(Generic[Value]):
             held = self._kept.get(key)
             return None if held is None else held.value
 
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+    def get(self, key: Hashable, make: Callable[[], Value], wanted: Callable[[], bool] = lambda: True) -> Value:
         """The value of `key`, made by `make` if it is not here. However many threads ask at once, it is made once.
 
-        What `make` raises reaches everybody who waited, and nothing is kept.
+        What `make` raises reaches everybody who waited, and nothing is kept. Who waits while another makes it waits as
+        long as it is `wanted`: then NoLongerWanted, so that the threads of those who have left do not stand in line.
         """
         with self._lock:
             if key in self._kept:
@@ -90,7 +108,7 @@ class BoundedCache(Generic[Value]):
             coming = self._coming.get(key)
             future = coming or self._coming.setdefault(key, Future())
         if coming is not None:
-            return coming.result()
+            return result_while(coming, wanted)
         try:
             value = make()
         except BaseException as error:

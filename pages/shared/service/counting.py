@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pages.shared.service.service import service, what_is_told
+from pages.shared.service.service import service
 from pages.shared.service.sources import Source
+from pages.shared.service.told import what_is_told
 from pages.shared.service.turns import Turns
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pages.shared.address.view import View
-from pages.shared.process import logs, memory
+from pages.shared.process import logs, memory, mishaps
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
@@ -25,6 +26,7 @@ from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source, picture_bytes
+from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -40,8 +42,7 @@ Content = str | bytes | Iterator[str]  # of a file: whole, or part by part
 
 FILES = "files"  # who makes them, at the worker
 NOBODY = Asker()  # who does not say when an answer is no longer wanted
-LONG_TOKENS = 1_024  # a longer text takes a second or more
-LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
+LARGE_PARAMETERS = 150_000_000  # of a model that writes a token in more than some hundredths of a second
 WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: threads that do nothing but wait
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
@@ -121,14 +122,18 @@ class Service:
         seconds, and a visitor who is already there gets his page's frame first.
         """
         with self._lock:
-            if self._started is None:
+            # A start that failed of itself is tried again by whoever asks next.
+            if self._started is None or (self._started.done() and self._started.exception() is not None):
                 self._started = self._worker.submit(lambda: self._warm(pause))
             return self._started
 
-    def model(self, name: str) -> "LoadedModel":
-        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
+    def model(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence.
+
+        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted.
+        """
         self.start().result()
-        return self._models.get(name)
+        return self._models.get(name, wanted)
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -150,7 +155,7 @@ class Service:
             while True:
                 try:
                     return self._traces.get(
-                        source, lambda: self._shelf.take(source) or self._capture(source, asker.name)
+                        source, lambda: self._shelf.take(source) or self._capture(source, asker), lambda: asker.waits
                     )
                 except _Orphan as orphan:
                     return orphan.trace
@@ -202,7 +207,9 @@ class Service:
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
-        return self._in_turn(job, visitor)
+        large = model.facts.n_parameters > LARGE_PARAMETERS
+        lane = self._long_worker if large or is_long(source, model) else self._worker
+        return lane.submit(job, visitor).result()
 
     def open_file(self, data: bytes) -> Source:
         """Open a trace file and keep it for this process's lifetime or until it is evicted.
@@ -307,12 +314,13 @@ class Service:
         for place in (self._traces, self._shelf):
             place.drop(lambda key: isinstance(key, Source) and key.model == name)
 
-    def _capture(self, source: Source, visitor: str) -> "Trace":
+    def _capture(self, source: Source, asker: Asker) -> "Trace":
         if source.file:
             raise Gone("Open the trace file again: the server no longer has it.")
-        model = self.model(source.model)
-        lane = self._long_worker if _is_long(source, model) else self._worker
-        trace = lane.submit(lambda: self._run(model, source), visitor, lambda: self._wanted(source)).result()
+        wanted = partial(self._wanted, source)
+        model = self.model(source.model, wanted)
+        lane = self._long_worker if is_long(source, model) else self._worker
+        trace = lane.submit(lambda: self._run(model, source), asker.name, wanted).result()
         if self._models.peek(source.model) is not model:
             raise _Orphan(trace)
         return trace
@@ -349,7 +357,10 @@ class Service:
         if model is None:
             return
         first = Source(self.settings.model, View().text)  # what whoever comes without a link of his own will see
-        self._traces.put(first, self._run(model, first))
+        try:
+            self._traces.put(first, self._run(model, first))
+        except Exception as error:  # a model that cannot be captured: whoever chooses it is told, the others are served
+            mishaps.record(error)
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
 
 
@@ -359,23 +370,6 @@ def _use_threads(n: int) -> None:
 
     torch.get_num_threads()  # the first question makes torch forget what this thread was told before
     torch.set_num_threads(n)
-
-
-def what_is_told(model: "LoadedModel", source: Source) -> dict[str, Any]:
-    """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
-    from attention_core.text.chat import template_of
-
-    return {
-        "source_language": source.source_language if model.knows(source.source_language) else None,
-        "target_language": source.target_language if model.knows(source.target_language) else None,
-        "chat": source.chat and template_of(model.tokenizer) is not None,
-    }
-
-
-def _is_long(source: Source, model: "LoadedModel") -> bool:
-    limit = model.facts.context_length
-    n_characters = len(source.text) + len(source.pair) + len(source.target)
-    return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
 
 
 def _trace_bytes(trace: "Trace") -> int:
