@@ -47,7 +47,7 @@ class Visitor:
         self.place = (2, 3)
         self.widgets: dict[str, str] = {}  # JSON state by the end of the widget's id
         self.text = ""
-        self._count_url = ""  # the composer's, with the key of this page
+        self.count_url = ""  # the composer's, with the key of this page
         self._hashes: list[str] = []
         self._socket: websockets.ClientConnection | None = None
         self._finished = asyncio.Event()  # a script run has ended
@@ -165,7 +165,7 @@ class Visitor:
 
     async def _count(self, text: str) -> None:
         body = json.dumps({"text": text, "pair": "", "target": ""}).encode()
-        await self.http.post(f"/{self._count_url}", body)
+        await self.http.post(f"/{self.count_url}", body)
 
     async def _send(self, template: bytes) -> None:
         """The browser's own message, with this visitor's states in it."""
@@ -196,6 +196,7 @@ class Visitor:
             assert isinstance(data, bytes)
             forward = ForwardMsg()
             forward.ParseFromString(data)
+            self.heard(forward)
             kind = forward.WhichOneof("type")
             if kind == "delta":
                 self._elements.set()
@@ -207,10 +208,13 @@ class Visitor:
             elif kind == "script_finished":
                 self._finished.set()
 
+    def heard(self, message: ForwardMsg) -> None:
+        """For visitors who listen to more than a crowd's does."""
+
     def _take(self, component) -> None:
         held = component.json or component.mixed.json
         if component.id.endswith("-composer"):
-            self._count_url = json.loads(held)["count_url"]
+            self.count_url = json.loads(held)["count_url"]
         if not component.id.endswith("-explorer"):
             return
         key = json.loads(held)["key"]
