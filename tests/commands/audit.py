@@ -12,7 +12,7 @@ from pathlib import Path
 
 TOOL = "pip-audit>=2.7,<3"
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "audit"
-PATIENCE = 180  # seconds, for each of the two
+PATIENCE = 90  # seconds, for each of the two
 
 
 def main() -> int:

@@ -482,3 +482,17 @@ def test_norm_based_pictures_are_offered_and_travel_in_the_link(app):
     assert data["can"]["by_norm"]
     assert data["link"].endswith("&c=1")
     assert service().picture(data["key"]).reading().by_norm
+
+
+@pytest.mark.parametrize(
+    ("hub", "folders", "words"),
+    [
+        (False, False, "A model from the list."),
+        (True, False, "A model from the list, or type a hub id such as openai-community/gpt2."),
+        (False, True, "A model from the list, or type a folder of this machine."),
+    ],
+)
+def test_the_picker_offers_to_type_only_what_can_be_opened(app, monkeypatch, hub, folders, words):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, hub=hub, folders=folders))
+    app.run()
+    assert app.selectbox(key="frame_model").help == words

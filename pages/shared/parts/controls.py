@@ -132,11 +132,7 @@ def _model_picker(view: View) -> Callable[[], None]:
         on_change=_choose_model,
         accept_new_options=True,
         disabled=own,
-        help=given.PICKER
-        if own
-        else "A model from the list, or type a hub id such as openai-community/gpt2"
-        + (" or a folder of this machine" if service().settings.folders else "")
-        + ".",
+        help=given.PICKER if own else _what_can_be_typed(settings.hub, settings.folders),
     )
     about = "About this model; open a saved trace or your own matrices; large type"
     with row.popover("⋯", help=about, width="content"):
@@ -162,6 +158,12 @@ def _model_picker(view: View) -> Callable[[], None]:
 
     write(before)
     return renew
+
+
+def _what_can_be_typed(hub: bool, folders: bool) -> str:
+    ways = ["a hub id such as openai-community/gpt2"] if hub else []
+    ways += ["a folder of this machine"] if folders else []
+    return f"A model from the list{', or type ' if ways else ''}{' or '.join(ways)}."
 
 
 _UNTOLD: dict[str, Any] = {"source_language": "", "target_language": "", "chat": False}  # another model has others

@@ -286,6 +286,8 @@ def main() -> int:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     plan = Plan(**json.loads(Path(file).read_text(encoding="utf-8")))
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     asyncio.run(ATTACKS[name](plan))
     return 0
 
