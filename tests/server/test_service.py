@@ -204,6 +204,14 @@ def test_a_long_text_holds_up_nobody_elses_sentence(served, monkeypatch):
         assert len(novel.result(60).tokens) > 30
 
 
+def test_a_text_of_which_most_is_cut_does_not_stand_before_sentences_either(served):
+    served.start().result()
+    model, name = served.model(served.settings.model), served.settings.model
+    assert model.facts.context_length <= told.LONG_TOKENS
+    assert not told.is_long(Source(name, "x " * (told.MUCH_CHARACTERS // 2)), model)
+    assert told.is_long(Source(name, "x " * (told.MUCH_CHARACTERS // 2) + "x"), model)
+
+
 def test_pictures_are_made_where_texts_are_read_long_ones_beside_short_ones(served, monkeypatch):
     for one in (module, told):
         monkeypatch.setattr(one, "LONG_TOKENS", 30)

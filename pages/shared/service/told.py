@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel
 
 LONG_TOKENS = 1_024  # a longer text takes a second or more
+MUCH_CHARACTERS = 20_000  # of which the tokenizer makes tokens for a tenth of a second, however few are read
 LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
 
 
@@ -26,4 +27,6 @@ def is_long(source: Source, model: "LoadedModel") -> bool:
     """Would reading it take so long that it does not stand before others' sentences?"""
     limit = model.facts.context_length
     n_characters = len(source.text) + len(source.pair) + len(source.target)
+    if n_characters > MUCH_CHARACTERS:  # most of it is cut, which takes longer than reading the rest
+        return True
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
