@@ -37,7 +37,7 @@ ROWS = (
     "pages.shared.assets",
     *(
         f"pages.shared.{package}"
-        for package in ("inside", "process", "address", "service", "session", "lab", "grow", "parts", "http")
+        for package in ("inside", "process", "address", "service", "engine", "session", "lab", "grow", "parts", "http")
     ),
     "pages.shared",
     "pages",
@@ -50,7 +50,6 @@ MOST_LINES = 60  # of one function, signature and docstring included: more do no
 # Functions that read better in one piece: "module.name" → why.
 LONGER = {
     "attention_core.given.trace_from_attention": "a manual of its arguments; its body is one call",
-    "pages.shared.http.heads_routes.heads_routes": "a list of routes of a few lines each, which share two arguments",
 }
 
 # Imports inside functions and under TYPE_CHECKING, by who has them. Nobody else may.

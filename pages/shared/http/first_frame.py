@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
+from pages.shared.engine.choosing import engine
 from pages.shared.inside import of_streamlit
-from pages.shared.service.service import service
 from pages.shared.session.menu import MENU, Entry
 
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.{1,2}/[\w./-]+\.js)["']""")
@@ -91,7 +91,7 @@ def _document(url_path: str, embedded: bool) -> bytes:
 
 
 def _picture(asked: QueryParams) -> bytes:
-    if service().loaded(service().settings.model) is None:
+    if engine().loaded(engine().settings.model) is None:
         return b""  # and nothing is imported before the first answer
     from pages.shared.http import first_picture
 

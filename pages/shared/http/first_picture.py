@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pages.shared.address import bar
+from pages.shared.engine.choosing import engine
 from pages.shared.parts import components
-from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
@@ -25,11 +25,11 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
     """
     view, _ = state.view_at({name: value for name, value in params.items() if name in bar.VIEW})
     picture = picture_of(view)
-    trace = service().trace_in_memory(picture.source)
-    if trace is None or len(trace.source_tokens) + len(trace.target_tokens) > LONGEST_TOKENS:
+    trace = engine().known_at_once(picture.source)
+    if trace is None or trace.n_tokens > LONGEST_TOKENS:
         return None
     view, _ = state.fitted(view, trace)
-    data = components.explorer_data(view, trace, service().key(picture_of(view)))
+    data = components.explorer_data(view, trace, engine().key(picture_of(view)))
     seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
     return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
 

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import attention_core
+from pages.shared.engine.choosing import engine
 from pages.shared.process.boot import BOOT
-from pages.shared.service.service import service
 
 _begun = time.monotonic()
 
@@ -23,7 +23,7 @@ async def health(request: Request) -> JSONResponse:
     "models", "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",
     "uptime_s", "boot": another one after a restart}.
     """
-    state = service().condition()
+    state = engine().condition()
     answer = {
         "version": attention_core.__version__,
         **state,

@@ -10,8 +10,9 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import Any, Literal
+from dataclasses import asdict
+from functools import cache
+from typing import Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -24,11 +25,12 @@ from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.packs import SCRIPT, TRACE, Wanted
 from pages.shared.http.answering import Endpoint, answering, mishap
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
-from pages.shared.service.service import FRAME_FIRST_SECONDS, service, what_is_told
-from pages.shared.service.sources import Source
+from pages.shared.service.service import FRAME_FIRST_SECONDS
 
 MAX_COUNTED_BYTES = 200_000
 
@@ -106,7 +108,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/products/{name}/{row:index}/{component:index}", products),
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
-        *heads_routes(_answering, _packed),
+        *heads_routes(_answering, _packed, _zipped),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),
@@ -119,7 +121,7 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
     def known(request: Request) -> Response:
         # First of all, and before anything is imported: a browser that asks a server which has just been started again
         # would import torch beside the worker, and half-imported modules answer nobody.
-        service().picture(request.path_params["key"])
+        engine().picture(request.path_params["key"])
         return build(request)
 
     return answering(known)
@@ -135,8 +137,12 @@ async def _body(request: Request, limit: int) -> bytes | None:
     return bytes(kept)
 
 
-def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any], bytes]) -> Response:
-    body = service().packed(request.path_params["key"], part, make)
+def _packed(request: Request, *part: str | int) -> Response:
+    return _zipped(request, engine().pack(engine().picture(request.path_params["key"]), part))
+
+
+def _zipped(request: Request, body: bytes) -> Response:
+    """Answer with a gzip file, or with what it holds to who takes none."""
     headers = {"Cache-Control": _PRIVATE_FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -160,48 +166,27 @@ def _number_or_name(part: str) -> int | str:
 @_answering
 def overview(request: Request) -> Response:
     """The pack of the atlas: all heads as small pictures."""
-    from attention_core.pictures.overview import overview
-
-    return _packed(request, ("overview",), overview)
+    return _packed(request, "overview")
 
 
 @_answering
 def head(request: Request) -> Response:
     """The pack of one head's picture, or of the mean or maximum over heads."""
-    from attention_core.pictures import head as pictures
-
-    layer, head = _layer(request), _head(request)
-    return _packed(
-        request, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
-    )
+    return _packed(request, "head", _layer(request), _head(request))
 
 
 @_answering
 def line(request: Request) -> Response:
     """The pack of one row (a query's) or column (a key's) with exact weights."""
-    from attention_core.pictures import head as pictures
-
-    layer, head, index = _layer(request), _head(request), request.path_params["index"]
-    axis: Literal["query", "key"] = "key" if request.path_params["axis"] == "key" else "query"
-    return _packed(
-        request,
-        ("line", layer, head, axis, index),
-        lambda trace, reading: pictures.line_pack(trace, reading, layer, head, axis, index),
-    )
+    axis = "key" if request.path_params["axis"] == "key" else "query"
+    return _packed(request, "line", _layer(request), _head(request), axis, request.path_params["index"])
 
 
 @_answering
 def tile(request: Request) -> Response:
     """The pack of exact weights from cell (row0, col0) on, of a text too long to send whole."""
-    from attention_core.pictures import head as pictures
-
-    layer, head = _layer(request), _head(request)
-    row0, col0 = request.path_params["row0"], request.path_params["col0"]
-    return _packed(
-        request,
-        ("tile", layer, head, row0, col0),
-        lambda trace, reading: pictures.tile_pack(trace, reading, layer, head, row0, col0),
-    )
+    of = request.path_params
+    return _packed(request, "tile", _layer(request), _head(request), of["row0"], of["col0"])
 
 
 def _place(request: Request) -> tuple[int, int, int]:
@@ -212,39 +197,27 @@ def _place(request: Request) -> tuple[int, int, int]:
 @_answering
 def ledger(request: Request) -> Response:
     """The pack of a ledger: every step of one head and one query."""
-    from attention_core.ledger.packs import ledger_pack
-
-    place = _place(request)
-    return _packed(request, ("ledger", *place), lambda trace, _: ledger_pack(trace, *place))
+    return _packed(request, "ledger", *_place(request))
 
 
 @_answering
 def ledger_rows(request: Request) -> Response:
     """The pack of further rows of one of a ledger's tensors, from row `start` on."""
-    from attention_core.ledger.packs import rows_pack
-
-    place, name, start = _place(request), request.path_params["name"], request.path_params["start"]
-    return _packed(request, ("rows", *place, name, start), lambda trace, _: rows_pack(trace, *place, name, start))
+    return _packed(request, "rows", *_place(request), request.path_params["name"], request.path_params["start"])
 
 
 @_answering
 def products(request: Request) -> Response:
     """The pack of the products that sum to one number of a ledger."""
-    from attention_core.ledger.packs import products_pack
-
-    of, place = request.path_params, _place(request)
-    number = of["name"], of["row"], of["component"]
-    return _packed(request, ("products", *place, *number), lambda trace, _: products_pack(trace, *place, *number))
+    of = request.path_params
+    return _packed(request, "products", *_place(request), of["name"], of["row"], of["component"])
 
 
 @_answering
 def matrix(request: Request) -> Response:
     """The pack of one step's matrices for all tokens."""
-    from attention_core.ledger.packs import matrix_pack
-
-    place, step = _place(request), request.path_params["step"]
-    which = request.path_params.get("which", "")
-    return _packed(request, ("matrix", *place, step, which), lambda trace, _: matrix_pack(trace, *place, step, which))
+    of = request.path_params
+    return _packed(request, "matrix", *_place(request), of["step"], of.get("which", ""))
 
 
 async def count(request: Request) -> Response:
@@ -257,96 +230,54 @@ async def count(request: Request) -> Response:
         text, pair = str(asked["text"]), str(asked.get("pair") or "")
     except (ValueError, TypeError, KeyError, RecursionError):
         return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
-    await asyncio.wrap_future(service().start(pause=FRAME_FIRST_SECONDS))
-    model = service().loaded(request.query_params.get("model", ""))
-    if model is None:  # counting never loads a model
-        return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
-    from attention_core.capturing.encode import count_tokens
-
-    language, chat = request.query_params.get("sl", ""), request.query_params.get("chat") == "1"
-    told = what_is_told(model, Source("", text, source_language=language, chat=chat))
-    del told["target_language"]  # the text's own tokens are counted
+    await asyncio.wrap_future(engine().start(pause=FRAME_FIRST_SECONDS))
+    of = request.query_params
+    asked = engine().count(of.get("model", ""), text, pair, of.get("sl", ""), chat=of.get("chat") == "1")
     try:
-        counted = await run_in_threadpool(partial(count_tokens, model, text, pair or None, **told))
+        counted = await asyncio.wrap_future(asked)
     except ValueError as error:
         return JSONResponse({"error": str(error)}, status_code=422)
     except Exception as error:  # a stranger's tokenizer
         return mishap(error)
-    return JSONResponse(
-        {
-            "n": counted.n_tokens,
-            "limit": model.facts.context_length,
-            "cut_from": counted.cut_from,
-            "specials": counted.n_special,
-        }
-    )
+    if counted is None:  # counting never loads a model
+        return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
+    return JSONResponse(asdict(counted))
 
 
-def _download(body: str | bytes | Iterator[str], media_type: str, name: str) -> Response:
+def _download(body: str | bytes | Iterator[str] | Iterator[bytes], media_type: str, name: str) -> Response:
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
     if isinstance(body, str | bytes):
         return Response(body, media_type=media_type, headers=headers)
     return StreamingResponse(body, media_type=media_type, headers=headers)
 
 
+def _saved(request: Request, wanted: Wanted) -> Response:
+    file = engine().save(engine().picture(request.path_params["key"]), wanted)
+    return _download(file.body, file.media_type, file.name)
+
+
 @_answering
 def export(request: Request) -> Response:
     """One picture as SVG, CSV or NPZ."""
-    from attention_core.pictures.files import EXPORTS, svg
-
-    name = request.path_params["name"]
-    if name not in EXPORTS:
-        raise ValueError(f"there is no download {name!r}")
-    media_type, make = EXPORTS[name]
-    picture = service().picture(request.path_params["key"])
-    trace = service().trace(picture.source)
-    layer, head = _layer(request), _head(request)
-    if make is svg and request.query_params.get("scale") == "head":
-        make = partial(svg, per_head_scale=True)
-    body = make(trace, picture.reading(), layer, head)
-    return _download(body, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
+    per_head_scale = request.query_params.get("scale") == "head"
+    place = _layer(request), _head(request)
+    return _saved(request, Wanted(request.path_params["name"], *place, per_head_scale=per_head_scale))
 
 
 @_answering
 def trace_file(request: Request) -> Response:
     """The whole trace, to be opened again without the model."""
-    from attention_core.pictures.heatmap_svg import TRACE_FILE
-    from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
-
-    trace = service().trace(service().picture(request.path_params["key"]).source)
-    body = trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)  # what it proves, its header says
-    return _download(body, "application/octet-stream", TRACE_FILE)
+    return _saved(request, Wanted(TRACE))
 
 
 @_answering
 def script(request: Request) -> Response:
     """The code that makes this view."""
-    from attention_core.pictures.heatmap_svg import TRACE_FILE
-    from attention_core.pictures.script import script as script_of
     from pages.shared.address.view import PARAMETERS, from_params
 
-    picture = service().picture(request.path_params["key"])
     asked = request.query_params
     chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
-    source = picture.source
-    trace = service().trace(source)
-    code = script_of(
-        source.model,
-        source.text,
-        given={
-            "pair": trace.pair or "",  # as far as the model reads them
-            "target": trace.target or "",
-            "source_language": source.source_language,
-            "target_language": source.target_language,
-            "chat": source.chat,
-        },
-        layer=chosen.layer,
-        head=chosen.head,
-        query=chosen.query,
-        reading=picture.reading(),
-        file=TRACE_FILE if source.file else None,
-    )
-    return _download(code, "text/x-python", "sightline-view.py")
+    return _saved(request, Wanted(SCRIPT, chosen.layer, chosen.head, chosen.query))
 
 
 async def lab_file(request: Request) -> Response:

@@ -1,30 +1,16 @@
-"""Handle unexpected errors: the visitor gets a sentence with a reference, the log the reference and the traceback.
-
-An error's own message may quote what a visitor typed, so the log holds the kinds of the errors and where they were
-raised, never their messages.
-"""
+"""Handle unexpected errors: the visitor gets a sentence with a reference, the log the reference and the traceback."""
 
 import logging
-import secrets
-import traceback
 
 import streamlit as st
 
 from pages.shared.inside.of_streamlit import UNCAUGHT, UNREADABLE_FRAME
-
-log = logging.getLogger("sightline.mishaps")
+from pages.shared.process.unforeseen import record
 
 _SENTENCE = (
     "Something went wrong that should not have; what you typed is still here. Try once more. "
     "If it happens again, tell whoever runs this server the reference {}."
 )
-
-
-def record(error: BaseException) -> str:
-    """Log an error nobody foresaw; the reference under which it stands in the log: eight hexadecimal digits."""
-    reference = secrets.token_hex(4)
-    log.error("unforeseen error, reference %s\n%s", reference, _without_messages(error))
-    return reference
 
 
 def sentence(error: BaseException) -> str:
@@ -58,17 +44,3 @@ def _in_one_line(entry: logging.LogRecord) -> bool:
     if entry.msg == UNREADABLE_FRAME.message:
         entry.exc_info = None
     return True
-
-
-def _without_messages(error: BaseException) -> str:
-    """The traceback of an error and of those that led to it, without any message: code and line numbers only."""
-    told: list[str] = []
-    seen: set[int] = set()
-    step: BaseException | None = error
-    while step is not None and id(step) not in seen:
-        seen.add(id(step))
-        frames = "".join(traceback.StackSummary.extract(traceback.walk_tb(step.__traceback__), limit=-40).format())
-        kind = type(step)
-        told.append(f"{frames}{kind.__module__}.{kind.__qualname__}".strip("\n"))
-        step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
-    return "\nraised while handling:\n".join(told)

@@ -27,6 +27,7 @@ class Settings:
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
     log: str = "plain"  # "json": one object a line, with every text read
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
+    engine: str = "local"  # who computes: this process ("local"), or a reader process beside it ("process")
     hosts: tuple[str, ...] = ()  # names under which the server is reached, beside its own: "*.example.org" too
 
     def fetches(self, reference: str) -> bool:
@@ -60,6 +61,7 @@ def from_environment() -> Settings:
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
         log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
         hub_only=_several("SIGHTLINE_HUB_ONLY"),
+        engine=_one_of("SIGHTLINE_ENGINE", ("local", "process")),
         hosts=_several("SIGHTLINE_HOSTS"),
     )
 

@@ -6,12 +6,9 @@ stay in caches bounded in bytes.
 """
 
 import hashlib
-import hmac
-import secrets
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,9 +19,10 @@ from pages.shared.process import logs, memory
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.keys import Gone, Keys
 from pages.shared.service.loading import Models
 from pages.shared.service.shelf import Shelf
-from pages.shared.service.sources import Picture, Source, picture_bytes
+from pages.shared.service.sources import Picture, Source
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -42,11 +40,6 @@ LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly 
 WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: threads that do nothing but wait
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
-KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
-
-
-class Gone(LookupError):
-    """The data behind a key is no longer here: the page has to be asked for it again."""
 
 
 class _Orphan(Exception):
@@ -72,8 +65,7 @@ class Service:
         self._models = Models(lambda: self.settings, self._in_turn, self._forget_traces_of)
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
-        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, picture_bytes)
-        self._secret = secrets.token_bytes(32)
+        self._keys = Keys()
         self._started: Future[None] | None = None
         self._lock = Lock()
         self._askers: dict[Source, list[Asker]] = {}  # who waits for a source that is not here yet
@@ -212,17 +204,11 @@ class Service:
 
     def key(self, picture: Picture) -> str:
         """An unguessable name for a picture's data, the same for every visitor of this process."""
-        message = repr(asdict(picture)).encode("utf-8", "surrogatepass")
-        key = hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:40]
-        self._keys.put(key, picture)
-        return key
+        return self._keys.key(picture)
 
     def picture(self, key: str) -> Picture:
         """What a key stands for. Raises Gone if it is not known (any more)."""
-        picture = self._keys.peek(key)
-        if picture is None:
-            raise Gone("this picture is no longer here")
-        return picture
+        return self._keys.picture(key)
 
     def packed(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], bytes]") -> bytes:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
@@ -263,7 +249,7 @@ class Service:
         n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
         lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
         job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
-        return _compressed(job.result())
+        return compressed(job.result())
 
     def _put_away(self, source: Hashable, trace: "Trace") -> None:
         """A trace that made room in memory waits on the disk: reading it back takes a tenth of computing it."""
@@ -348,7 +334,7 @@ def _is_long(source: Source, model: "LoadedModel") -> bool:
     return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
 
 
-def _compressed(data: bytes) -> bytes:
+def compressed(data: bytes) -> bytes:
     """`data` as a gzip file; the lock is free meanwhile.
 
     Weights are noise to a search for repeated strings: zlib at its fastest takes ten times as long and makes it larger.

@@ -1,0 +1,162 @@
+# ruff: noqa: D102 (the seam, engine.py, says what each method does)
+"""The engine of a reader process: the pages know summaries and keys, everything else lives beside them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from pages.shared.engine import messages
+from pages.shared.engine.engine import Engine, Handle
+from pages.shared.engine.keeper import Asked, Keeper
+from pages.shared.engine.packs import Part, SavedFile, Wanted
+from pages.shared.engine.plain import (
+    Counted,
+    First,
+    ModelSummary,
+    Refused,
+    Said,
+    Surveyed,
+    TraceSummary,
+    Written,
+)
+from pages.shared.process.settings import Settings
+from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.keys import Keys
+from pages.shared.service.sources import Picture, Source
+
+SUMMARY_BYTES = 32 * 1_000_000  # of traces: about a thousand sentences
+MODEL_BYTES = 4 * 1_000_000  # of models: hundreds
+SAID_BYTES = 8 * 1_000_000
+PIECE = 1 << 18  # bytes of a file that are sent at a time
+
+
+class ProcessEngine(Engine):
+    """Asks a reader, which is started again when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = Keys()
+        self._models: BoundedCache[ModelSummary] = BoundedCache(MODEL_BYTES, lambda model: 2 * len(repr(model)))
+        self._traces: BoundedCache[TraceSummary] = BoundedCache(SUMMARY_BYTES, lambda trace: trace.nbytes)
+        self._saids: BoundedCache[Said] = BoundedCache(SAID_BYTES, lambda said: 2 * len(repr(said)))
+        self.keeper = Keeper(lambda: self._settings, self._told)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def start(self, *, pause: float = 0.0) -> "Future[None]":
+        """At once: the reader's imports hold no lock of this process."""
+        return self.keeper.ask("start", (), None, lasting=True).future
+
+    def close(self) -> None:
+        self.keeper.close()
+
+    def condition(self) -> dict[str, Any]:
+        here = {"reader_rss_bytes": self.keeper.rss_bytes, "reader_restarts": self.keeper.restarts}
+        if not self.keeper.ready:
+            empty = {"ready": False, "model": "loading", "waiting": 0, "models": 0, "cache_bytes": {}, "disk_bytes": 0}
+            return {**empty, **here}
+        told: dict[str, Any] = self._ask("condition", lasting=True).future.result(timeout=5)
+        told["cache_bytes"]["keys"] = self._keys.nbytes
+        told["cache_bytes"]["summaries"] = self._traces.nbytes + self._saids.nbytes + self._models.nbytes
+        return {**told, **here}
+
+    def key(self, picture: Picture) -> str:
+        return self._keys.key(picture)
+
+    def picture(self, key: str) -> Picture:
+        return self._keys.picture(key)
+
+    def loaded(self, name: str) -> ModelSummary | None:
+        return self._models.peek(name)
+
+    def known(self, source: Source) -> TraceSummary | None:
+        """What an opened file held may be gone; a text is read again when its numbers are asked for."""
+        if not source.file:
+            return self._traces.peek(source)
+        return self._ask("known", source).future.result()
+
+    def known_at_once(self, source: Source) -> TraceSummary | None:
+        return self._traces.peek(source)
+
+    def read(self, source: Source, visitor: str = "") -> Handle[TraceSummary]:
+        asked = self._ask("read", source, visitor)
+        asked.future.add_done_callback(partial(_keep, self._traces, source))
+        return asked
+
+    def readout(self, source: Source, visitor: str = "") -> Handle[Said]:
+        asked = self._ask("readout", source, visitor)
+        asked.future.add_done_callback(partial(_keep, self._saids, source))
+        return asked
+
+    def known_readout(self, source: Source) -> Said | None:
+        return self._saids.peek(source)
+
+    def write(self, source: Source, n: int, how: str, seed: int, visitor: str = "") -> Handle[Written]:
+        return self._ask("write", source, n, how, seed, visitor)
+
+    def put_token(self, source: Source, token: int, which: int) -> Written:
+        return self._ask("put_token", source, token, which).future.result()
+
+    def survey(self, model: str, files: Sequence[tuple[str, bytes]], lines: bool | None, name: str) -> Handle[Surveyed]:
+        return self._ask("survey", model, files, lines, name, lasting=True)
+
+    def label(self, source: Source, by: str = "") -> dict[str, Any]:
+        return self._ask("label", source, by).future.result()
+
+    def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
+        return self._ask("prepare", picture, layer, head).future
+
+    def pack(self, picture: Picture, part: Part) -> bytes:
+        return self._ask("pack", picture, part).future.result()
+
+    def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
+        (media_type, name), file = self._ask("save", picture, wanted).future.result()
+        if file is None:
+            raise Refused("The file did not come along.")
+        return SavedFile(_sent(file), media_type, name)
+
+    def count(
+        self, model: str, text: str, pair: str, language: str = "", *, chat: bool = False
+    ) -> "Future[Counted | None]":
+        return self._ask("count", model, text, pair, language, chat).future
+
+    def first_text(self, model: str) -> First:
+        return self._ask("first_text", model).future.result()
+
+    def open_file(self, data: bytes) -> Source:
+        return self._ask("open_file", data).future.result()
+
+    def row(self, source: Source, layer: int, head: int, query: int) -> list[float]:
+        return self._ask("row", source, layer, head, query).future.result()
+
+    def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
+        return self._ask("seed", source, layer, head, tokens).future.result()
+
+    def _ask(self, op: str, *arguments: Any, lasting: bool = False) -> Asked:
+        kind = tuple[str, str] if op == "save" else messages.operations()[op].answer
+        return self.keeper.ask(op, arguments, kind, lasting=lasting)
+
+    def _told(self, event: str, value: Any) -> None:
+        """What the reader tells by itself: a model that it has loaded, the trace of the first text."""
+        if event == "model":
+            name, model = messages.read(value, tuple[str, ModelSummary])
+            self._models.put(name, model)
+        elif event == "trace":
+            source, trace = messages.read(value, tuple[Source, TraceSummary])
+            self._traces.put(source, trace)
+
+
+def _keep(cache: BoundedCache[Any], source: Source, done: "Future[Any]") -> None:
+    if done.exception() is None and not source.file:
+        cache.put(source, done.result())
+
+
+def _sent(file: int) -> Iterator[bytes]:
+    """A file's bytes, some at a time; closed at its end, or when nobody takes them any more."""
+    with os.fdopen(file, "rb") as opened:
+        while piece := opened.read(PIECE):
+            yield piece
