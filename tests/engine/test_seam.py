@@ -16,8 +16,8 @@ from attention_core.pictures.files import csv, npz, svg
 from attention_core.pictures.head import head_pack
 from attention_core.pictures.overview import overview
 from attention_core.reading.generation import append_token, continue_text, fill_mask
-from attention_core.reading.readout import read_out
 from attention_core.reading.reading import Reading
+from attention_core.reading.readout import read_out
 from attention_core.record.file import trace_bytes
 from attention_core.survey.survey import Survey
 from pages.shared.engine.packs import SCRIPT, TRACE, SavedFile, Wanted, pieces

@@ -13,6 +13,7 @@ from pages.shared.lab.data import model_data
 from pages.shared.parts import given
 from pages.shared.service.heads import labels_of, scores_of
 from pages.shared.service.service import service
+from pages.shared.service.sources import Source
 from tests.core.record.test_given import with_inputs
 from tests.pages.test_pages import APP, component, explorer
 
