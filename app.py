@@ -44,15 +44,17 @@ else:
         st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
 
     from pages.shared.parts import controls, theme
+    from pages.shared.process import spent
     from pages.shared.session import state
 
-    state.keep_large()
-    theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
-    view = state.open_view()
-    state.follow()
-    renew_facts = None
-    if not embedded and any(entry.reads_text for entry in MENU if entry.url_path == page.url_path):
-        renew_facts = controls.model_and_text(view)
-    page.run()
-    if renew_facts:
-        renew_facts()
+    with spent.on("rerun"):
+        state.keep_large()
+        theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
+        view = state.open_view()
+        state.follow()
+        renew_facts = None
+        if not embedded and any(entry.reads_text for entry in MENU if entry.url_path == page.url_path):
+            renew_facts = controls.model_and_text(view)
+        page.run()
+        if renew_facts:
+            renew_facts()

@@ -37,7 +37,7 @@ def speakers(tmp_path_factory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("speakers")
     heads = {"gpt2": "GPT2LMHeadModel", "bert": "BertForMaskedLM", "bart": "BartForConditionalGeneration"}
     for name, architecture in heads.items():
-        tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)
+        tiny.random_model(architecture, **tiny.FAMILIES[name][1]).save_pretrained(root / name)  # pyright: ignore[reportArgumentType]
         tiny.tokenizer(specials=name != "gpt2").save_pretrained(root / name)
     return {name: str(root / name) for name in heads}
 

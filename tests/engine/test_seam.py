@@ -15,7 +15,7 @@ from attention_core.ledger.packs import ledger_pack
 from attention_core.pictures.files import csv, npz, svg
 from attention_core.pictures.head import head_pack
 from attention_core.pictures.overview import overview
-from attention_core.reading.generation import append_token, continue_text, fill_mask
+from attention_core.reading.generation import How, append_token, continue_text, fill_mask
 from attention_core.reading.reading import Reading
 from attention_core.reading.readout import read_out
 from attention_core.record.file import trace_bytes
@@ -118,7 +118,8 @@ def test_what_a_model_says_is_what_the_core_reads_out(engine, speakers, family, 
 def test_what_a_model_writes_is_what_the_core_writes(engine, speakers):
     source = Source(speakers["gpt2"], TEXT)
     model = load_model(source.model)
-    for how, seed in (("greedy", 0), ("sampled", 3)):
+    ways: tuple[tuple[How, int], ...] = (("greedy", 0), ("sampled", 3))
+    for how, seed in ways:
         writing = engine.write(source, 7, how, seed)
         written = got(writing)
         own = continue_text(model, TEXT, 7, how=how, seed=seed)

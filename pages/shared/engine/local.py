@@ -24,6 +24,7 @@ from pages.shared.engine.plain import (
 )
 from pages.shared.engine.summaries import model_summary, said, trace_summary
 from pages.shared.engine.surveys import Surveys
+from pages.shared.process import spent
 from pages.shared.process.settings import Settings
 from pages.shared.service import heads
 from pages.shared.service.service import Gone, Service, what_is_told
@@ -79,7 +80,7 @@ class LocalEngine(Engine):
         """Nothing of this process outlives it."""
 
     def condition(self) -> dict[str, Any]:
-        return self.service.condition()
+        return {**self.service.condition(), "processor_s": spent.told()}
 
     def key(self, picture: Picture) -> str:
         return self.service.key(picture)

@@ -21,6 +21,7 @@ from pages.shared.engine.plain import (
     TraceSummary,
     Written,
 )
+from pages.shared.process import spent
 from pages.shared.process.settings import Settings
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.keys import Keys
@@ -29,6 +30,7 @@ from pages.shared.service.sources import Picture, Source
 SUMMARY_BYTES = 32 * 1_000_000  # of traces: about a thousand sentences
 MODEL_BYTES = 4 * 1_000_000  # of models: hundreds
 SAID_BYTES = 8 * 1_000_000
+LONGEST_ASKED = 2.0  # seconds that who asks for its condition waits for the reader
 PIECE = 1 << 18  # bytes of a file that are sent at a time
 
 
@@ -55,14 +57,25 @@ class ProcessEngine(Engine):
         self.keeper.close()
 
     def condition(self) -> dict[str, Any]:
-        here = {"reader_rss_bytes": self.keeper.rss_bytes, "reader_restarts": self.keeper.restarts}
-        if not self.keeper.ready:
-            empty = {"ready": False, "model": "loading", "waiting": 0, "models": 0, "cache_bytes": {}, "disk_bytes": 0}
-            return {**empty, **here}
-        told: dict[str, Any] = self._ask("condition", lasting=True).future.result(timeout=5)
-        told["cache_bytes"]["keys"] = self._keys.nbytes
-        told["cache_bytes"]["summaries"] = self._traces.nbytes + self._saids.nbytes + self._models.nbytes
-        return {**told, **here}
+        told: dict[str, Any] = {
+            "ready": self.keeper.ready,
+            "model": "loading",
+            "waiting": 0,
+            "models": 0,
+            "cache_bytes": {},
+            "disk_bytes": 0,
+        }
+        if self.keeper.ready:
+            try:
+                told = self._ask("condition").future.result(timeout=LONGEST_ASKED)
+            except (TimeoutError, Refused):  # it has just ended, or has no moment: what is known here is told
+                pass
+        reader = {"rss_bytes": self.keeper.rss_bytes, "restarts": self.keeper.restarts}
+        if "processor_s" in told:
+            reader["processor_s"] = told["processor_s"]
+        summaries = self._traces.nbytes + self._saids.nbytes + self._models.nbytes
+        caches = {**told["cache_bytes"], "keys": self._keys.nbytes, "summaries": summaries}
+        return {**told, "cache_bytes": caches, "processor_s": spent.told(), "reader": reader}
 
     def key(self, picture: Picture) -> str:
         return self._keys.key(picture)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
-from pages.shared.process import mishaps
+from pages.shared.process import mishaps, spent
 from pages.shared.service.service import Gone
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -18,7 +18,7 @@ def answering(build: Callable[[Request], Response]) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await run_in_threadpool(build, request)
+            return await run_in_threadpool(_counted, build, request)
         except Gone as error:
             return JSONResponse({"error": str(error)}, status_code=410)
         except ValueError as error:
@@ -27,6 +27,11 @@ def answering(build: Callable[[Request], Response]) -> Endpoint:
             return mishap(error)
 
     return endpoint
+
+
+def _counted(build: Callable[[Request], Response], request: Request) -> Response:
+    with spent.on("routes"):
+        return build(request)
 
 
 def mishap(error: Exception) -> Response:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from isal import isal_zlib
 
 from pages.shared.address.view import View
-from pages.shared.process import logs, memory
+from pages.shared.process import logs, memory, spent
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
@@ -248,7 +248,12 @@ class Service:
         # the others.
         n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
         lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
-        job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
+
+        def made() -> bytes:
+            with spent.on("packs"):
+                return make(trace, picture.reading())
+
+        job = lane.submit(made, key, short=lane is self._worker)
         return compressed(job.result())
 
     def _put_away(self, source: Hashable, trace: "Trace") -> None:
@@ -281,7 +286,8 @@ class Service:
         decodes = model.facts.encoder_decoder
         pair = source.pair if not decodes or model.task is not None else None
         target = source.target if decodes else None
-        trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
+        with spent.on("pass"):
+            trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
@@ -339,8 +345,9 @@ def compressed(data: bytes) -> bytes:
 
     Weights are noise to a search for repeated strings: zlib at its fastest takes ten times as long and makes it larger.
     """
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
+    with spent.on("compression"):
+        packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
+        return packer.compress(data) + packer.flush()
 
 
 def _trace_bytes(trace: "Trace") -> int:

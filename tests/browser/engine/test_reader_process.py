@@ -57,7 +57,7 @@ def test_a_visitor_whose_reader_is_killed_gets_his_sentence(server, browser):
     page.get_by_test_id("sl-atlas").get_by_role("grid").first.focus()
     page.keyboard.press("ArrowRight")  # a picture of before: its numbers are made again
     wait_until_drawn(page, other_than=drawn)
-    assert health(server)["reader_restarts"] == 2
+    assert health(server)["reader"]["restarts"] == 2
     assert page.get_by_test_id("stAlert").count() == 0
     assert visit.complaints() == []
     context.close()
