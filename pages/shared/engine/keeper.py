@@ -22,6 +22,7 @@ from pages.shared.service.service import Gone
 from pages.shared.service.turns import NoLongerWanted
 
 _ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = (sys.executable, "-m", "pages.shared.engine.reader")
 MOST_DEATHS = 3  # of the reader while it had one question: then it is taken to be what ends it
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is started again if it ended before it was ready
 SOON = 1.0  # seconds within which the reader says how far a job is
@@ -163,7 +164,7 @@ class Keeper:
     def _start(self) -> messages.Line:
         ours, theirs = messages.pair()
         with theirs:  # only the reader keeps it: when it has ended, nobody does, and the connection closes
-            command = [sys.executable, "-m", "pages.shared.engine.reader", str(theirs.fileno())]
+            command = [*PROGRAM, str(theirs.fileno())]
             process = subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         self._process = process
         line = messages.Line(ours)

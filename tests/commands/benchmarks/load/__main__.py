@@ -1,7 +1,8 @@
 """`make load N=100`: N visitors open the teacher's link within 30 s, type two sentences and choose five heads.
 
 `PROXY=1` puts nginx with the documented configuration before two processes; `FLOOR=1` lets the same crowd open an empty
-Streamlit page afterwards. `ENGINE=process` reads in a process beside the pages; `KILL=5` ends it five times meanwhile. Loopback only. The clients share the machine's cores with the server; their cost is printed.
+Streamlit page afterwards. `ENGINE=process` reads in a process beside the pages; `KILL=5` ends it five times meanwhile.
+Loopback only. The clients share the machine's cores with the server; their cost is printed.
 """
 
 import argparse
