@@ -1,6 +1,7 @@
 """Keep a reader process running: start it, ask it, start it again when it has ended, and ask again what was asked."""
 
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ _ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = (sys.executable, "-m", "pages.shared.engine.reader")
 MOST_DEATHS = 3  # of the reader while it had one question: then it is taken to be what ends it
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is started again if it ended before it was ready
+LONGEST_CLOSING = 10.0  # seconds that the server's end waits for the reader's
 SOON = 1.0  # seconds within which the reader says how far a job is
 STARTING = "Starting the computing engine …"
 _ENDED = (
@@ -104,10 +106,11 @@ class Keeper:
     def close(self) -> None:
         """End the reader, and whatever is still asked."""
         self._closing.set()
-        if (process := self._process) is not None:
-            process.terminate()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+        end = time.monotonic() + LONGEST_CLOSING
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < end:
+            if (process := self._process) is not None:  # one may just be starting
+                process.terminate()
+            self._thread.join(timeout=0.1)
 
     def ask(self, op: str, arguments: tuple[Any, ...], kind: Any, *, lasting: bool = False) -> Asked:
         """Ask the reader: at once, or when there is one (again)."""
@@ -196,8 +199,10 @@ class Keeper:
                 continue
             with self._lock:
                 one = self._pending.pop(told.id, None)
-            if one is not None:
+            if one is not None and (one.with_file or file is None):
                 _resolve(one, told, file)
+            elif file is not None:
+                os.close(file)
 
     def _ended(self) -> None:
         """What was asked over and over when the reader ended is not asked again."""

@@ -34,6 +34,7 @@ from pages.shared.service.turns import Asker
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from attention_core.models.facts import LoadedModel
     from attention_core.reading.generation import Continuation, How
     from attention_core.trace import Trace
 
@@ -147,8 +148,8 @@ class LocalEngine(Engine):
     def put_token(self, source: Source, token: int, which: int) -> Written:
         from attention_core.reading.generation import GenerationError, append_token, fill_mask
 
-        model = self.service.loaded(source.model)
-        if model is None or model.head is None:
+        model = self._model(source.model)
+        if model.head is None:
             raise Refused("This model has no words to put here.")
         try:
             if model.head.predicts == "masked token":
@@ -230,6 +231,16 @@ class LocalEngine(Engine):
         from attention_core.lab.seed import from_trace
 
         return to_link(from_trace(self._read(source), layer, head, tokens))
+
+    def _model(self, name: str) -> "LoadedModel":
+        """A model, loaded (again) if it is not here. Raises Refused with a sentence where it cannot be."""
+        self.service.start().result()
+        from attention_core import ModelError
+
+        try:
+            return self.service.model(name)
+        except ModelError as error:
+            raise Refused(str(error)) from None
 
     def _read(self, source: Source, asker: Asker | None = None) -> "Trace":
         """The trace of a source. Raises Refused with a sentence where there is none, and Gone."""

@@ -51,6 +51,10 @@ class ProcessEngine(Engine):
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
         """At once: the reader's imports hold no lock of this process."""
+        if self.keeper.ready:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
         return self.keeper.ask("start", (), None, lasting=True).future
 
     def close(self) -> None:
@@ -169,7 +173,6 @@ def _keep(cache: BoundedCache[Any], source: Source, done: "Future[Any]") -> None
 
 
 def _sent(file: int) -> Iterator[bytes]:
-    """A file's bytes, some at a time; closed at its end, or when nobody takes them any more."""
-    with os.fdopen(file, "rb") as opened:
-        while piece := opened.read(PIECE):
-            yield piece
+    """A file's bytes, some at a time; it is closed when nobody holds them any more, begun or not."""
+    opened = os.fdopen(file, "rb")
+    return iter(partial(opened.read, PIECE), b"")

@@ -40,7 +40,8 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 
     async def warm() -> None:
-        await asyncio.sleep(HEAD_START_SECONDS)
+        # A reader's imports hold no lock of this process: it may begin at once.
+        await asyncio.sleep(HEAD_START_SECONDS if engine().settings.engine == "local" else 0)
         engine().start()
 
     of_streamlit.keep_to_navigation()
