@@ -312,6 +312,11 @@ def test_modules_of_the_first_screen_do_not_load_torch(module: str):
     assert run_python(f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))") == ""
 
 
+def test_a_readers_process_has_no_pages():
+    heavy = "{'streamlit', 'starlette', 'plotly', 'torch'}"
+    assert run_python(f"import sys, pages.shared.engine.reader; print(*sorted({heavy} & set(sys.modules)))") == ""
+
+
 def test_every_public_name_of_the_core_can_be_imported_and_is_documented():
     code = "import attention_core as c; print(*[n for n in c.__all__ if not getattr(c, n).__doc__])"
     assert run_python(code) == ""

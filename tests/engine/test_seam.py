@@ -20,9 +20,10 @@ from attention_core.reading.reading import Reading
 from attention_core.reading.readout import read_out
 from attention_core.record.file import trace_bytes
 from attention_core.survey.survey import Survey
-from pages.shared.engine.packs import SCRIPT, TRACE, SavedFile, Wanted, pieces
+from pages.shared.engine.packs import SCRIPT, TRACE, SavedFile, Wanted
 from pages.shared.engine.plain import Refused
 from pages.shared.engine.summaries import said
+from pages.shared.service.counting import Count
 from pages.shared.service.keys import Gone
 from pages.shared.service.label_words import cards_in_words
 from pages.shared.service.service import service
@@ -42,8 +43,8 @@ def got(handle):
     return (handle if isinstance(handle, Future) else handle.future).result(timeout=PATIENCE)
 
 
-def held(file: SavedFile) -> bytes:
-    return b"".join(pieces(file))
+def held(saved: SavedFile) -> bytes:
+    return saved.file.read(0, saved.file.nbytes)
 
 
 def expected(trace, name: str) -> bytes:
@@ -145,9 +146,9 @@ def test_a_token_is_put_after_a_text_or_in_place_of_a_mask(engine, speakers):
 
 def test_tokens_are_counted_and_a_model_that_is_not_here_is_not_loaded(engine, speakers):
     got(engine.read(Source(speakers["bert"], TEXT)))
-    counted = got(engine.count(speakers["bert"], TEXT, ""))
+    counted = got(engine.count(Source(speakers["bert"], TEXT), "a visitor"))
     assert (counted.n, counted.specials, counted.limit) == (8, 2, 64)
-    assert got(engine.count("gpt2", TEXT, "")) is None
+    assert got(engine.count(Source("gpt2", TEXT), "a visitor")) == Count()
     assert engine.loaded("gpt2") is None
 
 

@@ -7,7 +7,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
-    Counted,
     First,
     ModelSummary,
     Progress,
@@ -17,6 +16,7 @@ from pages.shared.engine.plain import (
     Written,
 )
 from pages.shared.process.settings import Settings
+from pages.shared.service.counting import Count
 from pages.shared.service.sources import Picture, Source
 
 Answer = TypeVar("Answer")
@@ -60,6 +60,11 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """The server stops: end what belongs to this engine."""
+
+    @property
+    @abstractmethod
+    def waiting(self) -> int:
+        """Loads, texts and pictures that are computed or wait for their turn."""
 
     @abstractmethod
     def condition(self) -> dict[str, Any]:
@@ -133,10 +138,8 @@ class Engine(ABC):
         """One file of a picture."""
 
     @abstractmethod
-    def count(
-        self, model: str, text: str, pair: str, language: str = "", *, chat: bool = False
-    ) -> "Future[Counted | None]":
-        """How many tokens a text makes; None if the model is not loaded: counting never loads one."""
+    def count(self, source: Source, visitor: str = "") -> Handle[Count]:
+        """How many tokens a text makes, in a turn of its own; nothing is known if the model is not loaded."""
 
     @abstractmethod
     def first_text(self, model: str) -> First:
@@ -145,6 +148,10 @@ class Engine(ABC):
     @abstractmethod
     def open_file(self, data: bytes) -> Source:
         """Open a trace file, or matrices made elsewhere; kept until it has to make room."""
+
+    @abstractmethod
+    def forget(self, source: Source) -> None:
+        """Let go of a source's trace: nobody looks at it any more."""
 
     @abstractmethod
     def row(self, source: Source, layer: int, head: int, query: int) -> list[float]:

@@ -89,6 +89,12 @@ class Keeper:
         return self._process.pid if self._process is not None else None
 
     @property
+    def waiting(self) -> int:
+        """Questions that are not answered yet, without those that last."""
+        with self._lock:
+            return sum(not one.lasting for one in self._pending.values())
+
+    @property
     def rss_bytes(self) -> int:
         """Its resident memory, 0 while there is none."""
         try:

@@ -3,16 +3,15 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pages.shared.address.view import View
 from pages.shared.engine.engine import Engine, Handle
-from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, save
+from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
 from pages.shared.engine.plain import (
-    Counted,
     First,
     ModelSummary,
     Progress,
@@ -27,8 +26,10 @@ from pages.shared.engine.surveys import Surveys
 from pages.shared.process import spent
 from pages.shared.process.settings import Settings
 from pages.shared.service import heads
-from pages.shared.service.service import Gone, Service, what_is_told
+from pages.shared.service.counting import Count, count_soon
+from pages.shared.service.service import Gone, Service
 from pages.shared.service.sources import Picture, Source
+from pages.shared.service.told import what_is_told
 from pages.shared.service.turns import Asker
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class LocalEngine(Engine):
 
     def close(self) -> None:
         """Nothing of this process outlives it."""
+
+    @property
+    def waiting(self) -> int:
+        return self.service.waiting
 
     def condition(self) -> dict[str, Any]:
         return {**self.service.condition(), "processor_s": spent.told()}
@@ -188,23 +193,16 @@ class LocalEngine(Engine):
         return self.service.packed(key, part, maker(part))
 
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
-        return save(self.service.trace(picture.source), picture, wanted)
+        make, media_type, name = recipe(picture, wanted)
+        made = self.service.file(self.service.key(picture), astuple(wanted), make)
+        return SavedFile(made, media_type, name)
 
-    def count(
-        self, model: str, text: str, pair: str, language: str = "", *, chat: bool = False
-    ) -> "Future[Counted | None]":
-        return self._waiters.submit(self._count, model, text, pair, language, chat)
+    def count(self, source: Source, visitor: str = "") -> Handle[Count]:
+        gone = Event()
+        return Job(count_soon(visitor, source, lambda: not gone.is_set()), Progress, gone)
 
-    def _count(self, name: str, text: str, pair: str, language: str, chat: bool) -> Counted | None:
-        model = self.service.loaded(name)
-        if model is None:
-            return None
-        from attention_core.capturing.encode import count_tokens
-
-        told = what_is_told(model, Source("", text, source_language=language, chat=chat))
-        del told["target_language"]  # the text's own tokens are counted
-        counted = count_tokens(model, text, pair or None, **told)
-        return Counted(counted.n_tokens, model.facts.context_length, counted.cut_from, counted.n_special)
+    def forget(self, source: Source) -> None:
+        self.service.forget(source)
 
     def first_text(self, model: str) -> First:
         from attention_core.capturing.vocabulary import first_text

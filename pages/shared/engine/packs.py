@@ -3,10 +3,10 @@
 A part is a tuple: the name of a pack, then what it is of. `("head", 3, 1)` is head 1 of layer 3.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from attention_core.reading.reading import Reading
@@ -95,11 +95,28 @@ def maker(part: Part) -> Make:
     return lambda trace, reading: make(trace, reading, *of)
 
 
+class FileBytes(Protocol):
+    """A finished file on the disk, without a name; its bytes are there as long as this is."""
+
+    @property
+    def nbytes(self) -> int:
+        """How long it is."""
+        ...
+
+    def fileno(self) -> int:
+        """Its descriptor, to be handed to another process."""
+        ...
+
+    def read(self, start: int, n: int, /) -> bytes:
+        """At most `n` bytes from `start` on; safe from any thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A file to save: what it holds, whole or some pieces at a time, its type and its name."""
+    """A file to save, its type and its name."""
 
-    body: str | bytes | Iterator[str] | Iterator[bytes]
+    file: FileBytes
     media_type: str
     name: str
 
@@ -115,18 +132,17 @@ class Wanted:
     per_head_scale: bool = False
 
 
-def save(trace: "Trace", picture: "Picture", wanted: Wanted) -> SavedFile:
-    """Make a file. Raises ValueError for a name, a layer or a head that there is not."""
+Content = str | bytes | Iterator[str]  # of a file: whole, or part by part
+
+
+def recipe(picture: "Picture", wanted: Wanted) -> "tuple[Callable[[Trace, Reading], Content], str, str]":
+    """What makes a file, its type and its name. Raises ValueError for a name that no file has."""
     from attention_core.pictures.heatmap_svg import TRACE_FILE
 
     if wanted.name == TRACE:
-        from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
-
-        # What it proves, its header says.
-        body = trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)
-        return SavedFile(body, "application/octet-stream", TRACE_FILE)
+        return _trace, "application/octet-stream", TRACE_FILE
     if wanted.name == SCRIPT:
-        return SavedFile(_script(trace, picture, wanted), "text/x-python", "sightline-view.py")
+        return lambda trace, _: _script(trace, picture, wanted), "text/x-python", "sightline-view.py"
     from attention_core.pictures.files import EXPORTS, svg
 
     if wanted.name not in EXPORTS:
@@ -134,9 +150,15 @@ def save(trace: "Trace", picture: "Picture", wanted: Wanted) -> SavedFile:
     media_type, make = EXPORTS[wanted.name]
     if make is svg and wanted.per_head_scale:
         make = partial(svg, per_head_scale=True)
-    body = make(trace, picture.reading(), wanted.layer, wanted.head)
     name = f"sightline-layer{wanted.layer}-head{wanted.head}-{wanted.name}".replace(":", "-")
-    return SavedFile(body, media_type, name)
+    return lambda trace, reading: make(trace, reading, wanted.layer, wanted.head), media_type, name
+
+
+def _trace(trace: "Trace", _: "Reading") -> bytes:
+    from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
+
+    # What it proves, its header says.
+    return trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS)
 
 
 def _script(trace: "Trace", picture: "Picture", wanted: Wanted) -> str:
@@ -160,11 +182,3 @@ def _script(trace: "Trace", picture: "Picture", wanted: Wanted) -> str:
         reading=picture.reading(),
         file=TRACE_FILE if source.file else None,
     )
-
-
-def pieces(file: SavedFile) -> Sequence[bytes] | Iterator[bytes]:
-    """What a file holds, as bytes, some at a time."""
-    body = file.body
-    if isinstance(body, str | bytes):
-        return [body.encode() if isinstance(body, str) else body]
-    return (part.encode() if isinstance(part, str) else part for part in body)

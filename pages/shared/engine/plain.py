@@ -188,16 +188,6 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """How many tokens a text makes."""
-
-    n: int
-    limit: int | None  # the model's
-    cut_from: int | None  # character where the limit cuts; None if all fits
-    specials: int
-
-
-@dataclass(frozen=True, slots=True)
 class First:
     """A first text that a model can read, and where it comes from, as a sentence; "" for the usual one."""
 

@@ -2,17 +2,17 @@
 """The engine of a reader process: the pages know summaries and keys, everything else lives beside them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
+from weakref import finalize
 
 from pages.shared.engine import messages
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.keeper import Asked, Keeper
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
-    Counted,
     First,
     ModelSummary,
     Refused,
@@ -24,6 +24,7 @@ from pages.shared.engine.plain import (
 from pages.shared.process import spent
 from pages.shared.process.settings import Settings
 from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.counting import Count
 from pages.shared.service.keys import Keys
 from pages.shared.service.sources import Picture, Source
 
@@ -31,7 +32,6 @@ SUMMARY_BYTES = 32 * 1_000_000  # of traces: about a thousand sentences
 MODEL_BYTES = 4 * 1_000_000  # of models: hundreds
 SAID_BYTES = 8 * 1_000_000
 LONGEST_ASKED = 2.0  # seconds that who asks for its condition waits for the reader
-PIECE = 1 << 18  # bytes of a file that are sent at a time
 
 
 class ProcessEngine(Engine):
@@ -59,6 +59,10 @@ class ProcessEngine(Engine):
 
     def close(self) -> None:
         self.keeper.close()
+
+    @property
+    def waiting(self) -> int:
+        return self.keeper.waiting
 
     def condition(self) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -134,12 +138,13 @@ class ProcessEngine(Engine):
         (media_type, name), file = self._ask("save", picture, wanted).future.result()
         if file is None:
             raise Refused("The file did not come along.")
-        return SavedFile(_sent(file), media_type, name)
+        return SavedFile(SentFile(file), media_type, name)
 
-    def count(
-        self, model: str, text: str, pair: str, language: str = "", *, chat: bool = False
-    ) -> "Future[Counted | None]":
-        return self._ask("count", model, text, pair, language, chat).future
+    def count(self, source: Source, visitor: str = "") -> Handle[Count]:
+        return self._ask("count", source, visitor)
+
+    def forget(self, source: Source) -> None:
+        self._ask("forget", source)
 
     def first_text(self, model: str) -> First:
         return self._ask("first_text", model).future.result()
@@ -172,7 +177,18 @@ def _keep(cache: BoundedCache[Any], source: Source, done: "Future[Any]") -> None
         cache.put(source, done.result())
 
 
-def _sent(file: int) -> Iterator[bytes]:
-    """A file's bytes, some at a time; it is closed when nobody holds them any more, begun or not."""
-    opened = os.fdopen(file, "rb")
-    return iter(partial(opened.read, PIECE), b"")
+class SentFile:
+    """A file of the reader's that has come along: its bytes are there as long as this is."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        finalize(self, os.close, descriptor)
+        self.nbytes = os.fstat(descriptor).st_size
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._descriptor
+
+    def read(self, start: int, n: int, /) -> bytes:
+        """At most `n` bytes from `start` on; safe from any thread."""
+        return os.pread(self._descriptor, n, start)

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -21,13 +20,11 @@ from pages.shared.address.view import View
 from pages.shared.engine import messages
 from pages.shared.engine.engine import Handle
 from pages.shared.engine.local import LocalEngine
-from pages.shared.engine.packs import SavedFile, pieces
 from pages.shared.engine.plain import ModelSummary, Refused
 from pages.shared.process import logs, memory
 from pages.shared.process.settings import Settings
 from pages.shared.process.unforeseen import record
-from pages.shared.service.service import Gone, service
-from pages.shared.service.shelf import FOLDERS
+from pages.shared.service.service import Gone, begin
 from pages.shared.service.sources import Picture, Source
 from pages.shared.service.turns import NoLongerWanted
 
@@ -75,20 +72,14 @@ class Reader:
         if ask.op == "save":
             self._pool.submit(self._save, ask.id, *arguments)
         elif operation.waits:
-            begun = self._call(ask.op, arguments)
+            begun = getattr(self._engine, ask.op)(*arguments)
             future = begun if isinstance(begun, Future) else begun.future
             if not isinstance(begun, Future):
                 self._handles[ask.id] = begun
             future.add_done_callback(lambda done: self._done(ask.id, model, done))
         else:
-            future = self._pool.submit(self._call, ask.op, arguments)
+            future = self._pool.submit(getattr(self._engine, ask.op), *arguments)
             future.add_done_callback(lambda done: self._done(ask.id, model, done))
-
-    def _call(self, op: str, arguments: tuple[Any, ...]) -> Any:
-        if op == "count":
-            model, text, pair, language, chat = arguments
-            return self._engine.count(model, text, pair, language, chat=chat)
-        return getattr(self._engine, op)(*arguments)
 
     def _ready(self, done: "Future[None]") -> None:
         """What whoever comes without a link of his own will see is told as soon as it is there."""
@@ -130,16 +121,11 @@ class Reader:
         self._send(messages.Told(id_, error=_told(error)))
 
     def _save(self, id_: int, *arguments: Any) -> None:
-        """A file to save goes to the disk without a name, and the pages send it from there."""
+        """A file to save lies on the disk without a name; the pages get it opened, and send it from there."""
         try:
-            saved: SavedFile = self._engine.save(*arguments)
-            folder = next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), None)
-            with tempfile.TemporaryFile(dir=folder) as file:
-                for piece in pieces(saved):
-                    file.write(piece)
-                file.seek(0)  # both ends share the place at which the file is read
-                told = messages.Told(id_, messages.raw((saved.media_type, saved.name)))
-                self._line.send(messages.encode(told), file.fileno())
+            saved = self._engine.save(*arguments)
+            told = messages.Told(id_, messages.raw((saved.media_type, saved.name)))
+            self._line.send(messages.encode(told), saved.file.fileno())
         except Exception as error:  # whoever asked is told, and nobody else
             self._fail(id_, error)
 
@@ -181,8 +167,7 @@ def main(descriptor: int) -> None:
     logs.begin(settings.log)
     memory.collect_no_garbage()
     memory.keep_freed_memory()
-    service().settings = settings
-    reader = Reader(line, LocalEngine(service()))
+    reader = Reader(line, LocalEngine(begin(settings)))
     reader.serve()
 
 

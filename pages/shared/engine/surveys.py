@@ -5,6 +5,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 from pages.shared.engine.plain import Progress, Surveyed
+from pages.shared.process import unforeseen
 from pages.shared.service.heads import label_book
 from pages.shared.service.service import Service
 
@@ -40,7 +41,7 @@ class VisitorSurvey:
             try:
                 return self._run(stop)
             except Exception as error:  # whatever it is, the page says it
-                return Surveyed("", failed=f"The survey ended: {error}")
+                return Surveyed("", failed=f"The survey ended: {unforeseen.in_words(error)}")
 
     def _run(self, stop: Event) -> Surveyed:
         from attention_core.survey.survey import Survey
@@ -51,6 +52,8 @@ class VisitorSurvey:
         survey = self._survey
         while not stop.is_set() and (step := self._service.work(_next, survey)):
             self._progress = Progress(doing=step.doing, done=step.done, total=step.total)
+            if self._service.loaded(self.model) is not survey.model:
+                return Surveyed("", failed="The survey ended: its model made room for others. Start it again.")
         if not survey.done and not survey.n_windows:
             return Surveyed("Stopped before the first window was read.")
         table = self._service.work(survey.table)

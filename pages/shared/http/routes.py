@@ -5,34 +5,26 @@ the browser fetches what it shows when it shows it. Keys in the addresses are un
 and the page asks Python again.
 """
 
-import asyncio
 import gzip
-import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable
 from functools import cache
 from typing import Any
-from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
-from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
+from pages.shared.assets import ASSETS, ASSETS_URL, SERVED
 from pages.shared.engine.choosing import engine
-from pages.shared.engine.packs import SCRIPT, TRACE, Wanted
-from pages.shared.http.answering import Endpoint, answering, mishap
+from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
+from pages.shared.http.counting import count
+from pages.shared.http.file_routes import file_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
-from pages.shared.service.service import FRAME_FIRST_SECONDS
-
-MAX_COUNTED_BYTES = 200_000
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
@@ -98,7 +90,6 @@ def _routes() -> list[BaseRoute]:
         Route("/sightline/health", health),
         Route("/sightline/grow/{rest:path}", _Grow()),
         Route("/sightline/count", count, methods=["POST"]),
-        Route(f"/{LAB_FILES}/{{name}}", lab_file, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),
         Route(data + "/line/{layer}/{head}/{axis}/{index:index}", line),
@@ -109,32 +100,13 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
-        Route(data + "/export/trace.safetensors", trace_file),
-        Route(data + "/export/script.py", script),
-        Route(data + "/export/{layer}/{head}/{name}", export),
+        *file_routes(),
     ]
 
 
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
     """Answer for a picture whose key is known."""
-
-    def known(request: Request) -> Response:
-        # First of all, and before anything is imported: a browser that asks a server which has just been started again
-        # would import torch beside the worker, and half-imported modules answer nobody.
-        engine().picture(request.path_params["key"])
-        return build(request)
-
-    return answering(known)
-
-
-async def _body(request: Request, limit: int) -> bytes | None:
-    """What was posted, or None if it is longer than `limit` bytes: then the rest is not even received."""
-    kept = bytearray()
-    async for chunk in request.stream():
-        kept += chunk
-        if len(kept) > limit:
-            return None
-    return bytes(kept)
+    return answering(known(build))
 
 
 def _packed(request: Request, *part: str | int) -> Response:
@@ -151,18 +123,6 @@ def _zipped(request: Request, body: bytes) -> Response:
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
-def _layer(request: Request) -> int | str:
-    return _number_or_name(request.path_params["layer"])
-
-
-def _head(request: Request) -> int | str:
-    return _number_or_name(request.path_params["head"])
-
-
-def _number_or_name(part: str) -> int | str:
-    return int(part) if re.fullmatch("[0-9]{1,9}", part) else part
-
-
 @_answering
 def overview(request: Request) -> Response:
     """The pack of the atlas: all heads as small pictures."""
@@ -172,21 +132,21 @@ def overview(request: Request) -> Response:
 @_answering
 def head(request: Request) -> Response:
     """The pack of one head's picture, or of the mean or maximum over heads."""
-    return _packed(request, "head", _layer(request), _head(request))
+    return _packed(request, "head", *layer_and_head(request))
 
 
 @_answering
 def line(request: Request) -> Response:
     """The pack of one row (a query's) or column (a key's) with exact weights."""
     axis = "key" if request.path_params["axis"] == "key" else "query"
-    return _packed(request, "line", _layer(request), _head(request), axis, request.path_params["index"])
+    return _packed(request, "line", *layer_and_head(request), axis, request.path_params["index"])
 
 
 @_answering
 def tile(request: Request) -> Response:
     """The pack of exact weights from cell (row0, col0) on, of a text too long to send whole."""
     of = request.path_params
-    return _packed(request, "tile", _layer(request), _head(request), of["row0"], of["col0"])
+    return _packed(request, "tile", *layer_and_head(request), of["row0"], of["col0"])
 
 
 def _place(request: Request) -> tuple[int, int, int]:
@@ -218,103 +178,3 @@ def matrix(request: Request) -> Response:
     """The pack of one step's matrices for all tokens."""
     of = request.path_params
     return _packed(request, "matrix", *_place(request), of["step"], of.get("which", ""))
-
-
-async def count(request: Request) -> Response:
-    """How many tokens a text makes while it is being typed: {"n", "limit", "cut_from", "specials"}, null if unknown."""
-    body = await _body(request, MAX_COUNTED_BYTES)
-    if body is None:
-        return JSONResponse({"error": "The text is too long to count while typing."}, status_code=413)
-    try:
-        asked = json.loads(body)
-        text, pair = str(asked["text"]), str(asked.get("pair") or "")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
-    await asyncio.wrap_future(engine().start(pause=FRAME_FIRST_SECONDS))
-    of = request.query_params
-    asked = engine().count(of.get("model", ""), text, pair, of.get("sl", ""), chat=of.get("chat") == "1")
-    try:
-        counted = await asyncio.wrap_future(asked)
-    except ValueError as error:
-        return JSONResponse({"error": str(error)}, status_code=422)
-    except Exception as error:  # a stranger's tokenizer
-        return mishap(error)
-    if counted is None:  # counting never loads a model
-        return JSONResponse({"n": None, "limit": None, "cut_from": None, "specials": None})
-    return JSONResponse(asdict(counted))
-
-
-def _download(body: str | bytes | Iterator[str] | Iterator[bytes], media_type: str, name: str) -> Response:
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    if isinstance(body, str | bytes):
-        return Response(body, media_type=media_type, headers=headers)
-    return StreamingResponse(body, media_type=media_type, headers=headers)
-
-
-def _saved(request: Request, wanted: Wanted) -> Response:
-    file = engine().save(engine().picture(request.path_params["key"]), wanted)
-    return _download(file.body, file.media_type, file.name)
-
-
-@_answering
-def export(request: Request) -> Response:
-    """One picture as SVG, CSV or NPZ."""
-    per_head_scale = request.query_params.get("scale") == "head"
-    place = _layer(request), _head(request)
-    return _saved(request, Wanted(request.path_params["name"], *place, per_head_scale=per_head_scale))
-
-
-@_answering
-def trace_file(request: Request) -> Response:
-    """The whole trace, to be opened again without the model."""
-    return _saved(request, Wanted(TRACE))
-
-
-@_answering
-def script(request: Request) -> Response:
-    """The code that makes this view."""
-    from pages.shared.address.view import PARAMETERS, from_params
-
-    asked = request.query_params
-    chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
-    return _saved(request, Wanted(SCRIPT, chosen.layer, chosen.head, chosen.query))
-
-
-async def lab_file(request: Request) -> Response:
-    """A file of the Lab's state, which is the request's body: a program, a spreadsheet, a matrix as SVG."""
-    from attention_core.lab.link import TEXT_LIMIT
-
-    body = await _body(request, TEXT_LIMIT)
-    if body is None:
-        return JSONResponse({"error": "these matrices are larger than the Lab's"}, status_code=413)
-    text, name = body.decode("ascii", "replace"), request.path_params["name"]
-    try:
-        return await run_in_threadpool(_lab_file, name, text, request.query_params.get("theme") == "dark")
-    except ValueError as error:
-        return JSONResponse({"error": str(error)}, status_code=404)
-
-
-def _lab_file(name: str, text: str, dark: bool) -> Response:
-    from attention_core.lab.code import python_source
-    from attention_core.lab.link import from_link
-    from attention_core.lab.run import run
-
-    state = from_link(text)
-    if name in ("numpy.py", "torch.py"):
-        return _download(python_source(state, name.removesuffix(".py")), "text/x-python", f"sightline-lab-{name}")
-    if name == "lab.xlsx":
-        from attention_core.lab.sheet import spreadsheet
-
-        return _download(spreadsheet(state), _XLSX, "sightline-lab.xlsx")
-    matrix, _, head = name.removesuffix(".svg").partition("-")
-    found = [
-        one for one in run(state).matrices if (one.name, "" if one.head is None else str(one.head)) == (matrix, head)
-    ]
-    if not (name.endswith(".svg") and found):
-        raise ValueError(f"there is no file {name!r} of the Lab")
-    from attention_core.lab.svg import matrix_svg
-
-    return _download(matrix_svg(found[0], dark=dark), "image/svg+xml", f"sightline-lab-{name}")
-
-
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -16,6 +16,7 @@ from pages.shared.address.view import View
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.plain import Progress
 from pages.shared.parts import theme
+from pages.shared.process import mishaps
 from pages.shared.service.heads import BY_TEXTS
 
 MOST_BYTES = 4_000_000
@@ -78,7 +79,7 @@ class Job:
                 if self._abandoned():
                     reading.cancel()
             except Exception as error:  # whatever it is, the page says it and the thread ends
-                self.failed = f"The survey ended: {error}"
+                self.failed = f"The survey ended: {mishaps.in_words(error)}"
                 return
         self._look(reading.progress())
         self.failed, self._finished = found.failed, found.finished
@@ -89,7 +90,10 @@ class Job:
         self.total = far.total or self.total
 
     def _abandoned(self) -> bool:
-        return self.stop.is_set() or time.monotonic() - self.seen > UNSEEN_SECONDS
+        return self.stop.is_set() or self._abandoned_for_good()
+
+    def _abandoned_for_good(self) -> bool:
+        return time.monotonic() - self.seen > UNSEEN_SECONDS
 
 
 def labels_by(view: View) -> str:
@@ -125,7 +129,7 @@ def section(view: View) -> None:
         size = sum(upload.size for upload in uploads)
         job: Job | None = st.session_state.get("heads_survey_job")
         if size > MOST_BYTES:
-            st.error(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.")
+            theme.say(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.", "error")
         elif uploads and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
             files = [(upload.name, upload.getvalue()) for upload in uploads]
             st.session_state["heads_survey_job"] = Job(view.model, files, HOW[how])
@@ -149,14 +153,15 @@ def _look(job: Job) -> None:
     job.seen = time.monotonic()
     if job.running:
         share = job.done / job.total if job.total else 0.0
-        st.progress(min(share, 1.0), theme.literal(f"{job.said} {job.done:,} of {job.total:,} bytes"))
+        theme.say(f"{job.said} {job.done:,} of {job.total:,} bytes", "note")
+        st.progress(min(share, 1.0))
         st.button("Stop and keep what was read", key="heads_survey_stop", on_click=job.stop.set)
         st.session_state["heads_survey_watched"] = True
         return
     if st.session_state.pop("heads_survey_watched", False):
         st.rerun()  # the whole page: the fragment need not come again
     if job.failed:
-        st.error(theme.literal(job.failed))
+        theme.say(job.failed, "error")
         return
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(f'{job.name}, {job.model}: {job.said}')}</p>")
     left, right, more, _ = st.columns([1, 1, 1, 2])

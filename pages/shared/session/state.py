@@ -19,7 +19,10 @@ from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
 from pages.shared.engine.choosing import engine
+from pages.shared.engine.opened import opened_files
 from pages.shared.engine.plain import Refused, TraceSummary
+from pages.shared.inside import of_streamlit
+from pages.shared.service.keys import mark
 from pages.shared.service.service import FRAME_FIRST_SECONDS
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import news
@@ -27,7 +30,7 @@ from pages.shared.session import news
 Result = TypeVar("Result")
 
 _TOLD = ("source_language", "target_language", "chat")  # what a model is told beside its texts
-LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
+LONGEST_TEXT = 100_000  # characters of a text that are kept, as the text box has it; far fewer are read at a time
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 
 
@@ -133,8 +136,9 @@ def seed() -> int:
 
 
 def problems() -> tuple[str, ...]:
-    """Sentences about the link that was opened."""
-    return st.session_state.get("problems", ())
+    """Sentences about the link that was opened, and about a text that is too long to be kept."""
+    cut = f"A text of more than {LONGEST_TEXT:,} characters was cut there: no more is kept."
+    return (*st.session_state.get("problems", ()), *([cut] if st.session_state.get("cut") else []))
 
 
 def opened_file() -> str:
@@ -145,12 +149,14 @@ def opened_file() -> str:
 def show_file(source: Source) -> None:
     """Look at an opened trace file."""
     st.session_state["file"] = source.file
+    opened_files().keep(of_streamlit.session_id(), source)
     change(layer=0, head=0, query=None, key=None)
 
 
 def close_file() -> None:
     """Back to the text."""
     st.session_state["file"] = ""
+    opened_files().leave([of_streamlit.session_id()])
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
@@ -271,8 +277,13 @@ def fitted(view: View, trace: TraceSummary, *, from_file: bool = False) -> tuple
 
 
 def write_address(view: View) -> str | None:
-    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
+    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file).
+
+    The link that is copied has this process's mark: whoever opens it is shown a text that is in memory at once.
+    """
     made = None if opened_file() else link(view)
+    if made:
+        made += f"&{address.MARK}={mark('link', *picture_of(view).source.told)}"
     params = to_params(view) if made else {}
     news.write(params, "view")
     return made
@@ -344,7 +355,8 @@ def only_news(say: Callable[[str], object]) -> Callable[[str], None]:
 
 
 def _set(view: View) -> None:
-    # Protobuf takes no others. The text box cuts at a tenth of that length: only a program sends more.
+    # Protobuf takes no others.
     texts = {name: well_formed(getattr(view, name)[:LONGEST_TEXT]) for name in ("text", "pair", "target")}
+    st.session_state["cut"] = any(len(getattr(view, name)) > LONGEST_TEXT for name in texts)
     st.session_state["view"] = replace(view, **texts)
     st.session_state["seed"] = st.session_state.get("seed", 0) + 1

@@ -30,7 +30,7 @@ from tests.commands.benchmarks.load.killing import Killer
 from tests.commands.benchmarks.load.processor import where_it_went
 from tests.commands.benchmarks.load.proxy import nginx
 from tests.commands.benchmarks.load.ratios import ratios
-from tests.commands.benchmarks.load.recording import record
+from tests.commands.benchmarks.load.recording import copied_link, record
 from tests.commands.benchmarks.load.report import Seen
 from tests.commands.benchmarks.load.watching import Watch
 from tests.support.serving import ROOT, Server, launch_chromium, serve
@@ -84,9 +84,10 @@ def _ours(browser: Browser, told: argparse.Namespace) -> Seen:
         url = stack.enter_context(nginx([server.port for server in servers])) if told.proxy else servers[0].url
         for server in servers:
             _wait_until_warm(server)
-        recording = record(browser, url, "/" + pages.address(64))
+        link = copied_link(browser, url, "/" + pages.address(64))
+        recording = record(browser, url, link)
         watched = [server.process.pid for server in servers]
-        with _real_visit(url, "/" + pages.address(64), START_SECONDS + told.arrive / 2) as visit:
+        with _real_visit(url, link, START_SECONDS + told.arrive / 2) as visit:
             time.sleep(START_SECONDS)
             before = list(map(_health, servers))
             with Killer(servers, told.kill, told.arrive + told.seconds) as restarts:
