@@ -9,6 +9,8 @@ ARGS ?=
 N ?= 100
 PROXY ?=
 FLOOR ?=
+ENGINE ?= local
+KILL ?= 0
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -70,9 +72,10 @@ browser: .venv/.dev tools
 bench: .venv/.dev tools
 	$(BIN)/python -m tests.commands.benchmarks $(ARGS)
 
-# N visitors at once; PROXY=1: nginx before two processes; FLOOR=1: the same crowd at an empty Streamlit page.
+# N visitors at once; PROXY=1: nginx before two processes; FLOOR=1: the same crowd at an empty Streamlit page;
+# ENGINE=process: a reader process beside the pages; KILL=5: it is ended five times while they are there.
 load: .venv/.dev tools
-	$(BIN)/python -m tests.commands.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) $(ARGS)
+	$(BIN)/python -m tests.commands.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) --engine $(ENGINE) --kill $(KILL) $(ARGS)
 
 # Hostile visitors against a server that it starts itself; ARGS="--seconds 5 --only saves" for one, shorter.
 attack: .venv/.dev tools

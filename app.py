@@ -44,18 +44,20 @@ else:
         st.logo(str(ASSETS / "icons" / "wordmark.svg"), size="large")
 
     from pages.shared.parts import controls, theme
+    from pages.shared.process import spent
     from pages.shared.session import state
 
-    state.keep_large()
-    theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
-    here = next(entry for entry in MENU if entry.url_path == page.url_path)
-    if not embedded and not here.own_heading:
-        theme.heading(here.title)
-    view = state.open_view()
-    state.follow()
-    renew_facts = None
-    if not embedded and here.reads_text:
-        renew_facts = controls.model_and_text(view)
-    page.run()
-    if renew_facts:
-        renew_facts()
+    with spent.on("rerun"):
+        state.keep_large()
+        theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
+        here = next(entry for entry in MENU if entry.url_path == page.url_path)
+        if not embedded and not here.own_heading:
+            theme.heading(here.title)
+        view = state.open_view()
+        state.follow()
+        renew_facts = None
+        if not embedded and here.reads_text:
+            renew_facts = controls.model_and_text(view)
+        page.run()
+        if renew_facts:
+            renew_facts()

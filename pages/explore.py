@@ -2,14 +2,14 @@
 
 import streamlit as st
 
+from pages.shared.engine.choosing import engine
 from pages.shared.parts import components, numbers, opening, readouts
-from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
 view, trace = opening.trace_of_page(state.view())
 picture = picture_of(view, state.opened_file())
-data_key = service().key(picture)
+data_key = engine().key(picture)
 components.explorer(
     view,
     trace,
@@ -25,7 +25,7 @@ components.explorer(
     embedded=bool(st.context.is_embedded),
 )
 # What the browser is about to fetch. Of a picture that it has it fetches other heads by itself, before this run.
-drawn = None if st.session_state.get("fetched") == data_key else service().prepare(picture, view.layer, view.head)
+drawn = None if st.session_state.get("fetched") == data_key else engine().prepare(picture, view.layer, view.head)
 st.session_state["fetched"] = data_key
 if not st.context.is_embedded:
     readouts.panel(view, trace, after=drawn)

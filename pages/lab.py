@@ -21,7 +21,7 @@ from pages.shared.lab import data, session  # noqa: E402
 
 at = session.session()
 view = state.view()
-model = data.model_data(view, *state.read_so_far(view, at.real_asked)) if at.real_asked else None
+model = data.model_data(view, state.source_of(view), *state.read_so_far(view, at.real_asked)) if at.real_asked else None
 components.lab(
     data.lab_data(at.shown, at.preset),
     at,

@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
+from pages.shared.engine.choosing import engine
 from pages.shared.parts import components, opening, theme
-from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
@@ -19,7 +19,7 @@ components.steps(
     trace,
     components.Seat(
         key="steps",
-        data_key=service().key(picture),
+        data_key=engine().key(picture),
         seed=state.seed(),
         link=state.write_address(followed),
         large=bool(st.session_state.get("frame_large")),

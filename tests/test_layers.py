@@ -37,7 +37,7 @@ ROWS = (
     "pages.shared.assets",
     *(
         f"pages.shared.{package}"
-        for package in ("inside", "process", "address", "service", "session", "lab", "grow", "parts", "http")
+        for package in ("inside", "process", "address", "service", "engine", "session", "lab", "grow", "parts", "http")
     ),
     "pages.shared",
     "pages",
@@ -50,7 +50,6 @@ MOST_LINES = 60  # of one function, signature and docstring included: more do no
 # Functions that read better in one piece: "module.name" → why.
 LONGER = {
     "attention_core.given.trace_from_attention": "a manual of its arguments; its body is one call",
-    "pages.shared.http.heads_routes.heads_routes": "a list of routes of a few lines each, which share two arguments",
 }
 
 # Imports inside functions and under TYPE_CHECKING, by who has them. Nobody else may.
@@ -311,6 +310,11 @@ def test_modules_of_the_first_screen_do_not_load_torch(module: str):
     """The page frame appears before torch is there: importing torch takes seconds."""
     heavy = "{'torch', 'transformers', 'sklearn', 'pandas', 'plotly'}"
     assert run_python(f"import sys, {module}; print(*sorted({heavy} & set(sys.modules)))") == ""
+
+
+def test_a_readers_process_has_no_pages():
+    heavy = "{'streamlit', 'starlette', 'plotly', 'torch'}"
+    assert run_python(f"import sys, pages.shared.engine.reader; print(*sorted({heavy} & set(sys.modules)))") == ""
 
 
 def test_every_public_name_of_the_core_can_be_imported_and_is_documented():

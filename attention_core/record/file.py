@@ -100,7 +100,17 @@ def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
         "target_tokens": [asdict(token) for token in trace.target_tokens],
         "layers": layers,
     }
-    return dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)})
+    return _in_order(dump_tensors(tensors, {"format": FORMAT, FORMAT: json.dumps(header, allow_nan=False)}))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its header's entries in one order: safetensors writes them in another one at every call."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(data)[8 + size :]])
 
 
 def save_trace(trace: Record, file: str | Path, *, projections: bool = True) -> None:

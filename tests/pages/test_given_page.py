@@ -7,10 +7,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.address.view import View
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.summaries import trace_summary
 from pages.shared.lab.data import model_data
 from pages.shared.parts import given
 from pages.shared.service.heads import labels_of, scores_of
 from pages.shared.service.service import service
+from pages.shared.service.sources import Source
 from tests.core.record.test_given import with_inputs
 from tests.pages.test_pages import APP, component, explorer
 from tests.support.sayings import said_by
@@ -78,13 +81,13 @@ def test_step_by_step_and_the_lab_open_and_say_what_is_not_there(app, source):
     assert component(app, "steps")["layers"][0]["n_heads"] == 3
     app.switch_page("pages/lab.py").run()
     assert not app.exception
-    told = model_data(View(), service().trace(source), "")
+    told = model_data(View(), source, engine().known(source), "")
     assert told is not None and told["problem"].startswith("Mine <b>: weights only, given by you.")
 
 
 def test_with_q_k_and_v_the_steps_and_the_lab_work():
-    trace, _ = with_inputs()
-    told = model_data(View(layer=0, head=0), trace, "")
+    trace = trace_summary(with_inputs()[0], None)
+    told = model_data(View(layer=0, head=0), Source("", ""), trace, "")
     assert told is not None and not told["problem"]
     assert given.what(trace) == "weights with q, k and v, given by you"
     assert ("What can be checked", "mask, weights") in given.rows(trace)

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from attention_core.record.file import trace_bytes
 from pages.shared.address.view import DEFAULT_TEXT, View
 from pages.shared.parts import controls, readouts
+from pages.shared.service import keys
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session.menu import MENU
@@ -72,7 +73,7 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     assert data["options"]["hide_special"]
     link, mark = data["link"].split("&sig=")
     assert link == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
-    assert mark == service().mark("link", "minilm", "Dogs chase cats.", *[""] * 5)
+    assert mark == keys.mark("link", "minilm", "Dogs chase cats.", *[""] * 5)
     assert "sig" not in app.query_params
     assert not said_by(app, "warning")
 

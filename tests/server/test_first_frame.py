@@ -16,6 +16,7 @@ from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.http import first_picture
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.parts.controls import gallery
+from pages.shared.service import keys
 from pages.shared.service.service import Service, service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session.menu import MENU
@@ -80,7 +81,7 @@ def picture_in(page: str) -> dict | None:
 
 def marked(view: View) -> dict[str, str]:
     """The address of a view with this process's mark, as *Copy link* has it."""
-    return {**to_params(view), "sig": service().mark("link", *picture_of(view).source.told)}
+    return {**to_params(view), "sig": keys.mark("link", *picture_of(view).source.told)}
 
 
 @pytest.mark.parametrize("mark", ["", "0" * 20, "é", "another"])
@@ -90,7 +91,7 @@ def test_a_guessed_text_is_answered_the_same_whether_or_not_somebody_has_read_it
     service().start().result()
     view = View(text=text)
     other = replace(view, model="bert-base-uncased") if mark == "another" else view
-    sig = service().mark("link", *picture_of(other).source.told) if mark == "another" else mark
+    sig = keys.mark("link", *picture_of(other).source.told) if mark == "another" else mark
     params = {**to_params(view), "sig": sig}
     before = client.get("/", params=params)
     service().trace(Source("minilm", text))

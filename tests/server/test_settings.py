@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from attention_core.models.loading import ModelError
-from pages.shared.process import settings as module
 from pages.shared.process.settings import from_environment
 from pages.shared.service.loading import Models
 from pages.shared.service.sources import Picture, Source, picture_bytes
@@ -38,7 +37,7 @@ def test_where_others_can_reach_the_server_the_hub_is_closed_unless_the_operator
 ):
     for name in ("SIGHTLINE_HUB", "SIGHTLINE_HUB_ONLY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(module, "get_option", {"server.address": address}.get)
+    monkeypatch.setattr("streamlit.get_option", {"server.address": address}.get)
     assert from_environment().hub is is_open
     assert of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a").fetches("org/a")
     assert of(monkeypatch, SIGHTLINE_HUB="1").hub

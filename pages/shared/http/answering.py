@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
-from pages.shared.process import mishaps
-from pages.shared.service.service import Gone, service
+from pages.shared.engine.choosing import engine
+from pages.shared.process import mishaps, spent
+from pages.shared.service.keys import Gone
 
 AT_ONCE = 8  # files that are made or wait for the worker; the others wait here
 
@@ -26,7 +27,7 @@ def answering(build: Callable[[Request], Response]) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await run_in_threadpool(build, request)
+            return await run_in_threadpool(_counted, build, request)
         except Gone as error:
             return JSONResponse({"error": str(error)}, status_code=410)
         except ValueError as error:
@@ -35,6 +36,11 @@ def answering(build: Callable[[Request], Response]) -> Endpoint:
             return mishap(error)
 
     return endpoint
+
+
+def _counted(build: Callable[[Request], Response], request: Request) -> Response:
+    with spent.on("routes"):
+        return build(request)
 
 
 def answering_few(build: Callable[[Request], Response]) -> Endpoint:
@@ -64,7 +70,7 @@ def known(build: Callable[[Request], Response]) -> Callable[[Request], Response]
     def answer(request: Request) -> Response:
         # First of all, and before anything is imported: a browser that asks a server which has just been started again
         # would import torch beside the worker, and half-imported modules answer nobody.
-        service().picture(request.path_params["key"])
+        engine().picture(request.path_params["key"])
         return build(request)
 
     return answer

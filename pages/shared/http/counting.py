@@ -4,15 +4,15 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from threading import Event
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import body_of, mishap
-from pages.shared.service.counting import Count, count_soon, visitor_of
-from pages.shared.service.service import FRAME_FIRST_SECONDS, service
+from pages.shared.service.counting import Count, visitor_of
+from pages.shared.service.service import FRAME_FIRST_SECONDS
 from pages.shared.service.sources import Source
 from pages.shared.service.turns import NoLongerWanted
 
@@ -36,7 +36,7 @@ async def count(request: Request) -> Response:
         text, pair = str(asked["text"]), str(asked.get("pair") or "")
     except (ValueError, TypeError, KeyError, RecursionError):
         return JSONResponse({"error": 'send {"text": …, "pair": …}'}, status_code=400)
-    await asyncio.wrap_future(service().start(pause=FRAME_FIRST_SECONDS))
+    await asyncio.wrap_future(engine().start(pause=FRAME_FIRST_SECONDS))
     of = request.query_params
     source = Source(of.get("model", ""), text, pair, source_language=of.get("sl", ""), chat=of.get("chat") == "1")
     try:
@@ -51,13 +51,13 @@ async def count(request: Request) -> Response:
 
 async def _answer(request: Request, visitor: str, source: Source) -> Count:
     """The count, unless its asker hangs up before its turn comes. Raises what counting raises, or NoLongerWanted."""
-    gone = Event()
-    counting = asyncio.wrap_future(count_soon(visitor, source, lambda: not gone.is_set()))
+    asked = engine().count(source, visitor)
+    counting = asyncio.wrap_future(asked.future)
     hanging_up = asyncio.ensure_future(_hung_up(request))
     try:
         await asyncio.wait({counting, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
         if not counting.done():
-            gone.set()
+            asked.cancel()
         return await counting
     finally:
         hanging_up.cancel()

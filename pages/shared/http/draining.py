@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from pages.shared.service.service import service
+from pages.shared.engine.choosing import engine
 
 DRAIN_SECONDS = 5.0  # at most; a page whose sentence takes longer comes back by itself when the server is there again
 QUIET_SECONDS = 0.5  # in which nobody asked: what was read has been drawn and fetched
@@ -19,7 +19,7 @@ async def until_quiet() -> None:
     latest = time.monotonic() + DRAIN_SECONDS
     quiet_since = time.monotonic()
     while (now := time.monotonic()) < latest:
-        if service().waiting:
+        if engine().waiting:
             quiet_since = now
         elif now - quiet_since >= QUIET_SECONDS:
             return

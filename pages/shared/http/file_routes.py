@@ -1,7 +1,6 @@
 """HTTP of the files that a visitor saves: pictures, tables, traces, scripts, and what the Lab writes."""
 
 from collections.abc import AsyncIterator
-from functools import partial
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -10,9 +9,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from pages.shared.assets import LAB_FILES
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.packs import SCRIPT, TRACE, Wanted
 from pages.shared.http.answering import answering_few, body_of, known, layer_and_head, token_of
-from pages.shared.service.made_files import MadeFile
-from pages.shared.service.service import service
 
 
 def file_routes() -> list[BaseRoute]:
@@ -29,8 +28,10 @@ def file_routes() -> list[BaseRoute]:
 CHUNK = 256 * 1024  # bytes in memory for each visitor who is being sent a file
 
 
-def _sent(file: MadeFile, media_type: str, name: str) -> Response:
+def _sent(request: Request, wanted: Wanted) -> Response:
     """The file from the disk, as fast as its visitor reads."""
+    saved = engine().save(engine().picture(request.path_params["key"]), wanted)
+    file = saved.file
 
     async def parts() -> AsyncIterator[bytes]:
         at = 0
@@ -39,9 +40,8 @@ def _sent(file: MadeFile, media_type: str, name: str) -> Response:
             at += len(part)
             yield part
 
-    return StreamingResponse(
-        parts(), media_type=media_type, headers={**_attached(name), "Content-Length": str(file.nbytes)}
-    )
+    headers = {**_attached(saved.name), "Content-Length": str(file.nbytes)}
+    return StreamingResponse(parts(), media_type=saved.media_type, headers=headers)
 
 
 def _attached(name: str) -> dict[str, str]:
@@ -54,66 +54,29 @@ def _download(body: str | bytes, media_type: str, name: str) -> Response:
 
 def export(request: Request) -> Response:
     """One picture as SVG, CSV or NPZ."""
-    from attention_core.pictures.files import EXPORTS, svg
-
     name = request.path_params["name"]
-    if name not in EXPORTS:
-        raise ValueError(f"there is no download {name!r}")
-    media_type, make = EXPORTS[name]
-    layer, head = layer_and_head(request)
-    own_scale = make is svg and request.query_params.get("scale") == "head"
-    pin = (token_of(request, "q"), token_of(request, "k")) if make is svg else (None, None)
-    if make is svg:
-        make = partial(svg, per_head_scale=own_scale, pin=pin)
-    file = service().file(
-        request.path_params["key"],
-        (name, layer, head, own_scale, pin),
-        lambda trace, reading: make(trace, reading, layer, head),
+    pictured = name.endswith("svg")
+    wanted = Wanted(
+        name,
+        *layer_and_head(request),
+        per_head_scale=pictured and request.query_params.get("scale") == "head",
+        pin=(token_of(request, "q"), token_of(request, "k")) if pictured else (None, None),
     )
-    return _sent(file, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))
+    return _sent(request, wanted)
 
 
 def trace_file(request: Request) -> Response:
     """The whole trace, to be opened again without the model."""
-    from attention_core.pictures.heatmap_svg import TRACE_FILE
-    from attention_core.record.file import MOST_MAPS, maps_bytes, trace_bytes
-
-    file = service().file(
-        request.path_params["key"],
-        ("trace",),  # what it proves, its header says
-        lambda trace, _: trace_bytes(trace, projections=maps_bytes(trace) <= MOST_MAPS),
-    )
-    return _sent(file, "application/octet-stream", TRACE_FILE)
+    return _sent(request, Wanted(TRACE))
 
 
 def script(request: Request) -> Response:
     """The code that makes this view."""
-    from attention_core.pictures.heatmap_svg import TRACE_FILE
-    from attention_core.pictures.script import script as script_of
     from pages.shared.address.view import PARAMETERS, from_params
 
-    picture = service().picture(request.path_params["key"])
     asked = request.query_params
     chosen, _ = from_params({PARAMETERS[name]: asked[name] for name in ("layer", "head", "query") if name in asked})
-    source = picture.source
-    trace = service().trace(source)
-    code = script_of(
-        source.model,
-        source.text,
-        given={
-            "pair": trace.pair or "",  # as far as the model reads them
-            "target": trace.target or "",
-            "source_language": source.source_language,
-            "target_language": source.target_language,
-            "chat": source.chat,
-        },
-        layer=chosen.layer,
-        head=chosen.head,
-        query=chosen.query,
-        reading=picture.reading(),
-        file=TRACE_FILE if source.file else None,
-    )
-    return _download(code, "text/x-python", "sightline-view.py")
+    return _sent(request, Wanted(SCRIPT, chosen.layer, chosen.head, chosen.query))
 
 
 async def lab_file(request: Request) -> Response:

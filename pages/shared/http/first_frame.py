@@ -21,8 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL
+from pages.shared.engine.choosing import engine
 from pages.shared.inside import of_streamlit
-from pages.shared.service.service import service
+from pages.shared.process import spent
 from pages.shared.session.menu import MENU, Entry
 
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.{1,2}/[\w./-]+\.js)["']""")
@@ -44,10 +45,11 @@ class FirstFrame:
             return
         asked = QueryParams(scope.get("query_string", b""))
         embedded = asked.get("embed") == "true"
-        body = _document(entry.url_path, embedded)
-        if not entry.url_path and not embedded:
-            body = body.replace(_PICTURE, _picture(asked))
-        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        with spent.on("page load"):
+            body = _document(entry.url_path, embedded)
+            if not entry.url_path and not embedded:
+                body = body.replace(_PICTURE, _picture(asked))
+            tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = {"Cache-Control": "no-cache", "ETag": tag}
         if Headers(scope=scope).get("if-none-match") == tag:
             answer = Response(status_code=304, headers=headers)
@@ -92,7 +94,7 @@ def _document(url_path: str, embedded: bool) -> bytes:
 
 
 def _picture(asked: QueryParams) -> bytes:
-    if service().loaded(service().settings.model) is None:
+    if engine().loaded(engine().settings.model) is None:
         return b""  # and nothing is imported before the first answer
     from pages.shared.http import first_picture
 

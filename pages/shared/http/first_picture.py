@@ -14,9 +14,10 @@ from typing import Any
 
 from pages.shared.address import bar
 from pages.shared.address.view import View
+from pages.shared.engine.choosing import engine
 from pages.shared.parts import components
 from pages.shared.parts.controls import gallery
-from pages.shared.service.service import service
+from pages.shared.service.keys import mark
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
 
@@ -33,22 +34,22 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
     picture = picture_of(view)
     if not _may_be_told(view, picture.source, params.get(bar.MARK, "")):
         return None
-    trace = service().trace_in_memory(picture.source)
-    if trace is None or len(trace.source_tokens) + len(trace.target_tokens) > LONGEST_TOKENS:
+    trace = engine().known_at_once(picture.source)
+    if trace is None or trace.n_tokens > LONGEST_TOKENS:
         return None
     view, _ = state.fitted(view, trace)
-    data = components.explorer_data(view, trace, service().key(picture_of(view)))
+    data = components.explorer_data(view, trace, engine().key(picture_of(view)))
     seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
     return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
 
 
-def _may_be_told(view: View, source: Source, mark: str) -> bool:
+def _may_be_told(view: View, source: Source, shown: str) -> bool:
     """Is it a text of ours, or has the link a mark, which only who had the text read could copy?"""
     if view.text == View().text and not (view.pair or view.target):
         return True
     if any((view.text, view.pair, view.target) == (one["text"], one.get("pair") or "", "") for one in gallery()):
         return True
-    return hmac.compare_digest(mark.encode(), service().mark("link", *source.told).encode())
+    return hmac.compare_digest(shown.encode(), mark("link", *source.told).encode())
 
 
 def as_script(data: Mapping[str, Any]) -> str:

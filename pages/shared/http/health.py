@@ -3,12 +3,13 @@
 import time
 
 import psutil
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import attention_core
+from pages.shared.engine.choosing import engine
 from pages.shared.process.boot import BOOT
-from pages.shared.service.service import service
 
 _begun = time.monotonic()
 
@@ -21,9 +22,10 @@ async def health(request: Request) -> JSONResponse:
 
     {"version", "ready", "model": "loaded" | "loading", "waiting": loads and forward passes in the queue, "running",
     "models", "cache_bytes": {"traces", "pictures", "models", …}, "disk_bytes": of traces that wait there, "rss_bytes",
-    "uptime_s", "boot": another one after a restart}.
+    "uptime_s", "boot": another one after a restart, "processor_s": {"pass", "packs", …: seconds by where they went,
+    "all"}}; of a reader process also "reader": {"rss_bytes", "restarts", "processor_s"}.
     """
-    state = service().condition()
+    state = await run_in_threadpool(engine().condition)  # a reader may have to be asked
     answer = {
         "version": attention_core.__version__,
         **state,

@@ -8,7 +8,7 @@ and the page asks Python again.
 import gzip
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
@@ -19,12 +19,12 @@ from starlette.types import Receive, Scope, Send
 
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, SERVED
+from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
 from pages.shared.http.counting import count
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
-from pages.shared.service.service import service
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
@@ -99,7 +99,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/products/{name}/{row:index}/{component:index}", products),
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
-        *heads_routes(_answering, _packed),
+        *heads_routes(_answering, _packed, _zipped),
         *file_routes(),
     ]
 
@@ -109,8 +109,12 @@ def _answering(build: Callable[[Request], Response]) -> Endpoint:
     return answering(known(build))
 
 
-def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any], bytes]) -> Response:
-    body = service().packed(request.path_params["key"], part, make)
+def _packed(request: Request, *part: str | int) -> Response:
+    return _zipped(request, engine().pack(engine().picture(request.path_params["key"]), part))
+
+
+def _zipped(request: Request, body: bytes) -> Response:
+    """Answer with a gzip file, or with what it holds to who takes none."""
     headers = {"Cache-Control": _PRIVATE_FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -122,48 +126,27 @@ def _packed(request: Request, part: tuple[object, ...], make: Callable[[Any, Any
 @_answering
 def overview(request: Request) -> Response:
     """The pack of the atlas: all heads as small pictures."""
-    from attention_core.pictures.overview import overview
-
-    return _packed(request, ("overview",), overview)
+    return _packed(request, "overview")
 
 
 @_answering
 def head(request: Request) -> Response:
     """The pack of one head's picture, or of the mean or maximum over heads."""
-    from attention_core.pictures import head as pictures
-
-    layer, head = layer_and_head(request)
-    return _packed(
-        request, ("head", layer, head), lambda trace, reading: pictures.head_pack(trace, reading, layer, head)
-    )
+    return _packed(request, "head", *layer_and_head(request))
 
 
 @_answering
 def line(request: Request) -> Response:
     """The pack of one row (a query's) or column (a key's) with exact weights."""
-    from attention_core.pictures import head as pictures
-
-    (layer, head), index = layer_and_head(request), request.path_params["index"]
-    axis: Literal["query", "key"] = "key" if request.path_params["axis"] == "key" else "query"
-    return _packed(
-        request,
-        ("line", layer, head, axis, index),
-        lambda trace, reading: pictures.line_pack(trace, reading, layer, head, axis, index),
-    )
+    axis = "key" if request.path_params["axis"] == "key" else "query"
+    return _packed(request, "line", *layer_and_head(request), axis, request.path_params["index"])
 
 
 @_answering
 def tile(request: Request) -> Response:
     """The pack of exact weights from cell (row0, col0) on, of a text too long to send whole."""
-    from attention_core.pictures import head as pictures
-
-    layer, head = layer_and_head(request)
-    row0, col0 = request.path_params["row0"], request.path_params["col0"]
-    return _packed(
-        request,
-        ("tile", layer, head, row0, col0),
-        lambda trace, reading: pictures.tile_pack(trace, reading, layer, head, row0, col0),
-    )
+    of = request.path_params
+    return _packed(request, "tile", *layer_and_head(request), of["row0"], of["col0"])
 
 
 def _place(request: Request) -> tuple[int, int, int]:
@@ -174,36 +157,24 @@ def _place(request: Request) -> tuple[int, int, int]:
 @_answering
 def ledger(request: Request) -> Response:
     """The pack of a ledger: every step of one head and one query."""
-    from attention_core.ledger.packs import ledger_pack
-
-    place = _place(request)
-    return _packed(request, ("ledger", *place), lambda trace, _: ledger_pack(trace, *place))
+    return _packed(request, "ledger", *_place(request))
 
 
 @_answering
 def ledger_rows(request: Request) -> Response:
     """The pack of further rows of one of a ledger's tensors, from row `start` on."""
-    from attention_core.ledger.packs import rows_pack
-
-    place, name, start = _place(request), request.path_params["name"], request.path_params["start"]
-    return _packed(request, ("rows", *place, name, start), lambda trace, _: rows_pack(trace, *place, name, start))
+    return _packed(request, "rows", *_place(request), request.path_params["name"], request.path_params["start"])
 
 
 @_answering
 def products(request: Request) -> Response:
     """The pack of the products that sum to one number of a ledger."""
-    from attention_core.ledger.packs import products_pack
-
-    of, place = request.path_params, _place(request)
-    number = of["name"], of["row"], of["component"]
-    return _packed(request, ("products", *place, *number), lambda trace, _: products_pack(trace, *place, *number))
+    of = request.path_params
+    return _packed(request, "products", *_place(request), of["name"], of["row"], of["component"])
 
 
 @_answering
 def matrix(request: Request) -> Response:
     """The pack of one step's matrices for all tokens."""
-    from attention_core.ledger.packs import matrix_pack
-
-    place, step = _place(request), request.path_params["step"]
-    which = request.path_params.get("which", "")
-    return _packed(request, ("matrix", *place, step, which), lambda trace, _: matrix_pack(trace, *place, step, which))
+    of = request.path_params
+    return _packed(request, "matrix", *_place(request), of["step"], of.get("which", ""))

@@ -15,6 +15,7 @@ from streamlit import get_option
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files, plotly_file
+from pages.shared.engine.choosing import engine
 from pages.shared.http.draining import drain_at_the_end
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
@@ -22,7 +23,6 @@ from pages.shared.http.static_files import HashedFiles, streamlit_files
 from pages.shared.http.uploads import BoundedUploads, Leaving
 from pages.shared.inside import of_streamlit
 from pages.shared.process import logs, memory
-from pages.shared.service.service import service
 
 # The first visitor is often already there (the browser that `make app` was started for), and his page asks for the
 # model itself, as soon as it has its frame.
@@ -35,15 +35,16 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
     _say_where()
-    logs.begin(service().settings.log)
+    logs.begin(engine().settings.log)
     memory.collect_no_garbage()
     memory.keep_freed_memory()
     # Requests that wait for their turn at the worker: with the usual 40 threads others, which would not, wait for them.
     to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
 
     async def warm() -> None:
-        await asyncio.sleep(HEAD_START_SECONDS)
-        service().start()
+        # A reader's imports hold no lock of this process: it may begin at once.
+        await asyncio.sleep(HEAD_START_SECONDS if engine().settings.engine == "local" else 0)
+        engine().start()
 
     of_streamlit.keep_to_navigation()
     tasks = [asyncio.create_task(warm()), asyncio.create_task(Leaving().keep_looking())]
@@ -54,6 +55,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         usual()
         for task in tasks:
             task.cancel()
+        engine().close()
         # Only if somebody has grown a head: importing what that takes would hold up the start.
         if grown := sys.modules.get("pages.shared.grow.trainings"):
             grown.close()
@@ -155,7 +157,7 @@ def middleware() -> list[Middleware]:
     )
     return [
         Middleware(SafeHeaders),
-        Middleware(KnownHosts, names=(*service().settings.hosts, *get_option("server.allowedHosts"))),
+        Middleware(KnownHosts, names=(*engine().settings.hosts, *get_option("server.allowedHosts"))),
         Middleware(OnlyBytes),
         Middleware(BoundedUploads),
         Middleware(FirstFrame),

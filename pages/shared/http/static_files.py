@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.shared.http.sent_files import made_of, sent
 from pages.shared.inside.of_streamlit import HASHED, front_end
+from pages.shared.process import spent
 from pages.shared.service.bounded import BoundedCache
 
 KEPT_BYTES = 32 * 1_000_000  # all of Streamlit's and our own files and plotly.js, compressed, are 10 MB
@@ -65,7 +66,8 @@ class HashedFiles:
         if file is None or scope["method"] not in ("GET", "HEAD") or b"range" in asked:
             return await self.app(scope, receive, send)
         try:
-            body = self._body(file, gzipped=b"gzip" in asked.get(b"accept-encoding", b""))
+            with spent.on("page load"):
+                body = self._body(file, gzipped=b"gzip" in asked.get(b"accept-encoding", b""))
         except OSError:  # a file that went away with an update while this server runs
             return await self.app(scope, receive, send)
         headers = [

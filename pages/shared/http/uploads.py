@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.shared.address.base import base
+from pages.shared.engine.opened import opened_files
 from pages.shared.inside import of_streamlit
-from pages.shared.service.opened import opened_files
 
 MEGABYTE = 1_000_000
 A_VISITOR = 2 * 67 * MEGABYTE  # two of the largest: the second is here before the first is taken away

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attention_core.lab.edits import changed_from_real, shuffle_order
 from attention_core.lab.facts import Comparison, HeadNumbers, changed_switches, compare, plane, shuffle_difference
@@ -11,9 +11,9 @@ from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import LabMatrix, LabRun, row_alone
 from attention_core.lab.state import MAX_WORDS, MIN_WORDS, LabState
 from pages.shared.address.view import View
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.plain import TraceSummary
+from pages.shared.service.sources import Source
 
 _ROLES = {"w_q": "query", "w_k": "key", "w_v": "value", "w_o": "output"}
 _MADE_BY = {"row × column": "columns", "row × row": "rows", "cell": "cell", "row": "row"}
@@ -59,7 +59,7 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
     }
 
 
-def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any] | None:
+def model_data(view: View, source: Source, trace: TraceSummary | None, problem: str) -> dict[str, Any] | None:
     """What can be copied from the model that the other pages show; None while it reads the text."""
     if trace is None and not problem:
         return None
@@ -78,17 +78,17 @@ def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any
         ],
         "layer": layer,
         "head": head,
-        "chosen": _telling(trace, layer, head, view.query),
+        "chosen": _telling(source, trace, layer, head, view.query),
         "problem": "",
     }
 
 
-def _telling(trace: "Trace", layer: int, head: int, query: int | None, most: int = 5) -> list[int]:
+def _telling(source: Source, trace: TraceSummary, layer: int, head: int, query: int | None, most: int = 5) -> list[int]:
     """The query that is looked at and the words that it looks at most; none if the layer's keys are other tokens."""
     tokens = trace.query_tokens(layer)
     if query is None or query >= len(tokens) or trace.layers[layer].kind == "cross":
         return []
-    weights = trace.weights(layer, head, slice(query, query + 1))[0].tolist()
+    weights = engine().row(source, layer, head, query)
     words = [i for i, token in enumerate(tokens) if not token.special and i != query]
     chosen = sorted([query, *sorted(words, key=lambda i: -weights[i])[: most - 1]])
     return chosen if len(chosen) >= MIN_WORDS else []

@@ -6,7 +6,7 @@ cannot be done leaves the last good state, and a sentence.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -17,10 +17,9 @@ from attention_core.lab.link import LINK_LIMIT, from_link, to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.state import History, LabState, parse_cell
 from pages.shared.address import bar
+from pages.shared.engine.choosing import engine
+from pages.shared.service.sources import Source
 from pages.shared.session import news, state
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 Action = Mapping[str, Any]
 FIRST = "animal"
@@ -104,15 +103,15 @@ def take_actions() -> None:
     for action in told:
         if isinstance(action, Mapping) and action.get("do") == "large" and action.get("n", 0) > before.ack:
             state.keep_large(bool(action.get("on")))
-    st.session_state["lab_session"] = done(before, told, state.trace_now)
+    st.session_state["lab_session"] = done(before, told, state.source_now)
 
 
-def done(at: Session, told: Sequence[Action], trace: "Callable[[], Trace]") -> Session:
-    """The session after all new actions among `told`. `trace` gives what the other pages show, for a real head."""
+def done(at: Session, told: Sequence[Action], source: Callable[[], Source]) -> Session:
+    """The session after all new actions among `told`. `source` gives what the other pages show, for a real head."""
     actions = [one for one in told if isinstance(one, Mapping) and isinstance(one.get("n"), int) and one["n"] > at.ack]
     for action in sorted(actions, key=lambda one: one["n"]):
         try:
-            at = replace(_do(replace(at, preview=None, problem=None), action, trace), ack=action["n"])
+            at = replace(_do(replace(at, preview=None, problem=None), action, source), ack=action["n"])
         except ValueError as error:
             at = replace(at, preview=None, ack=action["n"], problem=_problem(action, str(error)))
         except (KeyError, TypeError, IndexError, AttributeError):
@@ -155,7 +154,7 @@ def _problem(action: Action, says: str) -> Problem:
     return Problem(action["n"], says)
 
 
-def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
+def _do(at: Session, action: Action, source: Callable[[], Source]) -> Session:
     do: str = action["do"]
     if do == "preview":
         return replace(at, preview=_edits["switch" if "values" in action else "cell"](at.history.now, action))
@@ -173,9 +172,8 @@ def _do(at: Session, action: Action, trace: "Callable[[], Trace]") -> Session:
         start = PRESETS[action["name"]].state
         return replace(at, history=replace(at.history.did(start), first=start), said=())
     if do == "real":
-        from attention_core.lab.seed import from_trace
-
-        start = from_trace(trace(), int(action["layer"]), int(action["head"]), tuple(int(i) for i in action["tokens"]))
+        place = int(action["layer"]), int(action["head"])
+        start = from_link(engine().seed(source(), *place, tuple(int(i) for i in action["tokens"])))
         return replace(at, history=replace(at.history.did(start), first=start), said=())
     return replace(at, history=at.history.did(_edits[do](at.history.now, action)))
 

@@ -9,11 +9,11 @@ from streamlit.components.v2 import component
 
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES, PLOTLY_URL
+from pages.shared.engine.plain import TraceSummary
 from pages.shared.process.boot import BOOT
 from pages.shared.session import state
 
 if TYPE_CHECKING:
-    from attention_core.trace import Trace
     from pages.shared.lab.session import Session
 
 # Streamlit takes inline code; ours is one line that fetches the real module, so that a rerun does not carry it again.
@@ -78,7 +78,7 @@ class Seat:
         return "The text is too long for a link. Save the trace file and send that instead."
 
 
-def explorer(view: View, trace: "Trace", seat: Seat, *, embedded: bool) -> None:
+def explorer(view: View, trace: TraceSummary, seat: Seat, *, embedded: bool) -> None:
     """The atlas and one head."""
     data = {
         **explorer_data(view, trace, seat.data_key),
@@ -95,7 +95,7 @@ def explorer(view: View, trace: "Trace", seat: Seat, *, embedded: bool) -> None:
     )
 
 
-def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
+def explorer_data(view: View, trace: TraceSummary, data_key: str) -> dict[str, Any]:
     """What the explorer draws, whoever looks: the numbers' key, what is chosen of them, and what this trace allows."""
     return {
         "key": data_key,
@@ -112,7 +112,7 @@ def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
     }
 
 
-def steps(view: View, trace: "Trace", seat: Seat) -> None:
+def steps(view: View, trace: TraceSummary, seat: Seat) -> None:
     """One head and one query, step by step. `view` must name one layer, one head and one query."""
     data = {
         **seat.data,
@@ -233,6 +233,6 @@ _OPTIONS = (
 )
 
 
-def _has_words_of_several_pieces(trace: "Trace") -> bool:
+def _has_words_of_several_pieces(trace: TraceSummary) -> bool:
     words = [token.word for token in trace.source_tokens if token.word is not None]
     return len(set(words)) < len(words)

@@ -12,15 +12,14 @@ import streamlit as st
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.plain import Facts, Refused, TraceSummary
 from pages.shared.parts import components, given, theme
 from pages.shared.service.counting import page_key
-from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session import state
 
 if TYPE_CHECKING:
-    from attention_core.models.facts import ModelFacts
-    from attention_core.trace import Trace
     from pages.shared.inside.of_streamlit import DeltaGenerator
 
 
@@ -43,7 +42,7 @@ def model_and_text(view: View) -> Callable[[], None]:
 
 
 def _composer(view: View) -> None:
-    model = service().loaded(view.model)
+    model = engine().loaded(view.model)
     facts = model.facts if model else None
     has_decoder = facts.encoder_decoder if facts else bool(view.target)  # a link's model may still have to be loaded
     if model and model.task:  # a classifier's decoder reads the text itself, and a pair is labelled as one
@@ -107,7 +106,7 @@ def _commit() -> None:
 
 
 def _model_picker(view: View) -> Callable[[], None]:
-    settings = service().settings
+    settings = engine().settings
     cards = [card for card in CATALOGUE if card.bundled or settings.fetches(card.reference)]
     file = state.opened_file()
     options = [card.id for group in GROUPS for card in cards if card.group == group]
@@ -171,22 +170,17 @@ _UNTOLD: dict[str, Any] = {"source_language": "", "target_language": "", "chat":
 
 def _telling(place: "DeltaGenerator", view: View) -> bool:
     """What a model is told beside the text, where there is a choice; False while the model is not here yet."""
-    model = service().loaded(view.model)
+    model = engine().loaded(view.model)
     if model is None or state.opened_file():
         return False
-    from attention_core.text.chat import template_of
-
     with place.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         if model.spoken is not None:
             asked = (view.source_language, view.target_language)
-            names, told = (
-                list(model.spoken.codes),
-                model.languages(*(code if model.knows(code) else "" for code in asked)),
-            )
+            names, told = list(model.spoken.codes), model.languages(*asked)
             _language("From", "source_language", names, told.source, "The language of the text")
             if model.facts.encoder_decoder:
                 _language("To", "target_language", names, told.target, "The language that the decoder writes")
-        if template_of(model.tokenizer) is not None or view.chat:
+        if model.chat or view.chat:
             st.session_state["frame_chat"] = view.chat
             st.toggle(
                 "Chat template",
@@ -225,7 +219,7 @@ def _name(model: str) -> str:
     card = find_card(model)
     if card:
         return card.name
-    return Path(model).name if model == service().settings.model and Path(model).is_absolute() else model
+    return Path(model).name if model == engine().settings.model and Path(model).is_absolute() else model
 
 
 def option_label(model: str) -> str:
@@ -244,8 +238,8 @@ _SHORT = dict(zip(GROUPS, ("small", "encoder", "decoder", "enc-dec"), strict=Tru
 _OF_FILE = " of the opened trace file"  # in the picker's list, where names of models stand: no model is called so
 
 
-def _file_trace() -> "Trace | None":
-    return service().known_trace(Source("", "", file=state.opened_file()))
+def _file_trace() -> TraceSummary | None:
+    return engine().known(Source("", "", file=state.opened_file()))
 
 
 def _line_of_file() -> str:
@@ -256,13 +250,13 @@ def _line_of_file() -> str:
 
 
 def _fact_line(name: str) -> str:
-    model, card = service().loaded(name), find_card(name)
+    model, card = engine().loaded(name), find_card(name)
     if model is None:
         return f"{card.size_mb:,} MB · {card.licence}" if card else ""
     return _line(model.facts)
 
 
-def _line(facts: "ModelFacts") -> str:
+def _line(facts: Facts) -> str:
     size = _in_millions(facts.n_parameters, "M")
     licence = "licence not stated" if facts.licence == "not stated" else facts.licence
     return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} parameters · {licence}"
@@ -275,11 +269,10 @@ def _in_millions(n: int, unit: str) -> str:
 
 def _facts(name: str) -> None:
     card = find_card(name)
-    model = service().loaded(name)
+    model = engine().loaded(name)
     rows: list[tuple[str, str]] = []
     if model:
-        computes = f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}"
-        rows += [*_rows(model.facts), ("Computes in", computes)]
+        rows += [*_rows(model.facts), ("Computes in", model.computes)]
     elif card and card.context:
         rows.append(("Reads at most", f"{card.context:,} tokens"))
     if card:
@@ -292,7 +285,7 @@ def _facts(name: str) -> None:
             ("Good for", card.good_for),
         ]
     if model:  # what of the saved model is not in the one that runs, and touches no picture
-        rows += [("When loaded", said) for said in model.report.listed]
+        rows += [("When loaded", said) for said in model.report]
     _show_facts(_name(name), rows)
 
 
@@ -310,7 +303,7 @@ def _facts_of_file() -> None:
     )
 
 
-def _rows(facts: "ModelFacts") -> list[tuple[str, str]]:
+def _rows(facts: Facts) -> list[tuple[str, str]]:
     grouped = f" ({facts.n_kv_heads} key/value heads)" if facts.n_kv_heads != facts.n_heads else ""
     return [
         ("Architecture", facts.architecture),
@@ -326,7 +319,7 @@ def _show_facts(title: str, rows: list[tuple[str, str]]) -> None:
     st.html(f"<h2 class='sl-h'>{theme.escape(title)}</h2><dl class='sl-facts'>{cells}</dl>")
 
 
-def _reads_at_most(facts: "ModelFacts") -> str:
+def _reads_at_most(facts: Facts) -> str:
     if not facts.context_length:
         return "no stated limit"
     tokens = f"{facts.context_length:,} tokens"
@@ -347,12 +340,10 @@ def _open_trace() -> None:
     doing = st.empty()
     state.wait_for_engine(lambda said: theme.say(said, "info", doing))
     doing.empty()
-    from attention_core.record.file import TraceFileError
-
     st.session_state["frame_trace_seen"] = upload.file_id
     try:
-        source: Source = service().open_file(upload.getvalue())
-    except TraceFileError as error:
+        source: Source = engine().open_file(upload.getvalue())
+    except Refused as error:
         theme.say(str(error), "error")
         return
     state.show_file(source)

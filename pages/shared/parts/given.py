@@ -3,14 +3,10 @@
 A page draws from here what it cannot offer. Nothing looks alive that is not.
 """
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
+from pages.shared.engine.plain import TraceSummary
 from pages.shared.parts import theme
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 NO_MODEL = "No model is behind matrices of your own"
 PICKER = f"{NO_MODEL}, so there is none to choose. “Back to the text box” brings the models back."
@@ -18,7 +14,7 @@ SAYS = f"{NO_MODEL}: what a model says, and continuing its text, is off."
 SURVEY = f"{NO_MODEL}: labels and the survey over text files, which both run one, are off."
 
 
-def what(trace: "Trace") -> str:
+def what(trace: TraceSummary) -> str:
     """What was given, in a few words."""
     exact = sum(layer.exact for layer in trace.layers)
     if not exact:
@@ -27,7 +23,7 @@ def what(trace: "Trace") -> str:
     return f"weights with q, k and v{many}, given by you"
 
 
-def line(trace: "Trace") -> str:
+def line(trace: TraceSummary) -> str:
     """What stands under the picker, where a model has its size and licence."""
     heads = sorted({layer.n_heads for layer in trace.layers})
     n_heads = f"{heads[0]}" if len(heads) == 1 else f"{heads[0]} to {heads[-1]}"
@@ -35,14 +31,14 @@ def line(trace: "Trace") -> str:
     return f"{n_layers} × {n_heads} head{'' if heads == [1] else 's'} · {what(trace)}"
 
 
-def rows(trace: "Trace") -> list[tuple[str, str]]:
+def rows(trace: TraceSummary) -> list[tuple[str, str]]:
     """What is known, behind the three dots; of a model nothing is."""
     kinds = dict.fromkeys(layer.kind for layer in trace.layers)
     counts = [f"{sum(layer.kind == kind for layer in trace.layers)} {kind}" for kind in kinds]
     tokens = f"{len(trace.source_tokens):,}"
     if trace.target_tokens:
         tokens += f"; in the decoder {len(trace.target_tokens):,}"
-    precisions = dict.fromkeys(str(layer.tensors()["given"].dtype).removeprefix("torch.") for layer in trace.layers)
+    precisions = dict.fromkeys(layer.dtype for layer in trace.layers)
     return [
         ("Layers", ", ".join(counts)),
         ("Tokens", tokens),
@@ -53,7 +49,7 @@ def rows(trace: "Trace") -> list[tuple[str, str]]:
     ]
 
 
-def banner(trace: "Trace") -> None:
+def banner(trace: TraceSummary) -> None:
     """In place of the text box."""
     st.text(f"{trace.facts.name}: {what(trace)}.")
     st.code(trace.text[:2_000], language=None, wrap_lines=True)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from attention_core.formats import wire
 from pages.shared.address.view import View
-from pages.shared.service.service import service
+from pages.shared.engine.choosing import engine
 from pages.shared.service.sources import Picture
 from pages.shared.session import state
 
@@ -65,7 +65,4 @@ def _choose() -> None:
 
 
 def _atlas_header(picture: Picture) -> dict[str, Any]:
-    from attention_core.pictures.overview import overview
-
-    packed = service().packed(service().key(picture), ("overview",), overview)
-    return wire.unpack(gzip.decompress(packed))[0]
+    return wire.unpack(gzip.decompress(engine().pack(picture, ("overview",))))[0]

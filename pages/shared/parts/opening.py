@@ -1,19 +1,16 @@
 """Get the trace that a page shows: progress while it is made, and the last one in its place if something fails."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.shared.address.view import View
+from pages.shared.engine.plain import TraceSummary
 from pages.shared.parts import theme
 from pages.shared.session import state
 
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
-
-def trace_of_page(view: View) -> "tuple[View, Trace]":
+def trace_of_page(view: View) -> tuple[View, TraceSummary]:
     """The trace that the visitor's view shows, with what was clamped or cut said on the page.
 
     Ends the page's run, with a sentence on it, if there is nothing to show.
@@ -54,7 +51,7 @@ def _window(view: View) -> tuple[str, ...]:
     return (f"Read from character {view.start + 1:,} of {len(view.text):,} on: “{begins}…”.",)
 
 
-def _not_read(view: View, trace: "Trace") -> tuple[str, ...]:
+def _not_read(view: View, trace: TraceSummary) -> tuple[str, ...]:
     """What a link has for a model of another kind."""
     if state.opened_file():
         return ()
@@ -66,16 +63,14 @@ def _not_read(view: View, trace: "Trace") -> tuple[str, ...]:
     return tuple(said)
 
 
-def one_head(view: View, trace: "Trace") -> tuple[View, str]:
+def one_head(view: View, trace: TraceSummary) -> tuple[View, str]:
     """The view with one layer, one head and one query, and a sentence if a mean or maximum had to give way.
 
     Without a chosen query the last token that is not special: in a decoder it reads all others.
     """
-    from attention_core.record.groups import groups
-
     layer, head, said = view.layer, view.head, ""
     if isinstance(layer, str):
-        layer = next((group.layers[0] for group in groups(trace) if group.name == layer), 0)
+        layer = next((of[0] for name, of in trace.groups if name == layer), 0)
     if isinstance(head, str):
         said = f"The {'mean' if head == 'mean' else 'maximum'} over heads has no steps of its own; head 0 is followed."
         head = 0

@@ -6,29 +6,23 @@ made; what the model says about a text is computed once for everybody.
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
 from pages.shared.address.view import View
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.plain import Refused, Said, SaidChoice, SaidLabel, TraceSummary, Written
 from pages.shared.parts import components, given, theme
-from pages.shared.service.service import service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
-
-if TYPE_CHECKING:
-    from attention_core.reading.generation import Continuation
-    from attention_core.reading.predictions import Prediction
-    from attention_core.reading.readout import Choice, Readout
-    from attention_core.trace import Trace
 
 MOST_TOKENS = 60  # at a time: the worker serves everybody
 EXAMPLE_PAIR = "The creature was too exhausted to get to the other side of the road."
 _GREEDY, _SAMPLED = "the likeliest", "drawn at random"
 
 
-def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
+def panel(view: View, trace: TraceSummary, *, after: "Future[None] | None") -> None:
     """Draw the panel under the explorer; `after` is done when the picture's numbers are there."""
     if trace.given:
         given.off(given.SAYS)
@@ -38,55 +32,53 @@ def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
     with st.container(key="readout"):
         st.html("<h2 class='sl-h'>What the model says</h2>")
         place = st.empty()
-        readout = service().known_readout(source)
+        readout = engine().known_readout(source)
         if readout is None:
-            visitor, say = state.visitor(), state.only_news(place.caption)
-            readout = state.wait(
-                lambda: (after and after.result(), service().readout(source, visitor))[1],
-                lambda: say("The model is asked …"),
-            )
+            say = state.only_news(place.caption)
+            if after is not None:
+                state.wait(after, lambda: say("The model is asked …"))
+            asked = engine().readout(source, state.visitor())
+            readout = state.wait(asked.future, lambda: say("The model is asked …"))
         place.empty()
         _draw(view, trace, source, readout)
         for sentence in st.session_state.pop("readout_said", ()):
             _say(sentence)
 
 
-def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> None:
-    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
-    from attention_core.reading.readout import MaskedTokens, NextToken, Similarity
-
-    if isinstance(readout, NextToken):
+def _draw(view: View, trace: TraceSummary, source: Source, readout: Said) -> None:
+    if readout.kind == "next":
         left, right = st.columns([3, 2], gap="large")
         with left:
             tokens = trace.target_tokens or trace.source_tokens
             title = "The decoder's next token, after" if readout.of_decoder else "The next token, after"
-            _bars([_group(title, tokens[-1].text, 0, readout.entropy, readout.choices)], "add", readout.d_vocab)
+            (place,) = readout.places
+            _bars([_group(title, tokens[-1].text, 0, place.entropy, place.choices)], "add", readout.d_vocab)
         with right:
             _writing(view, source, of_decoder=readout.of_decoder)
-    elif isinstance(readout, MaskedTokens):
+    elif readout.kind == "masked":
         tokens = trace.source_tokens
         groups = [
             _group("Behind the mask after", tokens[fill.position - 1].text, which, fill.entropy, fill.choices)
-            for which, fill in enumerate(readout.fills)
+            for which, fill in enumerate(readout.places)
         ]
         _bars(groups, "fill", readout.d_vocab)
-    elif isinstance(readout, Similarity):
+    elif readout.kind == "similarity":
         compared = {"function": readout.function, "score": readout.score, "read": [list(one) for one in readout.read]}
         _show([], "add", 0, {"cosine": readout.cosine, "words": readout.words, **compared})
-    elif isinstance(readout, Labels | Tags | Answer | Choices):
+    elif readout.kind != "unsaid":
         _show([], "add", 0, None, _predicted(readout))
     elif readout.mask:
-        _say(readout.reason)
+        _say(readout.words)
         st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
     else:
-        _say(readout.reason)
-        model = service().loaded(view.model)
-        compares = model is not None and model.task is None and (model.sentences or _encodes(trace))
+        _say(readout.words)
+        model = engine().loaded(view.model)
+        compares = model is not None and not model.task and (model.sentences or _encodes(trace))
         if trace.pair is None and compares:
             st.button("Try it with a second sentence", key="readout_pair", on_click=_add_pair)
 
 
-def _encodes(trace: "Trace") -> bool:
+def _encodes(trace: TraceSummary) -> bool:
     return all(layer.kind == "encoder self" for layer in trace.layers)
 
 
@@ -94,7 +86,7 @@ def _say(sentence: str) -> None:
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(sentence)}</p>")
 
 
-def _group(title: str, place: str, which: int, entropy: float, choices: "Sequence[Choice]") -> dict[str, Any]:
+def _group(title: str, place: str, which: int, entropy: float, choices: Sequence[SaidChoice]) -> dict[str, Any]:
     shown = [{"id": choice.id, "t": choice.text, "p": choice.probability} for choice in choices]
     return {"title": title, "place": place, "which": which, "entropy": entropy, "choices": shown}
 
@@ -103,26 +95,19 @@ def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
     _show(groups, act, d_vocab, None)
 
 
-def _predicted(found: "Prediction") -> dict[str, Any]:
+def _predicted(found: Said) -> dict[str, Any]:
     """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
-    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
-
-    if isinstance(found, Tags):
-        words = [{"t": word, "tag": tag.best[0].text, "p": tag.best[0].probability} for word, tag in found.by_word]
-        rows = [
-            {"t": tag.text, "best": [{"t": one.text, "p": one.probability, "v": one.logit} for one in tag.best]}
-            for tag in found.tags
-        ]
+    if found.kind == "tags":
+        words = [{"t": word, "tag": tag.text, "p": tag.probability} for word, tag in found.tagged]
+        rows = [{"t": tag.text, "best": list(map(_row, tag.best))} for tag in found.tags]
         return {"kind": "tags", "words": found.words, "tagged": words, "rows": rows}
-    if isinstance(found, Answer):
-        rows = [{"t": span.text, "p": span.probability, "v": None} for span in found.spans]
-        return {"kind": "answer", "words": found.words, "rows": rows, "none": found.none}
-    kind = {Labels: "labels", Choices: "choices"}[type(found)]
-    return {
-        "kind": kind,
-        "words": found.words,
-        "rows": [{"t": one.text, "p": one.probability, "v": one.logit} for one in found.labels],
-    }
+    rows = list(map(_row, found.labels))
+    none = {"none": found.none} if found.kind == "answer" else {}
+    return {"kind": found.kind, "words": found.words, "rows": rows, **none}
+
+
+def _row(label: SaidLabel) -> dict[str, Any]:
+    return {"t": label.text, "p": label.probability, "v": label.logit}
 
 
 def _show(
@@ -160,35 +145,24 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
 
 
 def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
-    from attention_core.reading.generation import GenerationError
-
-    place, abandoned, written, visitor = st.empty(), Event(), [0], state.visitor()
-
-    def stop(n_written: int) -> bool:
-        written[0] = n_written
-        return abandoned.is_set()
-
-    def write() -> "Continuation":
-        return service().write(source, n, "sampled" if sampled else "greedy", seed, stop, visitor)
-
+    place = st.empty()
+    writing = engine().write(source, n, "sampled" if sampled else "greedy", seed, state.visitor())
     try:
-        made = state.wait(write, lambda: place.caption(f"Writing: {written[0]} of {n} tokens …"))
-    except GenerationError as error:
+        made = state.wait(writing.future, lambda: place.caption(f"Writing: {writing.progress().done} of {n} tokens …"))
+    except Refused as error:
         place.empty()
         _say(str(error))
         return
     finally:
-        abandoned.set()  # a visitor who does something else does not keep the worker busy
+        writing.cancel()  # a visitor who does something else does not keep the worker busy
     st.session_state["readout_said"] = _sentences(made)
     _put(view, made.text, of_decoder=of_decoder, query=None, key=None)
     st.rerun()
 
 
-def _sentences(made: "Continuation") -> list[str]:
-    from attention_core.reading.generation import ENDED_WORDS
-
-    n = len(made.added)
-    said = [f"{n} token{'' if n == 1 else 's'} written. {ENDED_WORDS[made.ended]}".strip()]
+def _sentences(made: Written) -> list[str]:
+    n = made.n_added
+    said = [f"{n} token{'' if n == 1 else 's'} written. {made.ended}".strip()]
     if not made.same_tokens:
         said.append(
             "The tokenizer cuts the whole text into other tokens than those written; the pictures show its own."
@@ -200,36 +174,27 @@ def _take_token() -> None:
     """A token was clicked: put it at the end of the text, or in place of a mask."""
     chosen = st.session_state["readout_view"].get("chosen") or {}
     view: View = state.view()
-    model = service().loaded(view.model)
-    if model is None or not isinstance(chosen.get("id"), int):
+    if engine().loaded(view.model) is None or not isinstance(chosen.get("id"), int):
         return
     put_token(view, chosen["id"], int(chosen.get("which") or 0))
 
 
 def put_token(view: View, token: int, which: int) -> None:
     """Change the view's text by one chosen token."""
-    from attention_core.reading.generation import GenerationError, append_token, fill_mask
-
-    model = service().loaded(view.model)
-    if model is None or model.head is None:
+    model = engine().loaded(view.model)
+    if model is None or not model.predicts:
         return
     try:
-        if model.head.predicts == "masked token":
-            n_first = view.text_read.count(str(model.tokenizer.mask_token))
-            if which < n_first:
-                _put(view, fill_mask(model, view.text_read, which, token))
-            else:
-                state.change(pair=fill_mask(model, view.pair, which - n_first, token))
-            return
-        told = {"source_language": view.source_language, "target_language": view.target_language, "chat": view.chat}
-        target = view.target if model.facts.encoder_decoder else None
-        made = append_token(model, view.text_read, token, target=target, **told)
-    except GenerationError as error:
+        made = engine().put_token(picture_of(view).source, token, which)
+    except Refused as error:
         st.session_state["readout_said"] = [str(error)]
         return
     if not made.same_tokens:
         st.session_state["readout_said"] = _sentences(made)[1:]
-    _put(view, made.text, of_decoder=model.facts.encoder_decoder)
+    if made.into == "pair":
+        state.change(pair=made.text)
+    else:
+        _put(view, made.text, of_decoder=made.into == "target")
 
 
 def _put(view: View, text: str, *, of_decoder: bool = False, **values: None) -> None:
@@ -241,7 +206,7 @@ def _put(view: View, text: str, *, of_decoder: bool = False, **values: None) -> 
     state.change(**written, **values)
 
 
-def _mask_word(trace: "Trace", mask: str) -> None:
+def _mask_word(trace: TraceSummary, mask: str) -> None:
     """Put a mask in place of the chosen word, or of the last one."""
     view = state.view()
     tokens = [token for token in trace.source_tokens if token.word is not None and token.span[1] > token.span[0]]

@@ -7,23 +7,21 @@ visitor may look at something else meanwhile; nobody looking for a while ends it
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import TimeoutError as NotYet
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.shared.address.view import View
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.plain import Progress
 from pages.shared.parts import theme
 from pages.shared.process import mishaps
-from pages.shared.service.heads import BY_TEXTS, label_book
-from pages.shared.service.service import service
-
-if TYPE_CHECKING:
-    from attention_core.heads.labelling import Progress
-    from attention_core.survey.survey import Survey
+from pages.shared.service.heads import BY_TEXTS
 
 MOST_BYTES = 4_000_000
 UNSEEN_SECONDS = 15 * 60
+LOOK_SECONDS = 0.1  # how often its progress is asked for, and whether its visitor still wants it
 HOW = {"guess": None, "one text in each line": True, "one text": False}
 COMMAND = "python -m attention_core.survey"
 
@@ -42,8 +40,7 @@ class Job:
         self.failed = self.note = ""
         self.stop = Event()
         self.seen = time.monotonic()
-        self._survey: Survey | None = None  # as long as it may go on: it keeps its model
-        self._done = False
+        self._finished = False  # all texts were read
         self._begin()
 
     @property
@@ -54,7 +51,7 @@ class Job:
     @property
     def stopped(self) -> bool:
         """Did it end before its texts did, for no fault of theirs?"""
-        return not self.running and not self.failed and not self._done
+        return not self.running and not self.failed and not self._finished
 
     def go_on(self) -> None:
         """Read the rest of what was stopped."""
@@ -72,54 +69,31 @@ class Job:
         self._thread.start()
 
     def _run(self) -> None:
-        from attention_core.heads.windows import Text
-        from attention_core.survey.survey import Survey
-        from attention_core.survey.texts import lines_note, told
-
-        try:
-            if self._survey is None:
-                texts = [told(Text(name, data=data), self.lines) for name, data in self._files]
-                self.note = lines_note(texts, guessed=self.lines is None)
-                self._survey = service().work(Survey, service().model(self.model), texts)
-            survey = self._survey
-            while not self._abandoned() and (progress := service().work(_next, survey)):
-                self.done, self.total, self.said = progress.done, progress.total, progress.doing
-                if service().loaded(self.model) is not survey.model:
-                    self.failed = "The survey ended: its model made room for others. Start it again."
-                    self._survey = None
-                    return
-            if not survey.done and not survey.n_windows:
-                self.said = "Stopped before the first window was read."
+        reading = engine().survey(self.model, self._files, self.lines, self.labels_by)
+        while True:
+            try:
+                found = reading.future.result(timeout=LOOK_SECONDS)
+                break
+            except NotYet:
+                self._look(reading.progress())
+                if self._abandoned():
+                    reading.cancel()
+            except Exception as error:  # whatever it is, the page says it and the thread ends
+                self.failed = f"The survey ended: {mishaps.in_words(error)}"
                 return
-            table = service().work(survey.table)
-            label_book().keep(self.labels_by, f"Tested on {self.rests_on(survey)}.", survey.cards())
-            self.csv, self.parquet = table.to_csv(), table.to_parquet()
-            early = "" if survey.done else "Stopped early: "
-            windows = f"{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens"
-            said = (
-                f"{early}{windows} read, {len(table):,} rows. Labels rest on {survey.rests_on}; those above, on others."
-            )
-            self.said = f"{said} {self.note}".strip()
-            self._done = survey.done
-            if self._done or self._abandoned_for_good():
-                self._survey = None
-        except Exception as error:  # whatever it is, the page says it and the thread ends
-            self._survey = None
-            self.failed = f"The survey ended: {mishaps.in_words(error)}"
+        self._look(reading.progress())
+        self.failed, self._finished = found.failed, found.finished
+        self.said, self.note, self.csv, self.parquet = found.said, found.note, found.csv, found.parquet
 
-    def rests_on(self, survey: "Survey") -> str:
-        """What its labels rest on, as a part of a sentence."""
-        return f"{self.name}: {survey.rests_on}"
+    def _look(self, far: Progress) -> None:
+        self.said, self.done = far.doing or self.said, far.done
+        self.total = far.total or self.total
 
     def _abandoned(self) -> bool:
         return self.stop.is_set() or self._abandoned_for_good()
 
     def _abandoned_for_good(self) -> bool:
         return time.monotonic() - self.seen > UNSEEN_SECONDS
-
-
-def _next(survey: "Survey") -> "Progress | None":
-    return next(survey, None)
 
 
 def labels_by(view: View) -> str:

@@ -5,49 +5,17 @@ raised, never their messages. Each stands in one line, whoever logs it: who prov
 """
 
 import logging
-import os
-import secrets
-import sys
 import threading
-import traceback
 from typing import Any
 
 import streamlit as st
 
-from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from pages.shared.inside.of_streamlit import UNCAUGHT
-
-log = logging.getLogger("sightline.mishaps")
-MOST_FRAMES = 20  # of one error: the innermost say where it was raised
-
-_SENTENCE = (
-    "Something went wrong that should not have; what you typed is still here. Try once more. "
-    "If it happens again, tell whoever runs this server the reference {}."
-)
-
-
-def record(error: BaseException) -> str:
-    """Log an error nobody foresaw; the reference under which it stands in the log: eight hexadecimal digits."""
-    reference = secrets.token_hex(4)
-    log.error("unforeseen error, reference %s: %s", reference, _without_messages(error))
-    return reference
-
-
-def sentence(error: BaseException) -> str:
-    """Log an error nobody foresaw; what its visitor is told."""
-    return _SENTENCE.format(record(error))
-
-
-def in_words(error: Exception) -> str:
-    """What somebody is told of an error: our own sentence as it is, and of any other no word of a library's."""
-    if is_out_of_memory(error):
-        return OUT_OF_MEMORY
-    return str(error) if is_ours(error) else sentence(error)
-
-
-def is_ours(error: Exception) -> bool:
-    """Is it a refusal with a sentence for people, and not what a library raised?"""
-    return isinstance(error, ValueError) and type(error).__module__.startswith("attention_core.")
+from pages.shared.process.unforeseen import in_words as in_words
+from pages.shared.process.unforeseen import is_ours as is_ours
+from pages.shared.process.unforeseen import record as record
+from pages.shared.process.unforeseen import sentence as sentence
+from pages.shared.process.unforeseen import where
 
 
 def on_script_error(error: Exception) -> bool:
@@ -90,8 +58,8 @@ class _InOneLine:
         error = entry.exc_info[1] if entry.exc_info else None
         said = entry.getMessage()
         if error is not None or "\n" in said:
-            where = f": {_without_messages(error)}" if error is not None else ""
-            entry.msg, entry.args = " ".join(said.split()) + where, ()
+            place = f": {where(error)}" if error is not None else ""
+            entry.msg, entry.args = " ".join(said.split()) + place, ()
         entry.exc_info = entry.exc_text = entry.stack_info = None
         return entry
 
@@ -99,24 +67,3 @@ class _InOneLine:
 def _ended_a_thread(ended: threading.ExceptHookArgs) -> None:
     if ended.exc_value is not None and not issubclass(ended.exc_type, SystemExit):
         record(ended.exc_value)
-
-
-def _without_messages(error: BaseException) -> str:
-    """Where an error and those that led to it were raised, innermost first, without any message and in one line."""
-    told: list[str] = []
-    seen: set[int] = set()
-    step: BaseException | None = error
-    while step is not None and id(step) not in seen:
-        seen.add(id(step))
-        frames = traceback.StackSummary.extract(traceback.walk_tb(step.__traceback__), limit=-MOST_FRAMES)
-        places = " < ".join(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in reversed(frames))
-        kind = type(step)
-        told.append(f"{kind.__module__}.{kind.__qualname__} at {places or 'no known place'}")
-        step = step.__cause__ or (None if step.__suppress_context__ else step.__context__)
-    return "; raised while handling ".join(told)
-
-
-def _short(file: str) -> str:
-    """A module's file as it is below the first folder of Python's path that holds it."""
-    roots = [root for root in sys.path if root and file.startswith(root + os.sep)]
-    return file[len(max(roots, key=len)) + 1 :] if roots else file

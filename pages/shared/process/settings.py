@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from streamlit import get_option
-
 MEGABYTE = 1_000_000
 
 
@@ -32,6 +30,7 @@ class Settings:
     hub_token: str = ""  # whom the hub sees when it is asked for a visitor; "": nobody
     hub_bytes: int = 20_000 * MEGABYTE  # on the disk, of all models that were fetched
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
+    engine: str = "local"  # who computes: this process ("local"), or a reader process beside it ("process")
     hosts: tuple[str, ...] = ()  # names under which the server is reached, beside its own: "*.example.org" too
 
     def fetches(self, reference: str) -> bool:
@@ -68,12 +67,15 @@ def from_environment() -> Settings:
         hub_token=os.environ.get("SIGHTLINE_HUB_TOKEN", ""),
         hub_bytes=_number("SIGHTLINE_HUB_MB", 20_000) * MEGABYTE,
         hub_only=hub_only,
+        engine=_one_of("SIGHTLINE_ENGINE", ("local", "process")),
         hosts=_several("SIGHTLINE_HOSTS"),
     )
 
 
 def _open_to_others() -> bool:
     """Does the server listen to more than this machine? Then strangers would choose what is fetched, and how much."""
+    from streamlit import get_option  # a reader's process, which is given its settings, has none of Streamlit
+
     address = get_option("server.address")
     try:
         return not ip_address(address).is_loopback

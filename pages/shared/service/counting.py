@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pages.shared.service.keys import mark
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.service.told import what_is_told
@@ -39,13 +40,13 @@ def _turns() -> Turns:
 
 def page_key(visitor: str) -> str:
     """What a page asks under: whoever has no page of ours cannot make one."""
-    return f"{visitor}.{service().mark('count', visitor)}"
+    return f"{visitor}.{mark('count', visitor)}"
 
 
 def visitor_of(key: str) -> str | None:
     """The visitor whose page the key is of; None for a key that this process did not give."""
-    visitor, _, mark = key.partition(".")
-    return visitor if hmac.compare_digest(mark.encode(), service().mark("count", visitor).encode()) else None
+    visitor, _, shown = key.partition(".")
+    return visitor if hmac.compare_digest(shown.encode(), mark("count", visitor).encode()) else None
 
 
 def count_soon(visitor: str, source: Source, wanted: Callable[[], bool]) -> "Future[Count]":

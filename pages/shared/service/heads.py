@@ -10,7 +10,7 @@ from functools import cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from pages.shared.process import mishaps
+from pages.shared.process import unforeseen
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.label_words import cards_in_words, labels_in_words
 from pages.shared.service.service import service
@@ -112,7 +112,7 @@ class LabelBook:
             says = labels_in_words(labelling.rests_on, labelling.n_passes) if tested else ""
             self._known.put(name, {"says": says, "cards": cards_in_words(cards)})
         except Exception as error:  # whatever it is, the page says it and the thread ends
-            making.failed = f"The heads could not be labelled: {mishaps.in_words(error)}"
+            making.failed = f"The heads could not be labelled: {unforeseen.in_words(error)}"
             return
         with self._lock:
             del self._making[name]

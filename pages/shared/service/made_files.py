@@ -34,6 +34,10 @@ class MadeFile:
             self.nbytes += n
             left = left[n:]
 
+    def fileno(self) -> int:
+        """Its descriptor, to be handed to another process."""
+        return self._file.fileno()
+
     def read(self, start: int, n: int) -> bytes:
         """At most `n` bytes from `start` on; safe from any thread."""
         return os.pread(self._file.fileno(), n, start)

@@ -6,26 +6,24 @@ stay in caches bounded in bytes.
 """
 
 import hashlib
-import hmac
-import secrets
 import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pages.shared.address.view import View
-from pages.shared.process import logs, memory, mishaps
+from pages.shared.process import logs, memory, spent, unforeseen
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.compressing import compressed
+from pages.shared.service.keys import Gone, Keys
 from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
-from pages.shared.service.sources import Picture, Source, picture_bytes
+from pages.shared.service.sources import Picture, Source
 from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
@@ -46,11 +44,6 @@ LARGE_PARAMETERS = 150_000_000  # of a model that writes a token in more than so
 WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: threads that do nothing but wait
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
-KEY_BYTES = 64 * 1_000_000  # for what the keys in the browsers' addresses stand for: tens of thousands of sentences
-
-
-class Gone(LookupError):
-    """The data behind a key is no longer here: the page has to be asked for it again."""
 
 
 class _Orphan(Exception):
@@ -77,8 +70,7 @@ class Service:
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
         self._files = MadeFiles()
-        self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, picture_bytes)
-        self._secret = secrets.token_bytes(32)
+        self._keys = Keys()
         self._started: Future[None] | None = None
         self._lock = Lock()
         self._askers: dict[Source, list[Asker]] = {}  # who waits for a source that is not here yet
@@ -229,22 +221,11 @@ class Service:
 
     def key(self, picture: Picture) -> str:
         """An unguessable name for a picture's data, the same for every visitor of this process."""
-        message = repr(asdict(picture)).encode("utf-8", "surrogatepass")
-        key = hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:40]
-        self._keys.put(key, picture)
-        return key
-
-    def mark(self, *parts: str) -> str:
-        """What shows that some words come from this process: 20 hexadecimal digits that nobody else can make."""
-        message = repr(parts).encode("utf-8", "surrogatepass")
-        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:20]
+        return self._keys.key(picture)
 
     def picture(self, key: str) -> Picture:
         """What a key stands for. Raises Gone if it is not known (any more)."""
-        picture = self._keys.peek(key)
-        if picture is None:
-            raise Gone("this picture is no longer here")
-        return picture
+        return self._keys.picture(key)
 
     def packed(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], bytes]") -> bytes:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
@@ -295,7 +276,12 @@ class Service:
         # at every step, and both take several times as long. A long text's pictures, seconds each, do not stand before
         # the others.
         lane = self._lane_of(trace)
-        job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
+
+        def made() -> bytes:
+            with spent.on("packs"):
+                return make(trace, picture.reading())
+
+        job = lane.submit(made, key, short=lane is self._worker)
         return compressed(job.result())
 
     def _lane_of(self, trace: "Trace") -> Turns:
@@ -333,7 +319,8 @@ class Service:
         decodes = model.facts.encoder_decoder
         pair = source.pair if not decodes or model.task is not None else None
         target = source.target if decodes else None
-        trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
+        with spent.on("pass"):
+            trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace
@@ -360,7 +347,7 @@ class Service:
         try:
             self._traces.put(first, self._run(model, first))
         except Exception as error:  # a model that cannot be captured: whoever chooses it is told, the others are served
-            mishaps.record(error)
+            unforeseen.record(error)
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
 
 
@@ -387,4 +374,12 @@ def service() -> Service:
     with _service_lock:
         if _service is None:
             _service = Service(from_environment())
+        return _service
+
+
+def begin(settings: Settings) -> Service:
+    """The service of this process with settings that somebody else has read; before anybody asks for it."""
+    global _service
+    with _service_lock:
+        _service = Service(settings)
         return _service

@@ -6,11 +6,10 @@ address.
 
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -19,23 +18,20 @@ from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
+from pages.shared.engine.choosing import engine
+from pages.shared.engine.opened import opened_files
+from pages.shared.engine.plain import Refused, TraceSummary
 from pages.shared.inside import of_streamlit
-from pages.shared.service.opened import opened_files
-from pages.shared.service.service import FRAME_FIRST_SECONDS, Gone, service
+from pages.shared.service.keys import mark
+from pages.shared.service.service import FRAME_FIRST_SECONDS
 from pages.shared.service.sources import Source, picture_of
-from pages.shared.service.turns import Asker
 from pages.shared.session import news
-
-if TYPE_CHECKING:
-    from attention_core.trace import Trace
 
 Result = TypeVar("Result")
 
 _TOLD = ("source_language", "target_language", "chat")  # what a model is told beside its texts
 LONGEST_TEXT = 100_000  # characters of a text that are kept, as the text box has it; far fewer are read at a time
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
-# Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
-_waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
 
 
 def view() -> View:
@@ -59,7 +55,7 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
     """The view that an address gives to somebody new, and a sentence for each thing in it that cannot be read."""
     view, problems = from_params(params)
     if not params:
-        first = service().settings.model  # the operator's choice
+        first = engine().settings.model  # the operator's choice
         view = replace(view, query=FIRST_QUERY) if first == view.model else View(model=first, layer=0, head=0)
     return view, problems
 
@@ -79,21 +75,16 @@ def usual_again(view: View) -> bool:
     return True
 
 
-def made_readable(view: View, trace: "Trace | None") -> bool:
+def made_readable(view: View, trace: TraceSummary | None) -> bool:
     """Another first text if the model's tokenizer does not know the usual one; True if there is one.
 
     `trace` is what became of the usual one, None if nothing. What somebody typed stays.
     """
-    loaded = service().loaded(view.model)
-    if opened_file() or view.text != View().text or loaded is None:
+    if opened_file() or view.text != View().text or engine().loaded(view.model) is None:
         return False
-    from attention_core.capturing.encode import unknown_note
-    from attention_core.capturing.vocabulary import first_text
-
-    ids = [token.id for token in trace.source_tokens if not token.special] if trace else []
-    if ids and not unknown_note(loaded.tokenizer, ids):
+    if trace is not None and trace.readable:
         return False
-    found = service().work(lambda: first_text(loaded, View().text))
+    found = engine().first_text(view.model)
     if not found.says:
         return False
     st.session_state["first_text"] = (view.model, found.text, found.says)
@@ -174,6 +165,11 @@ def close_file() -> None:
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
+def source_of(view: View) -> Source:
+    """What a view is read from: its text in its model, or the trace file that this visitor opened."""
+    return picture_of(view, opened_file()).source
+
+
 def visitor() -> str:
     """A name for this visitor that says nothing about him: turns at the worker are taken by it."""
     return st.session_state.setdefault("visitor", secrets.token_hex(8))
@@ -197,53 +193,46 @@ def fall_back() -> View:
     return before
 
 
-def trace_of(view: View, say: Callable[[str], None]) -> "tuple[Trace | None, str]":
+def trace_of(view: View, say: Callable[[str], None]) -> tuple[TraceSummary | None, str]:
     """The trace that a view shows, or None and a plain sentence why there is none.
 
     While it is waited for, `say` is given a sentence about what for, whenever that is another one.
     """
     say = only_news(say)
-    source = picture_of(view, opened_file()).source
-    if (known := service().known_trace(source)) is not None:
+    source = source_of(view)
+    if (known := engine().known(source)) is not None:
         st.session_state["shown"] = source
         return known, ""
 
-    started = service().start(pause=FRAME_FIRST_SECONDS)
-    gone = Event()
-    asker = Asker(visitor(), gone)
+    started = engine().start(pause=FRAME_FIRST_SECONDS)
+    reading = engine().read(source, visitor())
 
     def while_waiting() -> None:
-        ahead = service().ahead(source)
+        far = reading.progress()
+        ahead = far.ahead
         others = f"{ahead} other text{'s' if ahead > 1 else ''} first …" if ahead > 0 else "The model is reading …"
-        starting = "" if started.done() else "Starting the computing engine …"
-        say(service().progress(view.model) or starting or others)
-
-    wait(started.result, while_waiting)
-    from attention_core import ModelError  # the worker has imported torch by now; the page's frame did not wait for it
-    from attention_core.capturing.encode import CaptureError
+        say(far.doing or ("" if started.done() else "Starting the computing engine …") or others)
 
     try:
-        trace = wait(lambda: service().trace(source, asker), while_waiting)
-    except (ModelError, CaptureError, Gone) as error:
+        trace = wait(reading.future, while_waiting)
+    except Refused as error:
         return None, str(error)
-    except ValueError as error:  # an architecture with a term that the formula does not know: refused by name
-        return None, f"This model cannot be shown: {error}."
     finally:
-        gone.set()  # a visitor who typed something else, or left, no longer waits
+        reading.cancel()  # a visitor who typed something else, or left, no longer waits
     st.session_state["shown"] = source
     return trace, ""
 
 
-def read_so_far(view: View, asked: int) -> "tuple[Trace | None, str]":
+def read_so_far(view: View, asked: int) -> tuple[TraceSummary | None, str]:
     """What `read` would give, if it is known already; else None and no sentence."""
-    source = picture_of(view, opened_file()).source
-    trace = service().known_trace(source)
+    source = source_of(view)
+    trace = engine().known(source)
     return trace, "" if trace else st.session_state.get("unread", {}).get((source, asked), "")
 
 
 def read(view: View, asked: int) -> None:
     """Wait for the view's trace in silence. Why there is none is remembered for this source and this time of asking."""
-    source = picture_of(view, opened_file()).source
+    source = source_of(view)
     _, problem = trace_of(view, lambda _: None)
     st.session_state["unread"] = {(source, asked): problem}
 
@@ -251,19 +240,19 @@ def read(view: View, asked: int) -> None:
 def wait_for_engine(say: Callable[[str], object]) -> None:
     """Wait until the worker has imported torch, so that a page may import what needs it."""
     say = only_news(say)
-    started = service().start(pause=FRAME_FIRST_SECONDS)
-    wait(started.result, lambda: say("Starting the computing engine …"))
+    started = engine().start(pause=FRAME_FIRST_SECONDS)
+    wait(started, lambda: say("Starting the computing engine …"))
 
 
-def trace_now() -> "Trace":
-    """The trace of the visitor's view, waited for in silence. Raises ValueError with a sentence if there is none."""
+def source_now() -> Source:
+    """What the visitor's view shows, read by now. Raises ValueError with a sentence if it cannot be read."""
     trace, problem = trace_of(view(), lambda _: None)
     if trace is None:
         raise ValueError(problem)
-    return trace
+    return source_of(view())
 
 
-def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
+def fit(view: View, trace: TraceSummary) -> tuple[View, tuple[str, ...]]:
     """The session's view, as `fitted` makes it, and a sentence for each change."""
     becomes, sentences = fitted(view, trace, from_file=bool(opened_file()))
     if becomes != view:
@@ -271,31 +260,24 @@ def fit(view: View, trace: "Trace") -> tuple[View, tuple[str, ...]]:
     return becomes, sentences
 
 
-def fitted(view: View, trace: "Trace", *, from_file: bool = False) -> tuple[View, tuple[str, ...]]:
+def fitted(view: View, trace: TraceSummary, *, from_file: bool = False) -> tuple[View, tuple[str, ...]]:
     """The view with a layer, head and tokens that this trace has, and a sentence for each change.
 
     The trace of a file does not come from the view's text: its languages are not the view's.
     """
-    from attention_core.reading.contribution import why_not
-    from attention_core.reading.reading import Reading, items
-    from attention_core.record.groups import groups
-
     layers = [(layer.n_heads, layer.n_query, layer.n_key) for layer in trace.layers]
-    sizes = {group.name: layers[group.layers[0]][1:] for group in groups(trace)}
+    sizes = {name: layers[of[0]][1:] for name, of in trace.groups}
     becomes, sentences = clamp(view, layers, sizes)
     if not from_file:
         told = trace.source_language, trace.target_language
-        becomes, more = clamp_telling(becomes, *told, chat=trace.chat is not None)
+        becomes, more = clamp_telling(becomes, *told, chat=trace.chat)
         sentences = (*sentences, *more)
-    try:
-        for tokens in filter(None, (trace.source_tokens, trace.target_tokens)):
-            items(tokens, Reading(becomes.hide_special, becomes.hide_first))
-    except ValueError as error:
+    if reason := trace.cannot_hide(special=becomes.hide_special, first=becomes.hide_first):
         becomes = replace(becomes, hide_special=False, hide_first=False)
-        sentences = (*sentences, str(error))
-    if becomes.by_norm and (reason := next(filter(None, map(why_not, trace.layers)), "")):
+        sentences = (*sentences, reason)
+    if becomes.by_norm and trace.no_norms:
         becomes = replace(becomes, by_norm=False)
-        sentences = (*sentences, f"The weights are shown, not what they move: {reason}.")
+        sentences = (*sentences, f"The weights are shown, not what they move: {trace.no_norms}.")
     return becomes, sentences
 
 
@@ -306,7 +288,7 @@ def write_address(view: View) -> str | None:
     """
     made = None if opened_file() else link(view)
     if made:
-        made += f"&{address.MARK}={service().mark('link', *picture_of(view).source.told)}"
+        made += f"&{address.MARK}={mark('link', *picture_of(view).source.told)}"
     params = to_params(view) if made else {}
     news.write(params, "view")
     return made
@@ -341,15 +323,14 @@ def write_growth_address(view: GrowView) -> str:
     return growth.link(view)
 
 
-def wait(job: Callable[[], Result], while_waiting: Callable[[], object]) -> Result:
-    """Wait for `job` in another thread; after 0.3 s call `while_waiting`, soon four times a second, later once.
+def wait(future: "Future[Result]", while_waiting: Callable[[], object]) -> Result:
+    """Wait for a job; after 0.3 s call `while_waiting`, soon four times a second, later once.
 
     More seldom with time: in a crowd that waits, telling it so would be what it waits for.
 
     Streamlit stops this thread inside `while_waiting`, which must touch it, if the visitor asks for something else or
     leaves.
     """
-    future = _waiters.submit(job)
     try:
         return future.result(timeout=0.3)
     except NotYet:

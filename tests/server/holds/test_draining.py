@@ -28,7 +28,7 @@ class Busy:
 def test_it_waits_until_nobody_has_asked_for_a_while(monkeypatch, waiting, looks):
     """A picture is asked for after its text has been read: once nothing waits is not the end."""
     busy = Busy(*waiting)
-    monkeypatch.setattr(draining, "service", lambda: busy)
+    monkeypatch.setattr(draining, "engine", lambda: busy)
     monkeypatch.setattr(draining, "QUIET_SECONDS", 0.2)
     asyncio.run(draining.until_quiet())
     assert busy.looks > looks
@@ -36,7 +36,7 @@ def test_it_waits_until_nobody_has_asked_for_a_while(monkeypatch, waiting, looks
 
 
 def test_it_does_not_wait_for_ever(monkeypatch):
-    monkeypatch.setattr(draining, "service", lambda: Busy(1))
+    monkeypatch.setattr(draining, "engine", lambda: Busy(1))
     monkeypatch.setattr(draining, "DRAIN_SECONDS", 0.3)
     asyncio.run(draining.until_quiet())
     assert draining.DRAIN_SECONDS < 5

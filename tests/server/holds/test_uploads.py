@@ -7,10 +7,10 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from attention_core.record.file import trace_bytes
+from pages.shared.engine.opened import opened_files
 from pages.shared.http import uploads
 from pages.shared.http.uploads import A_VISITOR, IN_ALL, BoundedUploads, Leaving
 from pages.shared.inside import of_streamlit
-from pages.shared.service.opened import opened_files
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 

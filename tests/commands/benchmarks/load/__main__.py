@@ -1,7 +1,8 @@
 """`make load N=100`: N visitors open the teacher's link within 30 s, type two sentences and choose five heads.
 
 `PROXY=1` puts nginx with the documented configuration before two processes; `FLOOR=1` lets the same crowd open an empty
-Streamlit page afterwards. Loopback only. The clients share the machine's cores with the server; their cost is printed.
+Streamlit page afterwards. `ENGINE=process` reads in a process beside the pages; `KILL=5` ends it five times meanwhile.
+Loopback only. The clients share the machine's cores with the server; their cost is printed.
 """
 
 import argparse
@@ -23,9 +24,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from pages.shared.process.settings import from_environment
 from tests.commands.benchmarks import machine, pages
-from tests.commands.benchmarks.load import report
+from tests.commands.benchmarks.load import plain, report
 from tests.commands.benchmarks.load.crowd import Plan
+from tests.commands.benchmarks.load.killing import Killer
+from tests.commands.benchmarks.load.processor import where_it_went
 from tests.commands.benchmarks.load.proxy import nginx
+from tests.commands.benchmarks.load.ratios import ratios
 from tests.commands.benchmarks.load.recording import copied_link, record
 from tests.commands.benchmarks.load.report import Seen
 from tests.commands.benchmarks.load.watching import Watch
@@ -38,6 +42,7 @@ MOST_VISITORS, MOST_SECONDS = 1_000, 600
 def main() -> int:
     told = _arguments()
     load = os.getloadavg()[0]
+    plain_seconds = plain.seconds(from_environment().threads)  # before there is a server beside it
     with sync_playwright() as playwright:
         browser = launch_chromium(playwright)
         chromium = f"Chromium {browser.version}"
@@ -45,11 +50,12 @@ def main() -> int:
         floor = _floor(browser, told) if told.floor else None
         browser.close()
     how = "2 processes behind nginx" if told.proxy else "1 process"
+    how += ", each with a reader process" if told.engine == "process" else ""
     acts = f"then 2 sentences and 5 heads each over {told.seconds:g} s"
     print(f"Sightline {machine.release()}: {told.n} visitors within {told.arrive:g} s, {acts}; {how}\n")
     print(machine.describe(chromium, from_environment().threads, load), end="\n\n")
     lines, held = report.lines(ours, floor)
-    print("\n".join(lines))
+    print("\n".join([*lines, "", *ratios(ours, floor, plain_seconds)]))
     return 0 if held else 1
 
 
@@ -60,15 +66,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=120.0, help="seconds over which each then acts")
     parser.add_argument("--proxy", action="store_true", help="nginx before two processes")
     parser.add_argument("--floor", action="store_true", help="an empty Streamlit page too")
+    parser.add_argument("--engine", default="local", choices=("local", "process"), help="who reads the texts")
+    parser.add_argument("--kill", type=int, default=0, help="times that each server's reader is ended meanwhile")
     told = parser.parse_args()
     if not 1 <= told.n <= MOST_VISITORS or not 0 < told.arrive + told.seconds <= MOST_SECONDS:
         parser.error(f"1 to {MOST_VISITORS} visitors, {MOST_SECONDS} s at most in all")
+    if told.kill and told.engine != "process":
+        parser.error("only a reader process can be ended: --engine process")
     return told
 
 
 def _ours(browser: Browser, told: argparse.Namespace) -> Seen:
     with ExitStack() as stack:
-        servers = [stack.enter_context(serve()) for _ in range(2 if told.proxy else 1)]
+        servers = [
+            stack.enter_context(serve(env={"SIGHTLINE_ENGINE": told.engine})) for _ in range(2 if told.proxy else 1)
+        ]
         url = stack.enter_context(nginx([server.port for server in servers])) if told.proxy else servers[0].url
         for server in servers:
             _wait_until_warm(server)
@@ -77,8 +89,13 @@ def _ours(browser: Browser, told: argparse.Namespace) -> Seen:
         watched = [server.process.pid for server in servers]
         with _real_visit(url, link, START_SECONDS + told.arrive / 2) as visit:
             time.sleep(START_SECONDS)
-            seen = _crowd(recording, url, told, watched)
-        return replace(seen, browser=visit.get("seconds"), caches=_caches(servers))
+            before = list(map(_health, servers))
+            with Killer(servers, told.kill, told.arrive + told.seconds) as restarts:
+                seen = _crowd(recording, url, told, watched)
+        after = list(map(_health, servers))
+        went = None if told.kill else where_it_went(before, after)
+        browser_seconds = visit.get("seconds")
+        return replace(seen, browser=browser_seconds, caches=_caches(after), went=went, restarts=restarts)
 
 
 def _floor(browser: Browser, told: argparse.Namespace) -> Seen:
@@ -128,11 +145,11 @@ def _health(server: Server) -> dict:
         return json.load(answer)
 
 
-def _caches(servers: list[Server]) -> dict[str, int]:
+def _caches(conditions: list[dict]) -> dict[str, int]:
     """Bytes of the caches, by name, over all processes."""
     total: Counter[str] = Counter()
-    for server in servers:
-        total.update(_health(server)["cache_bytes"])
+    for condition in conditions:
+        total.update(condition["cache_bytes"])
     return dict(total)
 
 

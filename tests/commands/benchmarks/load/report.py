@@ -23,6 +23,8 @@ class Seen:
     clients: Cost
     browser: float | None = None  # seconds to the first picture in a real Chromium while the crowd arrived
     caches: dict[str, int] = field(default_factory=dict)  # bytes by name, at the end
+    went: dict[str, float] | None = None  # processor seconds by where they went, "all" of them too
+    restarts: list[float] = field(default_factory=list)  # seconds that each ended reader took until it was back
 
     def of(self, name: str) -> list[float]:
         return [seconds for visitor in self.visitors for seconds in visitor[name]]
@@ -54,7 +56,7 @@ def lines(ours: Seen, floor: Seen | None) -> tuple[list[str], bool]:
     held = True
     for what, name, most in rows:
         times = ours.of(name)
-        holds = most is None or (bool(times) and _share(times, 0.95) <= most)
+        holds = most is None or (bool(times) and share_of(times, 0.95) <= most)
         held &= holds
         words = "" if most is None else "yes" if holds else "NO"
         empty = _three(floor.of(name)) if floor else ""
@@ -64,7 +66,7 @@ def lines(ours: Seen, floor: Seen | None) -> tuple[list[str], bool]:
     held &= not ours.errors and done == ACTS * n
     told += ["", f"errors    {len(ours.errors)} among {n} visitors; {done} of {ACTS * n} changes were answered"]
     told += [f"          {count} × {error}" for error, count in Counter(ours.errors).most_common(5)]
-    told += [_cost("server", ours), *_memory(ours)]
+    told += [_cost("server", ours), *_went(ours), *_restarts(ours), *_memory(ours)]
     held &= n <= 100 or ours.server.memory <= MOST_MEMORY
     told.append(f"network   {ours.megabytes:.2f} MB a visitor by HTTP")
     if ours.browser is not None:
@@ -88,6 +90,26 @@ def _cost(name: str, seen: Seen) -> str:
     return f"{name:9} {busy}; the clients beside it {clients.cpu:.0f} s ({clients.cores:.2f} cores)"
 
 
+def _went(seen: Seen) -> list[str]:
+    """The processor a visitor by where it went. What no place counts is Streamlit's, the event loop's and Python's."""
+    if seen.went is None:
+        return []
+    each = {place: 1000 * seconds / len(seen.visitors) for place, seconds in seen.went.items()}
+    rest = each.pop("all") - sum(each.values())
+    places = ", ".join(f"{place} {each[place]:.0f}" for place in sorted(each, key=lambda place: -each[place]))
+    return [f"          of that, ms a visitor: {places}; Streamlit, the event loop and all else {rest:.0f}"]
+
+
+def _restarts(seen: Seen) -> list[str]:
+    if not seen.restarts:
+        return []
+    times = ", ".join(f"{seconds:.1f}" for seconds in seen.restarts)
+    longest = max(seen.of("sentence"), default=0.0)
+    verdict = "within" if longest <= 2 * max(seen.restarts) else "NOT within"
+    told = f"readers ended, and back after {times} s; the longest sentence took {longest:.1f} s, {verdict} twice that"
+    return [f"kills     {len(seen.restarts)} {told}"]
+
+
 def _memory(seen: Seen) -> list[str]:
     before, most = seen.server.before, seen.server.memory
     held = ", ".join(f"{name} {size / 1e6:,.0f}" for name, size in seen.caches.items())
@@ -98,12 +120,12 @@ def _memory(seen: Seen) -> list[str]:
     ]
 
 
-def _share(times: list[float], share: float) -> float:
+def share_of(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
 def _three(times: list[float]) -> str:
-    return " / ".join(_seconds(_share(times, share)) for share in (0.5, 0.95, 0.99)) if times else ""
+    return " / ".join(_seconds(share_of(times, share)) for share in (0.5, 0.95, 0.99)) if times else ""
 
 
 def _seconds(seconds: float) -> str:

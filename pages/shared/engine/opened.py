@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from threading import Lock
 
-from pages.shared.service.service import service
+from pages.shared.engine.choosing import engine
 from pages.shared.service.sources import Source
 
 
@@ -39,7 +39,7 @@ class OpenedFiles:
             with self._lock:
                 open_still = source in self._of.values()
             if not open_still:
-                service().forget(source)
+                engine().forget(source)
 
 
 @cache

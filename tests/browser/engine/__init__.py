@@ -1,0 +1,1 @@
+"""A reader process beside the pages, as a visitor sees it."""
