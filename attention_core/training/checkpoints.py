@@ -70,6 +70,35 @@ def run_to_the_end(  # noqa: PLR0913 (what a recipe decides, and where the run i
             model.save_pretrained(work / f"step-{now.step:05}")
 
 
+def keep_growth(work: Path, out: Path, most: int = 40) -> None:
+    """What *Grow a head* shows of a run: maps (weight × 255, rounded) and log of some steps, into `out / "growth"`.
+
+    At most `most` steps of those that were watched, the first and the last among them, closer together at the start,
+    where more happens. A step that was watched again because the run went on there has its loss from before.
+    """
+    from safetensors.torch import save_file
+
+    log = [json.loads(line) for line in (work / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines: dict[int, Any] = {}
+    for line in log:
+        if line["step"] not in lines or line["loss"] == line["loss"]:
+            lines[line["step"]] = line
+    steps, last = sorted(lines), len(lines) - 1
+    chosen = [steps[at] for at in sorted({round(last * (place / (most - 1)) ** 1.5) for place in range(most)})]
+    maps = [torch.load(work / f"maps-{step:05}.pt", weights_only=True) for step in chosen]
+    named = [each if isinstance(each, dict) else {"weights": each} for each in maps]
+    kept = {name: torch.stack([each[name] for each in named]).float().mul(255).round().byte() for name in named[0]}
+    (out / "growth").mkdir(parents=True, exist_ok=True)
+    save_file(kept | {"steps": torch.tensor(chosen)}, out / "growth" / "maps.safetensors")
+    curves = [{name: value for name, value in lines[step].items() if name != "seconds"} for step in chosen]
+    text = ",\n ".join(json.dumps(_none_for_nan(line)) for line in curves)
+    (out / "growth" / "curves.json").write_text(f"[{text}]\n", encoding="utf-8")
+
+
+def _none_for_nan(line: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in line.items()}
+
+
 def say(line: str) -> None:
     """Write one line to standard output at once: who watches a log must not wait for a full buffer."""
     sys.stdout.write(line + "\n")

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from attention_core.inside.of_transformers import attention_of
-from attention_core.training.checkpoints import run_to_the_end, say
+from attention_core.training.checkpoints import keep_growth, run_to_the_end, say
 from attention_core.training.dates.drawn import DateBatch, Example, batch_at, batch_of, examples, new_tokenizer
 from attention_core.training.dates.figures import field_figures, right_rows
 from attention_core.training.dates.measure import measure, report
 from attention_core.training.dates.recipe import Recipe, loss_of, new_model
+from attention_core.training.dates.written import write
 from attention_core.training.loop import Progress, make_optimizers
 from attention_core.training.options import Options, options_of
-
-PROBE, PROBE_ISO = "jeudi 4 mars 2021", "2021-03-04"  # a held-out day; its maps are kept at every report
+from attention_core.training.probes import WRITTEN_DAY, WRITTEN_FORM
 
 
 def command(arguments: Sequence[str] | None) -> None:
@@ -31,6 +31,7 @@ def command(arguments: Sequence[str] | None) -> None:
         tokenizer = new_tokenizer()
         model = new_model(recipe, tokenizer)
         _train(model, recipe, tokenizer, options)
+        keep_growth(options.work, options.out)
         model.save_pretrained(options.out)
         tokenizer.save_pretrained(options.out)
     model.eval()
@@ -73,11 +74,7 @@ def _clear(chosen: tuple[Example, ...]) -> tuple[Example, ...]:
 
 def probe_batch(tokenizer: Any) -> DateBatch:
     """The date whose maps are kept, as one row."""
-    encode = tokenizer.backend_tokenizer.encode
-    source = torch.tensor([encode(PROBE).ids])
-    labels = torch.tensor([[*encode(PROBE_ISO).ids, tokenizer.eos_token_id]])
-    target = torch.cat((torch.tensor([[tokenizer.bos_token_id]]), labels[:, :-1]), dim=1)
-    return DateBatch(source, torch.ones_like(source), target, labels)
+    return batch_of((Example(write(WRITTEN_DAY, WRITTEN_FORM), WRITTEN_FORM, WRITTEN_DAY),), tokenizer)
 
 
 def probe_maps(model: Any, tokenizer: Any) -> dict[str, Tensor]:

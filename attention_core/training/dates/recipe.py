@@ -11,8 +11,6 @@ from torch.nn import functional
 from attention_core.training.dates.drawn import DateBatch
 from attention_core.training.loop import Schedule
 
-N_TARGET = 11  # YYYY-MM-DD and its end
-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -28,7 +26,7 @@ class Recipe:
     matrix_rate: float = 0.01
     other_rate: float = 2e-3
     weight_decay: float = 0.1
-    n_steps: int = 2000
+    n_steps: int = 1400
     seed: int = 1
 
     def schedule(self) -> Schedule:
@@ -60,9 +58,7 @@ def new_model(recipe: Recipe, tokenizer: Any) -> Any:
         decoder_start_token_id=tokenizer.bos_token_id,
         forced_eos_token_id=None,
     )
-    model = BartForConditionalGeneration(config)
-    model.generation_config.max_length = N_TARGET + 1
-    return model
+    return BartForConditionalGeneration(config)
 
 
 def logits_of(model: nn.Module, batch: DateBatch) -> Float[Tensor, "row query vocab"]:

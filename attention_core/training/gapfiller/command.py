@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from attention_core.training.checkpoints import run_to_the_end, say
+from attention_core.training.checkpoints import keep_growth, run_to_the_end, say
 from attention_core.training.gapfiller.figures import (
     attention_weights,
     gap_losses,
@@ -22,10 +22,10 @@ from attention_core.training.gapfiller.figures import (
 from attention_core.training.gapfiller.recipe import Recipe, loss_of, new_model, with_mask
 from attention_core.training.loop import Progress, make_optimizers
 from attention_core.training.options import Options, options_of
+from attention_core.training.probes import GAP
 from attention_core.training.storyteller import split_text
 
 STORYTELLER = Path(__file__).resolve().parents[3] / "assets" / "models" / "storyteller"
-PROBE = "Once upon a time there was a king who had[MASK] daughters, and the youngest was very beautiful."
 N_WATCHED = 128  # held-out gaps at every report
 
 
@@ -47,6 +47,7 @@ def command(arguments: Sequence[str] | None) -> None:
     ids, held_out = (torch.tensor(tokenizer.backend_tokenizer.encode(part).ids) for part in (seen, unseen))
     if not options.measure:
         _train(model, recipe, tokenizer, ids, held_out, options)
+        keep_growth(options.work, options.out)
         model.save_pretrained(options.out)
         tokenizer.save_pretrained(options.out)
     model.eval()
@@ -69,7 +70,7 @@ def _train(
     mask, half = tokenizer.mask_token_id, recipe.n_tokens // 2
     watched = places(len(held_out), N_WATCHED, recipe.n_tokens, recipe.seed + 1)
     rows = windows(held_out, watched[::8], half, half - 1)
-    probe = torch.tensor([tokenizer.backend_tokenizer.encode(PROBE).ids])
+    probe = torch.tensor([tokenizer.backend_tokenizer.encode(GAP).ids])
     say(f"{len(ids):,} tokens to train on, {len(held_out):,} held out")
 
     def watch(now: Progress, saving: bool) -> tuple[dict[str, float], Tensor]:

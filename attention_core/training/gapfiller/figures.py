@@ -15,7 +15,7 @@ from attention_core.training.gapfiller.recipe import GapBatch, gap_logits
 from attention_core.training.loop import generator_of, previous_token_weight
 from attention_core.training.trigram import KneserNeyTrigram
 
-N_GAPS = 2000
+N_GAPS = 1000
 LEFT_READ = 255  # tokens before a gap that a model of the left alone is given: as many as the Storyteller reads
 AT_ONCE = 64  # rows of one pass
 

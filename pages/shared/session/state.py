@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from attention_core.formats.fields import well_formed
+from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
@@ -73,12 +74,15 @@ def usual_again(view: View) -> bool:
     model, text, _ = st.session_state.get("first_text", ("", "", ""))
     if opened_file() or not text or view.text != text or view.model == model:
         return False
-    change(text=View().text, query=None, key=None)
+    del st.session_state["first_text"]
+    change(text=View().text, target="", query=None, key=None)
     return True
 
 
 def made_readable(view: View, trace: "Trace | None") -> bool:
-    """Another first text if the model's tokenizer does not know the usual one; True if there is one.
+    """Another first text if the usual one says nothing of this model; True if there is one.
+
+    Either its card has one, or its tokenizer does not know the usual one.
 
     `trace` is what became of the usual one, None if nothing. What somebody typed stays.
     """
@@ -88,6 +92,13 @@ def made_readable(view: View, trace: "Trace | None") -> bool:
     from attention_core.capturing.encode import unknown_note
     from attention_core.capturing.vocabulary import first_text
 
+    card = find_card(view.model)
+    if card and card.first_text and st.session_state.get("first_text", ("",))[0] != card.id:  # once: it may be typed
+        says = f"{card.name.split(' (')[0]} {card.does}: this is a text for it."
+        st.session_state["first_text"] = (view.model, card.first_text, says)
+        place = dict(zip(("layer", "head"), card.first_head, strict=True)) if card.first_head else {}
+        change(text=card.first_text, target=card.first_target, start=0, query=None, key=None, **place)
+        return True
     ids = [token.id for token in trace.source_tokens if not token.special] if trace else []
     if ids and not unknown_note(loaded.tokenizer, ids):
         return False

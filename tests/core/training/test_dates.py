@@ -2,10 +2,13 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
+from attention_core import capture, continue_text, load_model
 from attention_core.training.__main__ import main
 from attention_core.training.dates.drawn import (
     LEFT_OUT,
@@ -19,10 +22,12 @@ from attention_core.training.dates.drawn import (
     without_accents,
 )
 from attention_core.training.dates.figures import field_cells, field_figures, right_rows
-from attention_core.training.dates.measure import chance_of, readings_of
+from attention_core.training.dates.measure import chance_of, measure, readings_of
 from attention_core.training.dates.recipe import Recipe, new_model
 from attention_core.training.dates.written import FORMS, ISO_FIELDS, OTHER_FORMS, Form, write
 
+SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "models" / "dates"
+FIGURES = json.loads((SHIPPED / "figures.json").read_text(encoding="utf-8"))
 TINY = Recipe(d_model=12, n_layers=1, n_heads=3, d_inner=13, n_rows=7, n_steps=3)
 THIRD_OF_MARCH = date(2021, 3, 3)
 
@@ -157,4 +162,76 @@ def test_the_command_trains_goes_on_and_prints_its_figures(tmp_path, capsys, mon
     second = json.loads((tmp_path / "model" / "figures.json").read_text(encoding="utf-8"))
     assert first["clear held out"] == second["clear held out"] <= 60
     main([*command, "--measure"])
-    assert json.loads((tmp_path / "model" / "figures.json").read_text(encoding="utf-8")) == pytest.approx(second)
+    again = json.loads((tmp_path / "model" / "figures.json").read_text(encoding="utf-8"))
+    assert again["field_even"] == pytest.approx(second["field_even"])
+    assert again["field"] == pytest.approx(second["field"])
+
+
+# --- the model that is shipped ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    from transformers import BartForConditionalGeneration
+
+    return BartForConditionalGeneration.from_pretrained(SHIPPED, dtype=torch.float32).eval()
+
+
+def test_the_shipped_model_opens_by_name_and_every_head_is_proved():
+    model = load_model("dates")
+    assert model.facts.architecture == "BartModel" and model.facts.encoder_decoder
+    assert sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()) <= 6_000_000
+    trace = capture(model, "the 4th of March 2021", target="2021-03-04")
+    assert [layer.kind for layer in trace.layers].count("cross") == 2
+    for layer in range(len(trace.layers)):
+        for head in range(model.facts.n_heads):
+            assert all(check.holds for check in trace.proof(layer, head))
+
+
+@pytest.mark.parametrize(
+    ("text", "iso"),
+    [
+        ("the 3rd of March 2021", "2021-03-03"),
+        ("03/03/21", "2021-03-03"),
+        ("mercredi 3 mars 2021", "2021-03-03"),
+        ("am 14. Juli 1789", "1789-07-14"),
+        ("el 12 de octubre de 1992", "1992-10-12"),
+    ],
+)
+def test_the_shipped_model_writes_dates(text, iso):
+    assert "".join(continue_text(load_model("dates"), text, 10).text.split()) == iso
+
+
+@pytest.mark.slow
+def test_the_shipped_model_has_the_figures_of_its_card(shipped):
+    """All figures of the command, measured again: nothing but the recipe's seed is needed."""
+    found = measure(shipped, AutoTokenizer.from_pretrained(SHIPPED), Recipe().seed)
+    assert set(found) == set(FIGURES)
+    for name, value in found.items():
+        if isinstance(value, float):
+            assert value == pytest.approx(FIGURES[name], abs=2e-3), name
+    assert found["field_head"] == FIGURES["field_head"]
+
+
+def test_the_figures_hold_what_was_asked():
+    assert FIGURES["right held out"] >= 0.99
+    assert FIGURES["field"] >= 0.9 and FIGURES["field_even"] < 0.3
+    # Dates of one length mostly have one form, so place alone goes far: reading this date must go much further.
+    assert FIGURES["field"] > FIGURES["field_elsewhere"] + 0.15
+    assert FIGURES["neither"] <= 0.02
+
+
+def test_the_card_says_the_figures_that_were_printed():
+    card, f = (SHIPPED / "README.md").read_text(encoding="utf-8"), FIGURES
+    for text in (
+        f"{f['parameters']:,} parameters",
+        *(
+            f"| {f[f'right {kind}']:.2%} | {f[f'clear {kind}']:,} |"
+            for kind in ("held out", "other years", "far years", "other forms")
+        ),
+        "layer {}, head {}".format(*f["field_head"]),
+        f"| {f['field']:.1%} | {f['field_elsewhere']:.1%} | {f['field_even']:.1%} |",
+        *(f"{name} {f[f'field_{name}']:.1%}" for name in ("year", "month", "day")),
+        f"day first {f['day_first']:.3f}, month first {f['month_first']:.3f}",
+    ):
+        assert text in card, text

@@ -1,18 +1,31 @@
 """Gapfiller: its gaps, its beginning as the Storyteller, what is measured, the recipe on a tiny scale."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import EuroBertForMaskedLM, LlamaForCausalLM
 
+from attention_core import capture, load_model
+from attention_core.reading.readout import MaskedTokens
 from attention_core.training.gapfiller.figures import gap_losses, left_losses, neighbour_weights, places, windows
 from attention_core.training.gapfiller.recipe import Recipe, loss_of, new_model, with_mask
 from attention_core.training.loop import train
+from attention_core.training.probes import GAP
 
+SHIPPED = Path(__file__).resolve().parents[3] / "assets" / "models" / "gapfiller"
+FIGURES = json.loads((SHIPPED / "figures.json").read_text(encoding="utf-8"))
 STORYTELLER = Path(__file__).resolve().parents[3] / "assets" / "models" / "storyteller"
 TALE = "Once upon a time there was a fox. The fox saw a crow, and the crow saw the fox. "
+OWN_TALE = (
+    "Once upon a time there was a poor miller who had three sons. When he died, the eldest took the mill, the second "
+    "took the ass, and the youngest got nothing but the cat. He sat down by the road and wept, for he did not know "
+    'what to do with a cat. But the cat said to him, "Do not weep, my master. Give me a pair of boots and a bag, and '
+    'you shall see that I am worth more than the mill." So the boy gave the cat all that he had, and the cat went '
+    "into the forest, and caught a hare, and brought it to the king, and said that it came from his master."
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +127,61 @@ def test_the_loss_of_gaps_falls_while_it_trains(storyteller, tokenizer):
         )
     )
     assert reports[1].loss > reports[2].loss and reports[1].loss < 2 * math.log(2049)
+
+
+# --- the model that is shipped ---------------------------------------------------------------------------------------
+
+
+def test_the_shipped_model_opens_by_name_and_every_head_is_proved():
+    model = load_model("gapfiller")
+    assert (model.facts.architecture, model.facts.n_layers, model.facts.n_heads) == ("EuroBertModel", 3, 5)
+    assert sum(file.stat().st_size for file in SHIPPED.rglob("*") if file.is_file()) <= 6_000_000
+    trace = capture(model, GAP)
+    for layer in range(3):
+        for head in range(5):
+            assert all(check.holds for check in trace.proof(layer, head))
+    said = trace.readout()
+    assert isinstance(said, MaskedTokens) and len(said.fills) == 1
+
+
+def test_the_models_in_the_box_are_small():
+    """Those of the repository; MiniLM comes in a package of its own."""
+    files = [file for file in SHIPPED.parent.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 24_000_000
+
+
+def test_the_figures_hold_what_was_asked():
+    """They are what the card's command printed: the text is no part of this project."""
+    assert FIGURES["both_nats"] < FIGURES["storyteller_nats"] < FIGURES["trigram_nats"]
+    for name in ("storyteller", "trigram", "left", "right"):
+        assert FIGURES[f"over_{name}_nats"] > 3 * FIGURES[f"over_{name}_error"] > 0
+        difference = FIGURES[f"{name}_nats"] - FIGURES["both_nats"]
+        assert FIGURES[f"over_{name}_nats"] == pytest.approx(difference)
+
+
+def test_both_sides_matter_on_a_tale_of_our_own():
+    """The same gaps with one side cut: the shipped model is more surprised, from the left alone and from the right."""
+    model = EuroBertForMaskedLM.from_pretrained(SHIPPED, dtype=torch.float32).eval()
+    tokenizer = load_model("gapfiller").tokenizer
+    ids = torch.tensor(tokenizer(OWN_TALE)["input_ids"])
+    at = torch.arange(24, len(ids) - 24)
+    both = gap_losses(model, ids, at, tokenizer.mask_token_id, before=24, after=23).mean()
+    left = gap_losses(model, ids, at, tokenizer.mask_token_id, before=24, after=0).mean()
+    right = gap_losses(model, ids, at, tokenizer.mask_token_id, before=0, after=23).mean()
+    assert both < min(left, right)
+    causal = LlamaForCausalLM.from_pretrained(STORYTELLER, dtype=torch.float32).eval()
+    assert both < left_losses(causal, ids, at, before=24).mean()
+
+
+def test_the_card_says_the_figures_that_were_printed():
+    card, f = (SHIPPED / "README.md").read_text(encoding="utf-8"), FIGURES
+    for text in (
+        f"{f['parameters']:,} parameters",
+        f"| {f['both_nats']:.3f} nats |",
+        *(
+            f"| {f[f'{name}_nats']:.3f} nats | {f[f'over_{name}_nats']:.3f} ± {2 * f[f'over_{name}_error']:.3f} |"
+            for name in ("storyteller", "trigram", "left", "right")
+        ),
+        *("layer {}, head {}: {:.3f}".format(*f[f"{name}_head"], f[name]) for name in ("previous", "next")),
+    ):
+        assert text in card, text
