@@ -147,7 +147,7 @@ def test_the_year_is_seen_to_look_at_the_year(dates):
     weights, keys, _ = rows_and_weights(dates, "date-french")
     strongest = [keys[key] for key in weights.argmax(dim=-1).tolist()]
     assert strongest[:4] == list("2021") and float(weights[:4].max(dim=-1).values.min()) >= 0.975
-    assert (strongest[5], strongest[8]) == ("m", "4")
+    assert (strongest[6], strongest[9]) == ("m", "4")
 
 
 def test_an_ambiguous_date_is_seen_to_be_open_and_a_word_to_settle_it(dates):
