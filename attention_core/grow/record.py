@@ -45,7 +45,7 @@ class RunFileError(ValueError):
 class RunHead:
     """What is known of a run before its first step."""
 
-    settings: RunSettings | None  # None: a run that was not made here (the Storyteller)
+    settings: RunSettings | None  # None: a run that was not made here (a model that comes with Sightline)
     title: str
     tokens: tuple[str, ...]  # of the row that the maps are of
     scored: tuple[bool, ...]  # which of them have to be predicted
@@ -58,10 +58,20 @@ class RunHead:
     targets: tuple[tuple[tuple[int, int], ...], ...]  # for each score: the cells (query, key) that count, on this row
     n_parameters: int
     facts: Mapping[str, str] = field(default_factory=dict)  # machine, versions, command, notes: for people
+    model: str = ""  # what links call it, of a run that was not made here
+    keys: tuple[str, ...] = ()  # tokens on the other axis of the maps; none: the same as `tokens`, the queries
+    causal: bool = True  # no query may look at a later key; a run that was made here is
+    measured: str = ""  # what the loss is, in a sentence, if it is not the usual one
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of one map as they are kept: of a causal one the lower triangle."""
+        n = len(self.tokens)
+        return n * (n + 1) // 2 if self.causal else n * len(self.keys or self.tokens)
 
     @property
     def task(self) -> Task | None:
-        """What was learned, in words; None for a run without settings of this page (the Storyteller's)."""
+        """What was learned, in words; None for a run without settings of this page."""
         return TASKS[self.settings.task] if self.settings else None
 
     def as_json(self) -> dict[str, Any]:

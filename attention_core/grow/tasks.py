@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 Positions = Literal["learned", "rotary", "none"]
 
 PREVIOUS, INDUCTION, SOURCE, OPENER = "previous", "induction", "source", "opener"
+NEXT, FIELD = "next", "field"  # of the models that come with Sightline
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ SCORES = {
             OPENER,
             "opener",
             "Mean weight on the bracket that has to be closed next, wherever the next token closes one.",
+        ),
+        Score(NEXT, "next token", "Mean weight on the token after, over all tokens but the last."),
+        Score(
+            FIELD,
+            "right field",
+            "Mean weight on the year while the year is written, on the month, on the day: over the eight digits.",
         ),
     )
 }

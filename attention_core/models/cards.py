@@ -26,6 +26,10 @@ class ModelCard:
     sha256: str | None = None  # of model.safetensors; checked before loading where known
     group: Group = "Small, for class"
     context: int | None = None  # tokens that it reads at most; None if its card does not say
+    does: str = ""  # in a word or two (the picker is narrow), of those that come with Sightline: what a class sees
+    first_text: str = ""  # what it is shown with if the usual first sentence says nothing of it
+    first_target: str = ""  # … what its decoder has written of that
+    first_head: tuple[int, int] | None = None  # … and the layer and head at which it opens
 
 
 def _on_the_hub(  # noqa: PLR0913 (one row of the table below)
@@ -55,6 +59,7 @@ CATALOGUE: tuple[ModelCard, ...] = (
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         group="Small, for class",
         context=512,
+        does="reads",
     ),
     ModelCard(
         id="storyteller",
@@ -67,6 +72,38 @@ CATALOGUE: tuple[ModelCard, ...] = (
         size_mb=6,
         group="Small, for class",
         context=256,
+        does="goes on",
+    ),
+    ModelCard(
+        id="gapfiller",
+        name="Gapfiller (1.3 M, trained on tales)",
+        reference="assets/models/gapfiller",
+        bundled=True,
+        licence="MIT",
+        languages="English, of old tales",
+        good_for="A masked model: put [MASK] for a word. Heads look at the word before and at the word after.",
+        size_mb=5,
+        group="Small, for class",
+        context=128,
+        does="fills gaps",
+        first_text="Once upon a time there was a king who had[MASK] daughters, and the youngest was very beautiful.",
+        first_head=(2, 1),
+    ),
+    ModelCard(
+        id="dates",
+        name="Dates (0.4 M, writes dates as YYYY-MM-DD)",
+        reference="assets/models/dates",
+        bundled=True,
+        licence="MIT",
+        languages="dates in English, French, German, Spanish",
+        good_for="Cross-attention that can be read: writing the year it looks at the year. Try 03/04/21.",
+        size_mb=2,
+        group="Small, for class",
+        context=64,
+        does="translates",
+        first_text="jeudi 4 mars 2021",
+        first_target="2021-03-04",
+        first_head=(5, 1),
     ),
     _on_the_hub(
         "Small, for class",

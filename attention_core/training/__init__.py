@@ -1,4 +1,4 @@
-"""Training small causal models, and the Storyteller's recipe.
+"""Training small transformers, and the recipes of the models that come with Sightline.
 
-General parts are in `loop`; what the page *Grow a head* shows is in `grow`.
+General parts are in `loop` and `checkpoints`; what the page *Grow a head* shows is in `grow`.
 """

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+
+Kind = TypeVar("Kind")  # of batches: `Batch`, or what a recipe's own loss takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,14 +174,14 @@ class Progress:
 
 def train(  # noqa: PLR0913 (public; a training loop's usual options, each with a default)
     model: nn.Module,
-    batch_at: Callable[[int], Batch],
+    batch_at: Callable[[int], Kind],
     schedule: Schedule,
     *,
     optimizers: Sequence[torch.optim.Optimizer] | None = None,
     first_step: int = 0,
     report_every: int = 50,
     seconds: float = math.inf,
-    loss_of: Callable[[nn.Module, Batch], Tensor] | None = None,
+    loss_of: Callable[[nn.Module, Kind], Tensor] | None = None,
     autocast: bool = False,
     clip: float = 1.0,
 ) -> Iterator[Progress]:
@@ -186,7 +189,8 @@ def train(  # noqa: PLR0913 (public; a training loop's usual options, each with 
 
     While it pauses the model may be measured or saved; not asking for the next report stops the run. `seconds` bounds
     the time spent training (checked after each step). `batch_at(step)` gives the batch of a step; `loss_of` replaces
-    the mean surprise of `model(tokens)` (logits, or an output that has `.logits`). `autocast` multiplies in bfloat16
+    the mean surprise of `model(tokens)` (logits, or an output that has `.logits`) and is needed for batches of another
+    kind than `Batch`. `autocast` multiplies in bfloat16
     where the processor can; parameters stay float32. To go on with a stopped run, give its `optimizers` and
     `first_step`. Gradients longer than `clip` are shortened to it.
     """
@@ -195,7 +199,7 @@ def train(  # noqa: PLR0913 (public; a training loop's usual options, each with 
     for each, rates in zip(optimizers, highest, strict=True):
         for group, rate in zip(each.param_groups, rates, strict=True):
             group["highest_rate"] = rate  # kept in the optimizer's state, where "lr" is the last step's
-    loss_of = loss_of or (lambda model, batch: mean_loss(logits_of(model, batch.tokens), batch))
+    loss_of = loss_of or _next_token_loss
     losses: list[float] = []
     spent, step = 0.0, first_step
     yield Progress(step, math.nan, 0.0, step >= schedule.n_steps)
@@ -223,6 +227,10 @@ def train(  # noqa: PLR0913 (public; a training loop's usual options, each with 
             losses.clear()
         if finished:
             return
+
+
+def _next_token_loss(model: nn.Module, batch: Any) -> Float[Tensor, ""]:
+    return mean_loss(logits_of(model, batch.tokens), batch)
 
 
 def logits_of(model: nn.Module, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "batch token vocab"]:

@@ -19,7 +19,7 @@ from attention_core.grow.record import Run, RunHead, SavedStep, load_run, square
 from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.grow.trainings import Limits, Trainings
 from pages.shared.address import growth
-from pages.shared.address.growth import GrowView
+from pages.shared.address.growth import MODELS, GrowView
 from pages.shared.grow import library, packs, trainings
 from pages.shared.http.grow_routes import grow_routes
 from tests.support.sayings import said_by
@@ -131,13 +131,13 @@ def test_the_moments_are_those_that_the_run_computes():
 
 def test_every_task_has_a_recorded_run_and_each_fits_a_megabyte():
     known = library.recorded()
-    assert {run.settings["task"] for run in known} == {*TASKS, "storyteller"}
+    assert {run.settings["task"] for run in known} == {*TASKS, *MODELS}
     for run in known:
         body = gzip.decompress(library.gzipped(run.id))
         meta, arrays = wire.unpack(body)
         assert len(body) <= A_MEGABYTE, run.id
         assert meta["facts"]["name"] == run.id
-        if run.id != "storyteller":
+        if run.id not in MODELS:
             assert len(arrays["steps"]) >= 60, run.id
 
 
@@ -320,7 +320,7 @@ def opened(app, **params):
 
 def test_the_page_is_given_tasks_runs_and_its_link(app):
     data = opened(app)
-    assert [task["name"] for task in data["tasks"]] == [*TASKS, "storyteller"]
+    assert [task["name"] for task in data["tasks"]] == [*TASKS, *MODELS]
     assert data["live"] is None
     assert data["select"] == data["echo"]
     assert data["link"] == "?task=repeated&seed=1&heads=4&positions=rotary"
@@ -338,7 +338,7 @@ def test_a_bad_link_gets_a_sentence_and_the_usual_run(app):
     assert len(said_by(app, "note")) == 2
 
 
-@pytest.mark.parametrize("asked", [{"task": "storyteller"}, {"task": "copying", "heads": 3}])
+@pytest.mark.parametrize("asked", [{"task": "storyteller"}, {"task": "dates"}, {"task": "copying", "heads": 3}])
 def test_settings_that_cannot_be_grown_are_refused_in_words(queue, monkeypatch, asked):
     monkeypatch.setattr(trainings.st, "session_state", state := {"grow": {"start": asked}})
     trainings.start()

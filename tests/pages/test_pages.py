@@ -255,8 +255,13 @@ def test_the_gallery_has_what_the_text_box_needs():
 def test_the_picker_lists_models_by_group(app):
     app.run()
     labels = app.selectbox(key="frame_model").options
-    assert labels[:2] == ["MiniLM · small", "Storyteller · small"]
-    groups = [label.rsplit(" · ", 1)[-1] for label in labels]
+    assert labels[:4] == [
+        "MiniLM · reads",
+        "Storyteller · goes on",
+        "Gapfiller · fills gaps",
+        "Dates · translates",
+    ]
+    groups = [label.rsplit(" · ", 1)[-1] for label in labels[4:]]
     assert list(dict.fromkeys(groups)) == ["small", "encoder", "decoder", "enc-dec"]
     assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
 
@@ -471,7 +476,9 @@ def test_what_to_look_for_names_the_model_in_which_it_was_seen(app, speakers, mo
     monkeypatch.setattr(service(), "settings", replace(service().settings, model=speakers["gpt2"]))
     app.run()
     for example in component(app, "composer")["examples"]:
-        seen_in = "Storyteller" if example.get("model") == "storyteller" else "MiniLM"
+        seen_in = {"storyteller": "Storyteller", "gapfiller": "Gapfiller", "dates": "Dates"}.get(
+            str(example.get("model")), "MiniLM"
+        )
         assert example["look_for"].startswith(f"In {seen_in}: ")
 
 

@@ -234,7 +234,7 @@ function mount(root) {
   /** @param {import("./text.js").Example} example */
   function choose(example) {
     say(notes, "");
-    fill({ text: example.text, start: 0, pair: example.pair ?? "", target: "" });
+    fill({ text: example.text, start: 0, pair: example.pair ?? "", target: example.target ?? "" });
     draw();
     recount();
     commit();

@@ -81,7 +81,8 @@ export function createGallery(choose) {
 
   /** @param {Example} example @param {number} index */
   function option(example, index) {
-    const sentence = example.pair ? `${example.text} ‖ ${example.pair}` : example.text;
+    const { text, pair, target } = example;
+    const sentence = pair ? `${text} ‖ ${pair}` : target ? `${text} → ${target}` : text;
     return h(
       "div",
       {

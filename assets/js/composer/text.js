@@ -8,6 +8,7 @@
  * @property {string} title
  * @property {string} text
  * @property {string} [pair] second sentence
+ * @property {string} [target] what the decoder has written
  * @property {string} look_for one line: what to look for in the picture
  * @property {string} topic
  */

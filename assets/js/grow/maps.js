@@ -15,10 +15,9 @@ import { MASKED } from "../base/wire.js";
 
 /** What a cell says: who looks at whom, and how much. @param {Run} run @param {number} at @param {number} layer @param {number} head @param {number} query @param {number} key */
 export function cellWords(run, at, layer, head, query, key) {
-  const { tokens } = run.facts;
   const w = run.weight(at, layer, head, query, key);
-  const who = `${tokens[query]} (${query})`;
-  const whom = `${tokens[key]} (${key})`;
+  const who = `${run.facts.tokens[query]} (${query})`;
+  const whom = `${run.keys[key]} (${key})`;
   if (w === MASKED) return `${who} may not look ahead at ${whom}`;
   if (w !== w) return `${who} looks at ${whom}: not a number`;
   return `${who} looks at ${whom}: ${w.toFixed(2)}`;
@@ -84,7 +83,7 @@ export function createGrid({ choose, peek }) {
       say(title, how.title);
       title.hidden = !how.title;
       for (const { layer, head, button, canvas, role } of made) {
-        picture(run.map(at, layer, head), run.size, run.size, how.table, canvas);
+        picture(run.map(at, layer, head), run.shape.nQuery, run.shape.nKey, how.table, canvas);
         const is = run.role(at, layer, head);
         const score = is && run.facts.scores[is.score];
         const told = is && score ? `${score.short} ${is.value.toFixed(2)}` : "";
@@ -131,15 +130,15 @@ export function createMap(tell) {
   let byKey = false;
 
   /** @param {Theme} theme */
-  const painter = (theme) => ({ theme, queries: tokens(), keys: tokens() });
-  const tokens = () => (shown?.run.facts.tokens ?? []).map((t) => ({ t }));
-  const view = () => wholeView(shown?.run.size ?? 1, shown?.run.size ?? 1);
+  const painter = (theme) => ({ theme, queries: named(shown?.run.facts.tokens), keys: named(shown?.run.keys) });
+  const named = (/** @type {string[] | undefined} */ tokens) => (tokens ?? []).map((t) => ({ t }));
+  const view = () => wholeView(shown?.run.shape.nQuery ?? 1, shown?.run.shape.nKey ?? 1);
 
   /** @param {MouseEvent} event */
   function under(event) {
     if (!g || !shown) return null;
-    const n = shown.run.size;
-    const at = place.under(event, g, view(), n, n);
+    const { nQuery, nKey } = shown.run.shape;
+    const at = place.under(event, g, view(), nQuery, nKey);
     return at && at.query !== null && at.key !== null ? { query: at.query, key: at.key } : null;
   }
 
@@ -156,22 +155,22 @@ export function createMap(tell) {
   stage.onblur = () => set(null);
   stage.onkeydown = (event) => {
     if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
-    const last = shown.run.size - 1;
+    const [lastQuery, lastKey] = [shown.run.shape.nQuery - 1, shown.run.shape.nKey - 1];
     const moves = /** @type {Record<string, [number, number]>} */ ({
       ArrowUp: [-1, 0],
       ArrowDown: [1, 0],
       ArrowLeft: [0, -1],
       ArrowRight: [0, 1],
     });
-    const from = cell ?? { query: last, key: -1 };
+    const from = cell ?? { query: lastQuery, key: -1 };
     if (moves[event.key]) {
       const [dq, dk] = moves[event.key];
       set(
-        { query: Math.min(Math.max(from.query + dq, 0), last), key: Math.min(Math.max(from.key + dk, 0), last) },
+        { query: Math.min(Math.max(from.query + dq, 0), lastQuery), key: Math.min(Math.max(from.key + dk, 0), lastKey) },
         true,
       );
     } else if (event.key === "Home" || event.key === "End")
-      set({ query: from.query, key: event.key === "Home" ? 0 : last }, true);
+      set({ query: from.query, key: event.key === "Home" ? 0 : lastKey }, true);
     else if (event.key === "Escape" && cell) set(null);
     else return;
     event.preventDefault();
@@ -198,16 +197,15 @@ export function createMap(tell) {
     draw(next, colours, tall) {
       [shown, theme] = [next, colours];
       const { run, at, layer, head } = next;
-      const n = run.size;
-      const names = run.facts.tokens;
-      g = place.geometry(theme, names, names, { width: place.width, maxHeight: tall });
+      const { nQuery, nKey } = run.shape;
+      g = place.geometry(theme, run.facts.tokens, run.keys, { width: place.width, maxHeight: tall });
       const ctx = context(base, g.width, g.height);
       const matrix = new Matrix({
-        nQuery: n,
-        nKey: n,
+        nQuery,
+        nKey,
         codes: run.map(at, layer, head),
-        rows: n,
-        cols: n,
+        rows: nQuery,
+        cols: nKey,
         quality: "rounded",
       });
       hatch(ctx, theme, g.plot.x, g.plot.y, g.plot.w, g.plot.h);
@@ -218,7 +216,7 @@ export function createMap(tell) {
       mark(
         stage,
         "aria-label",
-        `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${n} tokens look at ${n} tokens. Arrow keys move over the cells.`,
+        `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${nQuery} tokens look at ${nKey} tokens. Arrow keys move over the cells.`,
       );
       cross();
     },

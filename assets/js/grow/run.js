@@ -13,7 +13,10 @@
  * @property {string} name       short and safe as a file name
  * @property {string} title      its settings in words
  * @property {Settings} settings
- * @property {string[]} tokens   of the row that the maps show
+ * @property {string[]} tokens   of the row that the maps show: the queries
+ * @property {string[]} [keys]   the other axis; none: the same
+ * @property {boolean} [causal]  no query may look at a later key; none: so it is
+ * @property {string} [measured] what the loss is, if it is not the usual one
  * @property {number[]} [scored]  1 for each of them whose guess counts
  * @property {number} n_layers
  * @property {number} n_heads
@@ -30,7 +33,7 @@
  * @property {import("../base/wire.js").Buffer<Int32Array>} steps
  * @property {Floats} loss @property {Floats} right @property {Floats} seconds  NaN where there is none
  * @property {Floats} scores  [saved, score, layer, head]
- * @property {import("../base/wire.js").Buffer<Uint8Array>} maps  [saved, layer, head, cell], lower triangles row by row
+ * @property {import("../base/wire.js").Buffer<Uint8Array>} maps  [saved, layer, head, cell], row by row, of causal runs lower triangles
  *
  * @typedef {import("../base/wire.js").Pack<{facts: Facts, first: number}, Saves>} RunPack  first: number of its first save
  */
@@ -58,8 +61,18 @@ export class Run {
     return this.steps.length;
   }
 
-  get size() {
-    return this.facts.tokens.length;
+  get causal() {
+    return this.facts.causal ?? true;
+  }
+
+  /** Tokens on the columns of the maps. */
+  get keys() {
+    return this.facts.keys ?? this.facts.tokens;
+  }
+
+  /** Rows and columns of a map. */
+  get shape() {
+    return { nQuery: this.facts.tokens.length, nKey: this.keys.length };
   }
 
   /**
@@ -70,8 +83,9 @@ export class Run {
    */
   add({ meta, arrays }) {
     this.facts = { ...this.facts, ...meta.facts };
-    const { n_layers: layers, n_heads: heads, tokens, scores } = this.facts;
-    const nMap = (layers * heads * tokens.length * (tokens.length + 1)) / 2;
+    const { n_layers: layers, n_heads: heads, scores } = this.facts;
+    const { nQuery, nKey } = this.shape;
+    const nMap = layers * heads * (this.causal ? (nQuery * (nQuery + 1)) / 2 : nQuery * nKey);
     const nScores = scores.length * layers * heads;
     const [count, first] = [arrays.steps.data.length, meta.first];
     let fresh = 0;
@@ -81,7 +95,8 @@ export class Run {
       this.loss.push(arrays.loss.data[i]);
       this.right.push(arrays.right.data[i]);
       this.seconds.push(arrays.seconds.data[i]);
-      this.maps.push(square(arrays.maps.data.subarray(i * nMap, (i + 1) * nMap), tokens.length));
+      const maps = arrays.maps.data.subarray(i * nMap, (i + 1) * nMap);
+      this.maps.push(this.causal ? square(maps, nQuery) : maps);
       this.scores.push(arrays.scores.data.subarray(i * nScores, (i + 1) * nScores));
       fresh += 1;
     }
@@ -90,14 +105,14 @@ export class Run {
 
   /** The codes of one head's map. @param {number} at  which save @param {number} layer @param {number} head @returns {Uint8Array} */
   map(at, layer, head) {
-    const n = this.size ** 2;
+    const n = this.shape.nQuery * this.shape.nKey;
     const from = (layer * this.facts.n_heads + head) * n;
     return this.maps[at].subarray(from, from + n);
   }
 
   /** 0..1, NaN or MASKED. @param {number} at @param {number} layer @param {number} head @param {number} query @param {number} key */
   weight(at, layer, head, query, key) {
-    return weight(this.map(at, layer, head)[query * this.size + key], U1);
+    return weight(this.map(at, layer, head)[query * this.shape.nKey + key], U1);
   }
 
   /** @param {number} at @param {number} score @param {number} layer @param {number} head */
@@ -207,13 +222,13 @@ export function curvesCsv(run) {
 
 /** One map as CSV: the first column and the first line are the tokens with their places. @param {Run} run @param {number} at @param {number} layer @param {number} head */
 export function mapCsv(run, at, layer, head) {
-  const names = run.facts.tokens.map((t, i) => `${i} ${t}`);
-  const rows = names.map((name, q) => [
+  const [queries, keys] = [run.facts.tokens, run.keys].map((names) => names.map((t, i) => `${i} ${t}`));
+  const rows = queries.map((name, q) => [
     name,
-    ...names.map((_, k) => {
+    ...keys.map((_, k) => {
       const w = run.weight(at, layer, head, q, k);
       return w < 0 ? "" : cell(w, 3);
     }),
   ]);
-  return csv([["query \\ key", ...names], ...rows]);
+  return csv([["query \\ key", ...keys], ...rows]);
 }

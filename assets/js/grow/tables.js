@@ -111,15 +111,16 @@ export function createTables(app) {
     map.draw(`${app.shownId}:${app.place.vs}:${second}:${at}:${layer}:${head}`, () => {
       const of = run(true);
       const { tokens } = of.facts;
+      const keys = of.keys;
       const rows = tokens.map((t, q) => [
         `${q} ${t}`,
-        ...tokens.map((_, k) => {
+        ...keys.map((_, k) => {
           const w = of.weight(at, layer, head, q, k);
           return w === MASKED ? "–" : cell(w, 2);
         }),
       ]);
       return tableOf(
-        ["query", ...tokens.map((t, k) => `${k} ${t}`)],
+        ["query", ...keys.map((t, k) => `${k} ${t}`)],
         rows,
         `Layer ${layer}, head ${head}, step ${of.steps[at]}: rows are queries, columns are keys; – may not be read`,
       );
@@ -179,7 +180,7 @@ function explained(app) {
   const entries = [
     [
       "Loss",
-      `Mean surprise in nats at the tokens that could be known, on 32 rows that no run learns from. ${facts.chance === null ? "" : `Chance is ${facts.chance.toFixed(2)}: what a guesser loses that knows which tokens there are and nothing else.`}`,
+      `${facts.measured || "Mean surprise in nats at the tokens that could be known, on 32 rows that no run learns from."} ${facts.chance === null ? "" : `Chance is ${facts.chance.toFixed(2)}: what a guesser loses that knows which tokens there are and nothing else.`}`,
     ],
     ...facts.scores.map(({ title, says, even }) => [
       title,
@@ -191,7 +192,7 @@ function explained(app) {
         ? facts.moments.map(({ title, step }) => `${title}: step ${step}`).join("; ") + `. ${facts.moments_say ?? ""}`
         : (facts.moments_say ?? "None in this run."),
     ],
-    ["Maps", `Weights of one row of ${facts.tokens.length} tokens, the same at every step, in 254 levels.`],
+    ["Maps", `Weights of one row of ${facts.tokens.length} tokens${facts.keys && facts.keys.length !== facts.tokens.length ? ` on ${facts.keys.length}` : ""}, the same at every step, in 254 levels.`],
     ...(facts.made ? [["Recorded", facts.made]] : []),
   ];
   return h(

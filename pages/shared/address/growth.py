@@ -16,7 +16,8 @@ MAX_SEED = 999_999
 MAX_HEADS = 16
 MAX_STEP = 1_000_000
 POSITIONS = ("learned", "rotary", "none")
-STORYTELLER = "storyteller"  # a run that is recorded and cannot be grown here
+# Runs that are recorded and cannot be grown here: of the models that come with Sightline, with their usual settings.
+MODELS = {"storyteller": (5, "rotary"), "gapfiller": (5, "rotary"), "dates": (4, "learned")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ _DEFAULT = GrowView()
 
 def usual(task: str) -> GrowView:
     """A task with the settings that are usual for it. Raises ValueError for an unknown task."""
-    if task == STORYTELLER:
-        return GrowView(STORYTELLER, seed=1, heads=5, positions="rotary")
+    if task in MODELS:
+        heads, positions = MODELS[task]
+        return GrowView(task, seed=1, heads=heads, positions=positions)
     settings = RunSettings(task)
     return GrowView(task, settings.seed, settings.n_heads, settings.positions)
 
@@ -77,7 +79,7 @@ def from_report(report: Mapping[str, Any], before: GrowView) -> GrowView:
 
 
 _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "task": ("the name of a task", one_of(*TASKS, STORYTELLER)),
+    "task": ("the name of a task", one_of(*TASKS, *MODELS)),
     "seed": (f"a whole number from 0 to {MAX_SEED}", between(0, MAX_SEED)),
     "heads": (f"a whole number from 1 to {MAX_HEADS}", between(1, MAX_HEADS)),
     "positions": ("one of learned, rotary, none", one_of(*POSITIONS)),

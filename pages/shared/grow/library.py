@@ -10,12 +10,12 @@ from typing import Any
 from attention_core.grow import record
 from attention_core.grow.record import Run
 from attention_core.grow.tasks import TASKS, RunSettings
-from pages.shared.address.growth import STORYTELLER
+from pages.shared.address.growth import MODELS
 from pages.shared.assets import ASSETS
-from pages.shared.grow.packs import link_settings, run_pack, storyteller_settings, title_of
+from pages.shared.grow.packs import link_settings, model_settings, run_pack, title_of
 
 FOLDER = ASSETS / "runs"
-STORYTELLER_FOLDER = ASSETS / "models" / "storyteller"
+MODELS_FOLDER = ASSETS / "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ def recorded() -> tuple[Recorded, ...]:
         )
         for settings, file in known
     ]
-    maps = STORYTELLER_FOLDER / "growth" / "maps.safetensors"
-    settings = storyteller_settings()
-    found.append(Recorded(STORYTELLER, settings, title_of(settings), maps, _version(maps)))
+    for model in MODELS:
+        maps = MODELS_FOLDER / model / "growth" / "maps.safetensors"
+        settings = model_settings(model)
+        found.append(Recorded(model, settings, title_of(settings), maps, _version(maps)))
     return tuple(found)
 
 
@@ -61,11 +62,11 @@ def run(run_id: str) -> Run:
     found = next((known for known in recorded() if known.id == run_id), None)
     if found is None:
         raise ValueError(f"there is no recorded run {run_id!r}")
-    if run_id != STORYTELLER:
+    if run_id not in MODELS:
         return record.load_run(found.file)
-    from attention_core.grow.storyteller import growth  # torch, which the other runs do without
+    from attention_core.grow.own_models import growth  # torch, which the other runs do without
 
-    return growth(STORYTELLER_FOLDER)
+    return growth(run_id, MODELS_FOLDER / run_id)
 
 
 def _file(name: str) -> Path:

@@ -7,9 +7,16 @@ import numpy as np
 from attention_core.formats import wire
 from attention_core.grow.record import Run, lower
 from attention_core.grow.tasks import SCORES, RunSettings
-from pages.shared.address.growth import STORYTELLER, usual
+from pages.shared.address.growth import usual
 
-_SHORT = {"previous": "prev", "induction": "ind", "source": "src", "opener": "open"}  # under a small map
+_SHORT = {
+    "previous": "prev",
+    "induction": "ind",
+    "source": "src",
+    "opener": "open",
+    "next": "next",
+    "field": "field",
+}  # under a small map
 _POSITIONS = {"none": "no", "learned": "learned", "rotary": "rotary"}
 _HOW = (
     "A head has formed at the saved step from which its score stays above 0.5 to the end. "
@@ -19,12 +26,12 @@ _HOW = (
 
 def settings_of(run: Run) -> dict[str, Any]:
     """Task, seed, heads and positions, as links name them."""
-    return link_settings(run.head.settings) if run.head.settings else storyteller_settings()
+    return link_settings(run.head.settings) if run.head.settings else model_settings(run.head.model)
 
 
-def storyteller_settings() -> dict[str, Any]:
-    """As `settings_of`, without its run."""
-    found = usual(STORYTELLER)
+def model_settings(model: str) -> dict[str, Any]:
+    """As `settings_of`, of a model that comes with Sightline, without its run."""
+    found = usual(model)
     return {"task": found.task, "seed": found.seed, "heads": found.heads, "positions": found.positions}
 
 
@@ -47,7 +54,7 @@ def title_of(settings: dict[str, Any], *, norm: bool = True) -> str:
 
 def name_of(run: Run) -> str:
     """How the run is called in links and files."""
-    return run.head.settings.name if run.head.settings else STORYTELLER
+    return run.head.settings.name if run.head.settings else run.head.model
 
 
 def facts_of(run: Run) -> dict[str, Any]:
@@ -60,6 +67,9 @@ def facts_of(run: Run) -> dict[str, Any]:
         "title": title_of(settings, norm=norm),
         "settings": settings,
         "tokens": list(head.tokens),
+        "keys": list(head.keys or head.tokens),
+        "causal": head.causal,
+        "measured": head.measured,
         "scored": [int(scored) for scored in head.scored],
         "n_layers": head.n_layers,
         "n_heads": head.n_heads,
@@ -87,13 +97,12 @@ def run_pack(run: Run, *, first: int = 0, **more: Any) -> bytes:
     """One pack (see `attention_core.formats.wire`) with the saved steps from number `first` on.
 
     Arrays: steps i4 [saved]; loss, right and seconds f4 [saved], NaN where there is none; scores f4
-    [saved, score, layer, head]; maps u1 [saved, layer, head, cell], lower triangles row by row. `more` joins
-    the header.
+    [saved, score, layer, head]; maps u1 [saved, layer, head, cell], row by row, of causal runs lower triangles.
+    `more` joins the header.
     """
     part = run.saved[first:]
     count = (len(run.head.scores), run.head.n_layers, run.head.n_heads)
-    n = len(run.head.tokens)
-    maps = [lower(saved.maps) for saved in part]
+    maps = [lower(saved.maps) if run.head.causal else saved.maps.reshape(*count[1:], -1) for saved in part]
     scores = [saved.scores for saved in part]
     return wire.pack(
         {"facts": facts_of(run), "first": first, **more},
@@ -102,7 +111,7 @@ def run_pack(run: Run, *, first: int = 0, **more: Any) -> bytes:
         right=np.array([saved.right for saved in part], dtype=np.float32),
         seconds=np.array([saved.seconds for saved in part], dtype=np.float32),
         scores=np.stack(scores).astype(np.float32) if part else np.zeros((0, *count), np.float32),
-        maps=np.stack(maps) if part else np.zeros((0, *count[1:], n * (n + 1) // 2), np.uint8),
+        maps=np.stack(maps) if part else np.zeros((0, *count[1:], run.head.n_cells), np.uint8),
     )
 
 

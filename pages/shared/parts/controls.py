@@ -223,12 +223,14 @@ def _name(model: str) -> str:
 
 
 def option_label(model: str) -> str:
-    """What the picker's list shows: the name, and the group it stands in (the list itself has no headings)."""
+    """What the picker's list shows: the name, and what it does or the group it stands in (the list has no headings)."""
     group, card = group_of(model), find_card(model)
     # The bundled ones are read in the closed picker, which is narrow; the window beside it has their full names.
     name = card.name.split(" (")[0] if card and card.bundled else _name(model)
     if Path(name).is_absolute():  # of a folder the picker shows the end, which tells it from others, not the beginning
         name = f"…/{Path(name).name}"
+    if card and card.does:
+        return f"{name} · {card.does}"
     return f"{name} · {_SHORT[group]}" if group else name
 
 

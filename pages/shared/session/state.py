@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from attention_core.formats.fields import well_formed
+from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
@@ -71,17 +72,27 @@ def usual_again(view: View) -> bool:
     model, text, _ = st.session_state.get("first_text", ("", "", ""))
     if opened_file() or not text or view.text != text or view.model == model:
         return False
-    change(text=View().text, query=None, key=None)
+    del st.session_state["first_text"]
+    change(text=View().text, target="", query=None, key=None)
     return True
 
 
 def made_readable(view: View, trace: TraceSummary | None) -> bool:
-    """Another first text if the model's tokenizer does not know the usual one; True if there is one.
+    """Another first text if the usual one says nothing of this model; True if there is one.
+
+    Either its card has one, or its tokenizer does not know the usual one.
 
     `trace` is what became of the usual one, None if nothing. What somebody typed stays.
     """
     if opened_file() or view.text != View().text or engine().loaded(view.model) is None:
         return False
+    card = find_card(view.model)
+    if card and card.first_text and st.session_state.get("first_text", ("",))[0] != card.id:  # once: it may be typed
+        says = f"{card.name.split(' (')[0]} {card.does}: this is a text for it."
+        st.session_state["first_text"] = (view.model, card.first_text, says)
+        place = dict(zip(("layer", "head"), card.first_head, strict=True)) if card.first_head else {}
+        change(text=card.first_text, target=card.first_target, start=0, query=None, key=None, **place)
+        return True
     if trace is not None and trace.readable:
         return False
     found = engine().first_text(view.model)

@@ -14,9 +14,9 @@ import torch
 
 from attention_core.formats.wire import U1_MASKED, pack, unpack
 from attention_core.grow.__main__ import SHIPPED, check, command_of
+from attention_core.grow.own_models import growth, probe_row
 from attention_core.grow.record import Run, RunFileError, SavedStep, load_run, lower, recorded, save_run, square
 from attention_core.grow.run import grow, head_of, new_model, replay
-from attention_core.grow.storyteller import growth, probe_row
 from attention_core.grow.tasks import TASKS, RunSettings
 from attention_core.training.storyteller import Recipe, layer_weights
 from tests.support.plain_numbers import decode_u1
@@ -258,7 +258,7 @@ def test_the_storytellers_growth_ends_in_the_model_that_is_shipped():
     """Its training saved the maps with the model as it was then: in bfloat16 or not, on its own processor."""
     from transformers import LlamaForCausalLM
 
-    run = growth(ASSETS / "models" / "storyteller")
+    run = growth("storyteller", ASSETS / "models" / "storyteller")
     model = LlamaForCausalLM.from_pretrained(ASSETS / "models" / "storyteller", dtype=torch.float32).eval()
     weights = layer_weights(model, probe_row(Recipe()).tokens)[:, 0].numpy()
     stored, masked = decode_u1(run.saved[-1].maps)
@@ -267,7 +267,7 @@ def test_the_storytellers_growth_ends_in_the_model_that_is_shipped():
 
 
 def test_the_storytellers_heads_form_in_order_and_its_loss_falls():
-    run = growth(ASSETS / "models" / "storyteller")
+    run = growth("storyteller", ASSETS / "models" / "storyteller")
     assert len(run.saved) == 39 and run.maps.shape == (39, 4, 5, 32, 32)
     assert [(one.score, one.layer, one.head) for one in run.formed()] == [("previous", 1, 3), ("induction", 2, 1)]
     cliff = run.cliff

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { nearest } from "../../../assets/js/grow/curves.js";
 import { Live, going, statusWords } from "../../../assets/js/grow/live.js";
 import { cellWords } from "../../../assets/js/grow/maps.js";
-import { csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../../assets/js/grow/run.js";
+import { Run, csv, curvesCsv, mapCsv, runOf, same, square, table } from "../../../assets/js/grow/run.js";
 import { Grow } from "../../../assets/js/grow/grow.js";
 import { unpack } from "../../../assets/js/base/wire.js";
 import { pack } from "../support/packs.mjs";
@@ -69,6 +69,26 @@ test("a live run takes each save once, and none that has something missing befor
 
 test("triangles become squares, masked above the diagonal", () => {
   assert.deepEqual([...square(Uint8Array.from([1, 2, 3, 4, 5, 6]), 2)], [1, 255, 2, 3, 4, 255, 5, 6]);
+});
+
+test("a run whose queries look everywhere has whole maps, of as many columns as there are keys", () => {
+  const facts = { ...FACTS, n_layers: 1, n_heads: 2, keys: ["x", "y"], causal: false };
+  const run = new Run(facts);
+  const [n, scores] = [1, facts.scores.length];
+  const arrays = /** @type {any} */ ({
+    steps: { data: Int32Array.from([4]) },
+    loss: { data: Float32Array.from([1]) },
+    right: { data: Float32Array.from([NaN]) },
+    seconds: { data: Float32Array.from([NaN]) },
+    maps: { data: Uint8Array.from({ length: 12 }, (_, i) => 10 + i) },
+    scores: { data: new Float32Array(n * scores * 2) },
+  });
+  assert.equal(run.add({ meta: { facts, first: 0 }, arrays }), 1);
+  assert.deepEqual(run.shape, { nQuery: 3, nKey: 2 });
+  assert.deepEqual([...run.map(0, 0, 1)], [16, 17, 18, 19, 20, 21]);
+  assert.equal(run.weight(0, 0, 1, 2, 1), 21 / 253);
+  assert.equal(run.weight(0, 0, 0, 0, 1), 11 / 253); // a later key: nothing is masked
+  assert.match(mapCsv(run, 0, 0, 1), /query \\ key,0 x,1 y\r\n0 /);
 });
 
 test("a head is called after its largest score, if that is large enough", () => {
