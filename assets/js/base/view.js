@@ -6,9 +6,12 @@
  * `readTheme`, `draw` and `onKey`.
  */
 import { settle, typing } from "./dom.js";
+import { pageOfLink } from "./streamlit.js";
 
 /** How long a choice rests before Python is told, ms. */
 const SETTLED = 300;
+/** How long a busy server may take until it has taken what it was told, ms. */
+export const TAKEN = 10_000;
 
 /**
  * @template Data
@@ -28,6 +31,8 @@ export class View {
     this.seed = null;
     /** The choice that Python knows, as text. */
     this.reported = "";
+    /** When Python was last told. */
+    this.toldAt = -Infinity;
     /** @type {number | undefined} */
     this.pending = undefined;
     /** Ends with the view, and all that listens with it. */
@@ -39,6 +44,7 @@ export class View {
   listen() {
     const { signal } = this.life;
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    document.addEventListener("click", (event) => this.onMenu(event), { signal, capture: true });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
   }
 
@@ -109,6 +115,7 @@ export class View {
     const text = JSON.stringify(choice);
     if (text === this.reported) return;
     this.reported = text;
+    this.toldAt = performance.now();
     this.callbacks.setState?.("view", choice);
   }
 
@@ -118,10 +125,30 @@ export class View {
     this.send();
   }
 
-  /** Go to another page, with the choice told first. @param {string} trigger */
-  leave(trigger) {
-    this.sendNow();
-    this.callbacks.setTrigger?.(trigger, Date.now());
+  /** What is chosen, to be told by whoever asks for it: nothing more is on its way. @returns {Record<string, unknown>} */
+  takeChoice() {
+    this.report.cancel();
+    this.agree();
+    return this.choice();
+  }
+
+  /** Go to another page. The choice travels in the same message: of two the second may overtake it. @param {string} page  its address below the app's root */
+  leave(page) {
+    this.callbacks.setTrigger?.("leave", { page, view: this.takeChoice(), at: Date.now() });
+  }
+
+  /** A link of Streamlit's menu is clicked: what was chosen just before goes along. @param {MouseEvent} event */
+  onMenu(event) {
+    const page = pageOfLink(event);
+    if (page === null || !this.frame.host.isConnected || !this.callbacks.setTrigger || !this.owes()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.leave(page);
+  }
+
+  /** True while Python may not know what is chosen: it was not told, or so lately that it may not have taken it. */
+  owes() {
+    return this.report.waiting() || performance.now() - this.toldAt < TAKEN;
   }
 
   destroy() {

@@ -9,7 +9,7 @@ import { popover } from "../base/popover.js";
 import { readTheme } from "../base/scale.js";
 import { active, carried, initial, positionOf, reduce } from "../base/selection.js";
 import { AT_ONCE, createSync } from "../base/sync.js";
-import { View } from "../base/view.js";
+import { TAKEN, View } from "../base/view.js";
 import { codesOf } from "../base/wire.js";
 
 /** @typedef {import("./explorer.js").Data} Data */
@@ -219,6 +219,14 @@ export class App extends View {
     if (mark === this.rested) return;
     this.rested = mark;
     this.request(1);
+  }
+
+  takeChoice() {
+    return this.sync.take();
+  }
+
+  owes() {
+    return this.sync.owes(TAKEN);
   }
 
   /** New numbers were asked of Python: the picture is dimmed until they come, but not for ever. */

@@ -41,8 +41,7 @@ export function createTitle(app) {
       onclick: (/** @type {MouseEvent} */ event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
         event.preventDefault();
-        app.sync.now();
-        app.callbacks.setTrigger("steps", Date.now());
+        app.leave("steps");
       },
     },
     "step by step",

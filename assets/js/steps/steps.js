@@ -177,9 +177,9 @@ export class Steps extends LedgerView {
     return { layer, head, query, key, step: this.place.step, mode: this.mode };
   }
 
-  /** Back to all heads, with the choice told first. */
+  /** Back to all heads, with the choice told on the way. */
   explore() {
-    this.leave("explore");
+    this.leave("");
   }
 
   // --- drawing
