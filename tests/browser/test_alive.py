@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.support.serving import Visit, wait_until_drawn
+from tests.support.serving import PHONE, Visit, wait_until_drawn
 
 SEED = 19
 
@@ -49,3 +49,24 @@ def test_a_second_click_on_a_cell_of_the_map_opens_the_head_that_was_clicked(vis
         if title != f"Layer {layer} · head {head}":
             wrong.append(f"{layer}.{head}: {title}")
     assert not wrong
+
+
+def test_the_same_cell_clicked_three_times_is_pinned_released_and_pinned(visit: Callable[..., Visit]):
+    for options in ({}, {"viewport": PHONE}):
+        page = visit(**options).page
+        page.goto("")
+        wait_until_drawn(page)
+        stage, release = page.get_by_test_id("sl-heatmap"), page.get_by_role("button", name="release (Esc)")
+        page.keyboard.press("Escape")  # the first picture points at a row already
+        page.wait_for_timeout(600)  # the tour's and the panel's last words
+        stage.scroll_into_view_if_needed()
+        before = stage.bounding_box()
+        assert before
+        x, y = before["x"] + 0.6 * before["width"], before["y"] + 0.6 * before["height"]
+        for pinned in (True, False, True):
+            page.mouse.click(x, y)
+            expect(release).to_have_count(int(pinned))
+            assert stage.bounding_box() == before
+            for step in range(1, 8):  # other words in the readout: short and long tokens, masked cells
+                page.mouse.move(x - 25 * step, y - 20 * step)
+                assert stage.bounding_box() == before
