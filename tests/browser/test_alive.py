@@ -1,16 +1,18 @@
 """Nothing that looks alive is dead: what is typed and chosen in the first seconds or in a hurry is kept."""
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.serving import PHONE, Visit, wait_until_drawn
 
 SEED = 19
+STREAMLIT = "**/static/js/index.*.js"
 
 
 @pytest.fixture
@@ -70,3 +72,99 @@ def test_the_same_cell_clicked_three_times_is_pinned_released_and_pinned(visit: 
             for step in range(1, 8):  # other words in the readout: short and long tokens, masked cells
                 page.mouse.move(x - 25 * step, y - 20 * step)
                 assert stage.bounding_box() == before
+
+
+def slow(page: Page) -> Callable[[], None]:
+    """A slow network, on which Streamlit's own front end does not come at all until what is returned is called."""
+    held: list[Route] = []
+    released: list[bool] = []
+    page.route(STREAMLIT, lambda route: route.continue_() if released else held.append(route))
+    told = page.context.new_cdp_session(page)
+    told.send("Network.enable")
+    line = {"latency": 60, "downloadThroughput": 1_500_000, "uploadThroughput": 500_000, "offline": False}
+    told.send("Network.emulateNetworkConditions", line)
+
+    def release() -> None:
+        released.append(True)
+        for route in held:
+            route.continue_()
+
+    return release
+
+
+@pytest.mark.parametrize("starts", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_what_is_typed_and_chosen_before_the_page_is_there_goes_over_into_it(visit: Callable[..., Visit], starts: int):
+    first = visit()
+    first.page.goto("")
+    wait_until_drawn(first.page)
+    chance = random.Random(SEED)
+    for _ in range(starts):
+        visitor = visit(tour=True)
+        page = visitor.page
+        release = slow(page)
+        page.goto("", wait_until="commit")
+        early = page.locator(".sl-first-picture")
+        early.locator("[data-first]").wait_for(state="attached")
+        canvas = early.get_by_test_id("sl-atlas").locator(".sl-grid canvas").bounding_box()
+        assert canvas
+        page.mouse.click(
+            canvas["x"] + canvas["width"] * 0.3, canvas["y"] + canvas["height"] * chance.uniform(0.35, 0.8)
+        )
+        chosen = early.locator(".sl-title h2").inner_text()
+        box = page.locator("#sl-first-text")
+        assert box.input_value().startswith("The animal")
+        box.click()
+        page.keyboard.press("Home")
+        release()
+        typed = "".join(chance.choice("abcdefgh ") for _ in range(chance.randrange(8, 60)))
+        for letter in typed:  # right through the moment in which the page takes over
+            page.keyboard.type(letter)
+            page.wait_for_timeout(chance.uniform(10, 120))
+        wait_until_drawn(page)
+        page.locator("#sl-first").wait_for(state="detached")
+        own = page.get_by_test_id("sl-text")
+        expect(own).to_be_focused()
+        assert own.input_value().startswith(typed + "The animal")
+        assert own.evaluate("box => [box.selectionStart, box.selectionEnd]") == [len(typed)] * 2
+        expect(page.locator(".sl-title h2")).to_have_text(chosen)
+        layer, head = re.findall(r"\d+", chosen)
+        page.wait_for_function("l => new URLSearchParams(location.search).get('l') === l", arg=layer)
+        assert f"h={head}" in page.url
+        expect(page.get_by_role("complementary", name="Tour")).to_have_count(0)  # who acts already needs none
+        page.context.close()
+
+
+def test_the_keyboards_place_in_the_early_picture_is_kept(visit: Callable[..., Visit]):
+    first = visit()
+    first.page.goto("")
+    wait_until_drawn(first.page)
+    page = visit().page
+    release = slow(page)
+    page.goto("", wait_until="commit")
+    early = page.locator(".sl-first-picture")
+    early.locator("[data-first]").wait_for(state="attached")
+    early.get_by_test_id("sl-heatmap").focus()
+    for key in ("Escape", "ArrowDown", "ArrowRight", "ArrowRight", "Enter", "]"):
+        page.keyboard.press(key)
+    release()
+    title, pinned = early.locator(".sl-title h2").inner_text(), early.get_by_test_id("sl-readout").inner_text()
+    wait_until_drawn(page)
+    page.locator("#sl-first").wait_for(state="detached")
+    expect(page.locator(".sl-title h2")).to_have_text(title)
+    assert pinned.split("·")[-1] in page.get_by_test_id("sl-readout").inner_text()
+    expect(page.get_by_test_id("sl-heatmap")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="release (Esc)")).to_have_count(0)
+
+
+def test_a_sentence_entered_before_the_page_is_there_is_read(visit: Callable[..., Visit]):
+    page = visit().page
+    release = slow(page)
+    page.goto("steps", wait_until="commit")
+    box = page.locator("#sl-first-text")
+    box.fill("Dogs chase cats.")
+    box.press("Enter")
+    release()
+    page.locator("#sl-first").wait_for(state="detached")
+    expect(page.get_by_test_id("sl-text")).to_have_value("Dogs chase cats.")
+    page.wait_for_function("new URLSearchParams(location.search).get('t') === 'Dogs chase cats.'")

@@ -1,8 +1,10 @@
 """The first answer to a browser: Streamlit's page with our frame in it."""
 
+import html
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
@@ -68,6 +70,26 @@ def test_every_module_named_in_advance_exists_and_is_named_once(client):
     assert all((Path(file_util.get_static_dir()) / name).is_file() for name in from_streamlit)
 
 
+BOX = re.compile(r"<textarea id='sl-first-text'[^>]*>\n(.*?)</textarea>", re.DOTALL)
+
+
+def box_in(page: str) -> str:
+    """What a browser shows in the frame's text box."""
+    found = BOX.search(page)
+    assert found
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("text", ["</textarea><script>alert(1)</script>", "\n  two\nlines &lt; \U0001f600", "\ud800"])
+@pytest.mark.parametrize("page", ["", "steps", "heads"])
+def test_the_text_of_a_view_stands_in_the_frames_box_whatever_it_is(client, page, text):
+    url = f"/{page}?v=1&m=nobody/nothing&t={quote(text, errors='surrogatepass')}"
+    answer = client.get(url).text
+    assert box_in(answer).replace("\ufffd", "") == text.replace("\ud800", "")
+    assert answer.count("<script") == client.get(f"/{page}?m=nobody/nothing").text.count("<script")
+    assert "sl-first-text" not in client.get(f"/{page}?embed=true").text
+
+
 DATA = re.compile(r"<script type='application/json' id='sl-first-data'>(.*?)</script>", re.DOTALL)
 
 
@@ -90,7 +112,7 @@ def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
     shown = picture_in(answer.text)
     assert shown is not None
     assert service().picture(shown["key"]).source == Source("minilm", text)
-    assert shown["text"] == text
+    assert box_in(answer.text) == text
     # As on the page: a head that is not there gives way to the last one.
     assert shown["select"] == {"layer": 2, "head": trace.layers[2].n_heads - 1, "query": 3, "key": None}
     assert "explorer.js" in answer.text[answer.text.index("sl-first-modules") :]
@@ -112,7 +134,7 @@ def test_a_text_is_data_in_the_first_answer(client):
     page = client.get("/", params=to_params(View(text=text))).text
     shown = picture_in(page)
     assert shown is not None
-    assert shown["text"] == text
+    assert service().picture(shown["key"]).source.text == box_in(page) == text
     assert "alert(1)</script>" not in page
     assert page.count("<script") == client.get("/").text.count("<script") + (picture_in(client.get("/").text) is None)
 

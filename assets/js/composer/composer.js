@@ -41,6 +41,7 @@ import { createWindow } from "./window.js";
  */
 
 /** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
+/** @typedef {{text: string, edited: boolean, start: number, end: number, direction: "forward" | "backward" | "none", focused: boolean, entered: boolean}} Held  by the box of the first frame */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
 /** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
 /** @typedef {import("./field.js").Field} Field */
@@ -325,7 +326,26 @@ function mount(root) {
     recount();
   }
 
-  return { update, stop: () => (counter.stop(), gallery.close()) };
+  const life = new AbortController();
+  const takesOver = (/** @type {Event} */ event) => takeOver(/** @type {CustomEvent<Held>} */ (event));
+  document.addEventListener("sightline:hand", takesOver, { signal: life.signal });
+
+  /** What was typed before this box was there goes on in it. @param {CustomEvent<Held>} event */
+  function takeOver(event) {
+    event.preventDefault(); // taken
+    const { text, edited, start, end, direction, focused, entered } = event.detail;
+    if (edited) {
+      textField.area.value = text;
+      onInput(textField.area);
+    }
+    if (focused) {
+      textField.area.focus({ preventScroll: true });
+      textField.area.setSelectionRange(start, end, direction);
+    }
+    if (entered && edited) commit();
+  }
+
+  return { update, stop: () => (life.abort(), counter.stop(), gallery.close()) };
 }
 
 /**
@@ -338,8 +358,10 @@ function mount(root) {
  */
 export function render(root, data, callbacks, key = "composer") {
   let composer = mounted.get(root);
+  const first = !composer;
   if (!composer) mounted.set(root, (composer = mount(root)));
   composer.update(data, callbacks, key);
+  if (first) document.dispatchEvent(new Event("sightline:box"));
   return composer.stop;
 }
 

@@ -3,6 +3,7 @@
  */
 import { mark } from "../base/dom.js";
 import { createFrame } from "./frame.js";
+import { takeOver } from "./handover.js";
 import { choiceAt, neighbour, placeOf } from "../picture/grid.js";
 import { createNumbers } from "./numbers.js";
 import { popover } from "../base/popover.js";
@@ -28,6 +29,9 @@ const DEFAULTS = {
   threshold: 0.05,
   picture: "heatmap",
 };
+
+/** The explorer of the first frame, until the page's own has taken over what was chosen in it. @type {App | null} */
+let early = null;
 
 /** @extends {View<Data>} */
 export class App extends View {
@@ -73,6 +77,7 @@ export class App extends View {
     this.sync = createSync(this);
     this.frame = createFrame(this, data.css);
     this.listen();
+    document.addEventListener("sightline:leaves", () => this.goOn(), { signal: this.life.signal });
   }
 
   get source() {
@@ -87,6 +92,7 @@ export class App extends View {
   update(data, callbacks) {
     this.data = data;
     this.callbacks = callbacks;
+    if (data.first) early = this;
     this.expecting = false;
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
     this.frame.tour.allow(!data.given);
@@ -141,7 +147,8 @@ export class App extends View {
     }
     this.adopt(layer, head);
     this.frame.state.show("ready");
-    if (data.mode !== "embed" && !data.first && !this.inline && !read.shown) this.frame.tour.offer();
+    const touched = document.querySelector("#sl-first[data-touched]") !== null; // who acts already needs no tour
+    if (data.mode !== "embed" && !data.first && !this.inline && !read.shown && !touched) this.frame.tour.offer();
   }
 
   /** Take a choice from outside, with the pin that was asked for. @param {number | string} layer @param {import("../base/selection.js").Head} head */
@@ -273,6 +280,18 @@ export class App extends View {
       announce(what);
     }
     this.showBusy();
+    if (early && !early.frame.host.isConnected) this.goOn();
+  }
+
+  /** The first frame leaves, or has left: what was chosen in its picture goes on in this one. */
+  goOn() {
+    if (!early || early === this || !this.matrix) return;
+    const focus = takeOver(early, this);
+    early = null;
+    this.level = 3;
+    cancelAnimationFrame(this.animation);
+    this.paint();
+    focus();
   }
 
   /** How the numbers on screen were read. */
@@ -303,7 +322,7 @@ export class App extends View {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const { frame, overview, selection } = this;
-    if (this.data.first || !this.hears(event) || !overview || frame.help.element.open) return;
+    if ((early && early !== this) || !this.hears(event) || !overview || frame.help.element.open) return;
     if (event.key === "Escape") this.dispatch({ type: "release" });
     else if (event.key === "?") this.openHelp();
     else if (event.key === "[") this.stepHead(-1);
@@ -316,6 +335,7 @@ export class App extends View {
 
   destroy() {
     super.destroy();
+    if (early !== this) early = null; // whoever comes to this page once more begins with what Python knows
     this.sync.stop();
     this.numbers.stop();
     clearTimeout(this.patience);

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from pages.shared.address import bar
+from pages.shared.address.view import link
 from pages.shared.parts import components
 from pages.shared.service.service import service
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
-LONGEST_SHOWN = 1_000  # characters in the place of the text box
 
 
 def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The explorer's data for the view at this address, with its text; None if there is anything to wait for.
+    """The explorer's data for the view at this address; None if there is anything to wait for.
 
     Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
     """
@@ -30,8 +30,7 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     view, _ = state.fitted(view, trace)
     data = components.explorer_data(view, trace, service().key(picture_of(view)))
-    seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
-    return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
+    return {**data, "mode": "full", "seed": 0, "link": link(view), "link_note": "", "first": True}
 
 
 def as_script(data: Mapping[str, Any]) -> str:
