@@ -168,3 +168,34 @@ def test_a_sentence_entered_before_the_page_is_there_is_read(visit: Callable[...
     page.locator("#sl-first").wait_for(state="detached")
     expect(page.get_by_test_id("sl-text")).to_have_value("Dogs chase cats.")
     page.wait_for_function("new URLSearchParams(location.search).get('t') === 'Dogs chase cats.'")
+
+
+def test_the_pictures_follow_the_typing_and_enter_commits_what_is_drawn(visit: Callable[..., Visit]):
+    visitor = visit()
+    page, fetched = visitor.page, []
+    page.goto("")
+    before = wait_until_drawn(page)
+    page.wait_for_timeout(1000)
+    page.on("request", lambda request: fetched.append(request.url))
+    address, frames = page.url, len(visitor.sent)
+    box = page.get_by_test_id("sl-text")
+    box.fill("")
+    box.press_sequentially("Cats follow dogs", delay=30)
+    typed = wait_until_drawn(page, other_than=before)
+    expect(page.get_by_test_id("sl-sentence")).to_contain_text("follow")
+    assert (page.url, len(visitor.sent)) == (address, frames)  # nobody was told, the address is as it was
+    expect(box).to_be_focused()
+    page.get_by_test_id("sl-copy").click()
+    expect(page.get_by_text("press Enter in its box")).to_be_visible()
+    fetched.clear()
+    box.press("Enter")
+    page.wait_for_function("new URLSearchParams(location.search).get('t') === 'Cats follow dogs'")
+    page.wait_for_timeout(500)
+    assert wait_until_drawn(page) == typed
+    assert not [url for url in fetched if url.endswith("/overview")]
+    page.get_by_test_id("sl-copy").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    box.fill("Birds")
+    wait_until_drawn(page, other_than=typed)
+    box.fill("Cats follow dogs")  # what the page has
+    page.locator(f'[data-ready="{typed}"]').wait_for(state="attached")

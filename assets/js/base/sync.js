@@ -83,6 +83,11 @@ export function createSync(app, patience = 4000) {
     },
     /** The link of what is on screen now. @returns {Promise<{url: string | null, says: string}>} */
     async link() {
+      if (app.following?.key)
+        return {
+          url: null,
+          says: "The new text is not in the address yet: press Enter in its box, then copy the link.",
+        };
       later.cancel();
       const view = now();
       const ready = () => !("echo" in app.data) || echoes(app.data.echo, view);

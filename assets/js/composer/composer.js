@@ -17,7 +17,7 @@ import {
 import { RETRY_MS, askServer, createCounter } from "./count.js";
 import { createField, quietButton } from "./field.js";
 import { createGallery } from "./gallery.js";
-import { h, say } from "../base/dom.js";
+import { h, say, settle } from "../base/dom.js";
 import { afterItsElement } from "../base/mounting.js";
 import { watchServer } from "./reconnect.js";
 import { createWindow } from "./window.js";
@@ -45,6 +45,9 @@ import { createWindow } from "./window.js";
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
 /** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
 /** @typedef {import("./field.js").Field} Field */
+
+/** How long nothing must be typed until the pictures follow, ms. */
+const FOLLOWS_MS = 250;
 
 const STYLES = new URL("../../css/composer.css", import.meta.url);
 
@@ -116,6 +119,7 @@ function mount(root) {
   let draftKey = "";
   /** @type {import("./text.js").Count|null} */ let counted = null;
 
+  const rest = settle(FOLLOWS_MS, () => tell());
   const counter = createCounter({
     ask: (body, signal) => (callbacks.ask ?? askServer)(data.count_url, body, signal),
     answer: (answer, body) => {
@@ -211,7 +215,17 @@ function mount(root) {
     counter.count(body);
   }
 
-  function commit() {
+  /** The pictures follow what is typed; null: what Python has. @param {boolean} [entered] it is committed at the same time */
+  function tell(entered = false) {
+    rest.cancel();
+    const { start, ...texts } = clean(typed());
+    const news = entered || !same(typed(), committed);
+    const detail = news && !isBlank(texts.text) ? { ...texts, start, committed: entered } : null;
+    document.dispatchEvent(new CustomEvent("sightline:typed", { detail }));
+  }
+
+  /** @param {boolean} [elsewhere]  it may be read by another model than this page's */
+  function commit(elsewhere = false) {
     const now = typed();
     if (isBlank(now.text)) {
       say(notes, "There is no text yet: type a sentence or take an example. The picture stays as it is.");
@@ -221,6 +235,8 @@ function mount(root) {
     committed = now;
     sent = clean(now);
     callbacks.commit({ ...sent, nonce: lastNonce });
+    if (elsewhere) rest.cancel();
+    else tell(true);
     draw();
   }
 
@@ -230,7 +246,7 @@ function mount(root) {
     fill({ text: example.text, start: 0, pair: example.pair ?? "", target: "" });
     draw();
     recount();
-    commit();
+    commit(true);
     textField.area.focus({ preventScroll: true });
   }
 
@@ -242,6 +258,7 @@ function mount(root) {
     reading.changed();
     draw();
     recount();
+    rest();
   }
 
   /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. @param {ClipboardEvent} event @param {HTMLTextAreaElement} area */
@@ -255,6 +272,7 @@ function mount(root) {
     reading.changed();
     draw();
     recount();
+    rest();
     say(notes, clipSentence(room.text.length, room.dropped));
   }
 
@@ -278,10 +296,11 @@ function mount(root) {
       field.area.value = "";
       draw();
       recount();
+      rest();
       textField.area.focus();
     };
   }
-  show.onclick = commit;
+  show.onclick = () => commit();
   addPair.onclick = () => add(pairField);
   addTarget.onclick = () => add(targetField);
   composer.addEventListener("keydown", (event) => event.stopPropagation()); // typing is nobody's keyboard shortcut
@@ -345,7 +364,7 @@ function mount(root) {
     if (entered && edited) commit();
   }
 
-  return { update, stop: () => (life.abort(), counter.stop(), gallery.close()) };
+  return { update, stop: () => (life.abort(), rest.cancel(), counter.stop(), gallery.close()) };
 }
 
 /**

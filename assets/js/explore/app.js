@@ -2,6 +2,7 @@
  * The explorer's state: takes data, passes choices around, and repaints what a change touches.
  */
 import { mark } from "../base/dom.js";
+import { createFollowing } from "./following.js";
 import { createFrame } from "./frame.js";
 import { takeOver } from "./handover.js";
 import { choiceAt, neighbour, placeOf } from "../picture/grid.js";
@@ -75,6 +76,7 @@ export class App extends View {
     this.patience = undefined;
     this.numbers = createNumbers(this);
     this.sync = createSync(this);
+    this.following = createFollowing(this);
     this.frame = createFrame(this, data.css);
     this.listen();
     document.addEventListener("sightline:leaves", () => this.goOn(), { signal: this.life.signal });
@@ -106,6 +108,7 @@ export class App extends View {
       else this.selection = { ...this.selection, layer, head };
     }
     this.sync.arrived();
+    this.following.arrived();
     this.whenStyled(() => {
       this.retheme();
       if (data.key || data.packs) this.numbers.load();
@@ -338,6 +341,7 @@ export class App extends View {
     if (early !== this) early = null; // whoever comes to this page once more begins with what Python knows
     this.sync.stop();
     this.numbers.stop();
+    this.following.stop();
     clearTimeout(this.patience);
     cancelAnimationFrame(this.animation);
   }

@@ -5,7 +5,7 @@
  * @typedef {import("./app.js").App} App
  */
 import { focusedBy } from "../base/dom.js";
-import { same } from "../base/selection.js";
+import { initial, same } from "../base/selection.js";
 
 /**
  * Give the page's own explorer the choice, the options, the zoom and what is pointed at.
@@ -15,19 +15,21 @@ import { same } from "../base/selection.js";
  */
 export function takeOver(before, app) {
   const from = before.frame.host;
-  if (before.overview?.key !== app.overview?.key) return () => {};
+  if (before.data.key !== app.data.key) return () => {};
+  const typed = before.overview?.key !== app.overview?.key; // its picture followed what was typed
   const place = placeIn(from, focusedBy(from));
   const [was, now] = [app.selection, before.selection];
   const another = now.layer !== was.layer || now.head !== was.head;
+  if (typed) app.following.goOn(before.following);
   const news = another || !same(now.pin, was.pin) || JSON.stringify(before.options) !== JSON.stringify(app.options);
   app.options = { ...before.options };
-  app.selection = now;
+  app.selection = typed ? initial(now.layer, now.head) : now;
   app.peek = before.peek;
   if (another) {
     app.tokensOf(now.layer);
     app.numbers.open();
   }
-  app.frame.heatmap.zoomed = before.frame.heatmap.zoomed;
+  if (!typed) app.frame.heatmap.zoomed = before.frame.heatmap.zoomed;
   if (news) app.sync.later();
   return () => {
     if (place) at(app.frame.host, place)?.focus({ preventScroll: true });

@@ -102,7 +102,7 @@ export function createToolbar(app) {
 
   function draw() {
     const { data, options } = app;
-    const can = data.can ?? {};
+    const can = app.following.can ?? {};
     for (const { name, input, label } of boxes) {
       input.checked = Boolean(options[name]);
       const unavailable = app.inline && name !== "per_head_scale";

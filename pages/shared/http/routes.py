@@ -27,6 +27,7 @@ from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
 from pages.shared.http.answering import Endpoint, answering, mishap
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
+from pages.shared.http.typed_routes import typed_routes
 from pages.shared.service.service import FRAME_FIRST_SECONDS, service, what_is_told
 from pages.shared.service.sources import Source
 
@@ -107,6 +108,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed),
+        *typed_routes(data),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),

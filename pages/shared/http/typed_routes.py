@@ -1,0 +1,164 @@
+"""A picture's numbers for a text that is still being typed, without a rerun of the page.
+
+A page asks under the key of the picture that it shows, and gets the key of the same picture of another text: the same
+model, told the same, read the same. The answer is bounded as a visitor's own is: it takes its turn in the service; a
+page has one at a time, for its next text cancels the one before, and so does leaving; and while others wait it is
+refused, for whoever presses Enter comes first. A model is never loaded for it, a file's trace has no text to type.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from threading import Event, Lock
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from attention_core.formats.fields import well_formed
+from pages.shared.address.view import View, from_report
+from pages.shared.http.answering import mishap
+from pages.shared.service.service import Gone, service
+from pages.shared.service.sources import Picture, picture_of
+from pages.shared.service.turns import Asker, NoLongerWanted
+
+MOST_BYTES = 40_000  # a longer text waits for Enter: reading it takes long
+MOST_WAITING = 2  # loads and passes of others that run or wait: with more of them the picture waits for Enter
+
+_texts = ("text", "pair", "target")
+
+
+class Asking:
+    """Which pages wait for an answer, one for each at most: a page's next question ends the one before."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, Event] = {}
+        self._lock = Lock()
+
+    def begin(self, page: str) -> Event:
+        """What is set once nobody waits for this page's answer any more."""
+        gone = Event()
+        with self._lock:
+            if before := self._pages.get(page):
+                before.set()
+            self._pages[page] = gone
+        return gone
+
+    def end(self, page: str, gone: Event) -> None:
+        """The answer is there, or nobody waits for it: nothing of the page is kept."""
+        gone.set()
+        with self._lock:
+            if self._pages.get(page) is gone:
+                del self._pages[page]
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+
+asking = Asking()
+
+
+def typed_routes(data: str) -> list[BaseRoute]:
+    """The route, below the address of a picture's data."""
+    return [Route(f"{data}/typed/{{page}}", typed, methods=["POST"])]
+
+
+async def typed(request: Request) -> Response:
+    """{"text", …} → {"key", "can"}: where the same picture of this text is, and what its trace allows.
+
+    "pair", "target" and "start" are the picture's own (0 for the start) where they are left out; "layer" and "head" say
+    what the browser will ask for first. 410: the picture is no longer here; 422: the text cannot be read, with a
+    sentence; 409: the page asked for another text, or left; 503: others wait, or the model is not here.
+    """
+    page = request.path_params["page"]
+    if not (page.isascii() and page.isalnum() and 8 <= len(page) <= 40):
+        return _says(404, "There is no such page.")
+    asked = await _asked(request)
+    if isinstance(asked, Response):
+        return asked
+    try:
+        picture = service().picture(request.path_params["key"])
+    except Gone as error:
+        return _says(410, str(error))
+    if picture.source.file or service().loaded(picture.source.model) is None:
+        return _says(503, "There is no model here that could read it.")
+    if service().waiting > MOST_WAITING:
+        return _says(503, "Others wait: press Enter to wait with them.")
+    gone = asking.begin(page)
+    leaving = asyncio.create_task(_wait_until_it_leaves(request, gone))
+    try:
+        return await run_in_threadpool(partial(_answer, picture, asked, Asker(page, gone)))
+    finally:
+        leaving.cancel()
+        asking.end(page, gone)
+
+
+async def _asked(request: Request) -> Mapping[str, Any] | Response:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return _says(413, "The text is too long to be followed while it is typed: press Enter.")
+    try:
+        asked = json.loads(bytes(body))
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict) or not all(isinstance(asked.get(name, ""), str) for name in _texts):
+        return _says(400, 'send {"text": …}')
+    if not str(asked.get("text", "")).strip():
+        return _says(422, "There is no text yet.")
+    return asked
+
+
+async def _wait_until_it_leaves(request: Request, gone: Event) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+def _answer(picture: Picture, asked: Mapping[str, Any], asker: Asker) -> Response:
+    from attention_core import ModelError
+    from attention_core.capturing.encode import CaptureError
+    from pages.shared.parts import components
+    from pages.shared.session import state
+
+    view = _view(picture, asked)
+    try:
+        trace = service().trace(picture_of(view).source, asker)
+    except (ModelError, CaptureError) as error:
+        return _says(422, str(error))
+    except NoLongerWanted as error:
+        return _says(409, str(error))
+    except Exception as error:  # a stranger's tokenizer
+        return mishap(error)
+    if not asker.waits:
+        return _says(409, "another text was typed")
+    view, _ = state.fitted(view, trace)
+    found = picture_of(view)
+    service().prepare(found, view.layer, view.head)
+    key = service().key(found)
+    return JSONResponse({"key": key, "can": components.explorer_data(view, trace, key)["can"]})
+
+
+def _view(picture: Picture, asked: Mapping[str, Any]) -> View:
+    """The view of the picture with the texts that were typed."""
+    source = picture.source
+    told = {name: getattr(source, name) for name in ("source_language", "target_language", "chat")}
+    reading = {
+        name: getattr(picture, name) for name in ("hide_special", "hide_first", "renormalise", "words", "by_norm")
+    }
+    start = asked.get("start", 0)
+    texts = {name: well_formed(asked.get(name, getattr(source, name))) for name in _texts}
+    if not isinstance(start, int) or not 0 < start < len(texts["text"]) or not texts["text"][start:].strip():
+        start = 0
+    view = View(model=source.model, start=start, **texts, **told, **reading)
+    place = {name: asked[name] for name in ("layer", "head") if name in asked}
+    return replace(from_report(place, view), query=None, key=None)
+
+
+def _says(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status_code=status)
