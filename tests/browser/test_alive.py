@@ -167,7 +167,7 @@ def test_a_sentence_entered_before_the_page_is_there_is_read(visit: Callable[...
     release()
     page.locator("#sl-first").wait_for(state="detached")
     expect(page.get_by_test_id("sl-text")).to_have_value("Dogs chase cats.")
-    page.wait_for_function("new URLSearchParams(location.search).get('t') === 'Dogs chase cats.'")
+    page.wait_for_function("() => new URLSearchParams(location.search).get('t') === 'Dogs chase cats.'")
 
 
 def test_the_pictures_follow_the_typing_and_enter_commits_what_is_drawn(visit: Callable[..., Visit]):
@@ -189,7 +189,7 @@ def test_the_pictures_follow_the_typing_and_enter_commits_what_is_drawn(visit: C
     expect(page.get_by_text("press Enter in its box")).to_be_visible()
     fetched.clear()
     box.press("Enter")
-    page.wait_for_function("new URLSearchParams(location.search).get('t') === 'Cats follow dogs'")
+    page.wait_for_function("() => new URLSearchParams(location.search).get('t') === 'Cats follow dogs'")
     page.wait_for_timeout(500)
     assert wait_until_drawn(page) == typed
     assert not [url for url in fetched if url.endswith("/overview")]
