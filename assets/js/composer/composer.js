@@ -108,6 +108,7 @@ function mount(root) {
   styles.onload = styles.onerror = () => {
     delete composer.dataset.loading;
     for (const field of fields) field.fit();
+    document.dispatchEvent(new Event("sightline:box")); // seen, so that it can have the focus
   };
   root.append(styles, composer);
 
@@ -377,10 +378,8 @@ function mount(root) {
  */
 export function render(root, data, callbacks, key = "composer") {
   let composer = mounted.get(root);
-  const first = !composer;
   if (!composer) mounted.set(root, (composer = mount(root)));
   composer.update(data, callbacks, key);
-  if (first) document.dispatchEvent(new Event("sightline:box"));
   return composer.stop;
 }
 
