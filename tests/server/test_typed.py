@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from attention_core import load_trace
 from attention_core.record.file import trace_bytes
@@ -144,10 +145,15 @@ def test_a_pages_next_text_cancels_the_one_before(client, held):
 def test_what_nobody_waits_for_any_more_is_not_read(held):
     """The browser goes away while the text waits for its turn."""
     text = "Nobody waits for this one."
-    told = [{"type": "http.request", "body": json.dumps({"text": text}).encode()}, {"type": "http.disconnect"}]
+    told: list[Message] = [
+        {"type": "http.request", "body": json.dumps({"text": text}).encode()},
+        {"type": "http.disconnect"},
+    ]
 
-    async def receive():
-        return told.pop(0) if told else await asyncio.sleep(3600)
+    async def receive() -> Message:
+        if not told:
+            await asyncio.sleep(3600)
+        return told.pop(0)
 
     scope = {
         "type": "http",

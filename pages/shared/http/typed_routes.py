@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from attention_core.formats.fields import well_formed
 from pages.shared.address.view import View, from_report
-from pages.shared.http.answering import mishap
+from pages.shared.http.answering import body_of, mishap
 from pages.shared.service.service import Gone, service
 from pages.shared.service.sources import Picture, picture_of
 from pages.shared.service.turns import Asker, NoLongerWanted
@@ -98,13 +98,11 @@ async def typed(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> Mapping[str, Any] | Response:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return _says(413, "The text is too long to be followed while it is typed: press Enter.")
+    body = await body_of(request, MOST_BYTES)
+    if body is None:
+        return _says(413, "The text is too long to be followed while it is typed: press Enter.")
     try:
-        asked = json.loads(bytes(body))
+        asked = json.loads(body)
     except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict) or not all(isinstance(asked.get(name, ""), str) for name in _texts):
