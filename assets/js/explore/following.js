@@ -47,7 +47,7 @@ export function createFollowing(app, get = (...args) => fetch(...args)) {
       });
       if (!answer.ok) return;
       const { key, can } = await answer.json();
-      if (mine.signal.aborted || app.data.key !== over) return; // Python was quicker, or shows something else
+      if (!key || mine.signal.aborted || app.data.key !== over) return; // nothing was read, or Python was quicker, or shows something else
       if (key === over) typed = null;
       found = key === over ? null : { over, key, can };
       app.numbers.load();

@@ -71,8 +71,8 @@ async def typed(request: Request) -> Response:
     """{"text", …} → {"key", "can"}: where the same picture of this text is, and what its trace allows.
 
     "pair", "target" and "start" are the picture's own (0 for the start) where they are left out; "layer" and "head" say
-    what the browser will ask for first. 410: the picture is no longer here; 422: the text cannot be read, with a
-    sentence; 409: the page asked for another text, or left; 503: others wait, or the model is not here.
+    what the browser will ask for first. 410: the picture is no longer here; 202: nothing was read, with a
+    sentence (others wait, the text cannot be read, the page asked for another): no error in a browser's console.
     """
     page = request.path_params["page"]
     if not (page.isascii() and page.isalnum() and 8 <= len(page) <= 40):
@@ -85,9 +85,9 @@ async def typed(request: Request) -> Response:
     except Gone as error:
         return _says(410, str(error))
     if picture.source.file or service().loaded(picture.source.model) is None:
-        return _says(503, "There is no model here that could read it.")
+        return _says(202, "There is no model here that could read it.")
     if service().waiting > MOST_WAITING:
-        return _says(503, "Others wait: press Enter to wait with them.")
+        return _says(202, "Others wait: press Enter to wait with them.")
     gone = asking.begin(page)
     leaving = asyncio.create_task(_wait_until_it_leaves(request, gone))
     try:
@@ -108,7 +108,7 @@ async def _asked(request: Request) -> Mapping[str, Any] | Response:
     if not isinstance(asked, dict) or not all(isinstance(asked.get(name, ""), str) for name in _texts):
         return _says(400, 'send {"text": …}')
     if not str(asked.get("text", "")).strip():
-        return _says(422, "There is no text yet.")
+        return _says(202, "There is no text yet.")
     return asked
 
 
@@ -128,13 +128,13 @@ def _answer(picture: Picture, asked: Mapping[str, Any], asker: Asker) -> Respons
     try:
         trace = service().trace(picture_of(view).source, asker)
     except (ModelError, CaptureError) as error:
-        return _says(422, str(error))
+        return _says(202, str(error))
     except NoLongerWanted as error:
-        return _says(409, str(error))
+        return _says(202, str(error))
     except Exception as error:  # a stranger's tokenizer
         return mishap(error)
     if not asker.waits:
-        return _says(409, "another text was typed")
+        return _says(202, "another text was typed")
     view, _ = state.fitted(view, trace)
     found = picture_of(view)
     service().prepare(found, view.layer, view.head)
