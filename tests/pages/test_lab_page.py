@@ -23,6 +23,7 @@ from pages.shared.address.view import View
 from pages.shared.assets import LAB_FILES
 from pages.shared.http.file_routes import lab_file
 from pages.shared.http.routes import routes
+from pages.shared.inside import of_streamlit
 from pages.shared.lab import session
 from pages.shared.lab.data import lab_data
 from pages.shared.session import state
@@ -368,13 +369,13 @@ def test_an_edit_that_comes_with_an_older_address_is_no_link_to_open(app):
     second = shown(app)["link"]
     assert second != first
     app.query_params["lab"] = first.removeprefix("?lab=")
-    app.session_state["lab_acted"] = True  # an edit came with it
     app.run()
     assert shown(app)["matrices"][1]["values"][2] == 3.0
     assert shown(app)["link"] == second
 
 
-def test_an_older_address_alone_is_the_back_button_and_keeps_what_can_be_redone(app):
+def test_back_and_forward_open_older_addresses_and_keep_what_can_be_redone(app, monkeypatch):
+    monkeypatch.setattr(of_streamlit, "went_through_history", lambda: True)
     opened(app)
     first = shown(app)["link"]
     app.session_state["lab_session"] = after(cell(1, 0, "3"))

@@ -1,9 +1,11 @@
 """The first answer to a browser: Streamlit's page with our frame in it."""
 
+import html
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
@@ -71,6 +73,26 @@ def test_every_module_named_in_advance_exists_and_is_named_once(client):
     assert all((Path(file_util.get_static_dir()) / name).is_file() for name in from_streamlit)
 
 
+BOX = re.compile(r"<textarea id='sl-first-text'[^>]*>\n(.*?)</textarea>", re.DOTALL)
+
+
+def box_in(page: str) -> str:
+    """What a browser shows in the frame's text box."""
+    found = BOX.search(page)
+    assert found
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("text", ["</textarea><script>alert(1)</script>", "\n  two\nlines &lt; \U0001f600", "\ud800"])
+@pytest.mark.parametrize("page", ["", "steps", "heads"])
+def test_the_text_of_a_view_stands_in_the_frames_box_whatever_it_is(client, page, text):
+    url = f"/{page}?v=1&m=nobody/nothing&t={quote(text, errors='surrogatepass')}"
+    answer = client.get(url).text
+    assert box_in(answer).replace("\ufffd", "") == text.replace("\ud800", "")
+    assert answer.count("<script") == client.get(f"/{page}?m=nobody/nothing").text.count("<script")
+    assert "sl-first-text" not in client.get(f"/{page}?embed=true").text
+
+
 DATA = re.compile(r"<script type='application/json' id='sl-first-data'>(.*?)</script>", re.DOTALL)
 
 
@@ -104,10 +126,9 @@ def test_a_guessed_text_is_answered_the_same_whether_or_not_somebody_has_read_it
 def test_a_text_of_the_gallery_needs_no_mark(client):
     example = next(one for one in gallery() if not one.get("model"))
     service().trace(Source("minilm", example["text"], example.get("pair") or ""))
-    shown = picture_in(
-        client.get("/", params=to_params(View(text=example["text"], pair=example.get("pair") or ""))).text
-    )
-    assert shown is not None and shown["text"] == example["text"]
+    page = client.get("/", params=to_params(View(text=example["text"], pair=example.get("pair") or ""))).text
+    assert picture_in(page) is not None
+    assert box_in(page) == example["text"]
 
 
 def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
@@ -124,7 +145,7 @@ def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
     shown = picture_in(answer.text)
     assert shown is not None
     assert service().picture(shown["key"]).source == Source("minilm", text)
-    assert shown["text"] == text
+    assert box_in(answer.text) == text
     # As on the page: a head that is not there gives way to the last one.
     assert shown["select"] == {"layer": 2, "head": trace.layers[2].n_heads - 1, "query": 3, "key": None}
     assert "explorer.js" in answer.text[answer.text.index("sl-first-modules") :]
@@ -146,7 +167,7 @@ def test_a_text_is_data_in_the_first_answer(client):
     page = client.get("/", params=marked(View(text=text))).text
     shown = picture_in(page)
     assert shown is not None
-    assert shown["text"] == text
+    assert service().picture(shown["key"]).source.text == box_in(page) == text
     assert "alert(1)</script>" not in page
     assert page.count("<script") == client.get("/").text.count("<script") + (picture_in(client.get("/").text) is None)
 

@@ -85,6 +85,8 @@ export function settle(ms, call) {
     clearTimeout(timer);
     timer = undefined;
   };
+  /** True if a call is waiting. */
+  later.waiting = () => timer !== undefined;
   /** Call now if a call is waiting. */
   later.flush = () => {
     if (timer === undefined) return;

@@ -15,6 +15,21 @@ const CLOSES_MENU = '[data-testid="stSidebarCollapseButton"] button';
 /** What the pages draw, without the navigation. */
 const MAIN = '[data-testid="stMain"]';
 
+/** A link of its menu of pages, on top or at the side. */
+const LINK = 'a:is([data-testid="stTopNavLink"], [data-testid="stSidebarNavLink"])';
+
+/**
+ * The page that a click on Streamlit's menu opens, as its address below the app's root; null if it opens none here: a
+ * click elsewhere, or one that opens another tab. Where the names are others a choice of the last moment stays behind.
+ *
+ * @param {MouseEvent} event
+ */
+export function pageOfLink(event) {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return null;
+  const link = /** @type {HTMLAnchorElement | null} */ (/** @type {Element} */ (event.target).closest?.(LINK));
+  return link && (new URL(link.href, document.baseURI).pathname.split("/").at(-1) ?? "");
+}
+
 /**
  * Tells whenever the page is connected to its server or no more. Where the names are others it tells nothing, and a page
  * whose server was restarted waits for the visitor's next click.

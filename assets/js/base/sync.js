@@ -40,6 +40,7 @@ export function echoes(echo, view) {
 export function createSync(app, patience = 4000) {
   /** @type {string | null} */
   let known = null;
+  let toldAt = -Infinity;
   const awaiting = createAwaiting();
   const later = settle(300, send);
   const now = () => payload(app.selection, app.options, app.queries, app.keys);
@@ -50,6 +51,7 @@ export function createSync(app, patience = 4000) {
     const text = JSON.stringify(view);
     if (text === known) return;
     known = text;
+    toldAt = performance.now();
     app.callbacks.setState("view", view);
   }
 
@@ -59,6 +61,15 @@ export function createSync(app, patience = 4000) {
       later.cancel();
       send();
     },
+    /** What is on screen, to be told by whoever asks for it: nothing more is on its way. */
+    take: () => {
+      later.cancel();
+      const view = now();
+      known = JSON.stringify(view);
+      return view;
+    },
+    /** True while Python may not know what is on screen. @param {number} taken  how long a busy server may take, ms */
+    owes: (taken) => later.waiting() || performance.now() - toldAt < taken,
     /** What came from Python is known to Python, unless it had to be changed here (a pin on a token that is gone). */
     agree: () => {
       if (app.data.echo && !echoes(app.data.echo, now())) later();
@@ -72,6 +83,11 @@ export function createSync(app, patience = 4000) {
     },
     /** The link of what is on screen now. @returns {Promise<{url: string | null, says: string}>} */
     async link() {
+      if (app.following?.key)
+        return {
+          url: null,
+          says: "The new text is not in the address yet: press Enter in its box, then copy the link.",
+        };
       later.cancel();
       const view = now();
       const ready = () => !("echo" in app.data) || echoes(app.data.echo, view);

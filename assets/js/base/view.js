@@ -6,10 +6,12 @@
  * `readTheme`, `draw` and `onKey`.
  */
 import { settle, typing } from "./dom.js";
-import { somethingIsOpen } from "./streamlit.js";
+import { pageOfLink, somethingIsOpen } from "./streamlit.js";
 
 /** How long a choice rests before Python is told, ms. */
 const SETTLED = 300;
+/** How long a busy server may take until it has taken what it was told, ms. */
+export const TAKEN = 10_000;
 
 /**
  * @template Data
@@ -31,6 +33,8 @@ export class View {
     this.reported = "";
     /** The choice that was last sent; null if Python has said since what is chosen. @type {Record<string, unknown> | null} */
     this.sent = null;
+    /** When Python was last told. */
+    this.toldAt = -Infinity;
     /** @type {number | undefined} */
     this.pending = undefined;
     /** Ends with the view, and all that listens with it. */
@@ -43,6 +47,7 @@ export class View {
     const { signal } = this.life;
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
     document.addEventListener("sightline:skip", (event) => this.skip() && event.preventDefault(), { signal });
+    document.addEventListener("click", (event) => this.onMenu(event), { signal, capture: true });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
   }
 
@@ -128,6 +133,7 @@ export class View {
     if (text === this.reported) return;
     this.reported = text;
     this.sent = choice;
+    this.toldAt = performance.now();
     this.callbacks.setState?.("view", choice);
   }
 
@@ -137,10 +143,30 @@ export class View {
     this.send();
   }
 
-  /** Go to another page, with the choice told first. @param {string} trigger */
-  leave(trigger) {
-    this.sendNow();
-    this.callbacks.setTrigger?.(trigger, Date.now());
+  /** What is chosen, to be told by whoever asks for it: nothing more is on its way. @returns {Record<string, unknown>} */
+  takeChoice() {
+    this.report.cancel();
+    this.agree();
+    return this.choice();
+  }
+
+  /** Go to another page. The choice travels in the same message: of two the second may overtake it. @param {string} page  its address below the app's root */
+  leave(page) {
+    this.callbacks.setTrigger?.("leave", { page, view: this.takeChoice(), at: Date.now() });
+  }
+
+  /** A link of Streamlit's menu is clicked: what was chosen just before goes along. @param {MouseEvent} event */
+  onMenu(event) {
+    const page = pageOfLink(event);
+    if (page === null || !this.frame.host.isConnected || !this.callbacks.setTrigger || !this.owes()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.leave(page);
+  }
+
+  /** True while Python may not know what is chosen: it was not told, or so lately that it may not have taken it. */
+  owes() {
+    return this.report.waiting() || performance.now() - this.toldAt < TAKEN;
   }
 
   destroy() {

@@ -17,7 +17,7 @@ import {
 import { RETRY_MS, askServer, createCounter } from "./count.js";
 import { createField, quietButton } from "./field.js";
 import { createGallery } from "./gallery.js";
-import { h, say } from "../base/dom.js";
+import { h, say, settle } from "../base/dom.js";
 import { afterItsElement } from "../base/mounting.js";
 import { watchServer } from "./reconnect.js";
 import { advice } from "../base/words.js";
@@ -42,9 +42,13 @@ import { createWindow } from "./window.js";
  */
 
 /** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
+/** @typedef {{text: string, edited: boolean, start: number, end: number, direction: "forward" | "backward" | "none", focused: boolean, entered: boolean}} Held  by the box of the first frame */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
 /** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
 /** @typedef {import("./field.js").Field} Field */
+
+/** How long nothing must be typed until the pictures follow, ms. */
+const FOLLOWS_MS = 250;
 
 const STYLES = new URL("../../css/composer.css", import.meta.url);
 
@@ -105,6 +109,7 @@ function mount(root) {
   styles.onload = styles.onerror = () => {
     delete composer.dataset.loading;
     for (const field of fields) field.fit();
+    document.dispatchEvent(new Event("sightline:box")); // seen, so that it can have the focus
   };
   root.append(styles, composer);
 
@@ -116,6 +121,7 @@ function mount(root) {
   let draftKey = "";
   /** @type {import("./text.js").Count|null} */ let counted = null;
 
+  const rest = settle(FOLLOWS_MS, () => tell());
   const counter = createCounter({
     ask: (body, signal) => (callbacks.ask ?? askServer)(data.count_url, body, signal),
     answer: (answer, body) => {
@@ -218,7 +224,17 @@ function mount(root) {
     counter.count(body);
   }
 
-  function commit() {
+  /** The pictures follow what is typed; null: what Python has. @param {boolean} [entered] it is committed at the same time */
+  function tell(entered = false) {
+    rest.cancel();
+    const { start, ...texts } = clean(typed());
+    const news = entered || !same(typed(), committed);
+    const detail = news && !isBlank(texts.text) ? { ...texts, start, committed: entered } : null;
+    document.dispatchEvent(new CustomEvent("sightline:typed", { detail }));
+  }
+
+  /** @param {boolean} [elsewhere]  it may be read by another model than this page's */
+  function commit(elsewhere = false) {
     const now = typed();
     if (isBlank(now.text)) {
       say(notes, "There is no text yet: type a sentence or take an example. The picture stays as it is.");
@@ -228,6 +244,8 @@ function mount(root) {
     committed = now;
     sent = clean(now);
     callbacks.commit({ ...sent, nonce: lastNonce });
+    if (elsewhere) rest.cancel();
+    else tell(true);
     draw();
   }
 
@@ -237,7 +255,7 @@ function mount(root) {
     fill({ text: example.text, start: 0, pair: example.pair ?? "", target: example.target ?? "" });
     draw();
     recount();
-    commit();
+    commit(true);
     textField.area.focus({ preventScroll: true });
   }
 
@@ -249,6 +267,7 @@ function mount(root) {
     reading.changed();
     draw();
     recount();
+    rest();
   }
 
   /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. @param {ClipboardEvent} event @param {HTMLTextAreaElement} area */
@@ -262,6 +281,7 @@ function mount(root) {
     reading.changed();
     draw();
     recount();
+    rest();
     say(notes, clipSentence(room.text.length, room.dropped));
   }
 
@@ -285,10 +305,11 @@ function mount(root) {
       field.area.value = "";
       draw();
       recount();
+      rest();
       textField.area.focus();
     };
   }
-  show.onclick = commit;
+  show.onclick = () => commit();
   addPair.onclick = () => add(pairField);
   addTarget.onclick = () => add(targetField);
   composer.addEventListener("keydown", (event) => event.stopPropagation()); // typing is nobody's keyboard shortcut
@@ -333,7 +354,26 @@ function mount(root) {
     recount();
   }
 
-  return { update, stop: () => (counter.stop(), gallery.close()) };
+  const life = new AbortController();
+  const takesOver = (/** @type {Event} */ event) => takeOver(/** @type {CustomEvent<Held>} */ (event));
+  document.addEventListener("sightline:hand", takesOver, { signal: life.signal });
+
+  /** What was typed before this box was there goes on in it. @param {CustomEvent<Held>} event */
+  function takeOver(event) {
+    event.preventDefault(); // taken
+    const { text, edited, start, end, direction, focused, entered } = event.detail;
+    if (edited) {
+      textField.area.value = text;
+      onInput(textField.area);
+    }
+    if (focused) {
+      textField.area.focus({ preventScroll: true });
+      textField.area.setSelectionRange(start, end, direction);
+    }
+    if (entered && edited) commit();
+  }
+
+  return { update, stop: () => (life.abort(), rest.cancel(), counter.stop(), gallery.close()) };
 }
 
 /**

@@ -2,14 +2,16 @@
  * The explorer's state: takes data, passes choices around, and repaints what a change touches.
  */
 import { mark } from "../base/dom.js";
+import { createFollowing } from "./following.js";
 import { createFrame } from "./frame.js";
+import { takeOver } from "./handover.js";
 import { choiceAt, neighbour, placeOf } from "../picture/grid.js";
 import { createNumbers } from "./numbers.js";
 import { popover } from "../base/popover.js";
 import { readTheme } from "../base/scale.js";
 import { active, carried, initial, positionOf, reduce } from "../base/selection.js";
 import { AT_ONCE, createSync } from "../base/sync.js";
-import { View } from "../base/view.js";
+import { TAKEN, View } from "../base/view.js";
 import { codesOf } from "../base/wire.js";
 
 /** @typedef {import("./explorer.js").Data} Data */
@@ -28,6 +30,9 @@ const DEFAULTS = {
   threshold: 0.05,
   picture: "heatmap",
 };
+
+/** The explorer of the first frame, until the page's own has taken over what was chosen in it. @type {App | null} */
+let early = null;
 
 /** @extends {View<Data>} */
 export class App extends View {
@@ -71,8 +76,10 @@ export class App extends View {
     this.patience = undefined;
     this.numbers = createNumbers(this);
     this.sync = createSync(this);
+    this.following = createFollowing(this);
     this.frame = createFrame(this, data.css);
     this.listen();
+    document.addEventListener("sightline:leaves", () => this.goOn(), { signal: this.life.signal });
   }
 
   get source() {
@@ -87,6 +94,7 @@ export class App extends View {
   update(data, callbacks) {
     this.data = data;
     this.callbacks = callbacks;
+    if (data.first) early = this;
     this.expecting = false;
     mark(this.frame.explorer, "data-mode", data.mode ?? "full");
     this.frame.tour.allow(!data.given);
@@ -100,6 +108,7 @@ export class App extends View {
       else this.selection = { ...this.selection, layer, head };
     }
     this.sync.arrived();
+    this.following.arrived();
     this.whenStyled(() => {
       this.retheme();
       if (data.key || data.packs) this.numbers.load();
@@ -141,7 +150,8 @@ export class App extends View {
     }
     this.adopt(layer, head);
     this.frame.state.show("ready");
-    if (data.mode !== "embed" && !data.first && !this.inline && !read.shown) this.frame.tour.offer();
+    const touched = document.querySelector("#sl-first[data-touched]") !== null; // who acts already needs no tour
+    if (data.mode !== "embed" && !data.first && !this.inline && !read.shown && !touched) this.frame.tour.offer();
   }
 
   /** Take a choice from outside, with the pin that was asked for. @param {number | string} layer @param {import("../base/selection.js").Head} head */
@@ -221,6 +231,14 @@ export class App extends View {
     this.request(1);
   }
 
+  takeChoice() {
+    return this.sync.take();
+  }
+
+  owes() {
+    return this.sync.owes(TAKEN);
+  }
+
   /** New numbers were asked of Python: the picture is dimmed until they come, but not for ever. */
   expect() {
     if (!this.callbacks.setState) return;
@@ -265,6 +283,18 @@ export class App extends View {
       announce(what);
     }
     this.showBusy();
+    if (early && !early.frame.host.isConnected) this.goOn();
+  }
+
+  /** The first frame leaves, or has left: what was chosen in its picture goes on in this one. */
+  goOn() {
+    if (!early || early === this || !this.matrix) return;
+    const focus = takeOver(early, this);
+    early = null;
+    this.level = 3;
+    cancelAnimationFrame(this.animation);
+    this.paint();
+    focus();
   }
 
   /** How the numbers on screen were read. */
@@ -300,7 +330,7 @@ export class App extends View {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const { frame, overview, selection } = this;
-    if (this.data.first || !this.hears(event) || !overview || frame.help.element.open) return;
+    if ((early && early !== this) || !this.hears(event) || !overview || frame.help.element.open) return;
     if (event.key === "Escape") this.dispatch({ type: "release" });
     else if (event.key === "?") this.openHelp();
     else if (event.key === "[") this.stepHead(-1);
@@ -313,8 +343,10 @@ export class App extends View {
 
   destroy() {
     super.destroy();
+    if (early !== this) early = null; // whoever comes to this page once more begins with what Python knows
     this.sync.stop();
     this.numbers.stop();
+    this.following.stop();
     clearTimeout(this.patience);
     cancelAnimationFrame(this.animation);
   }

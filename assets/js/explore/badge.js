@@ -5,6 +5,7 @@
  */
 import { h, mark, say } from "../base/dom.js";
 import { badge, difference } from "../base/words.js";
+import { linkNow } from "./handover.js";
 
 /** @param {App} app */
 export function createTitle(app) {
@@ -41,8 +42,7 @@ export function createTitle(app) {
       onclick: (/** @type {MouseEvent} */ event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
         event.preventDefault();
-        app.sync.now();
-        app.callbacks.setTrigger("steps", Date.now());
+        app.leave("steps");
       },
     },
     "step by step",
@@ -74,7 +74,8 @@ export function createTitle(app) {
     say(terms, named.join(" · "));
     proof.draw();
     follow.hidden = data.mode === "embed" || app.inline || typeof head !== "number" || typeof layer !== "number";
-    follow.href = new URL(`steps${data.link ?? ""}`, document.baseURI).href;
+    const link = data.first ? linkNow(app) : (data.link ?? "");
+    follow.href = new URL(`steps${link}`, document.baseURI).href;
     open.hidden = data.mode !== "embed" || !data.link;
     if (data.link) open.href = location.origin + location.pathname + data.link;
   }

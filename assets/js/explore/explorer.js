@@ -15,7 +15,7 @@
  * @property {Partial<import("../base/options").Choice> | null} [echo]  the choice that `link` stands for
  * @property {boolean} loading
  * @property {boolean} [given]        matrices of the visitor's own: no model is there to tour
- * @property {boolean} [first]                   true: a picture only, until the page's own explorer has drawn it
+ * @property {boolean} [first]                   true: the first frame's, until the page's own explorer has drawn it
  * @property {Record<string, boolean>} [exports]
  * @property {string} [base]                     where the data routes are, if not under the page
  * @property {Record<string, string>} [packs]    base64 packs of a standalone page, by route

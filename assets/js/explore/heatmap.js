@@ -198,6 +198,14 @@ export function createHeatmap(app) {
     element,
     draw,
     focus: () => stage.focus(),
+    /** The part of the matrix that is shown; null before the first painting. */
+    get zoomed() {
+      return view;
+    },
+    set zoomed(next) {
+      view = next;
+      shape = counts().join("x");
+    },
     key(/** @type {string} */ key) {
       if (key === "+" || key === "=") zoomBy(2);
       else if (key === "-") zoomBy(0.5);

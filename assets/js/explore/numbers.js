@@ -40,12 +40,13 @@ export function createNumbers(app) {
   /** Fetch the overview that the data names, unless it is here or on its way. */
   async function load() {
     const { data } = app;
-    const name = data.key ?? "inline";
+    const name = app.following?.key ?? data.key ?? "inline";
     if (name === wanted || (name === shown && wanted === null && !lost)) return;
     wanted = name;
     lost = false;
     if (!app.overview) app.frame.state.show("loading");
-    const base = data.base ?? new URL(`sightline/data/${encodeURIComponent(name)}/`, document.baseURI).href;
+    const base =
+      (name === data.key && data.base) || new URL(`sightline/data/${encodeURIComponent(name)}/`, document.baseURI).href;
     const from = data.packs
       ? new InlineSource(data.packs)
       : sourceAt(base, () => app.callbacks.setTrigger?.("lost", name));

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./app.js").App} App
  */
-import { h, say, settle } from "../base/dom.js";
+import { h, mark, say, settle } from "../base/dom.js";
 import { strongestOf } from "../picture/matrix.js";
 import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
@@ -30,7 +30,7 @@ export function createReadout(app) {
   const more = h("span", { class: "sl-second" });
   const release = h(
     "button",
-    { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) },
+    { type: "button", class: "sl-plain", "data-off": true, onclick: () => app.dispatch({ type: "release" }) },
     advice("release (Esc)", "release"),
   );
   const live = h("div", { class: "sl-quiet", "aria-live": "polite" });
@@ -47,7 +47,7 @@ export function createReadout(app) {
     const { matrix, selection } = app;
     if (!matrix) return;
     const now = active(selection);
-    release.hidden = !selection.pin;
+    mark(release, "data-off", !selection.pin); // it keeps its place: nothing may move under the pointer that pins
     const [q, k] = [now?.query ?? null, now?.key ?? null];
     say(query, q === null ? "" : (app.queries[q]?.t ?? ""));
     say(key, k === null ? "" : (app.keys[k]?.t ?? ""));

@@ -2,10 +2,12 @@
  * Options, files, link and help.
  *
  * @typedef {import("./app.js").App} App
+ * @typedef {import("../base/options").Options} Options
  */
 import { copied, createAddress } from "../base/copying.js";
 import { h, mark, say } from "../base/dom.js";
 import { FILES, save } from "../base/save.js";
+import { AT_ONCE } from "../base/sync.js";
 import { advice } from "../base/words.js";
 
 const WORDS = "Words, not pieces: sum over a word's keys, mean over its queries";
@@ -101,7 +103,7 @@ export function createToolbar(app) {
 
   function draw() {
     const { data, options } = app;
-    const can = data.can ?? {};
+    const can = app.following.can ?? {};
     for (const { name, input, label } of boxes) {
       input.checked = Boolean(options[name]);
       const unavailable = app.inline && name !== "per_head_scale";
@@ -110,11 +112,13 @@ export function createToolbar(app) {
         (name === "hide_special" && can.hide_special === false) ||
         (name === "words" && can.words === false) ||
         (name === "by_norm" && can.by_norm === false);
-      input.disabled = name === "renormalise" && !(options.hide_special || options.hide_first);
+      const asleep = Boolean(data.first) && AT_ONCE.has(/** @type {keyof Options} */ (name)); // they ask Python
+      input.disabled = asleep || (name === "renormalise" && !(options.hide_special || options.hide_first));
       mark(label, "data-off", input.disabled);
     }
     /** @type {HTMLElement} */ (saver.parentElement).hidden = app.inline;
     copy.hidden = app.inline;
+    copy.disabled = Boolean(data.first);
     for (const { file, button } of items) button.hidden = data.exports?.[file.name] === false;
   }
 

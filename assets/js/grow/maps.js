@@ -166,7 +166,10 @@ export function createMap(tell) {
     if (moves[event.key]) {
       const [dq, dk] = moves[event.key];
       set(
-        { query: Math.min(Math.max(from.query + dq, 0), lastQuery), key: Math.min(Math.max(from.key + dk, 0), lastKey) },
+        {
+          query: Math.min(Math.max(from.query + dq, 0), lastQuery),
+          key: Math.min(Math.max(from.key + dk, 0), lastKey),
+        },
         true,
       );
     } else if (event.key === "Home" || event.key === "End")

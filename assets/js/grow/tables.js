@@ -192,7 +192,10 @@ function explained(app) {
         ? facts.moments.map(({ title, step }) => `${title}: step ${step}`).join("; ") + `. ${facts.moments_say ?? ""}`
         : (facts.moments_say ?? "None in this run."),
     ],
-    ["Maps", `Weights of one row of ${facts.tokens.length} tokens${facts.keys && facts.keys.length !== facts.tokens.length ? ` on ${facts.keys.length}` : ""}, the same at every step, in 254 levels.`],
+    [
+      "Maps",
+      `Weights of one row of ${facts.tokens.length} tokens${facts.keys && facts.keys.length !== facts.tokens.length ? ` on ${facts.keys.length}` : ""}, the same at every step, in 254 levels.`,
+    ],
     ...(facts.made ? [["Recorded", facts.made]] : []),
   ];
   return h(

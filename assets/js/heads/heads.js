@@ -211,11 +211,11 @@ export class HeadsView extends View {
     mark(this.frame.view, "data-hovers", i === null ? null : from);
   }
 
-  /** Open a head in the explorer, with the choice told first. @param {number} i */
+  /** Open a head in the explorer, with the choice told on the way. @param {number} i */
   open(i) {
     this.selected = i;
     this.marks("open");
-    this.leave("explore");
+    this.leave("");
   }
 
   /** @param {"metric" | "metric_x" | "metric_y"} which @param {string} name */

@@ -197,9 +197,9 @@ export class Steps extends LedgerView {
     };
   }
 
-  /** Back to all heads, with the choice told first. */
+  /** Back to all heads, with the choice told on the way. */
   explore() {
-    this.leave("explore");
+    this.leave("");
   }
 
   // --- drawing

@@ -1,10 +1,10 @@
 """The page's frame in the very first answer: what a visitor sees while the browser still reads Streamlit's front end.
 
-Streamlit's own first answer is an empty page. Ours is the same page with the navigation and the place of the text box
-already in it, as plain HTML whose links work, and with the modules named that the first view will ask for, so that the
-browser fetches them together and not one after another. A hundred requests hold up the first paint, so all of them
-stand in a template until a small script has seen the frame painted. It also takes the frame away when Streamlit has
-drawn its own.
+Streamlit's own first answer is an empty page. Ours is the same page with the navigation and the text box already in it,
+as plain HTML: its links work, and what is typed goes over into the page's own box. The modules are named that the first
+view will ask for, so that the browser fetches them together and not one after another. A hundred requests hold up the
+first paint, so all of them stand in a template until a small script has seen the frame painted. It also takes the frame
+away when Streamlit has drawn its own.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages.shared.address.base import base
+from pages.shared.address.view import from_params
 from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.engine.choosing import engine
 from pages.shared.inside import of_streamlit
@@ -29,6 +30,7 @@ from pages.shared.session.menu import MENU, Entry
 _IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.{1,2}/[\w./-]+\.js)["']""")
 _IMPORTS_WITHIN = 4_096  # characters: modules begin with their imports
 _PICTURE = b"<!-- picture -->"
+_TEXT = b"<!-- text -->"
 
 
 class FirstFrame:
@@ -49,6 +51,8 @@ class FirstFrame:
             body = _document(entry.url_path, embedded)
             if not entry.url_path and not embedded:
                 body = body.replace(_PICTURE, _picture(asked))
+            if entry.reads_text and not embedded:
+                body = body.replace(_TEXT, _text(asked))
             tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
         headers = {"Cache-Control": "no-cache", "ETag": tag}
         if Headers(scope=scope).get("if-none-match") == tag:
@@ -104,6 +108,12 @@ def _picture(asked: QueryParams) -> bytes:
     return f"{first_picture.as_script(data)}{_picture_modules()}".encode()
 
 
+def _text(asked: QueryParams) -> bytes:
+    """The text of a view, as the text box of the frame holds it."""
+    view, _ = from_params(dict(asked))
+    return html.escape(view.text, quote=False).encode("utf-8", "replace")
+
+
 @cache
 def _picture_modules() -> str:
     preloads = "".join(
@@ -123,12 +133,20 @@ def _frame(entry: Entry) -> str:
         for other in MENU
     )
     mark = (ASSETS / "icons" / "wordmark.svg").read_text(encoding="utf-8")
-    box = "<div class='sl-first-box'></div>" if entry.reads_text else ""
+    box = f"<div class='sl-first-box'>{_BOX}</div>" if entry.reads_text else ""
     return (
         f"<div id='sl-first'><header><span class='sl-first-mark' role='img' aria-label='Sightline'>{mark}</span>"
         f"<nav aria-label='Pages'>{links}</nav></header>"
         f"{box}<p role='status'>Opening …</p></div>"
     )
+
+
+# Of the same type and behaviour as the page's own (assets/js/composer/field.js), which takes it over. A browser leaves
+# out the first line break of a text area: this one, so that none of the text's own is.
+_BOX = (
+    "<textarea id='sl-first-text' aria-label='Sentence' rows='1' dir='auto' autocomplete='off' spellcheck='false' "
+    f"enterkeyhint='go' placeholder='Type a sentence, then press Enter'>\n{_TEXT.decode()}</textarea>"
+)
 
 
 def _closure(folder: Path, names: Iterable[str]) -> list[str]:

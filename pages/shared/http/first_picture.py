@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pages.shared.address import bar
-from pages.shared.address.view import View
+from pages.shared.address.view import View, link
 from pages.shared.engine.choosing import engine
 from pages.shared.parts import components
 from pages.shared.parts.controls import gallery
@@ -22,11 +22,10 @@ from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
 
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
-LONGEST_SHOWN = 1_000  # characters in the place of the text box
 
 
 def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
-    """The explorer's data for the view at this address, with its text; None if there is anything to wait for.
+    """The explorer's data for the view at this address; None if there is anything to wait for.
 
     Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
     """
@@ -39,8 +38,7 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     view, _ = state.fitted(view, trace)
     data = components.explorer_data(view, trace, engine().key(picture_of(view)))
-    seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
-    return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
+    return {**data, "mode": "full", "seed": 0, "link": link(view), "link_note": "", "first": True}
 
 
 def _may_be_told(view: View, source: Source, shown: str) -> bool:

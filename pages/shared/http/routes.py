@@ -25,6 +25,7 @@ from pages.shared.http.counting import count
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
+from pages.shared.http.typed_routes import typed_routes
 
 _FOREVER = "public, max-age=31536000, immutable"
 _PRIVATE_FOREVER = "private, max-age=86400, immutable"
@@ -100,6 +101,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
+        *typed_routes(data),
         *file_routes(),
     ]
 

@@ -39,6 +39,7 @@ __all__ = [
     "runs_a_script",
     "session_id",
     "uploads_held",
+    "went_through_history",
 ]
 
 # `DeltaGenerator`: what a container is, for signatures alone. It is documented as `st.container()`'s result, not where
@@ -71,6 +72,19 @@ def look_for_no_components() -> None:
     made, and finds nothing.
     """
     manifest_scanner.scan_component_manifests = lambda *_, **__: []
+
+
+# --- its runs
+
+
+def went_through_history() -> bool:
+    """Did the browser's Back or Forward ask for this run of the script?
+
+    Streamlit passes the address on and does not say where it comes from. Without this an address that the browser had
+    not yet replaced when its visitor clicked again would be opened, and the click undone.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation
 
 
 # --- its own page, which ours is made of

@@ -97,7 +97,6 @@ def write_address(at: Session) -> str | None:
 
 def take_actions() -> None:
     """Do what the browser asks for and has not been told done."""
-    news.acted("lab")
     told = st.session_state["lab"].get("acts") or []
     before: Session = st.session_state["lab_session"]
     for action in told:

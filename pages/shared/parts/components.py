@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -91,7 +92,7 @@ def explorer(view: View, trace: TraceSummary, seat: Seat, *, embedded: bool) -> 
         data=data,
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
-        on_steps_change=_to_steps,
+        on_leave_change=partial(state.leave, seat.key),
     )
 
 
@@ -127,7 +128,7 @@ def steps(view: View, trace: TraceSummary, seat: Seat) -> None:
         data=data,
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
-        on_explore_change=_to_explore,
+        on_leave_change=partial(state.leave, seat.key),
     )
 
 
@@ -152,7 +153,7 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool, labels_by: str = "") -> 
         data=data,
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
-        on_explore_change=_to_explore,
+        on_leave_change=partial(state.leave, seat.key),
     )
 
 
@@ -199,7 +200,14 @@ def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_s
     wish for large or usual type as trigger `large`.
     """
     given = {"assets": ASSETS_URL, "plotly": PLOTLY_URL, **data}
-    _grow(key=key, data=given, on_view_change=on_view, on_start_change=on_start, on_large_change=_change_type)
+    _grow(
+        key=key,
+        data=given,
+        on_view_change=on_view,
+        on_start_change=on_start,
+        on_large_change=_change_type,
+        on_leave_change=partial(state.leave, key),
+    )
 
 
 def _change_type() -> None:
@@ -208,14 +216,6 @@ def _change_type() -> None:
 
 def _nothing() -> None:
     """A run is all that was asked for."""
-
-
-def _to_steps() -> None:
-    state.ask_for_page("pages/steps.py")
-
-
-def _to_explore() -> None:
-    state.ask_for_page("pages/explore.py")
 
 
 _CHOICE = ("layer", "head", "query", "key")

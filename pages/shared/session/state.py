@@ -27,6 +27,7 @@ from pages.shared.service.keys import mark
 from pages.shared.service.service import FRAME_FIRST_SECONDS
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import news
+from pages.shared.session.menu import MENU
 
 Result = TypeVar("Result")
 
@@ -63,7 +64,6 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
 
 def change(**values: Any) -> None:
     """Change the view from Python; the browser's views take it over."""
-    news.acted("view")
     _set(replace(st.session_state["view"], **values))
 
 
@@ -111,15 +111,12 @@ def about_text(view: View) -> tuple[str, ...]:
 
 def renew() -> None:
     """The browser's numbers are gone: the rerun makes them again, and the browser must fetch them again."""
-    news.acted("view")
     _set(st.session_state["view"])
 
 
 def take_report(key: str = "explorer") -> None:
     """Take over what the browser's view `key` reports and already shows. Unknown or bad values are left out."""
-    news.acted("view")
-    chosen: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    st.session_state["view"] = from_report(chosen, st.session_state["view"])
+    _take(st.session_state[key].get("view"))
 
 
 def last_report(key: str) -> Mapping[str, Any] | None:
@@ -127,9 +124,20 @@ def last_report(key: str) -> Mapping[str, Any] | None:
     return (st.session_state.get(key) or {}).get("view")
 
 
-def ask_for_page(page: str) -> None:
-    """Open another page at the next run: a callback cannot switch pages itself."""
-    st.session_state["wanted_page"] = page
+def leave(key: str) -> None:
+    """Open the page that the browser's view `key` asks for, with the choice that it reports in the same message.
+
+    Two messages would be two runs: a busy server would read the second before the first one's choice was taken.
+    """
+    asked: Mapping[str, Any] = st.session_state[key].get("leave") or {}
+    (_take_growth if key == "grow" else _take)(asked.get("view"))
+    wanted = next((entry.script for entry in MENU if entry.url_path == asked.get("page")), "")
+    st.session_state["wanted_page"] = wanted  # the next run opens it: a callback cannot
+
+
+def _take(chosen: object) -> None:
+    if isinstance(chosen, Mapping):
+        st.session_state["view"] = from_report(chosen, st.session_state["view"])
 
 
 def follow() -> None:
@@ -322,9 +330,12 @@ def growth_seed() -> int:
 
 def take_growth(key: str = "grow") -> None:
     """Take over what the browser's view reports and already shows."""
-    news.acted("growth")
-    report: Mapping[str, Any] = st.session_state[key].get("view") or {}
-    st.session_state["growth"] = growth.from_report(report, st.session_state["growth"])
+    _take_growth(st.session_state[key].get("view"))
+
+
+def _take_growth(report: object) -> None:
+    if isinstance(report, Mapping):
+        st.session_state["growth"] = growth.from_report(report, st.session_state["growth"])
 
 
 def write_growth_address(view: GrowView) -> str:

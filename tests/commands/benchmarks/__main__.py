@@ -1,5 +1,5 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `lab`, `grow` or
-`files`: a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `alive`, `lab`,
+`grow` or `files`: a part."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ from playwright.sync_api import sync_playwright
 
 from pages.shared.process.memory import keep_freed_memory
 from pages.shared.process.settings import from_environment
-from tests.commands.benchmarks import capture, files, grow, lab, long_text, machine, pages, table
+from tests.commands.benchmarks import alive, capture, files, grow, lab, long_text, machine, pages, table
 from tests.support.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "long", "pages", "lab", "grow", "files")
+PARTS = ("capture", "long", "pages", "alive", "lab", "grow", "files")
 
 
 def main(parts: list[str]) -> int:
@@ -33,11 +33,11 @@ def main(parts: list[str]) -> int:
         rows += long_text.rows()
     if "files" in parts:
         rows += files.rows(ROUNDS)
-    if {"pages", "lab", "grow"} & set(parts):
+    if {"pages", "alive", "lab", "grow"} & set(parts):
         with sync_playwright() as playwright:
             browser = launch_chromium(playwright)
             chromium = f"Chromium {browser.version}"
-            for part, measure in (("pages", pages.rows), ("lab", lab.rows)):
+            for part, measure in (("pages", pages.rows), ("alive", alive.rows), ("lab", lab.rows)):
                 rows += measure(browser, ROUNDS) if part in parts else []
             rows += grow.rows(browser) if "grow" in parts else []
             browser.close()

@@ -67,7 +67,6 @@ def rows(browser: Browser, rounds: int) -> list[Row]:
             wait_until_drawn(visit.page, timeout_s=60)
         found += _warm_visitor(browser, server.url, rounds)
         found += _first_view_bytes(browser, server.url)
-        found += _typing(browser, server.url, rounds)
         for n, most in ((64, 33), (128, 33), (512, 150)):
             found += _choosing(browser, server.url, n, most, rounds)
         found += reruns.rows(server.url, 5 * rounds)
@@ -165,29 +164,6 @@ def _first_view_bytes(browser: Browser, url: str) -> list[Row]:
         note = f"HTTP {http / 1000:.0f} kB in {len(bodies)} answers, websocket {socket / 1000:.0f} kB in all"
         found.append(Row(f"bytes for the first view of 72 heads, {n} tokens", http + socket, "B", most, note))
     return found
-
-
-def _typing(browser: Browser, url: str, rounds: int) -> list[Row]:
-    """A text that nobody has asked for before, each time; also one that the server still has."""
-    fresh, known = [], []
-    with visitor(browser, url) as visit:
-        page = visit.page
-        page.goto(address(64))
-        wait_until_drawn(page)
-        words = text_of(64).split()
-        for i in range(rounds):
-            for times, order in ((fresh, words[i + 1 :] + words[: i + 1]), (known, words)):
-                page.get_by_test_id("sl-text").fill(" ".join(order))
-                page.wait_for_timeout(500)
-                key = page.evaluate(READY).split(":")[0]
-                page.evaluate(f"probe.measure('keydown', () => !{READY}.startsWith('{key}:'))")
-                page.get_by_test_id("sl-text").press("Enter")
-                times.append(page.evaluate("probe.result"))
-                page.wait_for_timeout(700)
-    return [
-        Row("Enter → all heads drawn, 64 tokens", median(fresh), "ms", 300, "a new text each time"),
-        Row("  the same, a text that the server has seen", median(known), "ms"),
-    ]
 
 
 def _choosing(browser: Browser, url: str, n: int, most: float, rounds: int) -> list[Row]:

@@ -62,6 +62,18 @@ test("what came from Python is not told back", () => {
   assert.equal(here.sent.length, 0);
 });
 
+test("a choice that is taken along is not told once more", async () => {
+  const here = app();
+  const sync = createSync(here);
+  assert.ok(!sync.owes(1000));
+  sync.later();
+  assert.ok(sync.owes(0));
+  assert.equal(sync.take().head, 3);
+  assert.ok(!sync.owes(0));
+  sync.now();
+  assert.equal(here.sent.length, 0);
+});
+
 test("a choice that had to be changed here is told to Python", async () => {
   const here = app();
   const sync = createSync(here);

@@ -25,7 +25,10 @@ function one() {
   const heard = [];
   const view = new One(element("div"), {});
   view.frame = { host: element("div"), remove() {} };
-  view.callbacks = { setState: (name, value) => heard.push([name, value]), setTrigger: (name) => heard.push([name]) };
+  view.callbacks = {
+    setState: (name, value) => heard.push([name, value]),
+    setTrigger: (name, value) => heard.push([name, value]),
+  };
   return { view, heard };
 }
 
@@ -40,15 +43,59 @@ test("Python hears a choice once it has settled, and once", async () => {
   assert.deepEqual(heard, [["view", { chosen: 2 }]]);
 });
 
-test("a choice that came from Python is not told back, and one that waits is told before the page is left", () => {
+test("a choice that came from Python is not told back, and one that waits travels with the change of page", () => {
   const { view, heard } = one();
   view.agree();
   view.sendNow();
   assert.deepEqual(heard, []);
   view.chosen = 3;
   view.report();
-  view.leave("explore");
-  assert.deepEqual(heard, [["view", { chosen: 3 }], ["explore"]]);
+  view.leave("steps");
+  view.report.flush();
+  assert.equal(heard.length, 1);
+  const [[name, { page, view: choice }]] = heard;
+  assert.deepEqual([name, page, choice], ["leave", "steps", { chosen: 3 }]);
+});
+
+/** A click on a link of Streamlit's menu. */
+function click(href, more = {}) {
+  const done = [];
+  const link = { href };
+  return {
+    done,
+    button: 0,
+    target: { closest: (selector) => (selector.includes("stTopNavLink") ? link : null) },
+    preventDefault: () => done.push("prevented"),
+    stopPropagation: () => done.push("stopped"),
+    ...more,
+  };
+}
+
+test("a click on the menu takes along what was chosen just before, and is Streamlit's own otherwise", () => {
+  globalThis.document.baseURI ??= "http://here/class/";
+  const { view, heard } = one();
+  view.frame = { host: { isConnected: true } };
+  view.agree();
+  const quiet = click("http://here/class/steps");
+  view.onMenu(quiet);
+  assert.deepEqual([quiet.done, heard], [[], []]);
+
+  view.chosen = 4;
+  view.report();
+  const tab = click("http://here/class/steps", { ctrlKey: true });
+  view.onMenu(tab);
+  assert.deepEqual([tab.done, heard], [[], []]);
+  const hurried = click("http://here/class/");
+  view.onMenu(hurried);
+  assert.deepEqual(hurried.done, ["prevented", "stopped"]);
+  assert.deepEqual([heard[0][1].page, heard[0][1].view], ["", { chosen: 4 }]);
+
+  const other = one();
+  other.view.frame = { host: { isConnected: true } };
+  other.view.chosen = 5;
+  other.view.sendNow(); // told, but a busy server may not have taken it
+  other.view.onMenu(click("http://here/class/heads"));
+  assert.deepEqual(other.heard[1][1].view, { chosen: 5 });
 });
 
 test("a view is seen when its style sheet is there, and never once it has gone", async () => {

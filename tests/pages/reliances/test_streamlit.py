@@ -13,9 +13,11 @@ import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime import Runtime
+from streamlit.runtime import Runtime, app_session
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import script_runner
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
@@ -65,6 +67,21 @@ def test_streamlit_manifest_scanner_is_what_looks_for_components(monkeypatch):
 def test_streamlit_containers_are_delta_generators():
     assert of_streamlit.DeltaGenerator is DeltaGenerator
     assert isinstance(st.container(), DeltaGenerator)
+
+
+def test_streamlit_a_run_that_back_or_forward_asked_for_says_so_and_no_other_does():
+    """`went_through_history`."""
+    assert of_streamlit.went_through_history() is False
+    script = (
+        "import streamlit as st\nfrom pages.shared.inside import of_streamlit\n"
+        "st.text(of_streamlit.went_through_history())\n"
+        "of_streamlit.get_script_run_ctx().is_history_navigation = True\n"
+        "st.text(of_streamlit.went_through_history())"
+    )
+    assert [text.value for text in AppTest.from_string(script).run().text] == ["False", "True"]
+    assert "is_history_navigation" in inspect.signature(ScriptRunContext.__init__).parameters
+    assert "is_history_navigation=rerun_data.is_history_navigation" in inspect.getsource(script_runner)
+    assert "is_history_navigation=client_state.is_history_navigation" in inspect.getsource(app_session)
 
 
 # --- its own page
