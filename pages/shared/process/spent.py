@@ -1,7 +1,7 @@
 """Processor time by where it goes: seconds of this process's threads, added up by place."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 from threading import Lock, local
@@ -10,7 +10,7 @@ from typing import Literal
 Place = Literal["page load", "rerun", "pass", "packs", "compression", "routes"]
 
 _lock = Lock()
-_seconds: Counter[str] = Counter()
+_seconds: defaultdict[str, float] = defaultdict(float)
 _inside = local()  # seconds of this thread that belong to a place within the one that it is at
 
 
