@@ -11,6 +11,7 @@ from pages.shared.engine import choosing
 from pages.shared.lab import session
 from pages.shared.parts.survey_panel import Job
 from tests.pages.test_pages import change, commit, component, explorer, said
+from tests.support.sayings import said_by
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PATIENCE = 300  # seconds; a machine that does other work too
@@ -23,7 +24,7 @@ def app(engine, monkeypatch) -> AppTest:
 
 
 def unharmed(app) -> bool:
-    return not (app.exception or app.error or app.warning)
+    return not (app.exception or app.error or app.warning or said_by(app, "error", "warning"))
 
 
 def test_a_text_is_drawn_and_another_one_after_it(app):
@@ -73,7 +74,7 @@ def test_a_model_writes_on(app, speakers):
 def test_a_model_that_is_not_there_is_a_sentence_and_the_picture_stays(app):
     app.run()
     change(app, model="/no/such/folder")
-    assert app.error and explorer(app)["key"]
+    assert said_by(app, "error") and explorer(app)["key"]
     assert not app.exception
 
 
