@@ -34,6 +34,7 @@ class Batch:
         base: Mapping[int, Tensor] | None = None,
         keep: frozenset[int] = frozenset(),
         begins: int = 0,
+        watch: tuple[nn.Module, int, Callable[[Any], None]] | None = None,
     ) -> None:
         self.sites, self.n_rows, self.base, self.keep = sites, len(rows), base, keep
         self.read: dict[int, Float[Tensor, "batch token channel"]] = {}
@@ -47,6 +48,8 @@ class Batch:
                 where = self._ops.setdefault((op.layer, op.stage), [[] for _ in rows])
                 where[i].append(op.apply)
         self._left = set(self._ops)
+        self._watch = watch  # a block, the layer that it begins with, and who is shown what it gives
+        self._watching = False
 
     def attend(self, asked: Asked) -> Attended:
         """One attention call, with q, k, v, the weights and the output as each row's edits make them."""
@@ -74,6 +77,7 @@ class Batch:
             return None if changed is None else changed.reshape(x.shape)
         self._block += 1
         layer = self._done
+        self._watching = self._watch is not None and self._watch[:2] == (module, layer)
         edited = (layer, "residual") in self._ops
         if not (edited or layer in self.keep) or self.sites.block_of(layer) != self._block:
             return None
@@ -86,6 +90,9 @@ class Batch:
     def after(self, module: nn.Module, output: Any) -> Any:
         """What W_O wrote."""
         last = self._done - 1
+        if self._watch is not None and self._watching and module is self._watch[0]:
+            self._watching = False
+            self._watch[2](output)
         if last < 0 or self.sites.layers[last].output is not module or not isinstance(output, Tensor):
             return None
         changes = self._take(last, "written")

@@ -5,7 +5,7 @@ bit. That is tried once for each model and remembered; elsewhere whole runs are 
 what they gave, in a shallow copy of the model: the model that is shared is not touched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -98,6 +98,7 @@ class Runs:
         *,
         more: Sequence[Sequence[Op]] | None = None,
         keep: frozenset[int] = frozenset(),
+        watch: tuple[nn.Module, int, Callable[[Any], None]] | None = None,
     ) -> Outcome:
         """One batch: a row for each of `variants`, each a list of edits; `more` are functions that go with them.
 
@@ -106,7 +107,7 @@ class Runs:
         more = more or [()] * len(variants)
         distinct, places = _distinct(variants, more)
         if len(distinct) < len(variants):  # equal edits are one run: nothing differs from itself, by no rounding
-            one = self.run([variants[i] for i in distinct], more=[more[i] for i in distinct], keep=keep)
+            one = self.run([variants[i] for i in distinct], more=[more[i] for i in distinct], keep=keep, watch=watch)
             return _spread(one, places)
         texts = [replaced(self.prepared, edits) for edits in variants]
         if not self.model.exact:
@@ -117,7 +118,7 @@ class Runs:
         for own, given in zip(ops, more, strict=True):
             own.extend(given)
         begins = 0 if any(text is not self.prepared for text in texts) else self._begins(ops)
-        batch = Batch(self.sites, ops, keep=keep, begins=begins)
+        batch = Batch(self.sites, ops, keep=keep, begins=begins, watch=watch)
         running = self._from_block(begins, len(ops)) if begins else None
         editing.install(self.sites.watched())
         token = editing.editor.set(batch)
@@ -130,6 +131,28 @@ class Runs:
         finally:
             editing.editor.reset(token)
         return _outcome(self.model, found, batch, begins)
+
+    def base_read(self) -> Mapping[int, Float[Tensor, "token channel"]]:
+        """What W_O reads in the unedited run, by layer."""
+        return self._base().read
+
+    def block_output(self, variants: Sequence[Sequence[Edit]], layer: int) -> Float[Tensor, "batch token d_model"]:
+        """What the block that holds a layer gives, for each of `variants`; the last block's before any norm after it.
+
+        Raises ExperimentError where no block was observed.
+        """
+        block = self.sites.block_holding(layer)
+        if block is None:
+            raise ExperimentError(f"Layer {layer} lies in no block whose output could be compared.")
+        module, found = self.sites.blocks[block].module, []
+
+        def keep(output: Any) -> None:
+            found.append(output[0] if isinstance(output, tuple) else output)
+
+        self.run(variants, watch=(module, self.sites.blocks[block].first, keep))
+        if len(found) != 1 or not isinstance(found[0], Tensor):
+            raise ExperimentError(f"The block of layer {layer} gives something else than one stream.")
+        return found[0]
 
     @property
     def resumes(self) -> bool:
