@@ -84,6 +84,11 @@ def remove(model: nn.Module) -> None:
             _installed.discard(module)
 
 
+def changes_only_when_asked(hook: Callable[..., Any]) -> bool:
+    """Is this hook one of ours, which does nothing outside an experiment?"""
+    return hook in _HOOKS
+
+
 _lock = Lock()
 _installed: WeakSet[nn.Module] = WeakSet()
 
