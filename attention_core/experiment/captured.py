@@ -11,7 +11,7 @@ from attention_core.experiment.edits import Edit, ExperimentError, ReplaceToken
 from attention_core.experiment.running import Runs
 from attention_core.experiment.sites import Site, forget
 from attention_core.observe import editing
-from attention_core.record.edited_layers import edited_layer
+from attention_core.record.edited.layers import edited_layer
 from attention_core.record.layers import LayerTrace
 from attention_core.record.record import Record
 

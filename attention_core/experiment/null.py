@@ -164,9 +164,9 @@ def turned(change: Float[Tensor, "token d_model"], n: int, seed: int) -> Iterato
 def largest_by_chance(
     pools: Mapping[int, Float[Tensor, " draw"]], tested: Mapping[int, int], level: float = LEVEL
 ) -> float:
-    """The 95th percentile of the largest of all null effects, if each that was tested drew one from its layer's pool.
+    """The 95th percentile of the largest of all null effects, if each that was tested drew one from its pool.
 
-    P(largest ≤ x) = Π F_layer(x)^(tested in the layer), with F the share of a layer's |draws| up to x.
+    P(largest ≤ x) = Π F_pool(x)^(tested with that pool), with F the share of a pool's |draws| up to x.
     """
     candidates = torch.cat([pool.abs() for pool in pools.values()]).sort().values
     logs = torch.zeros(len(candidates), dtype=torch.float64)

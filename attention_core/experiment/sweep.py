@@ -112,8 +112,8 @@ def sweep(
 ) -> Sweep:
     """What each of many edits does alone: `EveryHead()`, `EveryLayer()`, `EveryToken()`, `EveryLink(…)`, or a list.
 
-    The other arguments are those of `effect`. The null takes `draws` times as many runs as there are edits, pooled by
-    layer; 0 leaves it out, and then nothing is called important.
+    The other arguments are those of `effect`. The null takes `draws` times as many runs as there are edits; 0 leaves
+    it out, and then nothing is called important.
 
     Raises ExperimentError, Stopped, and what `capture` raises of the text.
     """
@@ -215,11 +215,13 @@ class _Sweeping:
             layer, stage = self.layers[i], stage_of(self.variants[i])
             rows = [[added(layer, stage, one)] for one in turned(change, self.draws, self.seed + i)]
             for size, values in in_slices(self.runs, self.asking, rows, [()] * len(rows), self.stop):
-                pools.setdefault(layer, []).append(values)
+                pools.setdefault(i, []).append(values)
                 self.done += size
                 yield self.done, self.total
-        joined = {layer: torch.cat(pool) for layer, pool in pools.items()}
-        tested = {layer: self.layers.count(layer) for layer in pools}
+        # Each with its own nulls: one pool of a layer's would mix short changes among those of a head that writes much,
+        # and call it important too often.
+        joined = {i: torch.cat(pool) for i, pool in pools.items()}
+        tested = dict.fromkeys(joined, 1)
         n = sum(len(pool) for pool in joined.values())
         return Chance(n, largest_by_chance(joined, tested), len(self.variants))
 

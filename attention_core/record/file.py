@@ -23,7 +23,7 @@ from attention_core.formats.strict_json import strict_json
 from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
 from attention_core.models.facts import ModelFacts
-from attention_core.record.edited_layers import edited_layer
+from attention_core.record.edited.layers import edited_layer
 from attention_core.record.file_projections import number, pack_projections, unpack_projections
 from attention_core.record.given_layers import given_layer
 from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, Origin, WeightsOnly, checks_of
