@@ -48,10 +48,13 @@ else:
 
     state.keep_large()
     theme.apply(large=bool(st.session_state.get("frame_large")), embedded=embedded)
+    here = next(entry for entry in MENU if entry.url_path == page.url_path)
+    if not embedded and not here.own_heading:
+        theme.heading(here.title)
     view = state.open_view()
     state.follow()
     renew_facts = None
-    if not embedded and any(entry.reads_text for entry in MENU if entry.url_path == page.url_path):
+    if not embedded and here.reads_text:
         renew_facts = controls.model_and_text(view)
     page.run()
     if renew_facts:

@@ -22,7 +22,6 @@ components.explorer(
         on_view=state.take_report,
         on_lost=state.renew,
     ),
-    from_file=bool(state.opened_file()),
     embedded=bool(st.context.is_embedded),
 )
 # What the browser is about to fetch. Of a picture that it has it fetches other heads by itself, before this run.

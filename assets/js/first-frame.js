@@ -4,19 +4,26 @@
 
 // What we lean on in Streamlit's page stands here and not in base/streamlit.js: nothing else is asked for before the frame
 // is painted. Without the first, Streamlit looks for its server below the page's own address, and finds it after two
-// answers of 404. Without the others, our frame stays over its page for AT_MOST_MS.
+// answers of 404. Without the next, our frame stays over its page for AT_MOST_MS. Without the name of what it remembers of
+// its menu, a menu that was left open on a narrow screen is open at every load.
 Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", document.baseURI).href } });
 const OWN = [
   '[data-testid="stTopNavLink"]',
   '[data-testid="stExpandSidebarButton"]',
   '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]',
 ].join(",");
+const MENU = "stSidebarCollapsed-";
 const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"], .sl-said[role="alert"]';
 
 const PAINTED_WITHIN_MS = 250; // a page in the background is not painted at all
 const PICTURE_WITHIN_MS = 1000; // for so long a hundred other modules do not hold it up
 const PICTURE_FOR_MS = 5000; // longer than Streamlit's page ever takes to draw the same
 const AT_MOST_MS = 20_000; // whatever went wrong is then at least seen
+
+// The menu of a narrow screen covers the page: one that was left open is closed at the next load.
+try {
+  for (const name of Object.keys(localStorage)) if (name.startsWith(MENU)) localStorage.removeItem(name);
+} catch {} // storage is switched off: then it was not remembered either
 
 const frame = document.getElementById("sl-first");
 const root = document.getElementById("root");

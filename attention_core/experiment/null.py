@@ -3,6 +3,9 @@
 An edit of a layer's attention changes what W_O writes by Δ, a vector for each token. The null writes Δ·R instead, where
 R turns the space at random: every vector keeps its length, and any two of them their angle; only the directions are
 others. What the model says then changes by what any writing of that size would do.
+
+Not yet honest where a head writes much of the stream: taking its writing away shortens the stream, adding as much in
+another direction does not. Of 20 tiny random models 5 have a head that is called important; at most 3 should.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from attention_core.formats import wire
 from attention_core.pictures.csv_npz import weights_csv, weights_npz
-from attention_core.pictures.head import layers_shown, picture_blocks, rows_and_columns, weights_of
+from attention_core.pictures.head import (
+    layers_shown,
+    picture_blocks,
+    place_of,
+    rows_and_columns,
+    second_begins,
+    weights_of,
+)
 from attention_core.pictures.heatmap_svg import ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Item, Reading, describe
@@ -36,8 +43,13 @@ def svg(
     *,
     per_head_scale: bool = False,
     dark: bool = False,
+    pin: tuple[int | None, int | None] = (None, None),
 ) -> str:
-    """The heatmap for print, or with `dark` for a dark screen."""
+    """The heatmap for print, or with `dark` for a dark screen.
+
+    `pin`: the indices of the query and key tokens that are framed; one that is hidden, or that there is not, is left
+    out.
+    """
     weights, allowed = weights_of(trace, reading, layer, head)
     queries, keys = _rows_and_columns(trace, reading, layer)
     whole = reading.by_norm or (not _has_sink(trace, layer) and (trace.sums_to_one or reading.renormalise))
@@ -53,7 +65,26 @@ def svg(
         dark=dark,
         per_head_scale=per_head_scale,
         quantity="share of ‖a·v·W_O‖" if reading.by_norm else "weight",
+        pin=(place_of(queries, pin[0]), place_of(keys, pin[1])),
+        borders=_borders(trace, layer, queries, keys),
     )
+
+
+def _borders(
+    trace: Record, layer: LayerName, queries: tuple[Item, ...], keys: tuple[Item, ...]
+) -> tuple[int | None, int | None]:
+    """Before which row and column a pair's second sentence begins."""
+    begins, index = second_begins(trace), _first_layer(trace, layer)
+    if begins is None:
+        return None, None
+    sides = ((trace.query_tokens(index), queries), (trace.key_tokens(index), keys))
+    row, column = (
+        next((place for place, item in enumerate(shown) if item.pieces[0] >= begins), None)
+        if tokens is trace.source_tokens
+        else None
+        for tokens, shown in sides
+    )
+    return row, column
 
 
 def _proof_lines(trace: Record, layer: LayerName, head: HeadName) -> tuple[str, ...]:
@@ -188,8 +219,11 @@ def _verdict_html(trace: Record) -> str:
 
 
 def _rows_and_columns(trace: Record, reading: Reading, layer: LayerName) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
-    index = layer if isinstance(layer, int) else next(g.layers[0] for g in groups(trace) if g.name == layer)
-    return rows_and_columns(trace, reading, index)
+    return rows_and_columns(trace, reading, _first_layer(trace, layer))
+
+
+def _first_layer(trace: Record, layer: LayerName) -> int:
+    return layer if isinstance(layer, int) else next(g.layers[0] for g in groups(trace) if g.name == layer)
 
 
 def _has_sink(trace: Record, layer: LayerName) -> bool:

@@ -24,7 +24,7 @@ from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import largest_difference
 from attention_core.record.record import Record
 from attention_core.record.verdict import reserved, verdict_of
-from attention_core.text.tokens import Token
+from attention_core.text.tokens import Token, second_sentence
 
 EXACT_CELLS = 64 * 64  # up to here a chosen head is sent in float32, with its scores
 PICTURE_SIDE = 512  # cells a side of a chosen head's picture; larger ones as block maxima, exact tiles on demand
@@ -48,6 +48,17 @@ def rows_and_columns(trace: Record, reading: Reading, layer: int) -> tuple[tuple
     """The queries and the keys that a picture of this layer shows."""
     queries, keys = trace.query_tokens(layer), trace.key_tokens(layer)
     return shown_of(trace, queries, reading), shown_of(trace, keys, reading)
+
+
+def second_begins(trace: Record) -> int | None:
+    """Index of the source token with which a pair's second sentence begins; None where there is no pair."""
+    second = second_sentence(trace.source_tokens) if trace.pair else []
+    return second[0] if second else None
+
+
+def place_of(shown: Sequence[Item], token: int | None) -> int | None:
+    """Where a token (its index) stands among what a picture shows; None if it is hidden, or if there is none."""
+    return next((place for place, item in enumerate(shown) if token in item.pieces), None)
 
 
 def shown_of(trace: Record, tokens: tuple[Token, ...], reading: Reading) -> tuple[Item, ...]:

@@ -26,7 +26,7 @@ TRACE_FILE = "sightline-trace.safetensors"  # what a saved trace is called unles
 LABEL_COLUMNS = 24  # columns of a monospaced label; longer ones end in …
 
 
-def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually left out)
+def heatmap_svg(  # noqa: PLR0913 (public; eight options, each of them usually left out)
     weights: Float[Tensor, "query key"],
     queries: Sequence[Item],
     keys: Sequence[Item],
@@ -37,12 +37,15 @@ def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually lef
     dark: bool = False,
     per_head_scale: bool = False,
     quantity: str = "weight",
+    pin: tuple[int | None, int | None] = (None, None),
+    borders: tuple[int | None, int | None] = (None, None),
 ) -> str:
     """One head as a picture for print: labels, axis titles, legend, masked cells hatched, NaN crossed out.
 
     Up to `RECT_LIMIT` tokens a side every cell is a shape with its value as a tooltip; beyond, the cells are one
     embedded image with a pixel per cell, labels are thinned, and lines say so. `lines` are printed under the title;
-    `quantity` is what the legend calls the numbers.
+    `quantity` is what the legend calls the numbers. `pin` is the row, the column or the cell (row, column) that is
+    framed, counted from 0; `borders` are the row and column before which a second sentence begins. None: there is none.
     """
     grid = _Grid(queries, keys)
     lines = (*lines, *grid.remarks)
@@ -56,14 +59,10 @@ def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually lef
     values = weights.float().numpy(force=True)
     scale = _scale(values, masked, per_head_scale)
     theme = _Theme(dark, _digest(values.tobytes(), (title, lines, dark)))
-    middle = left + grid.width / 2, top + grid.height / 2
     parts = [
         *_opening(max(left + grid.width + right, 420.0), top + grid.height + 84, title, theme),
         *_heading(heading, theme),
-        f'<text x="{middle[0]:.1f}" y="{head_height + 16:.1f}" font-size="14" text-anchor="middle" '
-        f'fill="{theme.key}">key (is looked at) →</text>',
-        f'<text transform="translate(20 {middle[1]:.1f}) rotate(-90)" font-size="14" text-anchor="middle" '
-        f'fill="{theme.query}">← query (looks)</text>',
+        *_axis_names(left + grid.width / 2, head_height + 16, top + grid.height / 2, theme),
         *_labels(grid, left, top, theme),
         f'<g transform="translate({left:.2f} {top:.2f})">',
     ]
@@ -76,8 +75,9 @@ def heatmap_svg(  # noqa: PLR0913 (public; six options, each of them usually lef
         parts.append(_image(codes, 0.0, 0.0, grid.width, grid.height, theme))
     parts.append(
         f'<rect width="{grid.width:.2f}" height="{grid.height:.2f}" fill="none" stroke="{theme.line}" '
-        f'stroke-width="1"/></g>'
+        f'stroke-width="1"/>'
     )
+    parts += [*_borders(borders, grid, theme), *_pinned(pin, grid, theme), "</g>"]
     says = f"{quantity}, scaled to this head's maximum {scale:.4f}" if per_head_scale else quantity
     has_masked = masked is not None and bool(masked.any())
     has_nan = bool((~np.isfinite(values if masked is None else values[~masked])).any())
@@ -255,6 +255,16 @@ def _opening(width: float, height: float, title: str, theme: _Theme, *, fits: bo
     ]
 
 
+def _axis_names(x: float, above: float, y: float, theme: _Theme) -> list[str]:
+    """Of the keys above the middle of the columns, of the queries beside the middle of the rows."""
+    return [
+        f'<text x="{x:.1f}" y="{above:.1f}" font-size="14" text-anchor="middle" '
+        f'fill="{theme.key}">key (is looked at) →</text>',
+        f'<text transform="translate(20 {y:.1f}) rotate(-90)" font-size="14" text-anchor="middle" '
+        f'fill="{theme.query}">← query (looks)</text>',
+    ]
+
+
 def _labels(grid: _Grid, left: float, top: float, theme: _Theme) -> list[str]:
     """The names of queries beside their rows, and of keys above their columns, leaning."""
     parts = [f'<g font-family={quoteattr(palette.MONO)} font-size="{_LABEL_SIZE}" fill="{theme.ink}">']
@@ -316,6 +326,33 @@ def _cells(
             if not finite and not (masked is not None and masked[i, j]):
                 parts.append(_cross(x + (width - height) / 2, y, height, theme))
     return [*parts, "</g>"]
+
+
+def _borders(borders: tuple[int | None, int | None], grid: _Grid, theme: _Theme) -> list[str]:
+    """Lines before the row and the column with which a second sentence begins."""
+    row, column = borders
+    at = [] if row is None else [f"M0 {row * grid.cell_height:.2f}H{grid.width:.2f}"]
+    at += [] if column is None else [f"M{column * grid.cell_width:.2f} 0V{grid.height:.2f}"]
+    path = f'<path class="border" d="{"".join(at)}" stroke="{theme.ink_2}" stroke-width="1.5" stroke-dasharray="5 3"/>'
+    return [path] if at else []
+
+
+def _pinned(pin: tuple[int | None, int | None], grid: _Grid, theme: _Theme) -> list[str]:
+    """Frames around the pinned row, column and cell, as on the page."""
+    row, column = pin
+    y, x = (row or 0) * grid.cell_height, (column or 0) * grid.cell_width
+    frames: list[tuple[str, float, float, float, float, str]] = []
+    if row is not None:
+        frames.append(("pinned query", 0.0, y, grid.width, grid.cell_height, theme.query))
+    if column is not None:
+        frames.append(("pinned key", x, 0.0, grid.cell_width, grid.height, theme.key))
+    if row is not None and column is not None:
+        frames.append(("pinned cell", x, y, grid.cell_width, grid.cell_height, theme.ink))
+    return [
+        f'<rect class="{name}" x="{left:.2f}" y="{top:.2f}" width="{width:.2f}" height="{height:.2f}" fill="none" '
+        f'stroke="{colour}" stroke-width="2"/>'
+        for name, left, top, width, height, colour in frames
+    ]
 
 
 def _cross(x: float, y: float, side: float, theme: _Theme) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from attention_core.formats import wire
 from attention_core.formula.metrics import entropy, reach
 from attention_core.pictures.blocks import BlockMask, block_max, block_side, free_columns, thumbnail_side
-from attention_core.pictures.head import json_number, positions_of, rows_and_columns, shown_of
+from attention_core.pictures.head import json_number, positions_of, rows_and_columns, second_begins, shown_of
 from attention_core.reading.contribution import contribution_shares
 from attention_core.reading.reading import Item, Reading, describe, read_allowed, read_weights
 from attention_core.record.groups import Group, LayerName, groups, rows_per_block, spans
@@ -31,7 +31,7 @@ def overview(trace: Record, reading: Reading) -> bytes:
     Buffers: `heads`, the pictures one after the other (layer, head, row, column): whole as u2 if they fit WHOLE_BYTES,
     else block maxima as u1; `aggregates`, small u1 pictures. The header holds tokens, layers with the place of their
     first picture, and each head's entropy (bits), reach (tokens) and largest weight; `free_sums` where rows were given
-    that need not sum to 1.
+    that need not sum to 1; `second`, of a pair, the index of the source token with which the second sentence begins.
     """
     shapes = [tuple(map(len, rows_and_columns(trace, reading, i))) for i in range(len(trace.layers))]
     n_heads = sum(layer.n_heads for layer in trace.layers)
@@ -68,6 +68,7 @@ def overview(trace: Record, reading: Reading) -> bytes:
         "layers": layers,
         "full": whole,
         **({} if trace.sums_to_one else {"free_sums": True}),
+        **({"second": second} if (second := second_begins(trace)) is not None else {}),
         "summary": {name: [of_layer[name] for of_layer in numbers] for name in ("entropy", "reach", "peak")},
         "aggregates": aggregates.header,
     }

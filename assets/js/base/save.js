@@ -37,7 +37,10 @@ export const FILES = [
 
 /** @param {string} at @param {Choice} choice */
 function heatmap(at, choice) {
-  return `${at}/heatmap.svg${choice.per_head_scale ? "?scale=head" : ""}`;
+  const { per_head_scale: own, query, key } = choice;
+  const asked = Object.entries({ scale: own ? "head" : null, q: query, k: key }).filter(([, value]) => value !== null);
+  const params = new URLSearchParams(asked.map(([name, value]) => [name, String(value)]));
+  return `${at}/heatmap.svg${params.size ? `?${params}` : ""}`;
 }
 
 /** @param {string} _at @param {Choice} choice */

@@ -58,6 +58,9 @@ export function reduce(state, action) {
     case "place":
       return same(action.pin, state.pin) ? state : { ...state, pin: action.pin };
     case "release":
+      // One thing at a time: the cell that the keys have walked to, then the pin.
+      if (state.pin && state.hover && same(state.hover, state.cursor) && !same(state.hover, state.pin))
+        return { ...state, hover: null };
       return state.pin === null && state.hover === null ? state : { ...state, pin: null, hover: null };
     case "step":
     case "jump": {

@@ -6,6 +6,7 @@
  * `readTheme`, `draw` and `onKey`.
  */
 import { settle, typing } from "./dom.js";
+import { somethingIsOpen } from "./streamlit.js";
 
 /** How long a choice rests before Python is told, ms. */
 const SETTLED = 300;
@@ -28,6 +29,8 @@ export class View {
     this.seed = null;
     /** The choice that Python knows, as text. */
     this.reported = "";
+    /** The choice that was last sent; null if Python has said since what is chosen. @type {Record<string, unknown> | null} */
+    this.sent = null;
     /** @type {number | undefined} */
     this.pending = undefined;
     /** Ends with the view, and all that listens with it. */
@@ -39,6 +42,7 @@ export class View {
   listen() {
     const { signal } = this.life;
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
+    document.addEventListener("sightline:skip", (event) => this.skip() && event.preventDefault(), { signal });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.retheme(), { signal });
   }
 
@@ -71,6 +75,18 @@ export class View {
     });
   }
 
+  /** What somebody wants who skips all that stands before it. @returns {HTMLElement | null | undefined} */
+  landing() {
+    return null;
+  }
+
+  /** Focus what this view is about; false if there is nothing yet, or not here. */
+  skip() {
+    const to = this.frame.host.isConnected ? this.landing() : null;
+    to?.focus();
+    return Boolean(to);
+  }
+
   /** A key was pressed somewhere on the page. @param {KeyboardEvent} _event */
   onKey(_event) {}
 
@@ -82,7 +98,8 @@ export class View {
       !event.ctrlKey &&
       !event.metaKey &&
       !event.altKey &&
-      !typing(event)
+      !typing(event) &&
+      !(event.key === "Escape" && somethingIsOpen())
     );
   }
 
@@ -101,6 +118,7 @@ export class View {
   /** What is chosen now is what Python knows. */
   agree() {
     this.reported = JSON.stringify(this.choice());
+    this.sent = null;
   }
 
   /** Tell Python what is chosen, unless it knows. */
@@ -109,6 +127,7 @@ export class View {
     const text = JSON.stringify(choice);
     if (text === this.reported) return;
     this.reported = text;
+    this.sent = choice;
     this.callbacks.setState?.("view", choice);
   }
 

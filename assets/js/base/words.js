@@ -70,3 +70,12 @@ export function caption({ head, hidden, renormalised, rowsum = null, free = fals
   if (most < 0.999) return `${looks}; each row sums to 1 with the sink’s share`;
   return `${looks}; each row sums to 1`;
 }
+
+/**
+ * What to do, for this screen: `hands` where there are fingers alone, and then nothing about keys.
+ *
+ * @param {string} keys @param {string} hands
+ */
+export function advice(keys, hands) {
+  return globalThis.matchMedia?.("(hover: none) and (pointer: coarse)").matches ? hands : keys;
+}

@@ -20,6 +20,7 @@ import { createGallery } from "./gallery.js";
 import { h, say } from "../base/dom.js";
 import { afterItsElement } from "../base/mounting.js";
 import { watchServer } from "./reconnect.js";
+import { advice } from "../base/words.js";
 import { createWindow } from "./window.js";
 
 /**
@@ -178,7 +179,14 @@ function mount(root) {
     const now = typed();
     const edited = !same(now, committed);
     composer.classList.toggle("sl-edited", edited);
-    say(status, data.busy ? "reading…" : edited && !isBlank(now.text) ? "edited · Enter shows it" : "");
+    say(
+      status,
+      data.busy
+        ? "reading…"
+        : edited && !isBlank(now.text)
+          ? advice("edited · Enter shows it", "edited · Show reads it")
+          : "",
+    );
     composer.setAttribute("aria-busy", String(Boolean(data.busy)));
     addPair.hidden = !data.can_pair || !pairField.row.hidden;
     addTarget.hidden = !data.can_target || !targetField.row.hidden;

@@ -279,6 +279,11 @@ export class App extends View {
     return width < 720 ? Math.max(width * 1.15, 300) : Math.min(Math.max(window.innerHeight - 390, 340), 760);
   }
 
+  landing() {
+    if (this.data.first || !this.overview) return null;
+    return this.frame.atlas.landing() ?? this.frame.heatmap.element.querySelector("[tabindex]");
+  }
+
   focusHeatmap() {
     this.frame.heatmap.focus();
   }

@@ -29,6 +29,7 @@ export function createAtlas(app) {
   );
   /** @type {ReturnType<typeof createGrid>[]} */
   let parts = [];
+  let revealed = "";
 
   /** Enlarge the head under the pointer, or the chosen one. @param {App["peek"]} choice */
   function hover(choice) {
@@ -51,10 +52,26 @@ export function createAtlas(app) {
       legend.draw();
     }
     for (const part of parts) part.place();
+    reveal();
     if (level >= 3 || !app.peek) preview.draw(level >= 3);
   }
 
-  return { element, draw };
+  /** Another head is chosen than was seen last: a deep model's atlas scrolls to it, and else stays where its reader has it. */
+  function reveal() {
+    const chosen = `${app.overview?.key}:${app.selection.layer}:${app.selection.head}`;
+    if (chosen === revealed || !grids.clientHeight) return;
+    revealed = chosen;
+    const mark = grids.querySelector(".sl-chosen:not([hidden])")?.getBoundingClientRect();
+    const seen = grids.getBoundingClientRect();
+    if (!mark || (mark.top >= seen.top && mark.bottom <= seen.bottom)) return;
+    grids.scrollTop += (mark.top + mark.bottom - seen.top - seen.bottom) / 2;
+  }
+
+  /** The grid in which a head is chosen. @returns {HTMLElement | null | undefined} */
+  const landing = () =>
+    /** @type {HTMLElement | null} */ (grids.querySelector(".sl-chosen:not([hidden])"))?.parentElement;
+
+  return { element, draw, landing };
 }
 
 /** One grid of thumbnails. @param {App} app @param {number} at @param {(choice: App["peek"]) => void} hover */

@@ -53,6 +53,7 @@ export function createFrame(app, css) {
     help,
     state,
     toolbar,
+    atlas,
     heatmap,
     /** Painted in this order: what the eye is on first. */
     parts: [toolbar, title, tabs, heatmap, readout, links, sentence, details, atlas],

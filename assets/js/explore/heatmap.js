@@ -7,7 +7,16 @@
  * @typedef {import("./app.js").App} App
  */
 import { h, mark, say } from "../base/dom.js";
-import { drawCells, drawGrid, drawLabels, drawMarkedLabels, drawNumbers, drawTile, frame } from "../picture/cells.js";
+import {
+  drawBorders,
+  drawCells,
+  drawGrid,
+  drawLabels,
+  drawMarkedLabels,
+  drawNumbers,
+  drawTile,
+  frame,
+} from "../picture/cells.js";
 import { createStage } from "../picture/stage.js";
 import { isWhole, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
 import { actionOf, listen } from "./gestures.js";
@@ -124,6 +133,13 @@ export function createHeatmap(app) {
     ctx.lineWidth = 1;
     ctx.strokeRect(plot.x - 0.5, plot.y - 0.5, plot.w + 1, plot.h + 1);
     drawLabels(ctx, app, view, g);
+    const borders = overview.borders(app.selection.layer);
+    drawBorders(ctx, app, view, g, borders);
+    mark(
+      stage,
+      "data-borders",
+      borders.query === null && borders.key === null ? null : `${borders.query}/${borders.key}`,
+    );
     mark(
       stage,
       "aria-label",

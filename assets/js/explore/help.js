@@ -1,5 +1,6 @@
 /** The dialog behind "?": every key, and the tour again. */
 import { h } from "../base/dom.js";
+import { advice } from "../base/words.js";
 
 const KEYS = [
   [
@@ -32,6 +33,19 @@ const KEYS = [
   ],
 ];
 
+/** Where there is no keyboard. @type {typeof KEYS} */
+const FINGERS = [
+  ["All heads", [["tap", "open a head"]]],
+  [
+    "One head",
+    [
+      ["tap", "pin a cell, again to release it"],
+      ["two fingers", "zoom"],
+      ["drag", "move what is zoomed"],
+    ],
+  ],
+];
+
 /** @param {{startTour: () => void}} app */
 export function createHelp(app) {
   const close = () => dialog.close();
@@ -54,8 +68,8 @@ export function createHelp(app) {
   const dialog = h(
     "dialog",
     { class: "sl-dialog", "aria-labelledby": "sl-help-title" },
-    h("h2", { id: "sl-help-title" }, "Keyboard shortcuts"),
-    ...KEYS.flatMap(([name, keys]) => [
+    h("h2", { id: "sl-help-title" }, advice("Keyboard shortcuts", "What your fingers do")),
+    ...(advice("keys", "fingers") === "keys" ? KEYS : FINGERS).flatMap(([name, keys]) => [
       h("h3", null, /** @type {string} */ (name)),
       h(
         "dl",
@@ -66,7 +80,14 @@ export function createHelp(app) {
         ]),
       ),
     ]),
-    h("p", { class: "sl-second" }, "Hover shows, click pins: every picture marks the same query and key."),
+    h(
+      "p",
+      { class: "sl-second" },
+      advice(
+        "Hover shows, click pins: every picture marks the same query and key.",
+        "Every picture marks the same query and key.",
+      ),
+    ),
     why,
     h(
       "div",

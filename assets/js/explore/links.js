@@ -13,7 +13,7 @@ import { context, fit, font, widest } from "../base/paint.js";
 import { css } from "../base/scale.js";
 import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
-import { count } from "../base/words.js";
+import { advice, count } from "../base/words.js";
 
 /** More lines than this at once cannot be told apart: the strongest are drawn, and the words say so. */
 const MOST = 1500;
@@ -166,7 +166,9 @@ export function createLinks(app) {
   function words(matrix, first, last, now) {
     const parts = [];
     if (!matrix.single)
-      parts.push(now ? "links of the marked token" : "at this length: hover or pin a token to see its links");
+      parts.push(
+        now ? "links of the marked token" : `at this length: ${advice("hover or pin", "tap")} a token to see its links`,
+      );
     else if (tally)
       parts.push(
         `${count(tally.all)} of ${count(tally.of)} links shown${tally.drawn >= MOST ? `, the strongest ${count(MOST)} drawn` : ""}`,

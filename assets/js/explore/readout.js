@@ -7,7 +7,7 @@ import { h, say, settle } from "../base/dom.js";
 import { strongestOf } from "../picture/matrix.js";
 import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
-import { quoted, weightText } from "../base/words.js";
+import { advice, quoted, weightText } from "../base/words.js";
 
 /**
  * Does this picture have a q·k in its cells: one head, piece by piece, of a layer whose q and k are here? Nothing
@@ -31,7 +31,7 @@ export function createReadout(app) {
   const release = h(
     "button",
     { type: "button", class: "sl-plain", hidden: true, onclick: () => app.dispatch({ type: "release" }) },
-    "release (Esc)",
+    advice("release (Esc)", "release"),
   );
   const live = h("div", { class: "sl-quiet", "aria-live": "polite" });
   const element = h(
@@ -55,7 +55,7 @@ export function createReadout(app) {
     if (now === null) {
       say(value, "");
       const what = scored(app) ? "exact weight and q·k appear" : "exact weight appears";
-      say(more, `Hover a cell, or use the arrow keys: its ${what} here.`);
+      say(more, `${advice("Hover a cell, or use the arrow keys", "Tap a cell")}: its ${what} here.`);
     } else if (q !== null && k !== null) {
       const { weight, score, bound, exact } = matrix.at(q, k);
       say(

@@ -10,7 +10,7 @@ import { received } from "../picture/matrix.js";
 import { css, rampAt, textOn } from "../base/scale.js";
 import { active } from "../base/selection.js";
 import { MASKED } from "../base/wire.js";
-import { count, quoted } from "../base/words.js";
+import { advice, count, quoted } from "../base/words.js";
 
 /** Tokens written out at once. */
 const SHOWN = 200;
@@ -57,7 +57,7 @@ export function createSentence(app) {
     if (now?.query != null) return `shaded: what ${quoted(app.queries[now.query]?.t ?? "")} looks at${tail}`;
     if (now?.key != null) return `shaded: what looks at ${quoted(app.keys[now.key]?.t ?? "")}${tail}`;
     return unknown
-      ? "hover or pin a token to shade what it looks at"
+      ? `${advice("hover or pin", "tap")} a token to shade what it looks at`
       : "shaded: the mean attention each token receives";
   }
 

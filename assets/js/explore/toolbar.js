@@ -6,6 +6,7 @@
 import { copied, createAddress } from "../base/copying.js";
 import { h, mark, say } from "../base/dom.js";
 import { FILES, save } from "../base/save.js";
+import { advice } from "../base/words.js";
 
 const WORDS = "Words, not pieces: sum over a word's keys, mean over its queries";
 const TOGGLES = /** @type {const} */ ([
@@ -45,8 +46,8 @@ export function createToolbar(app) {
     {
       type: "button",
       class: "sl-help",
-      "aria-label": "Keyboard shortcuts and tour",
-      title: "Keyboard shortcuts (?)",
+      "aria-label": advice("Keyboard shortcuts and tour", "Gestures and tour"),
+      title: advice("Keyboard shortcuts (?)", "Gestures and tour"),
       onclick: () => app.openHelp(),
     },
     "?",

@@ -1,20 +1,22 @@
 /** Four steps for a first visit: a strip over the view that covers nothing and waits for nobody. */
 import { h, say } from "../base/dom.js";
+import { closed, opened } from "../base/popover.js";
+import { advice } from "../base/words.js";
 
 const STORED = "sightline.tour";
 const STEPS = [
   { at: null, text: "Write your own sentence in the box above. Every picture below follows it." },
   {
     at: ".sl-atlas",
-    text: "This is every attention head of the model: rows are layers, columns are heads. Hover to enlarge one, click to open it.",
+    text: `This is every attention head of the model: rows are layers, columns are heads. ${advice("Hover to enlarge one, click to open it.", "Tap to open one.")}`,
   },
   {
     at: ".sl-one",
-    text: "One head: each row is a token that looks, each column a token that is looked at. Hover a cell for its exact weight, click to pin it.",
+    text: `One head: each row is a token that looks, each column a token that is looked at. ${advice("Hover a cell for its exact weight, click to pin it.", "Tap a cell for its exact weight.")}`,
   },
   {
     at: ".sl-actions",
-    text: "Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” lists the keys and starts this tour again.",
+    text: `Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” ${advice("lists the keys and starts", "starts")} this tour again.`,
   },
 ];
 
@@ -39,6 +41,7 @@ export function createTour(root) {
     step = to;
     if (step >= STEPS.length) return finish();
     element.hidden = false;
+    opened(finish);
     element.dataset.step = String(step + 1);
     say(number, `${step + 1} of ${STEPS.length}`);
     say(text, STEPS[step].text);
@@ -58,6 +61,7 @@ export function createTour(root) {
   }
 
   function finish() {
+    closed(finish);
     element.hidden = true;
     point(null);
     remember();
@@ -77,6 +81,7 @@ export function createTour(root) {
       allowed = may;
       if (may || element.hidden) return;
       element.hidden = true;
+      closed(finish);
       point(null);
     },
   };

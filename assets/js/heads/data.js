@@ -21,6 +21,7 @@ export class Heads {
   constructor({ meta, arrays }) {
     this.layers = meta.layers;
     this.model = meta.model.id;
+    this.name = meta.model.name;
     this.metrics = meta.metrics;
     this.tokens = meta.tokens;
     this.groups = groupsOf(this.layers, new Set());

@@ -15,8 +15,10 @@ import { createScatter } from "./scatter.js";
 import { createTable } from "./table.js";
 import { createTip } from "./tip.js";
 import { createWrites } from "./writes.js";
+import { asPictures, createKeeping } from "../keeping/bar.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
+import { advice } from "../base/words.js";
 
 /** @param {HeadsView} app */
 export function createFrame(app) {
@@ -35,17 +37,35 @@ export function createFrame(app) {
   const panel = createPanel(app);
   const across = createAcross(app);
   const writes = createWrites(app);
+  const keep = createKeeping(app, [
+    ...asPictures(map.slide),
+    {
+      name: "csv",
+      label: "All heads, CSV",
+      says: "for a spreadsheet",
+      make: async () => (await import("./sheet.js")).save(app.heads),
+    },
+  ]);
   const hint = h(
     "p",
     { class: "sl-second sl-heads-hint" },
-    "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.",
+    advice(
+      "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.",
+      "One tap chooses a head everywhere on this page; a second one, or its name in the table, opens it in Explore.",
+    ),
   );
   const plots = h("div", { class: "sl-heads-plots" }, map.element, scatter.element);
   const numbers = h("div", { class: "sl-heads-numbers" }, filter.element, table.element);
   const body = h(
     "div",
     { class: "sl-heads-body" },
-    h("div", { class: "sl-heads-top" }, status.element, reading.element, hint),
+    h(
+      "div",
+      { class: "sl-heads-top" },
+      h("div", { class: "sl-head-row" }, status.element, keep.element),
+      reading.element,
+      hint,
+    ),
     find.element,
     plots,
     numbers,

@@ -14,7 +14,7 @@
  * @property {string} key      names the numbers under the data routes
  * @property {number} seed     when it changes, `select` is taken from here
  * @property {Select} select
- * @property {string | null} link   of this view
+ * @property {string | null} link   of this view    @property {string} [link_note]  @property {object | null} [echo]
  * @property {boolean} hidden       @property {boolean} renormalised   how the small picture is read
  * @property {boolean} by_norm      every number is of ‖a·v·W_O‖, not of the weights   @property {boolean} can_by_norm
  * @property {string} plotly   where plotly.js lies, below the app's root
@@ -79,8 +79,7 @@ export class HeadsView extends View {
     /** @type {HttpSource | null} */
     this.source = null;
     this.sourceKey = "";
-    this.shownKey = "";
-    this.wanted = "";
+    this.shownKey = this.wanted = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.asking = undefined;
     this.alikeLater = settle(120, () => loadAlike(this));
@@ -322,6 +321,10 @@ export class HeadsView extends View {
   /** The letter of a label. @param {string} label */
   letter(label) {
     return letters(this.heads.labels).get(label) ?? "•";
+  }
+
+  landing() {
+    return this.heads ? this.frame.map.landing() : null;
   }
 
   // --- telling Python

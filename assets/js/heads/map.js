@@ -143,7 +143,17 @@ export function createMap(app) {
     );
   }
 
-  return { element, draw, marks };
+  /** The cell that Tab would reach. */
+  const landing = () => cells.get(app.selected ?? 0) ?? null;
+
+  /** The map as a picture: what it is of stands over it. @returns {import("../keeping/bar.js").Slide} */
+  const slide = () => ({
+    part: element,
+    lines: [`${app.heads.metric(app.metric)?.title} of ${app.heads.n} heads · ${app.heads.name}`],
+    name: `sightline-heads-${app.metric}`,
+  });
+
+  return { element, draw, marks, landing, slide };
 }
 
 /** A scale through 0 has two colours, with 0 in the middle of them. @param {import("./data.js").Range} range @param {import("./heads.js").HeadsTheme} theme */

@@ -1,5 +1,6 @@
 /** One explanation for the whole view: it stands by whatever is hovered or focused, and Escape takes it away. */
 import { h } from "../base/dom.js";
+import { closed, opened } from "../base/popover.js";
 
 /** @param {HTMLElement} host */
 export function createTip(host) {
@@ -7,12 +8,14 @@ export function createTip(host) {
   host.append(element);
   const hide = () => {
     element.hidden = true;
+    closed(hide);
   };
 
   /** @param {HTMLElement} over @param {string} title @param {string} says */
   function show(over, title, says) {
     element.replaceChildren(h("b", null, title), ` ${says}`);
     element.hidden = false;
+    opened(hide);
     const box = over.getBoundingClientRect();
     const frame = host.getBoundingClientRect();
     const left = Math.min(Math.max(box.left - frame.left, 0), Math.max(frame.width - element.offsetWidth, 0));
@@ -29,11 +32,6 @@ export function createTip(host) {
       over.setAttribute("aria-describedby", "sl-tip");
       over.onmouseenter = over.onfocus = () => show(over, title, says);
       over.onmouseleave = over.onblur = hide;
-      over.addEventListener("keydown", (event) => {
-        if (event.key !== "Escape" || element.hidden) return;
-        event.stopPropagation();
-        hide();
-      });
     },
   };
 }

@@ -4,6 +4,7 @@
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "../base/dom.js";
+import { advice } from "../base/words.js";
 import { at, cellText, exact, foremost, shown, sliderRange, terms, typed } from "./numbers.js";
 
 /** Products written out; the rest is summed. */
@@ -59,7 +60,10 @@ export function createInspector(app) {
         say(value, "");
         tools.hidden = true;
         made.replaceChildren(
-          "Point at a number to see what made it. Numbers in white boxes can be changed: click and type, drag sideways, or walk there with the arrow keys.",
+          advice(
+            "Point at a number to see what made it. Numbers in white boxes can be changed: click and type, drag sideways, or walk there with the arrow keys.",
+            "Tap a number to see what made it. Numbers in white boxes can be changed: tap and type, or drag sideways.",
+          ),
         );
         return;
       }
@@ -92,7 +96,8 @@ export function createInspector(app) {
 
   /** @param {import("./numbers.js").Matrix} matrix */
   function wayOf(matrix) {
-    return `${matrix.title}: type (Enter commits, Escape takes back), drag sideways, Shift with ↑ ↓, or the slider (Alt ↓).`;
+    const keys = "type (Enter commits, Escape takes back), drag sideways, Shift with ↑ ↓, or the slider (Alt ↓)";
+    return `${matrix.title}: ${advice(keys, "type, drag sideways, or use the slider")}.`;
   }
 
   /** @param {import("./numbers.js").Matrix} matrix @param {number} row @param {number} column */

@@ -7,11 +7,14 @@
  * @typedef {{view: import("./layout.js").View, plot: import("./layout.js").Box}} Pane  what is seen, and where on the canvas
  * @typedef {{table: Uint32Array, scratch: HTMLCanvasElement}} Shades  the pixel of every code; a canvas that nobody sees
  */
-import { cellBox, thin } from "./layout.js";
+import { cellBox, closest, thin } from "./layout.js";
 import { blockMax } from "./matrix.js";
 import { fit, font, hatch, picture } from "../base/paint.js";
 import { css, rampAt, textOn } from "../base/scale.js";
 import { MASKED, U2 } from "../base/wire.js";
+
+const KEY_NAME = "key (is looked at) →";
+const QUERY_NAME = "← query (looks)";
 
 /** @param {CanvasRenderingContext2D} ctx @param {import("./matrix.js").Matrix} matrix @param {Pane} pane @param {Shades} shades */
 export function drawCells(ctx, matrix, { view, plot }, { table, scratch }) {
@@ -130,7 +133,7 @@ export function drawLabels(ctx, app, view, g) {
   ctx.fillStyle = css(theme.ink2);
   // Labels are dropped rather than made small: 12 px for 14 is the only step down.
   const small = 12 / 14;
-  const rowStep = spaced(tall, theme.size * small, theme.size * 1.5);
+  const rowStep = spaced(tall, closest(theme.size), theme.size * 1.5);
   ctx.font = font(theme, tall * rowStep >= theme.size ? 1 : small);
   ctx.textAlign = "right";
   for (
@@ -140,9 +143,9 @@ export function drawLabels(ctx, app, view, g) {
   ) {
     const y = plot.y + (q + 0.5 - view.q0) * tall;
     if (y < plot.y || y > plot.y + plot.h) continue;
-    ctx.fillText(fit(ctx, numbered(q, queries[q].t, rowStep), g.labelW - 8), plot.x - 6, y);
+    ctx.fillText(numbered(ctx, q, queries[q].t, rowStep, g.labelW - 8), plot.x - 6, y);
   }
-  const columnStep = spaced(w, theme.size * small, theme.size * 1.5);
+  const columnStep = spaced(w, closest(theme.size), theme.size * 1.5);
   ctx.font = font(theme, w * columnStep >= theme.size * 1.15 ? 1 : small);
   ctx.textAlign = "left";
   for (
@@ -152,7 +155,7 @@ export function drawLabels(ctx, app, view, g) {
   ) {
     slanted(
       ctx,
-      fit(ctx, numbered(k, keys[k].t, columnStep), (g.labelH - 6) / Math.sin(g.slant)),
+      numbered(ctx, k, keys[k].t, columnStep, (g.labelH - 6) / Math.sin(g.slant)),
       plot.x + (k + 0.5 - view.k0) * w,
       plot.y - 5,
       g,
@@ -161,14 +164,47 @@ export function drawLabels(ctx, app, view, g) {
   ctx.font = font(theme, 1, "ui", 600);
   ctx.fillStyle = css(theme.key);
   ctx.textAlign = "left";
-  ctx.fillText(fit(ctx, "key (is looked at) →", g.width - plot.x), plot.x, theme.size * 0.75);
+  const line = theme.size * 0.75;
+  const room = ctx.measureText(KEY_NAME).width + 2;
+  const x = Math.max(Math.min(plot.x, g.width - room), 0);
+  ctx.fillText(fit(ctx, KEY_NAME, g.width - x), x, line);
   ctx.fillStyle = css(theme.query);
   ctx.save();
-  ctx.translate(theme.size * 0.75, plot.y);
+  // A plot of few rows is lower than its axis' name is long: the name then begins beside the key labels.
+  ctx.translate(line, Math.max(Math.min(plot.y, g.height - ctx.measureText(QUERY_NAME).width - 2), 0));
   ctx.rotate(-Math.PI / 2);
   ctx.textAlign = "right";
-  ctx.fillText(fit(ctx, "← query (looks)", g.height), 0, 0);
+  ctx.fillText(fit(ctx, QUERY_NAME, g.height), 0, 0);
   ctx.restore();
+}
+
+/** Width of the longer of the axes' names. @param {CanvasRenderingContext2D} ctx @param {Theme} theme */
+export function widestName(ctx, theme) {
+  ctx.font = font(theme, 1, "ui", 600);
+  return Math.max(ctx.measureText(KEY_NAME).width, ctx.measureText(QUERY_NAME).width);
+}
+
+/** Where a pair's second sentence begins: a line across the plot and out between the labels. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {{query: number | null, key: number | null}} at */
+export function drawBorders(ctx, app, view, g, { query, key }) {
+  const { plot } = g;
+  const out = app.theme.size;
+  ctx.strokeStyle = css(app.theme.ink2);
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([5, 3]);
+  ctx.beginPath();
+  if (query !== null && query > view.q0 && query < view.q0 + view.q) {
+    const y = cellBox(plot, view, query, 0).y;
+    ctx.moveTo(plot.x - out, y);
+    ctx.lineTo(plot.x + plot.w, y);
+  }
+  if (key !== null && key > view.k0 && key < view.k0 + view.k) {
+    const { x } = cellBox(plot, view, 0, key);
+    ctx.moveTo(x + out * Math.cos(g.slant), plot.y - out * Math.sin(g.slant));
+    ctx.lineTo(x, plot.y);
+    ctx.lineTo(x, plot.y + plot.h);
+  }
+  ctx.stroke();
+  ctx.setLineDash([]);
 }
 
 /** Labels stand close while all or nearly all are there, and with room between them once most are left out. @param {number} spacing @param {number} close @param {number} roomy */
@@ -177,9 +213,12 @@ function spaced(spacing, close, roomy) {
   return step < 5 ? step : thin(spacing, roomy);
 }
 
-/** Where most labels are left out, the others say which token they are. @param {number} at @param {string} label @param {number} step */
-function numbered(at, label, step) {
-  return step >= 5 ? `${at} ${label}` : label;
+/** Where most labels are left out, the others say which token they are: the label is cut, its number never. @param {CanvasRenderingContext2D} ctx @param {number} at @param {string} label @param {number} step @param {number} room */
+function numbered(ctx, at, label, step, room) {
+  if (step < 5) return fit(ctx, label, room);
+  const number = `${at} `;
+  const rest = room - ctx.measureText(number).width;
+  return rest < ctx.measureText("m…").width ? String(at) : number + fit(ctx, label, rest);
 }
 
 /** @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} x @param {number} y @param {import("./layout.js").HeatmapGeometry} g */

@@ -11,8 +11,13 @@ export const SLANT = Math.PI / 3;
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 /** Fewer cells than this are never seen at once: closer would show nothing more. */
 const FEWEST = 4;
+/** A plot may be so much higher than it should be if all of its rows are named then. */
+const TALLER = 1.35;
 
 /**
+ * Labels that would stand too close when they lean stand upright; and where all rows and columns can be named within the
+ * width, the plot is as large as their names need, so that none is left out.
+ *
  * @param {object} given
  * @param {number} given.width        of the container, CSS pixels
  * @param {number} given.maxHeight
@@ -21,28 +26,62 @@ const FEWEST = 4;
  * @param {number} given.queryLabel   width of the widest query label
  * @param {number} given.keyLabel     width of the widest key label
  * @param {number} [given.keyTail]   width of the widest label near the last column, which leans out of the plot
+ * @param {number} [given.number]    width of the largest number of a token, which stands before labels of which many are left out
+ * @param {number} [given.names]     width of the longer of the axes' names
  * @param {number} given.size         of the type
  * @returns {HeatmapGeometry}
  */
-export function heatmapGeometry({ width, maxHeight, nQuery, nKey, queryLabel, keyLabel, keyTail = keyLabel, size }) {
+export function heatmapGeometry(given) {
+  const leaning = geometryAt(SLANT, given);
+  if (leaning.plot.w / given.nKey >= closest(given.size)) return leaning;
+  const upright = geometryAt(Math.PI / 2, given);
+  return upright.plot.w / given.nKey >= closest(given.size) ? upright : leaning;
+}
+
+/** How close the middles of two labels may stand, pixels: of small type, one line at the next. @param {number} size of the type */
+export function closest(size) {
+  return size * (10.4 / 14);
+}
+
+/** @param {number} slant @param {Parameters<typeof heatmapGeometry>[0]} given @returns {HeatmapGeometry} */
+function geometryAt(slant, given) {
+  const {
+    width,
+    maxHeight,
+    nQuery,
+    nKey,
+    queryLabel,
+    keyLabel,
+    keyTail = keyLabel,
+    number = 0,
+    names = 0,
+    size,
+  } = given;
   const title = Math.round(size * 1.6);
-  const labelW = Math.min(Math.ceil(queryLabel), Math.round(width * 0.26)) + 8;
-  const longest = Math.min(Math.ceil(keyLabel), Math.round(size * 7.5));
-  const labelH = Math.ceil(longest * Math.sin(SLANT) + size * 0.6) + 6;
+  const few = closest(size);
+  // Numbers come before labels of which four in five are left out; they are never cut.
+  const numbered = (/** @type {number} */ n, /** @type {number} */ room) => (n * few > 2 * room ? number : 0);
+  const ofRow = numbered(nQuery, Math.max(maxHeight, width));
+  const labelW = Math.max(Math.min(Math.ceil(queryLabel + ofRow), Math.round(width * 0.26)), Math.ceil(ofRow)) + 8;
+  const longest = Math.min(Math.ceil(keyLabel + numbered(nKey, width)), Math.round(size * 7.5));
+  const labelH = Math.ceil(longest * Math.sin(slant) + size * 0.6) + 6;
   const left = title + labelW;
   const top = title + labelH;
-  const over = Math.min(Math.ceil(Math.min(keyTail, longest) * Math.cos(SLANT)), Math.round(width * 0.12));
+  const over = Math.min(Math.ceil(Math.min(keyTail, longest) * Math.cos(slant)), Math.round(width * 0.12));
   const w = Math.max(width - left - Math.max(over, 4), 40);
   const room = Math.max(maxHeight - top - 4, 40);
   const cell = Math.min(w / nKey, Math.max(room / nQuery, 0), size * 3.4);
   const square = cell * Math.max(nQuery, nKey) >= 120;
-  const plotW = square ? cell * nKey : Math.min(w, nKey * size * 3.4);
+  const named = (/** @type {number} */ n) =>
+    n * few <= Math.min(w, maxHeight * TALLER - top) ? Math.ceil(n * few) : 0;
+  const plotW = square ? Math.max(cell * nKey, Math.min(nKey * size * 1.15, w)) : Math.min(w, nKey * size * 3.4);
   const plotH = square
-    ? Math.max(cell * nQuery, Math.min(nQuery * size * 1.3, room, w))
+    ? Math.max(cell * nQuery, Math.min(nQuery * size * 1.3, room, w), named(nQuery))
     : Math.min(room, nQuery * size * 3.4);
   const wide = nKey > 4 * nQuery || nQuery > 4 * nKey ? w : plotW;
   const plot = { x: left, y: top, w: Math.round(Math.max(wide, 40)), h: Math.round(Math.max(plotH, 40)) };
-  return { width, height: top + plot.h + 4, plot, labelW, labelH, slant: SLANT };
+  const height = Math.max(top + plot.h + 4, Math.ceil(names) + 4);
+  return { width, height, plot, labelW, labelH, slant };
 }
 
 /**

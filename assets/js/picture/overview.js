@@ -43,6 +43,18 @@ export class Overview {
     return this.tokens[this.layerOf(layer)?.keys ?? "source"] ?? [];
   }
 
+  /** Before which row and column a pair's second sentence begins; null where none does. @param {number | string} layer */
+  borders(layer) {
+    const { second } = this.meta;
+    const found = this.layerOf(layer);
+    const before = (/** @type {string | undefined} */ side) => {
+      const at =
+        side === "source" && second !== undefined ? this.tokens.source.findIndex((one) => one.i >= second) : -1;
+      return at > 0 ? at : null;
+    };
+    return { query: before(found?.queries), key: before(found?.keys) };
+  }
+
   /** True if there is such a picture. @param {number | string} layer @param {number | string} head */
   has(layer, head) {
     if (typeof layer === "number" && typeof head === "number")

@@ -38,6 +38,8 @@ export type OverviewPack = Pack<
     layers: (Layer & Place & { layer?: number; causal?: boolean; exact?: boolean })[];
     /** Rows that somebody gave, which need not sum to 1. */
     free_sums?: boolean;
+    /** Of a pair: the source token with which the second sentence begins. */
+    second?: number;
     /** The pictures are whole, not block maxima. */
     full?: boolean;
     /** Entropy in bits, reach in tokens, largest weight. */

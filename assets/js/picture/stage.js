@@ -1,6 +1,7 @@
 /** Where a heatmap is drawn: a canvas with cells and labels, one over it for the marks, and the cell that a pointer is on. */
 import { h } from "../base/dom.js";
 import { cellAt, heatmapGeometry } from "./layout.js";
+import { widestName } from "./cells.js";
 import { font, widest } from "../base/paint.js";
 
 /**
@@ -40,6 +41,8 @@ export function createStage(name, attributes) {
         queryLabel: widest(ruler, queries),
         keyLabel: widest(ruler, keys),
         keyTail: widest(ruler, keys.slice(-tail)),
+        number: ruler.measureText(`${Math.max(nQuery, nKey) - 1} `).width,
+        names: widestName(ruler, theme),
         size: theme.size,
       });
     },

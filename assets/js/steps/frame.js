@@ -5,6 +5,7 @@
  */
 import { appRoot } from "../base/addresses.js";
 import { h, mark, say } from "../base/dom.js";
+import { asPictures, createKeeping } from "../keeping/bar.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
 import { createTip } from "./glossary.js";
@@ -257,6 +258,10 @@ function createTools(app) {
     h("div", { class: "sl-modes", role: "group", "aria-label": "How this step is told" }, ...modes),
     h("label", { class: "sl-toggle" }, matrix, "all tokens at once"),
     digits,
+    createKeeping(
+      app,
+      asPictures(() => app.slide()),
+    ).element,
   );
   return {
     element,

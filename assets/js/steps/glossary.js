@@ -5,6 +5,7 @@
  * @typedef {{words: Map<string, Entry>, symbols: Map<string, Entry>}} Glossary
  */
 import { h } from "../base/dom.js";
+import { closed, opened } from "../base/popover.js";
 
 /** @param {Entry[]} entries @returns {Glossary} */
 export function glossaryOf(entries) {
@@ -76,11 +77,13 @@ export function createTip(host) {
   host.append(tip);
   const hide = () => {
     tip.hidden = true;
+    closed(hide);
   };
   /** @param {HTMLElement} over @param {Entry} entry */
   const show = (over, entry) => {
     tip.replaceChildren(h("b", null, entry.word), ` ${entry.says}`);
     tip.hidden = false;
+    opened(hide);
     const box = over.getBoundingClientRect();
     const frame = host.getBoundingClientRect();
     const left = Math.min(Math.max(box.left - frame.left, 0), Math.max(frame.width - tip.offsetWidth, 0));
@@ -104,11 +107,6 @@ export function createTip(host) {
         onfocus: () => show(element, entry),
         onblur: hide,
         onclick: () => show(element, entry),
-        onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          if (event.key !== "Escape" || tip.hidden) return;
-          event.stopPropagation();
-          hide();
-        },
       },
       ...(symbol ? subscripted(text) : [text]),
     );

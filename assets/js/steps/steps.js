@@ -10,6 +10,8 @@
  * @property {{layer: number, head: number, query: number, key: number | null, step: string, mode: string}} select
  * @property {{label: string, n_heads: number, n_query: number, n_key: number}[]} layers
  * @property {string | null} link
+ * @property {string} [link_note]  why there is none
+ * @property {object | null} [echo]  the report that `link` stands for
  * @property {boolean} [large]
  *
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks
@@ -172,9 +174,27 @@ export class Steps extends LedgerView {
     if (!same) this.frame.view.querySelector(".sl-opened")?.scrollIntoView({ block: "nearest" });
   }
 
+  landing() {
+    return /** @type {HTMLElement | null} */ (this.frame.view.querySelector(".sl-step-head h2"));
+  }
+
   choice() {
     const { layer, head, query, key } = this.place;
     return { layer, head, query, key, step: this.place.step, mode: this.mode };
+  }
+
+  /** This step as a picture: what it is of stands over it. @returns {import("../keeping/bar.js").Slide} */
+  slide() {
+    const { meta, step, at } = this;
+    const query = `“${this.queryToken}” (token ${meta.query})`;
+    return {
+      part: /** @type {HTMLElement} */ (this.frame.view.querySelector(".sl-step-body")),
+      lines: [
+        `${meta.place} · head ${meta.head} · ${query} · ${meta.model}`,
+        `step ${at + 1} of ${meta.steps.length} · ${meta.judged.sign} ${meta.verdict}`,
+      ],
+      name: `sightline-layer${meta.layer}-head${meta.head}-token${meta.query}-${step.name}`,
+    };
   }
 
   /** Back to all heads, with the choice told first. */

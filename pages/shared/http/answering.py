@@ -92,5 +92,11 @@ def layer_and_head(request: Request) -> tuple[int | str, int | str]:
     return _number_or_name(request.path_params["layer"]), _number_or_name(request.path_params["head"])
 
 
+def token_of(request: Request, name: str) -> int | None:
+    """The index of a token in the query string; None if there is none, or something else."""
+    part = request.query_params.get(name, "")
+    return int(part) if re.fullmatch("[0-9]{1,9}", part) else None
+
+
 def _number_or_name(part: str) -> int | str:
     return int(part) if re.fullmatch("[0-9]{1,9}", part) else part

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from pages.shared.assets import LAB_FILES
-from pages.shared.http.answering import answering_few, body_of, known, layer_and_head
+from pages.shared.http.answering import answering_few, body_of, known, layer_and_head, token_of
 from pages.shared.service.made_files import MadeFile
 from pages.shared.service.service import service
 
@@ -62,11 +62,12 @@ def export(request: Request) -> Response:
     media_type, make = EXPORTS[name]
     layer, head = layer_and_head(request)
     own_scale = make is svg and request.query_params.get("scale") == "head"
-    if own_scale:
-        make = partial(svg, per_head_scale=True)
+    pin = (token_of(request, "q"), token_of(request, "k")) if make is svg else (None, None)
+    if make is svg:
+        make = partial(svg, per_head_scale=own_scale, pin=pin)
     file = service().file(
         request.path_params["key"],
-        (name, layer, head, own_scale),
+        (name, layer, head, own_scale, pin),
         lambda trace, reading: make(trace, reading, layer, head),
     )
     return _sent(file, media_type, f"sightline-layer{layer}-head{head}-{name}".replace(":", "-"))

@@ -82,7 +82,8 @@ def _document(url_path: str, embedded: bool) -> bytes:
     else:
         style = (ASSETS / "css" / "first-frame.css").read_text(encoding="utf-8")
         head = [f"<style>{style}</style>", ours]
-        later = [*of_streamlit.STYLE_SHEET.findall(page), *of_streamlit.MODULES.findall(page), *preloads]
+        page_wide = f'<script type="module" crossorigin src="./{ASSETS_URL}js/page.js"></script>'
+        later = [*of_streamlit.STYLE_SHEET.findall(page), *of_streamlit.MODULES.findall(page), page_wide, *preloads]
         page = of_streamlit.MODULES.sub("", of_streamlit.STYLE_SHEET.sub("", page))
         waiting = [_PICTURE.decode(), "<template id='sl-later'>", *later, "</template>"]
         root = of_streamlit.ROOT_BEGINS

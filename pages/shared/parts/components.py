@@ -59,27 +59,31 @@ class Seat:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What every such view is told."""
+        """What every such view is told; `echo` is the report that its link stands for, None before there is one."""
         return {
             "assets": ASSETS_URL,
             "key": self.data_key,
             "seed": self.seed,
             "link": self.link,
+            "link_note": self._why_no_link(),
+            "echo": state.last_report(self.key),
             "large": self.large,
         }
 
+    def _why_no_link(self) -> str:
+        if self.link:
+            return ""
+        if state.opened_file():
+            return "A view of a trace file has no link. Send the file instead."
+        return "The text is too long for a link. Save the trace file and send that instead."
 
-def explorer(view: View, trace: "Trace", seat: Seat, *, from_file: bool, embedded: bool) -> None:
+
+def explorer(view: View, trace: "Trace", seat: Seat, *, embedded: bool) -> None:
     """The atlas and one head."""
     data = {
         **explorer_data(view, trace, seat.data_key),
         **seat.data,
         "mode": "embed" if embedded else "full",
-        "link_note": ""
-        if seat.link
-        else "A view of a trace file has no link. Send the file instead."
-        if from_file
-        else "The text is too long for a link. Save the trace file and send that instead.",
         "echo": {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)},
     }
     _explorer(

@@ -24,6 +24,11 @@ def apply(*, large: bool = False, embedded: bool = False) -> None:
     st.html(f"<style>{_variables(large)}{sheets}</style>")
 
 
+def heading(title: str) -> None:
+    """The page's name as its heading of first rank, for those who hear the page; seen while it has the focus."""
+    st.html(f'<h1 class="sl-page-name">{html.escape(title)}</h1>')
+
+
 def escape(text: str) -> str:
     """Text from outside as literal text for `st.html`."""
     return html.escape(text)

@@ -12,6 +12,9 @@ class Entry:
     url_path: str  # "" is the first page
     reads_text: bool = False
     views: tuple[str, ...] = ()  # its modules in assets/js, fetched in advance
+    own_heading: bool = (
+        False  # it shows a heading of first rank; the others have one that is heard, and seen with the focus
+    )
 
 
 MENU = (
@@ -25,6 +28,6 @@ MENU = (
     Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer/composer", "steps/steps")),
     Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer/composer", "heads/heads")),
     Entry("pages/lab.py", "Lab", "lab", views=("lab/lab",)),
-    Entry("pages/grow.py", "Grow a head", "grow", views=("grow/grow",)),
-    Entry("pages/about.py", "What attention shows", "about"),
+    Entry("pages/grow.py", "Grow a head", "grow", views=("grow/grow",), own_heading=True),
+    Entry("pages/about.py", "What attention shows", "about", own_heading=True),
 )

@@ -120,6 +120,11 @@ def take_report(key: str = "explorer") -> None:
     st.session_state["view"] = from_report(chosen, st.session_state["view"])
 
 
+def last_report(key: str) -> Mapping[str, Any] | None:
+    """What the browser's view `key` last reported, as it did; None if it has not."""
+    return (st.session_state.get(key) or {}).get("view")
+
+
 def ask_for_page(page: str) -> None:
     """Open another page at the next run: a callback cannot switch pages itself."""
     st.session_state["wanted_page"] = page

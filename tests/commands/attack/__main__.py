@@ -139,8 +139,9 @@ async def _one(server: Server, bystander: Bystander, name: str, seconds: float) 
         file = Path(folder) / "plan.json"
         file.write_text(json.dumps(asdict(plan)), encoding="utf-8")
         command = [sys.executable, "-m", "tests.commands.attack.attacks", name, str(file)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        attack = await asyncio.create_subprocess_exec(*command, cwd=ROOT, **pipes)
+        attack = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         assert attack.stdout is not None
         await asyncio.wait_for(attack.stdout.readline(), 120)  # its modules are imported: what comes now is the attack
 

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,7 +182,7 @@ async def abandoned_reruns(plan: Plan) -> None:
     await _many(plan, 10, one)
 
 
-ATTACKS: dict[str, Callable[[Plan], Awaitable[None]]] = {
+ATTACKS: dict[str, Callable[[Plan], Coroutine[Any, Any, None]]] = {
     attack.__name__.replace("_", " "): attack
     for attack in (
         foreign_origins,

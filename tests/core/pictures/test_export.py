@@ -18,10 +18,12 @@ from PIL import Image
 
 from attention_core import capture, save_trace
 from attention_core.formats import palette, wire
+from attention_core.pictures import files
 from attention_core.pictures.csv_npz import weights_csv, weights_npz
 from attention_core.pictures.heatmap_svg import LABEL_COLUMNS, RECT_LIMIT, ROW_SENTENCE, atlas_svg, heatmap_svg
+from attention_core.pictures.overview import overview
 from attention_core.pictures.script import script
-from attention_core.reading.reading import Item, Reading
+from attention_core.reading.reading import Item, Reading, items
 from tests.support import tiny
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -320,3 +322,38 @@ def test_the_script_of_a_text_runs_as_it_stands(tmp_path):
     assert [line.split(": ")[0] for line in printed[:5]] == [
         f"cat looks at {key}" for key in ("[CLS]", "the", "cat", "sat", "[SEP]")
     ]
+
+
+def test_a_pin_frames_its_row_its_column_and_its_cell():
+    weights, queries, keys = random_weights(2, 3), named("a", "b"), named("x", "y", "z")
+    root = ET.fromstring(heatmap_svg(weights, queries, keys, title="t", pin=(1, 2)))
+    framed = {one.attrib["class"]: one.attrib for one in root.iter(f"{SVG}rect") if "class" in one.attrib}
+    assert set(framed) == {"pinned query", "pinned key", "pinned cell"}
+    cell = framed["pinned cell"]
+    assert float(framed["pinned query"]["width"]) == pytest.approx(3 * float(cell["width"]))
+    assert float(framed["pinned key"]["height"]) == pytest.approx(2 * float(cell["height"]))
+    assert float(cell["y"]) == float(framed["pinned query"]["y"]) == pytest.approx(float(cell["height"]))
+    assert float(cell["x"]) == float(framed["pinned key"]["x"]) == pytest.approx(2 * float(cell["width"]))
+    alone = ET.fromstring(heatmap_svg(weights, queries, keys, title="t", pin=(None, 0)))
+    assert [one.attrib["class"] for one in alone.iter(f"{SVG}rect") if "class" in one.attrib] == ["pinned key"]
+
+
+@pytest.mark.parametrize("reading", [Reading(), Reading(hide_special=True), Reading(words=True)])
+def test_a_pairs_border_stands_before_the_first_token_of_the_second_sentence(reading):
+    trace = capture(tiny.family("bert"), "the cat sat", pair="a dog ran far")
+    shown = [item.pieces[0] for item in items(trace.source_tokens, reading)]
+    before = shown.index(5)  # [CLS] the cat sat [SEP] | a
+    root = ET.fromstring(files.svg(trace, reading, 1, 0))
+    border = next(one for one in root.iter(f"{SVG}path") if one.get("class") == "border")
+    side = next(float(one.attrib["height"]) for one in root.iter(f"{SVG}rect") if len(one))
+    assert border.attrib["d"].startswith(f"M0 {before * side:.2f}H")
+    assert wire.unpack(overview(trace, reading))[0]["second"] == 5
+    alone = capture(tiny.family("bert"), "the cat sat")
+    assert "border" not in files.svg(alone, reading, 1, 0)
+    assert "second" not in wire.unpack(overview(alone, reading))[0]
+
+
+def test_a_pinned_token_that_is_hidden_is_left_out():
+    trace = capture(tiny.family("bert"), "the cat sat")
+    assert "pinned key" in files.svg(trace, Reading(), 1, 0, pin=(None, 0))
+    assert "pinned" not in files.svg(trace, Reading(hide_first=True), 1, 0, pin=(None, 0))

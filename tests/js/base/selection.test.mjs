@@ -83,3 +83,12 @@ test("a pin survives a new text only on the same token at the same place", () =>
   assert.equal(carried(1, before, [{ t: "cats", i: 1, p: [1, 2] }], false), 1);
   assert.equal(carried(null, before, before, true), null);
 });
+
+test("Escape takes back where the keys have walked to before it releases the pin", () => {
+  const walked = run(initial(), { type: "pin", query: 2, key: 3 }, { type: "step", dq: 1, dk: 0, ...n });
+  const once = run(walked, { type: "release" });
+  assert.deepEqual([once.hover, once.pin], [null, { query: 2, key: 3 }]);
+  assert.equal(run(once, { type: "release" }).pin, null);
+  const pointed = run(initial(), { type: "pin", query: 2, key: 3 }, { type: "hover", query: 4, key: 4 });
+  assert.equal(run(pointed, { type: "release" }).pin, null);
+});

@@ -27,7 +27,7 @@ function zoomedMap() {
       meta: {},
     }),
     theme,
-    overview: { title: () => "one head", note: [] },
+    overview: { borders: () => ({ query: null, key: null }), title: () => "one head", note: [] },
     options: {},
     queries: tokens,
     keys: tokens,

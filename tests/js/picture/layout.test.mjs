@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   cellAt,
   cellBox,
+  closest,
   heatmapGeometry,
   isWhole,
   pan,
@@ -123,4 +124,34 @@ test("a view needs just the tiles that it touches", () => {
     { row0: 256, col0: 0 },
   ]);
   assert.equal(tilesOf({ q0: 0, k0: 0, q: 600, k: 600 }, 600, 600).length, 9);
+});
+
+test("all of 30 tokens have room for their names in 468 pixels, whatever their length, and the picture stays low", () => {
+  for (const label of [20, 60, 90, 140, 400]) {
+    const g = heatmapGeometry({
+      ...given,
+      width: 468,
+      maxHeight: 410,
+      nQuery: 30,
+      nKey: 30,
+      queryLabel: label,
+      keyLabel: label,
+    });
+    assert.ok(g.plot.w / 30 >= closest(14) && g.plot.h / 30 >= closest(14), `${label}: ${g.plot.w} × ${g.plot.h}`);
+    assert.ok(g.height <= 1.35 * 410 + 4);
+  }
+});
+
+test("labels lean where they can, and are upright where leaning ones would be left out", () => {
+  const slant = (nKey) => heatmapGeometry({ ...given, nQuery: nKey, nKey }).slant;
+  assert.ok(slant(12) < Math.PI / 2);
+  assert.equal(slant(34), Math.PI / 2);
+  assert.ok(slant(500) < Math.PI / 2); // most are left out either way
+});
+
+test("the numbers of thousands of rows are never cut", () => {
+  for (const number of [40, 200]) {
+    const g = heatmapGeometry({ ...given, nQuery: 3000, nKey: 3000, number });
+    assert.ok(g.labelW - 8 >= number);
+  }
 });
