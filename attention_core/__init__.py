@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.captures import Generation, capture_batch, capture_generation, capture_ids
-    from attention_core.compare.differences import Comparison, compare
+    from attention_core.comparing.differences import Comparison, compare
     from attention_core.experiment.edits import (
         AddDirection,
         Break,
@@ -144,7 +144,7 @@ _HOME = {
     "AttentionSteps": "formula.attention",
     "Break": "experiment.edits",
     "Check": "record.proof",
-    "Comparison": "compare.differences",
+    "Comparison": "comparing.differences",
     "CutLink": "experiment.edits",
     "Divergence": "experiment.question",
     "Effect": "experiment.effect",
@@ -180,7 +180,7 @@ _HOME = {
     "capture_batch": "captures",
     "capture_generation": "captures",
     "capture_ids": "captures",
-    "compare": "compare.differences",
+    "compare": "comparing.differences",
     "continue_edited": "experiment.writing",
     "continue_text": "reading.generation",
     "contributions": "reading.contribution",

@@ -25,7 +25,7 @@ ROWS = (
             "capturing",
             "reading",
             "experiment",
-            "compare",
+            "comparing",
             "pictures",
             "ledger",
             "heads",

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.compare.alignment import Alignment, align_tokens, align_words, given_alignment
+from attention_core.comparing.alignment import Alignment, align_tokens, align_words, given_alignment
 from attention_core.formats.shown import short_repr
 from attention_core.reading.readout import Readout, read_out
 from attention_core.record.record import Record

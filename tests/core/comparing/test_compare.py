@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from attention_core import capture, compare
-from attention_core.compare.alignment import given_alignment, least_edits
+from attention_core.comparing.alignment import given_alignment, least_edits
 from tests.support.tiny import SENTENCE, family
 
 LONGER = "the cat then sat on a mat while the dog slept"  # one word more, the last one another
