@@ -15,6 +15,10 @@ Own matrices  trace_from_attention → Trace, of attention that was made elsewhe
 Texts         capture, capture_batch, capture_ids → Trace; capture_generation → Generation; continue_text
 Traces        Trace, LayerTrace, Token; save_trace, load_trace; Check and Verdict of its proof
 Heads         head_scores → HeadScores, find_heads, label_heads, Survey (over a corpus)
+Experiments   effect → Effect, sweep → Sweep, lenses → Lenses, compare → Comparison, continue_edited; ExperimentError
+ edits        SwitchOff, Strengthen, CutLink, Break, ZeroValue, ReplaceToken, Patch, AddDirection
+ questions    LogProb, LogDifference, Divergence, OwnText, LabelScore, SentenceSimilarity, TokenVector
+ sweeps over  EveryHead, EveryLayer, EveryToken, EveryLink
 Beyond        contributions (‖a·v·W_O‖), head_writes (in words), rollout (across layers)
 From scratch  attend → AttentionSteps
 
@@ -29,6 +33,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attention_core.captures import Generation, capture_batch, capture_generation, capture_ids
+    from attention_core.comparing.differences import Comparison, compare
+    from attention_core.experiment.edits import (
+        AddDirection,
+        Break,
+        CutLink,
+        ExperimentError,
+        Patch,
+        ReplaceToken,
+        Strengthen,
+        SwitchOff,
+        ZeroValue,
+    )
+    from attention_core.experiment.effect import Effect, effect
+    from attention_core.experiment.lenses import Lenses, lenses
+    from attention_core.experiment.question import (
+        Divergence,
+        LabelScore,
+        LogDifference,
+        LogProb,
+        OwnText,
+        SentenceSimilarity,
+        TokenVector,
+    )
+    from attention_core.experiment.sweep import Sweep, sweep
+    from attention_core.experiment.what import EveryHead, EveryLayer, EveryLink, EveryToken
+    from attention_core.experiment.writing import continue_edited
     from attention_core.formula.attention import AttentionSteps, attend
     from attention_core.given import trace_from_attention
     from attention_core.heads.labelling import label_heads
@@ -50,63 +80,121 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"  # of all of Sightline, and here alone
 
 __all__ = [
+    "AddDirection",
     "AttentionSteps",
+    "Break",
     "Check",
+    "Comparison",
+    "CutLink",
+    "Divergence",
+    "Effect",
+    "EveryHead",
+    "EveryLayer",
+    "EveryLink",
+    "EveryToken",
+    "ExperimentError",
     "Generation",
     "HeadScores",
+    "LabelScore",
     "LayerTrace",
+    "Lenses",
     "LoadedModel",
+    "LogDifference",
+    "LogProb",
     "ModelError",
+    "OwnText",
+    "Patch",
+    "ReplaceToken",
+    "SentenceSimilarity",
+    "Strengthen",
     "Survey",
+    "Sweep",
+    "SwitchOff",
     "Token",
+    "TokenVector",
     "Trace",
     "Verdict",
+    "ZeroValue",
     "attend",
     "capture",
     "capture_batch",
     "capture_generation",
     "capture_ids",
+    "compare",
+    "continue_edited",
     "continue_text",
     "contributions",
+    "effect",
     "find_heads",
     "head_scores",
     "head_writes",
     "label_heads",
+    "lenses",
     "load_model",
     "load_trace",
     "rollout",
     "save_trace",
+    "sweep",
     "trace_from_attention",
     "wrap_model",
 ]
 
 _HOME = {
+    "AddDirection": "experiment.edits",
     "AttentionSteps": "formula.attention",
+    "Break": "experiment.edits",
     "Check": "record.proof",
+    "Comparison": "comparing.differences",
+    "CutLink": "experiment.edits",
+    "Divergence": "experiment.question",
+    "Effect": "experiment.effect",
+    "EveryHead": "experiment.what",
+    "EveryLayer": "experiment.what",
+    "EveryLink": "experiment.what",
+    "EveryToken": "experiment.what",
+    "ExperimentError": "experiment.edits",
     "Generation": "captures",
     "HeadScores": "heads.scores",
+    "LabelScore": "experiment.question",
     "LayerTrace": "record.layers",
+    "Lenses": "experiment.lenses",
     "LoadedModel": "models.facts",
+    "LogDifference": "experiment.question",
+    "LogProb": "experiment.question",
     "ModelError": "models.loading",
+    "OwnText": "experiment.question",
+    "Patch": "experiment.edits",
+    "ReplaceToken": "experiment.edits",
+    "SentenceSimilarity": "experiment.question",
+    "Strengthen": "experiment.edits",
     "Survey": "survey.survey",
+    "Sweep": "experiment.sweep",
+    "SwitchOff": "experiment.edits",
     "Token": "text.tokens",
+    "TokenVector": "experiment.question",
     "Trace": "trace",
     "Verdict": "record.verdict",
+    "ZeroValue": "experiment.edits",
     "attend": "formula.attention",
     "capture": "trace",
     "capture_batch": "captures",
     "capture_generation": "captures",
     "capture_ids": "captures",
+    "compare": "comparing.differences",
+    "continue_edited": "experiment.writing",
     "continue_text": "reading.generation",
     "contributions": "reading.contribution",
+    "effect": "experiment.effect",
     "find_heads": "heads.search",
     "head_scores": "heads.scores",
     "head_writes": "reading.contribution",
     "label_heads": "heads.labelling",
+    "lenses": "experiment.lenses",
     "load_model": "models.loading",
     "load_trace": "trace",
     "rollout": "reading.flow",
     "save_trace": "record.file",
+    "sweep": "experiment.sweep",
     "trace_from_attention": "given",
     "wrap_model": "models.loading",
 }

@@ -3,7 +3,7 @@
 Behind each door the module is imported when somebody opens it: a page that draws pictures need not wait for the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from io import BufferedIOBase
 from operator import index
@@ -23,6 +23,7 @@ from attention_core.record.groups import groups
 from attention_core.record.record import Record
 
 if TYPE_CHECKING:
+    from attention_core.experiment.edits import Edit
     from attention_core.ledger.records import Ledger
     from attention_core.pictures.files import HeadPicture
     from attention_core.reading.readout import Readout
@@ -196,7 +197,7 @@ class Trace(Record):
         return atlas_html(self)
 
 
-def capture(
+def capture(  # noqa: PLR0913 (public; texts and ways of reading them, all but the first two with a usual value)
     model: LoadedModel,
     text: str,
     pair: str | None = None,
@@ -206,6 +207,7 @@ def capture(
     target_language: str | None = None,
     chat: bool = False,
     plain: bool = False,
+    edits: "Edit | Sequence[Edit]" = (),
 ) -> Trace:
     """Capture q, k, v and output of every attention call while the model reads `text`.
 
@@ -221,23 +223,23 @@ def capture(
     and they cannot be changed in place. With `plain` they are ordinary tensors, detached from the model. What `weights`
     and `steps` compute is ordinary either way.
 
-    Raises NoTokensError if the text makes no tokens, CaptureError if it needs more memory than there is, for a language
+    `edits` are made while the model runs (`SwitchOff(2, 0)` …, see `experiment/edits`): it is the edited run that is
+    captured. What was edited stands on everything that leaves the trace, and edited layers claim no proof.
+
+    Raises ExperimentError for an edit that cannot be made, NoTokensError if the text makes no tokens, CaptureError if
+    it needs more memory than there is, for a language
     that the model does not know, a chat template that it has not or a `target` without a decoder, and ValueError
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
-    return Trace.of(
-        capturing.capture(
-            model,
-            text,
-            pair,
-            target,
-            source_language=source_language,
-            target_language=target_language,
-            chat=chat,
-            plain=plain,
-        )
-    )
+    languages = {"source_language": source_language, "target_language": target_language}
+    if edits == () or edits == []:
+        return Trace.of(capturing.capture(model, text, pair, target, **languages, chat=chat, plain=plain))
+    from attention_core.experiment.captured import capture_edited
+    from attention_core.experiment.edits import edits_of
+
+    prepared = capturing.prepare(model, text, pair, target, **languages, chat=chat)
+    return Trace.of(capture_edited(prepared, edits_of(edits), plain=plain))
 
 
 def load_trace(file: str | Path | bytes) -> Trace:

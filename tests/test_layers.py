@@ -24,6 +24,8 @@ ROWS = (
             "record",
             "capturing",
             "reading",
+            "experiment",
+            "comparing",
             "pictures",
             "ledger",
             "heads",

@@ -26,6 +26,7 @@ from attention_core.capturing.encode import (
 from attention_core.capturing.given import returned_weights
 from attention_core.capturing.given_texts import ids_of, require_model, require_text
 from attention_core.formats.memory import said_as
+from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.decoder import what_the_decoder_reads
 from attention_core.observe.hooks import Watcher, install, watcher
@@ -38,6 +39,34 @@ from attention_core.text.languages import Languages
 from attention_core.text.tokens import Token, clean_text
 
 _keywords_of: WeakKeyDictionary[nn.Module, Set[str]] = WeakKeyDictionary()  # reading them takes a millisecond
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A text as a model takes it in, ready to be run: once for a capture, or many times in an experiment."""
+
+    model: LoadedModel
+    source: Encoded
+    decoder: Encoded | None  # of an encoder-decoder
+    text: str
+    pair: str | None = None
+    target: str | None = None
+    notes: tuple[str, ...] = ()
+    languages: Languages = Languages()
+    chat: str | None = None  # what was typed, where the model's chat template made `text` of it
+
+    __repr__ = short_repr
+
+    def inputs(self) -> dict[str, Tensor]:
+        """What the model is called with, each [1, token]."""
+        model = self.model
+        inputs: dict[str, Tensor] = {"input_ids": torch.tensor([self.source.ids])}
+        whole = model.task.whole if model.task is not None and self.decoder is None else model.model
+        if self.source.types is not None and "token_type_ids" in accepted_by(whole):
+            inputs["token_type_ids"] = torch.tensor([self.source.types])
+        if self.decoder is not None:
+            inputs["decoder_input_ids"] = torch.tensor([self.decoder.ids])
+        return inputs
 
 
 @said_as(CaptureError)
@@ -70,6 +99,23 @@ def capture(
     naming a keyword of the model's attention that would change the result and that we do not know: a picture drawn
     without it would be wrong.
     """
+    prepared = prepare(
+        model, text, pair, target, source_language=source_language, target_language=target_language, chat=chat
+    )
+    return captured(prepared, plain=plain)
+
+
+def prepare(
+    model: LoadedModel,
+    text: str,
+    pair: str | None = None,
+    target: str | None = None,
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    chat: bool = False,
+) -> Prepared:
+    """Encode what `capture` is given; nothing runs. Raises as `capture` does for texts that cannot be read."""
     require_model(model)
     require_text(text)
     require_text(pair, "pair", or_none=True)
@@ -97,7 +143,7 @@ def capture(
         notes += target_notes + decoder.notes
         if model.spoken is not None and not (model.spoken.stated or target_language) and languages.target:
             notes.append(f"No target language was chosen: the decoder is told the source's, {languages.target}.")
-    return _captured(model, source, decoder, text, pair, target, notes, languages, typed, plain=plain)
+    return Prepared(model, source, decoder, text, pair, target, tuple(notes), languages, typed)
 
 
 def capture_ids(
@@ -115,6 +161,15 @@ def capture_ids(
     Raises ValueError for no tokens, more than the model can read, a number that is not in the vocabulary, or a side
     that is missing.
     """
+    return captured(prepare_ids(model, ids, target_ids), plain=plain)
+
+
+def prepare_ids(
+    model: LoadedModel,
+    ids: Sequence[int] | Tensor | NDArray[Any],
+    target_ids: Sequence[int] | Tensor | NDArray[Any] | None = None,
+) -> Prepared:
+    """What `capture_ids` is given, checked; nothing runs. Raises as it does."""
     require_model(model)
     ids = ids_of(model, ids)
     if model.facts.encoder_decoder != (target_ids is not None):
@@ -129,32 +184,17 @@ def capture_ids(
     decoder = None
     if target_ids is not None:
         decoder = Encoded(list(target_ids), None, tokens_of_ids(model.target_tokenizer, target_ids), [])
-    return _captured(model, source, decoder, "", None, None if decoder is None else "", [], plain=plain)
+    return Prepared(model, source, decoder, "", None, None if decoder is None else "")
 
 
-def _captured(  # noqa: PLR0913 (what the record says of the texts is known before the run, and passes through)
-    model: LoadedModel,
-    source: "Encoded",
-    decoder: "Encoded | None",
-    text: str,
-    pair: str | None,
-    target: str | None,
-    notes: list[str],
-    languages: Languages = Languages(),  # noqa: B008 (frozen)
-    chat: str | None = None,
-    *,
-    plain: bool = False,
-) -> Record:
-    """Run the model on what was encoded."""
+@said_as(CaptureError)
+def captured(prepared: Prepared, *, plain: bool = False) -> Record:
+    """Run the model on what was encoded, and keep what attention saw."""
+    model, source, decoder = prepared.model, prepared.source, prepared.decoder
+    notes = list(prepared.notes)
     model.hold()
-    inputs: dict[str, Tensor] = {"input_ids": torch.tensor([source.ids])}
-    accepted = _accepted(model.task.whole if model.task is not None and decoder is None else model.model)
-    if source.types is not None and "token_type_ids" in accepted:
-        inputs["token_type_ids"] = torch.tensor([source.types])
-    target_tokens: tuple[Token, ...] = ()
-    if decoder is not None:
-        target_tokens = decoder.tokens
-        inputs["decoder_input_ids"] = torch.tensor([decoder.ids])
+    inputs = prepared.inputs()
+    target_tokens: tuple[Token, ...] = () if decoder is None else decoder.tokens
     layers: tuple[AttentionLayer, ...]
     others: tuple[str, ...] = ()
     ended = _Ended(plain=plain)
@@ -177,17 +217,17 @@ def _captured(  # noqa: PLR0913 (what the record says of the texts is known befo
             raise CaptureError(" ".join([*more_notes, nothing]))
     return Record(
         facts=model.facts,
-        text=text,
-        pair=pair,
-        target=target if decoder is not None else None,
+        text=prepared.text,
+        pair=prepared.pair,
+        target=prepared.target if decoder is not None else None,
         source_tokens=source.tokens,
         target_tokens=target_tokens,
         layers=layers,
         notes=tuple(notes),
         reservations=model.report.reservations,
-        source_language=languages.source,
-        target_language=languages.target,
-        chat=chat,
+        source_language=prepared.languages.source,
+        target_language=prepared.languages.target,
+        chat=prepared.chat,
         other_layers=others,
         ending=_ending(model, ended, watched, len(target_tokens) or len(source.ids)),
     )
@@ -226,7 +266,7 @@ def _run(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended) -> Calls:
     return calls
 
 
-def _accepted(model: nn.Module) -> Set[str]:
+def accepted_by(model: nn.Module) -> Set[str]:
     """Names of the keywords that a model takes."""
     if model not in _keywords_of:
         _keywords_of[model] = frozenset(inspect.signature(model.forward).parameters)
@@ -240,7 +280,7 @@ def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **opt
     running: Any = model.model if task is None else task.whole
     if task is not None:
         inputs = task.inputs(inputs)
-    accepted = _accepted(running)
+    accepted = accepted_by(running)
     if "use_cache" in accepted or ("kwargs" in accepted and task is None):  # T5Gemma's heads say it themselves
         options["use_cache"] = False
     try:

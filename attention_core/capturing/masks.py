@@ -61,7 +61,7 @@ def read_mask(
     if id(mask) not in seen:
         n_heads = mask.shape[-3] if mask.dim() > 2 else 1
         own = mask.expand(1, n_heads, n_query, n_key)[0]
-        allowed, bias = (own, None) if own.dtype == torch.bool else _taken_apart(own)
+        allowed, bias = (own, None) if own.dtype == torch.bool else taken_apart(own)
         if bool((allowed == allowed[:1]).all()):  # all heads alike
             plain = allowed[0]
             seen[id(mask)] = PassedMask(as_band(plain) or plain, bias)
@@ -70,7 +70,7 @@ def read_mask(
     return seen[id(mask)]
 
 
-def _taken_apart(mask: Float[Tensor, "head query key"]) -> tuple[Tensor, Tensor | None]:
+def taken_apart(mask: Float[Tensor, "*head query key"]) -> tuple[Tensor, Tensor | None]:
     """Booleans and a bias: finfo.min or -inf hides a key, any other number is added to its score."""
     allowed = mask > torch.finfo(mask.dtype).min / 2
     bias = mask.masked_fill(~allowed, 0.0)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from attention_core.inside import of_torch
 from attention_core.inside.of_transformers import names_attention, own_attention, set_own_attention
-from attention_core.observe import decoder, hooks, hybrids
+from attention_core.observe import decoder, editing, hooks, hybrids
 from attention_core.observe.refusal import ModelError
 
 
@@ -65,6 +65,7 @@ class Borrowed:
             self.returned = True
             for part in (self.whole, self.body):
                 hooks.remove(part)
+                editing.remove(part)
                 hybrids.remove(part)
                 decoder.remove(part)
             for config, own in self.attention.values():

@@ -32,6 +32,7 @@ from attention_core.inside.of_torch import (
     run_last,
     take_off,
 )
+from attention_core.observe.editing import changes_only_when_asked
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 
 # Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run. No `suppress`: entered a
@@ -295,7 +296,9 @@ def _origins(kind: type[nn.Module]) -> tuple[str, str]:
 def _changed_by_hand(module: nn.Module) -> bool:
     """Has somebody put a hook on this one module, or another `forward` in?"""
     hook = last_forward_hook(module)
-    return (hook is not None and hook is not _on_whole) or "forward" in vars(module)
+    return (hook is not None and hook is not _on_whole and not changes_only_when_asked(hook)) or "forward" in vars(
+        module
+    )
 
 
 def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:

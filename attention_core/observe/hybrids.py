@@ -45,7 +45,7 @@ def other_layers(model: nn.Module, ran: set[nn.Module], called: Iterable[nn.Modu
     usual = {name for layer in with_call for name, _ in layer.named_children()}
     least = min(map(_n_parameters, with_call))
     names: list[str] = []
-    for stack_name, stack in _outermost_lists(model):
+    for stack_name, stack in outermost_lists(model):
         without = [not attends[layer] if layer in attends else attending.isdisjoint(layer.modules()) for layer in stack]
         if all(without) and max(map(_n_parameters, stack), default=0) < least / 2:
             continue
@@ -67,7 +67,7 @@ _lock = Lock()
 def _install(model: nn.Module) -> None:
     with _lock:
         if model not in _installed:
-            for _, stack in _outermost_lists(model):
+            for _, stack in outermost_lists(model):
                 for layer in stack:
                     if not has_pre_hook(layer, _note):
                         layer.register_forward_pre_hook(_note)
@@ -88,12 +88,13 @@ def _note(module: nn.Module, _: Any) -> None:
         running.add(module)
 
 
-def _outermost_lists(module: nn.Module, prefix: str = "") -> Iterable[tuple[str, nn.ModuleList]]:
+def outermost_lists(module: nn.Module, prefix: str = "") -> Iterable[tuple[str, nn.ModuleList]]:
+    """The lists of modules that lie in no other list, with their names, in the parts that read text."""
     for name, child in module.named_children():
         if isinstance(child, nn.ModuleList):
             yield prefix + name, child
         elif reads_text(child):
-            yield from _outermost_lists(child, f"{prefix}{name}.")
+            yield from outermost_lists(child, f"{prefix}{name}.")
 
 
 def _n_parameters(module: nn.Module) -> int:

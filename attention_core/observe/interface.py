@@ -9,6 +9,7 @@ passes no mask at all, and causality is lost in silence.
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import (
     AttentionFunction,
     asks_the_interface,
+    attention_of,
     eager_function,
     eager_mask,
     input_modalities,
@@ -28,6 +30,7 @@ from attention_core.inside.of_transformers import (
     sdpa_mask,
     supports_sdpa,
 )
+from attention_core.observe.editing import Asked, editor
 
 SDPA = "sightline_sdpa"
 EAGER = "sightline_eager"
@@ -87,6 +90,12 @@ def choose_attention(model: PreTrainedModel) -> str:
 _chosen: WeakKeyDictionary[PreTrainedModel, str] = WeakKeyDictionary()  # asked again for every text
 
 
+def uses_eager(module: nn.Module) -> bool:
+    """Does this attention module call its file's eager function through us? Then no mask means that all may be read."""
+    config = getattr(module, "config", None)
+    return config is not None and attention_of(config) == EAGER
+
+
 def text_modules(model: PreTrainedModel) -> Iterator[nn.Module]:
     """Every module but those of inner models that read only images or sound."""
     yield model
@@ -113,11 +122,29 @@ def _observe(
     keywords: dict[str, Any],
 ) -> tuple[Tensor, Tensor | None]:
     attention_mask = narrowed_to_chosen_keys(attention_mask, module, query, key, keywords)
-    output, weights = output_of(module, query, key, value, attention_mask, **keywords)
+    changing = editor.get()
+    if changing is None:
+        output, weights = output_of(module, query, key, value, attention_mask, **keywords)
+    else:
+        own = partial(_own_output, output_of, module, attention_mask, keywords)
+        made = changing.attend(Asked(module, query, key, value, attention_mask, keywords, own))
+        query, key, value, output, weights = made.q, made.k, made.v, made.output, None
     running = collector.get()
     if running is not None:
         running.add(AttentionCall(module, query, key, value, attention_mask, output, keywords))
     return output, weights
+
+
+def _own_output(
+    output_of: AttentionFunction,
+    module: nn.Module,
+    mask: Tensor | None,
+    keywords: dict[str, Any],
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+) -> Tensor:
+    return output_of(module, q, k, v, mask, **keywords)[0]
 
 
 def _sdpa(

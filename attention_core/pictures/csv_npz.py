@@ -18,14 +18,19 @@ def weights_csv(
     queries: Sequence[Item],
     keys: Sequence[Item],
     allowed: Bool[Tensor, "query key"] | None = None,
+    edited: Sequence[str] = (),
 ) -> str:
     """Weights as comma-separated values (RFC 4180): keys in the first line, a query first in every other.
 
     A label is the text and, in brackets, the index of its first token, which makes it unique. Nine digits give a
     float32 back exactly; a masked cell is empty, NaN is `NaN`. A label that begins like a formula (= + - @, in any
-    width and after any blanks) gets a leading apostrophe, so that a spreadsheet shows it and does not run it.
+    width and after any blanks) gets a leading apostrophe, so that a spreadsheet shows it and does not run it. `edited`
+    are sentences on what was changed while the model ran; they stand in the first cell.
     """
-    lines = [",".join(("query looks at key", *(_csv_label(key) for key in keys)))]
+    corner = "query looks at key"
+    if edited:
+        corner = '"' + f"{corner} (edited: {' '.join(edited)})".replace('"', '""') + '"'
+    lines = [",".join((corner, *(_csv_label(key) for key in keys)))]
     digits = ",".join(["%.9g"] * len(keys))
     for index, query in enumerate(queries):  # row by row: Python numbers of a whole matrix take ten times its memory
         cells = (

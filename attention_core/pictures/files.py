@@ -91,8 +91,8 @@ def _proof_lines(trace: Record, layer: LayerName, head: HeadName) -> tuple[str, 
     """What the proof of this picture comes to: it travels with the picture."""
     if isinstance(layer, int) and isinstance(head, int):
         verdict = verdict_of(trace, layer, head)
-        return (verdict.text, *trace.reservations)
-    return (f"{SIGNS['checked except']} {reserved(trace)}", *trace.reservations) if trace.reservations else ()
+        return (verdict.text, *trace.beside)
+    return (f"{SIGNS['checked except']} {reserved(trace)}", *trace.beside) if trace.beside else ()
 
 
 def csv(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
@@ -108,7 +108,7 @@ def _csv_lines(trace: Record, reading: Reading, layer: LayerName, head: HeadName
     queries, keys = _rows_and_columns(trace, reading, layer)
     for block in picture_blocks(trace, reading, layer, head):
         rows = queries[block.start : block.start + block.weights.shape[1]]
-        table = weights_csv(block.weights[0], rows, keys, block.allowed)
+        table = weights_csv(block.weights[0], rows, keys, block.allowed, trace.edited)
         yield table if block.start == 0 else table.split("\r\n", 1)[1]
 
 
@@ -130,6 +130,7 @@ def npz(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> by
         layer=layer,
         head=head,
         reading=list(describe(reading)) or [""],
+        **({"edited": list(trace.edited)} if trace.edited else {}),
     )
 
 
@@ -213,7 +214,7 @@ def _verdict_html(trace: Record) -> str:
     cells = sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
     if cells <= MOST_CELLS:
         return verdict_of_all(trace)._repr_html_()
-    lines = ("Not proven here: trace.verdict() proves every head, trace.verdict(layer, head) one.", *trace.reservations)
+    lines = ("Not proven here: trace.verdict() proves every head, trace.verdict(layer, head) one.", *trace.beside)
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 

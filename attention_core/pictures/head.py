@@ -145,7 +145,7 @@ def head_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName)
         "hidden": [round(share, 4) for share in torch.cat(hidden).tolist()] if reading.hides else None,
         "proof": _proof(trace, layer, head),
         "reserved": reserved(trace),
-        "reservations": list(trace.reservations),
+        "reservations": list(trace.beside),
         "terms": list(getattr(trace.layers[layers[0]], "terms", ())) if len(layers) == 1 else [],
     }
     if not exact:

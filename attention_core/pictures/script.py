@@ -1,12 +1,13 @@
 """A script that makes a picture again and proves it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from attention_core.reading.reading import Reading
 
 
-def script(
+def script(  # noqa: PLR0913 (everything that a view holds)
     model_reference: str,
     text: str,
     *,
@@ -16,13 +17,15 @@ def script(
     query: int | None = None,
     reading: Reading,
     file: str | None = None,
+    edits: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
 
     `model_reference` is what `load_model` takes; `given` holds the other arguments of `capture` by name (`pair`,
     `target`, the languages, `chat`), empty ones are left out. `layer` and `head` are as in a view: an index, or the
     name of several layers, "mean" or "max" of several heads; `query` is the row that is printed, None for the
-    strongest links. `file` names the trace file that was opened, if it was not a model that read the text.
+    strongest links. `file` names the trace file that was opened, if it was not a model that read the text. `edits` are
+    those of an edited run as plain data (`trace.edits`).
     """
     options = ", ".join(f"{name}=True" for name in Reading.__slots__ if getattr(reading, name))
     texts = "".join(f", {name}={value!r}" for name, value in given.items() if value)
@@ -36,11 +39,15 @@ def script(
         "from attention_core.metrics import strongest" if query is None else None,
         f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
         "from attention_core.reading import Reading",
+        "from attention_core.experiment.edits import edit_from_plain" if edits else None,
         "",
         None if file else f"model = load_model({model_reference!r})",
+        f"edits = [edit_from_plain(edit) for edit in {[dict(edit) for edit in edits]!r}]  # an edited run: no proof"
+        if edits and not file
+        else None,
         f"trace = load_trace({file!r})  # the saved trace: put it beside this script, or write where it is"
         if file
-        else f"trace = capture(model, {text!r}{texts})",
+        else f"trace = capture(model, {text!r}{texts}{', edits=edits' if edits else ''})",
         f"reading = Reading({options})",
         f"layers = [{layer}]"
         if one_layer

@@ -68,6 +68,11 @@ def all_attention(layer: AttentionLayer, rows: slice = slice(None), *, by_norm: 
     return contribution_shares(layer, weights) if by_norm else weights
 
 
+def slot_of(layer: AttentionLayer, head: int) -> Float[Tensor, "d_value d_model"]:
+    """The rows of W_O that read a head: v_j · slot is what a key's value writes. Raises ValueError as `value_norms`."""
+    return _slot(_with_output_projection(layer)[1], head)
+
+
 def why_not(layer: AttentionLayer) -> str:
     """Why this layer has no contributions, as the end of a sentence; empty if it has."""
     if not isinstance(layer, LayerTrace):

@@ -91,7 +91,7 @@ def continue_text(  # noqa: PLR0913 (public; capture's texts and the ways of cho
     new = _generate(model, given.ids, given.decoder_ids, room, chooser, stopper)
     tokenizer = model.target_tokenizer if given.of_decoder else model.tokenizer
     ended: Ended = (
-        "end" if new and new[-1] in _end_ids(head.whole, tokenizer) else "length" if len(new) == n else "stopped"
+        "end" if new and new[-1] in end_ids(head.whole, tokenizer) else "length" if len(new) == n else "stopped"
     )
     if ended == "stopped" and len(new) == room < n:
         ended = "limit"
@@ -274,7 +274,7 @@ def _generate(
     return written[0, len(ids) if decoder_ids is None else len(decoder_ids) :].tolist()
 
 
-def _end_ids(whole: Any, tokenizer: Any) -> set[int]:
+def end_ids(whole: Any, tokenizer: Any) -> set[int]:
     """The tokens that end a text. Other special tokens (T5's sentinels, [MASK]) are written like any other."""
     named = (getattr(whole.generation_config, "eos_token_id", None), getattr(whole.config, "eos_token_id", None))
     ends: set[int] = set()

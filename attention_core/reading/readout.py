@@ -107,6 +107,8 @@ def read_out(trace: Record, n_choices: int = N_CHOICES) -> Readout:
         came = "These matrices were given by you" if trace.given else "This trace came from a file"
         return Unsaid(f"{came}. What the model says needs the model itself.")
     model, head = ending.model, ending.model.head
+    if trace.edited and (why := _runs_again(trace, model)):
+        return Unsaid(why)
     if model.task is not None:
         return _predicted(trace, ending, model.task)
     if ending.hidden is None:
@@ -133,6 +135,15 @@ def read_out(trace: Record, n_choices: int = N_CHOICES) -> Readout:
             return Unsaid("This model turns a sentence into a vector. Add a second sentence to see how alike they are.")
         return similarity(model, trace.text, trace.pair)
     return Unsaid(f"{trace.facts.name} was saved without its language head: it has no words to say.")
+
+
+def _runs_again(trace: Record, model: LoadedModel) -> str:
+    """Why nothing is said of an edited run whose answer would need the model to read more, which is not edited."""
+    choices = model.task is not None and model.task.task == "choices"
+    compares = model.task is None and trace.pair is not None and (model.sentences is not None or model.head is None)
+    if not (choices or compares):
+        return ""
+    return "This run was edited, and the answer needs other texts to be read as well: ask for its effect instead."
 
 
 def _unread_head(model: LoadedModel) -> str:

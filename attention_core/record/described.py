@@ -17,7 +17,9 @@ def describe_trace(trace: Record) -> str:
     for place, layer in enumerate(trace.layers):
         kinds.setdefault(layer.kind, []).append(place)
     lines += [f"  {_layers(kind, [trace.layers[place] for place in places])}" for kind, places in kinds.items()]
-    lines += [f"  note: {shown(note, 120)[1:-1]}" for note in (*trace.notes, *trace.reservations)[:_NOTES]]
+    lines += [
+        f"  note: {shown(note, 120)[1:-1]}" for note in (*trace.edited, *trace.notes, *trace.reservations)[:_NOTES]
+    ]
     named = f', kind="{list(kinds)[-1]}"' if len(kinds) > 1 else ""
     lines.append(f"Go on: .weights(layer, head{named}) · .attention({named.lstrip(', ')}) · .picture(layer, head) ·")
     lines.append("  .steps(layer, head) · .verdict() · .ledger(layer, head, query) · .readout() · .save(file)")

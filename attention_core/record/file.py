@@ -23,6 +23,7 @@ from attention_core.formats.strict_json import strict_json
 from attention_core.formats.wire import OVERSHOOT
 from attention_core.formula.masks import Band
 from attention_core.models.facts import ModelFacts
+from attention_core.record.edited.layers import edited_layer
 from attention_core.record.file_projections import number, pack_projections, unpack_projections
 from attention_core.record.given_layers import given_layer
 from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, Mask, Origin, WeightsOnly, checks_of
@@ -32,6 +33,7 @@ from attention_core.text.tokens import Token
 
 FORMAT = "sightline-trace"
 VERSION = 1
+EDITED_VERSION = 2  # of a run that was edited: a Sightline that knows no edits must not prove what is in it
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 MOST_MAPS = 1 << 30  # bytes of the weights around attention in a file that a visitor saves: a model of 2 billion
@@ -71,6 +73,8 @@ def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
     for i, layer in enumerate(trace.layers):
         fields_: dict[str, Any] = {"kind": layer.kind, "index": layer.index}
         fields_["tensors"] = {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()}
+        if layer.edited:
+            fields_["edited"] = True
         if layer.origin == "given":
             fields_["origin"] = layer.origin
         if isinstance(layer, WeightsOnly) and not layer.sums_to_one:
@@ -84,13 +88,14 @@ def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
                 )
         layers.append(fields_)
     header = {
-        "version": VERSION,
+        "version": EDITED_VERSION if trace.edited else VERSION,
         "facts": asdict(trace.facts),
         "text": trace.text,
         "pair": trace.pair,
         "target": trace.target,
         "notes": list(trace.notes),
         "reservations": list(trace.reservations),
+        **({"edited": list(trace.edited), "edits": list(trace.edits)} if trace.edited else {}),
         "other_layers": list(trace.other_layers),
         "source_language": trace.source_language,
         "target_language": trace.target_language,
@@ -178,9 +183,10 @@ def _header(data: bytes) -> dict[str, Any]:
     if metadata.get("format") != FORMAT:
         raise TraceFileError("The file holds no Sightline trace. Choose a file that was saved with Save → Trace.")
     header = strict_json(metadata[FORMAT])
-    if header["version"] != VERSION:
+    if header["version"] not in (VERSION, EDITED_VERSION):
         raise TraceFileError(
-            f"The trace has version {header['version']!r}; this Sightline reads version {VERSION}. Save it again."
+            f"The trace has version {header['version']!r}; this Sightline reads version {VERSION}, and "
+            f"{EDITED_VERSION} of edited runs. Save it again."
         )
     return header
 
@@ -201,11 +207,15 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
         notes=tuple(_text(note) for note in header["notes"]),
         reservations=tuple(_text(said) for said in header.get("reservations", [])),  # absent in files of before
         other_layers=tuple(_text(name) for name in header.get("other_layers", [])),  # absent in files of before
+        edited=tuple(_text(said) for said in header.get("edited", [])),  # absent where nothing was edited
+        edits=_plain_edits(header.get("edits", [])),
         opened=True,
         source_language=_text_or_none(header.get("source_language")),
         target_language=_text_or_none(header.get("target_language")),
         chat=_text_or_none(header.get("chat")),
     )
+    _require((header["version"] == EDITED_VERSION) == bool(trace.edited))
+    _require(bool(trace.edited) or not any(layer.edited for layer in layers))
     if not source:
         raise ValueError("a trace needs at least one token")
     _require(header.get("checks", list(trace.checks)) == list(trace.checks))  # absent in files of before
@@ -268,10 +278,25 @@ def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLaye
         sink_logit=sink_logit,
         found=found,
     )
+    if fields_.get("edited", False):
+        _require(given is None)
+        return edited_layer(layer, _edited_weights(own.get("edited_weights"), (q.shape[0], *cells)))
     if given is None:
         return layer
     _require(given.shape == (q.shape[0], *cells))
     return given_layer(layer, given)
+
+
+def _edited_weights(weights: Tensor | None, shape: tuple[int, ...]) -> Tensor | None:
+    if weights is not None:
+        _require(weights.shape == shape and weights.dtype in _DTYPES)
+        _require(not bool(((weights < 0) | (weights > 1 + OVERSHOOT)).any()))
+    return weights
+
+
+def _plain_edits(given: Any) -> tuple[dict[str, Any], ...]:
+    _require(isinstance(given, list) and all(isinstance(one, dict) for one in given))
+    return tuple(given)
 
 
 def _first_key(band: Band, query: int) -> int:

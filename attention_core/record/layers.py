@@ -35,6 +35,7 @@ class AttentionLayer:
     index: int  # within its kind, from 0
     exact: ClassVar[bool]  # q, k and v are here; otherwise weights only
     origin: Origin  # who says so: a model that ran here, or somebody who gave the matrices
+    edited: ClassVar[bool] = False  # changed while the model ran: nothing is proven of it
 
     @property
     def n_heads(self) -> int:
@@ -375,7 +376,9 @@ def checks_of(layers: Iterable[AttentionLayer], *, projections: bool = True, wit
     common: tuple[str, ...] | None = None
     for layer in layers:
         names = ["row sums"]
-        if isinstance(layer, LayerTrace):
+        if layer.edited:
+            names = ["range"]
+        elif isinstance(layer, LayerTrace):
             found = layer.projections if projections else None
             names = [name for name in ("q", "k", "v") if getattr(found, name, None) is not None]
             witnessed = layer.witness is not None and (witness or layer.origin == "given")  # given ones stay with it

@@ -35,6 +35,8 @@ class Record:
     layers: tuple[AttentionLayer, ...]
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
     reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
+    edited: tuple[str, ...] = ()  # sentences: what was changed while the model ran, and where
+    edits: tuple[dict[str, Any], ...] = ()  # the same as plain data, which `experiment/edits` reads
     opened: bool = False  # from a file: the model is not here
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
     source_language: str | None = None  # that the tokenizer was told, by its own name; None if it is told none
@@ -73,6 +75,11 @@ class Record:
     def given(self) -> bool:
         """The matrices were made elsewhere and given to us: no model ran here, and none can be asked."""
         return any(layer.origin == "given" for layer in self.layers)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Sentences that stand beside whatever leaves this record: how it was loaded, and what was edited."""
+        return (*self.reservations, *self.edited)
 
     @property
     def only_weights(self) -> str:

@@ -18,6 +18,7 @@ from attention_core.record.record import Record
 Answer = Literal["checked", "checked except", "cannot be checked", "differs"]
 SIGNS: dict[Answer, str] = {"checked": "✓", "checked except": "◐", "cannot be checked": "○", "differs": "✗"}
 LOADING = "what loading dropped or made up"
+EDITED = "edited: no proof"
 PLURAL = ("weights", "row sums")  # names of steps that are many
 
 
@@ -64,6 +65,8 @@ def judge(trace: Record, layer: int, checks: Iterable[Check]) -> Verdict:
     checks = tuple(checks)
     one = trace.layers[layer]
     reasons = list(trace.reservations)
+    if trace.edited and (one.edited or trace.opened):
+        return Verdict("cannot be checked", EDITED, (*trace.edited, *reasons), checks)
     if not one.exact:
         why = _why_only_weights(trace)
         failed = _failed(checks)
@@ -83,7 +86,8 @@ def verdict_of_all(trace: Record, layer: int | None = None) -> Verdict:
     indices = range(len(trace.layers)) if layer is None else (layer,)
     found = [(i, verdict_of(trace, i, head)) for i in indices for head in range(trace.layers[i].n_heads)]
     checks = worst_by_name(check for _, verdict in found for check in verdict.checks)
-    hidden = [i for i in indices if not trace.layers[i].exact]
+    edited = [i for i in indices if trace.edited and (trace.layers[i].edited or trace.opened)]
+    hidden = [i for i in indices if not trace.layers[i].exact or i in edited]
     failed = _failed(checks)
     reasons = tuple(dict.fromkeys(reason for _, verdict in found for reason in verdict.reasons))
     if trace.other_layers and layer is None:
@@ -92,7 +96,9 @@ def verdict_of_all(trace: Record, layer: int | None = None) -> Verdict:
     if failed is None and hidden and len(hidden) == len(indices):
         return Verdict("cannot be checked", found[0][1].sentence, reasons, checks)
     short = [LOADING] if trace.reservations else []
-    if hidden:
+    if edited:
+        short.append("layers that were edited")
+    if set(hidden) - set(edited):
         short.append("layers of which only weights were given" if trace.given else "layers that hide q and k")
     if trace.other_layers and layer is None:
         short.append("layers without an attention call")
@@ -110,7 +116,8 @@ def _why_only_weights(trace: Record) -> str:
 
 def reserved(trace: Record) -> str:
     """What stands on a picture that is not one head's and so has no proof of its own; empty where nothing has to."""
-    return f"except: {LOADING}" if trace.reservations else ""
+    said = [LOADING] if trace.reservations else []
+    return f"except: {'; '.join([*said, *(['what was edited'] if trace.edited else [])])}" if trace.beside else ""
 
 
 def _answer(short: list[str], reasons: tuple[str, ...], checks: tuple[Check, ...]) -> Verdict:
