@@ -14,6 +14,7 @@ import { createReadout } from "./readout.js";
 import { createSentence } from "./sentence.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
+import { createParking } from "./first/parking.js";
 import { createToolbar } from "./toolbar.js";
 import { createTour } from "./tour.js";
 
@@ -28,6 +29,7 @@ export function createFrame(app, css) {
   const title = createTitle(app);
   const tabs = createTabs(app, explorer);
   const heatmap = createHeatmap(app);
+  const parking = createParking(app);
   const readout = createReadout(app);
   const links = createLinks(app);
   const sentence = createSentence(app);
@@ -38,7 +40,12 @@ export function createFrame(app, css) {
     { class: "sl-one", "aria-label": "One head" },
     title.element,
     tabs.element,
-    h("div", { class: "sl-pictures" }, h("div", { class: "sl-left" }, readout.element, heatmap.element), links.element),
+    h(
+      "div",
+      { class: "sl-pictures" },
+      h("div", { class: "sl-left" }, readout.element, heatmap.element, parking.element),
+      links.element,
+    ),
     sentence.element,
   );
   const body = h("div", { class: "sl-body" }, atlas.element, one, details.element);
@@ -55,7 +62,7 @@ export function createFrame(app, css) {
     toolbar,
     heatmap,
     /** Painted in this order: what the eye is on first. */
-    parts: [toolbar, title, tabs, heatmap, readout, links, sentence, details, atlas],
+    parts: [toolbar, title, tabs, heatmap, readout, parking, links, sentence, details, atlas],
     remove() {
       resizer.disconnect();
       shell.remove();
