@@ -371,7 +371,9 @@ def test_a_folder_is_named_by_its_end_and_its_facts_say_what_is_not_known(app, p
     model = service().loaded(predicting["tags"])
     assert model is not None
     n = model.facts.n_parameters
-    assert n < 50_000 and f"2 layers × 3 heads · {n:,} parameters · licence not stated" in above
+    assert n < 50_000 and f"<dt>Parameters</dt><dd>{n:,}</dd>" in above
+    assert "<dt>Licence</dt><dd>licence not stated</dd>" in above
+    assert ">2 layers × 3 heads</p>" in above  # and nothing else beside the picker
 
 
 @pytest.mark.parametrize("name", ["answer", "choices"])
