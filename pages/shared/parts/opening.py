@@ -69,8 +69,10 @@ def _not_read(view: View, trace: "Trace") -> tuple[str, ...]:
 def one_head(view: View, trace: "Trace") -> tuple[View, str]:
     """The view with one layer, one head and one query, and a sentence if a mean or maximum had to give way.
 
-    Without a chosen query the last token that is not special: in a decoder it reads all others.
+    Without a chosen query the link from one word to another that is strongest in this head; where no word reads
+    another, the last token that is not special: in a decoder it reads all others.
     """
+    from attention_core.reading.links import strongest_link
     from attention_core.record.groups import groups
 
     layer, head, said = view.layer, view.head, ""
@@ -81,7 +83,10 @@ def one_head(view: View, trace: "Trace") -> tuple[View, str]:
         head = 0
     query = view.query
     tokens = trace.query_tokens(layer)
-    if query is None or query >= len(tokens):
-        query = max((i for i, token in enumerate(tokens) if not token.special), default=len(tokens) - 1)
     key = view.key if view.key is not None and view.key < len(trace.key_tokens(layer)) else None
+    if query is None or query >= len(tokens):
+        if link := strongest_link(trace, layer, head):
+            query, key = link.query, link.key
+        else:
+            query = max((i for i, token in enumerate(tokens) if not token.special), default=len(tokens) - 1)
     return replace(view, layer=layer, head=head, query=query, key=key), said
