@@ -215,7 +215,7 @@ def test_step_by_step_follows_the_head_and_the_query_in_view(app):
     app.switch_page("pages/steps.py").run()
     data = component(app, "steps")
     assert data["select"] == {"layer": 4, "head": 7, "query": 2, "key": None, "step": "scores", "mode": "story"}
-    assert data["layers"][4] == {"label": "encoder self layer 4", "n_heads": 12, "n_query": 6, "n_key": 6}
+    assert data["layers"][4] == {"label": "layer 4", "n_heads": 12, "n_query": 6, "n_key": 6}
     assert "step=scores" in data["link"]
 
 

@@ -10,6 +10,7 @@ from attention_core.lab.link import to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import LabMatrix, LabRun, row_alone
 from attention_core.lab.state import MAX_WORDS, MIN_WORDS, LabState
+from attention_core.record.groups import layer_name
 from pages.shared.address.view import View
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def model_data(view: View, trace: "Trace | None", problem: str) -> dict[str, Any
     head = min(view.head, trace.layers[layer].n_heads - 1) if isinstance(view.head, int) else 0
     return {
         "name": trace.facts.name,
-        "layers": [{"label": one.label, "n_heads": one.n_heads} for one in trace.layers],
+        "layers": [{"label": layer_name(trace, i), "n_heads": one.n_heads} for i, one in enumerate(trace.layers)],
         "tokens": [
             [{"text": token.text, "special": token.special} for token in trace.query_tokens(i)]
             for i in range(len(trace.layers))
@@ -195,7 +196,7 @@ def _real(state: LabState, changed: int) -> dict[str, Any] | None:
 def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[dict[str, Any]]:
     lowest, highest = mine.row_sums
     return [
-        _fact("mean entropy of a row", "bits", mine.mean_entropy, standard.mean_entropy),
+        _fact("mean spread of a row", "bits", mine.mean_entropy, standard.mean_entropy),
         _fact("largest weight", "", mine.largest, standard.largest),
         _fact("softmax's gradient, mean norm", "", mine.mean_gradient, standard.mean_gradient),
         _fact("smallest row sum", "", lowest, standard.row_sums[0]),

@@ -56,6 +56,8 @@ class Seat:
     large: bool  # type for a projector: the browser reads the size from the style sheet, this makes it look again
     on_view: Callable[[], None]  # the browser reports its choice, once settled
     on_lost: Callable[[], None]  # the numbers are gone from the server
+    on_says: Callable[[], None] = lambda: None  # something that the model says, or could say, was chosen
+    written: Mapping[str, Any] | None = None  # what the model has just written into the text: {"tokens", "says"}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def explorer(view: View, trace: "Trace", seat: Seat, *, from_file: bool, embedde
         **explorer_data(view, trace, seat.data_key),
         **seat.data,
         "mode": "embed" if embedded else "full",
+        "written": seat.written,
         "link_note": ""
         if seat.link
         else "A view of a trace file has no link. Send the file instead."
@@ -88,6 +91,7 @@ def explorer(view: View, trace: "Trace", seat: Seat, *, from_file: bool, embedde
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
         on_steps_change=_to_steps,
+        on_says_change=seat.on_says,
     )
 
 
@@ -110,12 +114,19 @@ def explorer_data(view: View, trace: "Trace", data_key: str) -> dict[str, Any]:
 
 def steps(view: View, trace: "Trace", seat: Seat) -> None:
     """One head and one query, step by step. `view` must name one layer, one head and one query."""
+    from attention_core.record.groups import layer_name
+
     data = {
         **seat.data,
         "select": {name: getattr(view, name) for name in _PLACE},
         "layers": [
-            {"label": layer.label, "n_heads": layer.n_heads, "n_query": layer.n_query, "n_key": layer.n_key}
-            for layer in trace.layers
+            {
+                "label": layer_name(trace, i),
+                "n_heads": layer.n_heads,
+                "n_query": layer.n_query,
+                "n_key": layer.n_key,
+            }
+            for i, layer in enumerate(trace.layers)
         ],
     }
     _steps(
