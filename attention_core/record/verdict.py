@@ -47,7 +47,7 @@ class Verdict:
         """Sign and what was checked, without the number: it stands on a picture, and `text` behind it."""
         if self.answer != "checked":
             return self.text
-        return f"{self.sign} checked: recomputed, the same as the model’s"
+        return f"{self.sign} recomputed: same as the model’s"
 
     def __str__(self) -> str:
         return "\n".join((self.text, *(f"  {reason}" for reason in self.reasons)))

@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, LAB_FILES, SERVED
 from pages.shared.http.answering import Endpoint, answering, mishap
+from pages.shared.http.first_routes import first_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
 from pages.shared.service.service import FRAME_FIRST_SECONDS, service, what_is_told
@@ -107,6 +108,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed),
+        *first_routes(_answering),
         Route(data + "/export/trace.safetensors", trace_file),
         Route(data + "/export/script.py", script),
         Route(data + "/export/{layer}/{head}/{name}", export),

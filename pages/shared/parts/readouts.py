@@ -4,7 +4,7 @@ What is chosen or written becomes text, so the pictures above follow. Nothing he
 made; what the model says about a text is computed once for everybody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ import streamlit as st
 
 from pages.shared.address.view import View
 from pages.shared.parts import components, given, theme
+from pages.shared.service.readout_words import panel_data, who_says_next
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
 
 if TYPE_CHECKING:
     from attention_core.reading.generation import Continuation
-    from attention_core.reading.predictions import Prediction
-    from attention_core.reading.readout import Choice, Readout
+    from attention_core.reading.readout import Readout
     from attention_core.trace import Trace
 
 MOST_TOKENS = 60  # at a time: the worker serves everybody
@@ -52,33 +52,21 @@ def panel(view: View, trace: "Trace", *, after: "Future[None] | None") -> None:
 
 
 def _draw(view: View, trace: "Trace", source: Source, readout: "Readout") -> None:
-    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
-    from attention_core.reading.readout import MaskedTokens, NextToken, Similarity
+    from attention_core.reading.readout import NextToken, Unsaid
 
+    data = panel_data(readout, trace)
     if isinstance(readout, NextToken):
         left, right = st.columns([3, 2], gap="large")
         with left:
-            tokens = trace.target_tokens or trace.source_tokens
-            title = "The decoder's next token, after" if readout.of_decoder else "The next token, after"
-            _bars([_group(title, tokens[-1].text, 0, readout.entropy, readout.choices)], "add", readout.d_vocab)
+            _show(data)
         with right:
             _writing(view, source, of_decoder=readout.of_decoder)
-    elif isinstance(readout, MaskedTokens):
-        tokens = trace.source_tokens
-        groups = [
-            _group("Behind the mask after", tokens[fill.position - 1].text, which, fill.entropy, fill.choices)
-            for which, fill in enumerate(readout.fills)
-        ]
-        _bars(groups, "fill", readout.d_vocab)
-    elif isinstance(readout, Similarity):
-        compared = {"function": readout.function, "score": readout.score, "read": [list(one) for one in readout.read]}
-        _show([], "add", 0, {"cosine": readout.cosine, "words": readout.words, **compared})
-    elif isinstance(readout, Labels | Tags | Answer | Choices):
-        _show([], "add", 0, None, _predicted(readout))
-    elif readout.mask:
+    elif data is not None:
+        _show(data)
+    elif isinstance(readout, Unsaid) and readout.mask:
         _say(readout.reason)
         st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
-    else:
+    elif isinstance(readout, Unsaid):
         _say(readout.reason)
         model = service().loaded(view.model)
         compares = model is not None and model.task is None and (model.sentences or _encodes(trace))
@@ -94,46 +82,9 @@ def _say(sentence: str) -> None:
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(sentence)}</p>")
 
 
-def _group(title: str, place: str, which: int, entropy: float, choices: "Sequence[Choice]") -> dict[str, Any]:
-    shown = [{"id": choice.id, "t": choice.text, "p": choice.probability} for choice in choices]
-    return {"title": title, "place": place, "which": which, "entropy": entropy, "choices": shown}
-
-
-def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
-    _show(groups, act, d_vocab, None)
-
-
-def _predicted(found: "Prediction") -> dict[str, Any]:
-    """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
-    from attention_core.reading.predictions import Answer, Choices, Labels, Tags
-
-    if isinstance(found, Tags):
-        words = [{"t": word, "tag": tag.best[0].text, "p": tag.best[0].probability} for word, tag in found.by_word]
-        rows = [
-            {"t": tag.text, "best": [{"t": one.text, "p": one.probability, "v": one.logit} for one in tag.best]}
-            for tag in found.tags
-        ]
-        return {"kind": "tags", "words": found.words, "tagged": words, "rows": rows}
-    if isinstance(found, Answer):
-        rows = [{"t": span.text, "p": span.probability, "v": None} for span in found.spans]
-        return {"kind": "answer", "words": found.words, "rows": rows, "none": found.none}
-    kind = {Labels: "labels", Choices: "choices"}[type(found)]
-    return {
-        "kind": kind,
-        "words": found.words,
-        "rows": [{"t": one.text, "p": one.probability, "v": one.logit} for one in found.labels],
-    }
-
-
-def _show(
-    groups: list[dict[str, Any]],
-    act: str,
-    d_vocab: int,
-    similarity: dict[str, Any] | None,
-    prediction: dict[str, Any] | None = None,
-) -> None:
-    data = {"groups": groups, "act": act, "d_vocab": d_vocab, "similarity": similarity, "prediction": prediction}
-    components.readout(data, key="readout_view", on_chosen=_take_token)
+def _show(data: dict[str, Any] | None) -> None:
+    if data is not None:
+        components.readout(data, key="readout_view", on_chosen=_take_token)
 
 
 def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
@@ -153,7 +104,8 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
         help="The same seed draws the same tokens again.",
     )
     label = "Let the model write it" if of_decoder else "Continue the text"
-    if st.button(label, key="readout_write", width="stretch"):
+    wanted = st.session_state.pop("wanted_writing", False)  # on the first screen's line
+    if st.button(label, key="readout_write", width="stretch") or wanted:
         _write(view, source, int(n), sampled=how == _SAMPLED, seed=int(number), of_decoder=of_decoder)
     if of_decoder and view.target:
         st.button("Empty the decoder's text", key="readout_clear", on_click=state.change, kwargs={"target": ""})
@@ -162,25 +114,31 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
 def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
     from attention_core.reading.generation import GenerationError
 
-    place, abandoned, written, visitor = st.empty(), Event(), [0], state.visitor()
+    doing, abandoned, n_written, visitor = st.empty(), Event(), [0], state.visitor()
 
-    def stop(n_written: int) -> bool:
-        written[0] = n_written
+    def stop(so_far: int) -> bool:
+        n_written[0] = so_far
         return abandoned.is_set()
 
     def write() -> "Continuation":
         return service().write(source, n, "sampled" if sampled else "greedy", seed, stop, visitor)
 
     try:
-        made = state.wait(write, lambda: place.caption(f"Writing: {written[0]} of {n} tokens …"))
+        made = state.wait(write, lambda: doing.caption(f"Writing: {n_written[0]} of {n} tokens …"))
     except GenerationError as error:
-        place.empty()
+        doing.empty()
         _say(str(error))
         return
     finally:
         abandoned.set()  # a visitor who does something else does not keep the worker busy
-    st.session_state["readout_said"] = _sentences(made)
-    _put(view, made.text, of_decoder=of_decoder, query=None, key=None)
+    sentences = _sentences(made)
+    st.session_state["readout_said"] = sentences
+    # What is pinned stays, as long as all tokens before keep their places.
+    place: dict[str, None] = {} if made.same_tokens else {"query": None, "key": None}
+    _put(view, made.text, of_decoder=of_decoder, **place)
+    shown = {"tokens": [choice.text for choice in made.added], "says": " ".join(sentences)}
+    after = state.view()
+    st.session_state["readout_written"] = (after.target if of_decoder else after.text, shown)
     st.rerun()
 
 
@@ -198,7 +156,38 @@ def _sentences(made: "Continuation") -> list[str]:
 
 def _take_token() -> None:
     """A token was clicked: put it at the end of the text, or in place of a mask."""
-    chosen = st.session_state["readout_view"].get("chosen") or {}
+    _put_chosen(st.session_state["readout_view"].get("chosen") or {})
+
+
+def take_wish() -> None:
+    """Something was pressed on the first screen's line: a token, a mask, the other model, or that the model goes on."""
+    wish = st.session_state["explorer"].get("says") or {}
+    name, view = wish.get("name"), state.view()
+    if name == "choose":
+        _put_chosen(wish)
+    elif name == "write":
+        st.session_state["wanted_writing"] = True
+    elif name == "mask":
+        _mask_now(view)
+    elif name == "model" and (other := who_says_next(view.model)):
+        untold = {"source_language": "", "target_language": "", "chat": False}  # another model has others
+        state.change(model=other["model"], layer=0, head=0, query=None, key=None, **untold)
+
+
+def written(view: View) -> dict[str, Any] | None:
+    """What the model has just written into this text: its tokens as shown, and a sentence."""
+    text, shown = st.session_state.get("readout_written", ("", None))
+    return shown if text in (view.text, view.target) else None
+
+
+def _mask_now(view: View) -> None:
+    source = picture_of(view, state.opened_file()).source
+    readout, trace = service().known_readout(source), service().known_trace(source)
+    if trace is not None and (mask := getattr(readout, "mask", "")):
+        _mask_word(trace, mask)
+
+
+def _put_chosen(chosen: Mapping[str, Any]) -> None:
     view: View = state.view()
     model = service().loaded(view.model)
     if model is None or not isinstance(chosen.get("id"), int):

@@ -90,7 +90,7 @@ def test_the_bold_first_column_explains_itself_and_can_be_hidden(opened):
 
 def test_the_badge_says_in_words_what_was_checked_and_its_number_on_hover(opened):
     badge = opened.get_by_test_id("sl-badge")
-    expect(badge).to_have_text("✓ checked: recomputed, the same as the model’s")
+    expect(badge).to_have_text("✓ recomputed: same as the model’s")
     expect(badge).to_have_attribute("title", re.compile(r"matches the model to \de-\d"))
     badge.click()
     expect(opened.get_by_role("region", name="Proof")).to_contain_text(re.compile(r"\de-\d"))
