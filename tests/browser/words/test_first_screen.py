@@ -60,6 +60,14 @@ def test_a_mark_says_what_it_is_on_hover_and_on_focus(opened):
     expect(said).to_contain_text("[CLS]: A mark that the model puts before every text")
 
 
+def test_signs_that_are_not_in_the_vocabulary_are_counted(page: Page):
+    page.goto("/?v=1&m=minilm&t=a+%F0%9F%A6%A9+b+%F0%9F%A6%A9+c&l=0&h=0")
+    wait_until_drawn(page)
+    expect(page.get_by_test_id("sl-answer")).to_contain_text("2 signs are not in this model’s vocabulary.")
+    page.get_by_test_id("sl-sentence").get_by_role("button", name="[UNK]").first.hover()
+    expect(page.get_by_test_id("sl-answer")).to_contain_text("[UNK]: Stands for a sign that is not in this model's")
+
+
 def test_options_are_folded_under_one_button_that_says_how_many_are_on(opened):
     button = opened.get_by_test_id("sl-options")
     expect(opened.get_by_label("hide special tokens")).to_have_count(0)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { meaning, signOf } from "../../../assets/js/explore/first/signs.js";
+import { meaning, signOf, unknown } from "../../../assets/js/explore/first/signs.js";
 
 const entries = JSON.parse(readFileSync(new URL("../../../assets/lessons/glossary.json", import.meta.url), "utf8"));
 /** @param {string} t @param {0 | 1} s */
@@ -21,6 +21,12 @@ test("a plain word, and what only looks like a mark, says nothing", () => {
   assert.equal(meaning([token("animal")], entries), "");
   assert.equal(signOf(token("[x]")), "");
   assert.equal(meaning([token("<b>")], entries), "");
+});
+
+test("signs that the vocabulary does not have are counted", () => {
+  assert.equal(unknown([token("[UNK]"), token("a"), token("<unk>")]), "2 signs are not in this model’s vocabulary.");
+  assert.equal(unknown([token("a"), token("[UNK]")]), "1 sign is not in this model’s vocabulary.");
+  assert.equal(unknown([token("[CLS]", 1), token("a")]), "");
 });
 
 test("every sign has one entry", () => {

@@ -12,7 +12,7 @@ import { h } from "../../base/dom.js";
 import { strongestOf } from "../../picture/matrix.js";
 import { active } from "../../base/selection.js";
 import { MASKED } from "../../base/wire.js";
-import { createSigns } from "./signs.js";
+import { createSigns, unknown } from "./signs.js";
 
 /** Of longer matrices the strongest link is not looked for among all cells. */
 const MOST_CELLS = 250_000;
@@ -162,11 +162,10 @@ export function createAnswer(app) {
       at === null ? undefined : (i ? queries : keys)[at],
     );
     const sign = signs.of(pointed.filter((token) => token !== undefined));
-    show([
-      `${purpose(layer)} `,
-      ...said,
-      sign ? ` ${sign}` : now ? " Point at another word." : "Point at a word to see at what.",
-    ]);
+    const missing = unknown(keys);
+    const tail =
+      sign || [missing, now ? "Point at another word." : "Point at a word to see at what."].filter(Boolean).join(" ");
+    show([`${purpose(layer)} `, ...said, ` ${tail}`]);
   }
 
   /** @param {Sentence} sentence */

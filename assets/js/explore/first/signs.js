@@ -9,6 +9,8 @@ import { asset } from "../../base/addresses.js";
 
 /** Signs that begin a token or stand for one. */
 const WITHIN = ["·", "‿", "⏎", "⇥"];
+/** What stands for a sign that is not known. */
+const UNKNOWN = ["[UNK]", "<unk>"];
 
 /** The sign that this token is, or bears; "" if it bears none. @param {Token} token */
 export function signOf({ t, s }) {
@@ -27,6 +29,12 @@ export function meaning(tokens, entries) {
     if (entry) return `${token.t.length > 1 && !WITHIN.includes(sign) ? token.t : sign}: ${entry.says}`;
   }
   return "";
+}
+
+/** How many signs of a text the model's vocabulary does not have, as a sentence; "" if it has them all. @param {Token[]} tokens */
+export function unknown(tokens) {
+  const n = tokens.filter(({ t }) => UNKNOWN.includes(t)).length;
+  return n ? `${n} sign${n === 1 ? " is" : "s are"} not in this model’s vocabulary.` : "";
 }
 
 /** @param {() => void} arrived  called when the glossary has come */
