@@ -20,7 +20,7 @@ SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 600
 
-.PHONY: upgrade fuzz app test check quick bench load screenshots matrix reference clean format lint types unit kernels js browser tools
+.PHONY: upgrade fuzz app test check quick bench load attack audit screenshots matrix reference clean format lint types unit kernels js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -73,6 +73,14 @@ bench: .venv/.dev tools
 # N visitors at once; PROXY=1: nginx before two processes; FLOOR=1: the same crowd at an empty Streamlit page.
 load: .venv/.dev tools
 	$(BIN)/python -m tests.commands.benchmarks.load $(N) $(if $(PROXY),--proxy) $(if $(FLOOR),--floor) $(ARGS)
+
+# Hostile visitors against a server that it starts itself; ARGS="--seconds 5 --only saves" for one, shorter.
+attack: .venv/.dev tools
+	$(BIN)/python -m tests.commands.attack $(ARGS)
+
+# Known faults of what is installed, where the database of them can be reached.
+audit: .venv/.dev
+	@$(BIN)/python -m tests.commands.audit
 
 screenshots: .venv/.dev tools
 	$(BIN)/python -m tests.commands.screenshots $(ARGS)

@@ -12,7 +12,7 @@ from pages.shared.session import state
 view, trace = opening.trace_of_page(state.view())
 followed, said = opening.one_head(view, trace)
 if said:
-    st.caption(theme.literal(said))
+    theme.say(said)
 picture = picture_of(view, state.opened_file())
 components.steps(
     followed,

@@ -11,7 +11,7 @@ const OWN = [
   '[data-testid="stExpandSidebarButton"]',
   '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]',
 ].join(",");
-const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"]';
+const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stException"], .sl-said[role="alert"]';
 
 const PAINTED_WITHIN_MS = 250; // a page in the background is not painted at all
 const PICTURE_WITHIN_MS = 1000; // for so long a hundred other modules do not hold it up

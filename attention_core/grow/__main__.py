@@ -126,6 +126,7 @@ def live() -> None:
     os.dup2(2, 1)  # nothing else may write between the records
     order = json.loads(sys.stdin.buffer.readline())
     _bound(order["seconds"], order["memory_mb"], order["niceness"])
+    _end_when_it_closes(sys.stdin.fileno())
     Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     from attention_core.formats.wire import pack
     from attention_core.grow.trainings import write_record
@@ -163,6 +164,20 @@ def _bound(seconds: float, memory_mb: int, niceness: int) -> None:
     most = memory_mb * 1_000_000
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_when_it_closes(pipe: int) -> None:
+    """Let the kernel end this process when the other end of its input does, whatever it is computing then.
+
+    A thread that waits for the end is not enough: it gets no turn while torch is imported, which takes seconds.
+    """
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)  # SIGIO, which ends it
+    except (ImportError, AttributeError, OSError):  # a system without it: the thread has to do
+        return
 
 
 def _end_with(stream: Any) -> None:

@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONGEST_RECORD = 4_000_000  # bytes; a saved step has about 5,000
 GRACE = 20.0  # seconds over its time after which a process is killed that did not end by itself
 _ALARMED = {-signal.SIGALRM} if hasattr(signal, "SIGALRM") else set()  # how a process ends when its clock runs out
+KEEPER_PAUSE = 1.0  # seconds after which the keeper tries again what went wrong
 PATIENCE = 600.0  # seconds for which an ended run is kept for a visitor who does not look
 
 
@@ -51,7 +52,8 @@ class Limits:
     lease: int | float = 15  # seconds without a look after which a visitor has left
     memory_mb: int = 700  # of writable memory of one process
     niceness: int = 19  # added to that of this process; 19 is the lowest priority
-    waiting: int = 50  # visitors in the queue; more are refused
+    waiting: int = 150  # visitors in the queue; more are refused
+    of_one_address: int = 75  # of them that come from one: a class behind its school's address, and not all places
     kept: int = 16  # ended runs kept in memory
 
 
@@ -76,6 +78,7 @@ class Live:
 class _Ticket:
     key: str
     visitor: str
+    address: str
     settings: RunSettings
     until: float  # when the lease ends
     state: State = "queued"
@@ -100,22 +103,31 @@ class Trainings:
         self._closed = False
         atexit.register(self.close)
 
-    def start(self, visitor: str, settings: RunSettings) -> str:
-        """Begin a training, or queue it; the key is unguessable. An earlier one of the same visitor is forgotten."""
+    def start(self, visitor: str, settings: RunSettings, address: str = "") -> str:
+        """Begin a training, or queue it; the key is unguessable. An earlier one of the same visitor is forgotten.
+
+        `address`: where the visitor comes from, "" where that is not known; of one address only so many wait.
+        """
         with self._changed:
             for ticket in [one for one in self._tickets.values() if one.visitor == visitor]:
                 self._forget(ticket)
-            ticket = _Ticket(secrets.token_urlsafe(18), visitor, settings, time.monotonic() + self.limits.lease)
+            ticket = _Ticket(
+                secrets.token_urlsafe(18), visitor, address, settings, time.monotonic() + self.limits.lease
+            )
             self._tickets[ticket.key] = ticket
             if self._closed:
                 self._end(ticket, "failed", "The server is stopping.")
             elif len(self._queue) >= self.limits.waiting:
                 self._end(ticket, "failed", f"{self.limits.waiting} others are waiting. Try again in a few minutes.")
+            elif address and sum(one.address == address for one in self._queue) >= self.limits.of_one_address:
+                many = f"{self.limits.of_one_address} others of your network are waiting."
+                self._end(ticket, "failed", f"{many} Try again in a few minutes.")
             else:
                 self._queue.append(ticket)
                 if self._keeper is None:
-                    self._keeper = Thread(target=self._keep, name="trainings", daemon=True)
-                    self._keeper.start()
+                    keeper = Thread(target=self._keep, name="trainings", daemon=True)
+                    keeper.start()  # raises where there is no room for another thread
+                    self._keeper = keeper
                 self._changed.notify_all()
             return ticket.key
 
@@ -192,21 +204,28 @@ class Trainings:
         self._changed.notify_all()
 
     def _keep(self) -> None:
-        """Until nothing is left: start what can start, forget whom nobody looks at, kill what takes too long."""
+        """Until nothing is left: look after the trainings. What goes wrong with one ends that one, not the keeper."""
         with self._changed:
-            while True:
-                now = time.monotonic()
-                for ticket in [one for one in self._tickets.values() if one.until <= now]:
-                    self._forget(ticket)
-                for ticket in [one for one in self._running if self._latest(one) <= now]:
-                    self._end(ticket, "stopped", self._too_long())
-                while self._queue and len(self._running) < self.limits.at_once:
-                    self._begin(self._queue.popleft())
-                if not self._tickets:
-                    self._keeper = None
-                    return
-                times = [one.until for one in self._tickets.values()] + [self._latest(one) for one in self._running]
-                self._changed.wait(max(0.01, min(times) - time.monotonic()))
+            while self._tickets:
+                try:
+                    pause = self._look_after()
+                except Exception:  # no memory, most likely: later there may be some
+                    pause = KEEPER_PAUSE
+                if self._tickets:
+                    self._changed.wait(pause)
+            self._keeper = None
+
+    def _look_after(self) -> float:
+        """Start what can start, forget whom nobody looks at, kill what takes too long; seconds until then."""
+        now = time.monotonic()
+        for ticket in [one for one in self._tickets.values() if one.until <= now]:
+            self._forget(ticket)
+        for ticket in [one for one in self._running if self._latest(one) <= now]:
+            self._end(ticket, "stopped", self._too_long())
+        while self._queue and len(self._running) < self.limits.at_once:
+            self._begin(self._queue.popleft())
+        times = [one.until for one in self._tickets.values()] + [self._latest(one) for one in self._running]
+        return max(0.01, min(times, default=now) - time.monotonic())
 
     def _latest(self, ticket: _Ticket) -> float:
         return ticket.began + self.limits.seconds + GRACE
@@ -235,11 +254,12 @@ class Trainings:
             }
             assert ticket.process.stdin is not None  # a pipe was asked for
             ticket.process.stdin.write(json.dumps(order).encode() + b"\n")
-        except OSError as error:
-            self._end(ticket, "failed", f"The training could not be started: {error.strerror}.")
+            Thread(target=self._read, args=(ticket, ticket.process), name="training", daemon=True).start()
+        except (OSError, MemoryError, RuntimeError) as error:  # the last: there can be no more threads
+            why = error.strerror if isinstance(error, OSError) else "the machine has no room for it"
+            self._end(ticket, "failed", f"The training could not be started: {why}.")
             return
         self._running.append(ticket)
-        Thread(target=self._read, args=(ticket, ticket.process), name="training", daemon=True).start()
 
     def _read(self, ticket: _Ticket, process: subprocess.Popen[bytes]) -> None:
         """Take over what the process says, until it ends."""
@@ -263,7 +283,7 @@ class Trainings:
                         state, says = "stopped", self._too_long()
                     elif meta["end"] == "memory":
                         says = f"The training needed more than {self.limits.memory_mb} MB, the most that one may have."
-                except (ValueError, TypeError, KeyError):
+                except (ValueError, TypeError, KeyError, MemoryError):
                     break
         process.kill()
         if process.wait() in _ALARMED and state == "failed":

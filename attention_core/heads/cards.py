@@ -143,7 +143,9 @@ class Moments:
         self.weight.add(scored.weight.masked_fill(missing, torch.nan))
         self.difference.add(scored.score - scored.null)
 
-    def evidence(self, label: LabelId, row: int, length: int, half: Tensor, sd: Tensor) -> Evidence | None:
+    def evidence(
+        self, label: LabelId, row: int, length: int, half: Float[Tensor, "label row"], sd: Float[Tensor, "label row"]
+    ) -> Evidence | None:
         """One head's test; None for fewer than FEWEST_PROBES probes."""
         i = LABEL_IDS.index(label)
         n, difference = int(self.difference.n[i, row]), float(self.difference.mean[i, row])

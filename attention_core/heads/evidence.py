@@ -55,7 +55,8 @@ class Scored:
     __repr__ = short_repr
 
 
-Found = dict[LabelId, tuple[Tensor, Tensor, Tensor]]  # score, null, weight of each head
+_OfHeads = Float[Tensor, " head"]
+Found = dict[LabelId, tuple[_OfHeads, _OfHeads, _OfHeads]]  # score, null, weight
 
 
 def text_tables(trace: Record, control: Record | None) -> Iterator[Float[Tensor, "3 label head"]]:
@@ -180,7 +181,7 @@ def _tokens(view: _View, other: _View) -> Found:
     """Punctuation and rare words, against the same cells when other tokens stand there."""
     found: Found = {}
     self_look = _distances(view.allowed) == 0 if view.allowed.shape[0] == view.allowed.shape[1] else None
-    marked: tuple[tuple[LabelId, Tensor, Tensor], ...] = (
+    marked: tuple[tuple[LabelId, Bool[Tensor, " key"], Bool[Tensor, " key"]], ...] = (
         ("punctuation", view.marks.punctuation, other.marks.punctuation),
         ("rare", view.marks.rare, other.marks.rare),
     )
@@ -203,7 +204,7 @@ def _resting(view: _View) -> Found:
         return {}
     best = means[:, places].amax(dim=-1)
     found: Found = {}
-    marked: dict[LabelId, Tensor] = {"first": view.marks.first, "separator": view.marks.separator}
+    marked: dict[LabelId, Bool[Tensor, " key"]] = {"first": view.marks.first, "separator": view.marks.separator}
     for label, mark in marked.items():
         read = mark & (readers >= FEWEST_QUERIES)
         if read.any():

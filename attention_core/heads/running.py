@@ -19,9 +19,9 @@ class Running:
     """Running moments of a table of numbers; a NaN in a cell leaves that cell as it is."""
 
     shape: tuple[int, ...]
-    n: Tensor = field(init=False)  # how many numbers each cell has seen
-    mean: Tensor = field(init=False)
-    squares: Tensor = field(init=False)  # sum of squared differences from the mean
+    n: Float[Tensor, "*shape"] = field(init=False)  # how many numbers each cell has seen
+    mean: Float[Tensor, "*shape"] = field(init=False)
+    squares: Float[Tensor, "*shape"] = field(init=False)  # sum of squared differences from the mean
 
     __repr__ = short_repr
 
@@ -59,12 +59,12 @@ class Running:
         """The mean; NaN where nothing was seen."""
         return self.mean.masked_fill(self.n == 0, math.nan)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Float[Tensor, "*shape"]]:
         """The three tables by name, float64, as `of` takes them: for a file."""
         return {"n": self.n, "mean": self.mean, "squares": self.squares}
 
     @classmethod
-    def of(cls, tensors: dict[str, Tensor]) -> "Running":
+    def of(cls, tensors: dict[str, Float[Tensor, "*shape"]]) -> "Running":
         """From what `tensors` gave."""
         made = cls(tuple(tensors["n"].shape))
         made.n, made.mean, made.squares = (tensors[name].clone() for name in ("n", "mean", "squares"))

@@ -102,7 +102,8 @@ def head_scores(trace: Record, stop: Callable[[], bool] = never, *, by_norm: boo
     Raises Stopped if `stop` said so, ValueError for a layer without contributions if those are asked for.
     """
     values, evens, profiles = [], [], []
-    known: dict[object, tuple[Tensor, Tensor]] = {}  # even attention of layers that read alike is measured once
+    # Even attention of layers that read alike is measured once.
+    known: dict[object, tuple[Float[Tensor, "head metric"], Float[Tensor, "head distance"]]] = {}
     for index, layer in enumerate(trace.layers):
         if stop():
             raise Stopped
@@ -154,7 +155,7 @@ class _Means:
     """Means over the queries that count, added up block of rows after block of rows."""
 
     n_heads: int
-    sums: dict[MetricId, Tensor] = field(default_factory=dict)
+    sums: dict[MetricId, Float[Tensor, " head"]] = field(default_factory=dict)
     counts: dict[MetricId, int] = field(default_factory=dict)
 
     def add(
@@ -173,7 +174,7 @@ class _Means:
 
 
 def _measure(
-    layer: AttentionLayer, asked: _Asked, weights_of: Callable[[slice], Tensor], n_heads: int
+    layer: AttentionLayer, asked: _Asked, weights_of: Callable[[slice], Float[Tensor, "head query key"]], n_heads: int
 ) -> tuple[Float[Tensor, "head metric"], Float[Tensor, "head distance"]]:
     """The metrics and the distance profile of `n_heads` heads whose weights come in blocks of rows."""
     n_query, n_key = layer.n_query, layer.n_key
@@ -249,7 +250,7 @@ def _add_pairs(
     rows: slice,
 ) -> None:
     """Weight on pairs of tokens that are told by what the tokens are."""
-    pairs: dict[MetricId, Tensor] = {
+    pairs: dict[MetricId, Bool[Tensor, "query key"]] = {
         "duplicate": same_token(asked.query_ids[rows], asked.key_ids, rows.start),
         "induction": after_earlier(asked.query_ids[rows], asked.key_ids, rows.start),
     }

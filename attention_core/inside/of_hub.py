@@ -19,6 +19,17 @@ def snapshots_folder(name: str) -> Path:
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
 
 
+def cache_bytes(name: str = "") -> int:
+    """Bytes on the disk of this machine's cache, or of one model in it: what it stores, each file once.
+
+    Without it a server's visitors could fill its disk with models.
+    """
+    folder = Path(constants.HF_HUB_CACHE)
+    below = folder / repo_folder_name(repo_id=name, repo_type="model") if name else folder
+    stored = below.glob("blobs/*" if name else "*/blobs/*")
+    return sum(file.stat().st_size for file in stored if file.is_file())
+
+
 def bytes_bar(say: Callable[[float], None]) -> type[tqdm]:
     """A class of progress bars for `snapshot_download` that draws nothing and says how many bytes have come.
 

@@ -1,5 +1,6 @@
 """The steps of a ledger, one function each, from scores to the head's output."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -279,8 +280,9 @@ def scale_words(one: LayerTrace) -> str:
     """The factor in the way a textbook writes it, where it is one: "1/√32 = 0.1768"."""
     if one.scale == 1.0:
         return "1"
-    root = 1 / one.scale**2 if one.scale else 0.0
-    whole = round(root)
+    root = 1 / one.scale if one.scale else 0.0
+    root *= root  # not the scale: its square may be 0 where it is not
+    whole = round(root) if math.isfinite(root) else 0
     if whole and abs(root - whole) < 1e-4 * whole:
         return f"1/√{whole} = {one.scale:.4f}"
     return f"{one.scale:.6g}"

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     SafetensorsParsingError,
 )
 
-from attention_core.inside.of_hub import bytes_bar, snapshots_folder
+from attention_core.inside.of_hub import bytes_bar, cache_bytes, snapshots_folder
 from attention_core.models.folder import INDEX, ONE_FILE, weight_files
 from attention_core.models.limits import DATA, MOST_PART_BYTES
 from attention_core.models.sentence_modules import MODULES, MOST_BYTES, ModulesError, parse_modules, transformer_place
@@ -36,36 +36,51 @@ UNFINISHED = (
     "what has come is kept."
 )
 NO_MODEL = "The hub has no model {}. Check the spelling: owner/name."
+DISK_FULL = (
+    "{} takes {:,.1f} MB, and what was fetched before takes {:,.1f} of the {:,.1f} MB that models may take here. "
+    "Choose one that is here already, or ask whoever runs this server to make room."
+)
 NO_SAFETENSORS = "{} has no safetensors weights (pickles are never loaded, they can run code). Choose another model."
 
 
 def fetch(
-    name: str, progress: Callable[[str], None], check_size: Callable[[Mapping[str, int]], None] = lambda counts: None
+    name: str,
+    progress: Callable[[str], None],
+    check_size: Callable[[Mapping[str, int]], None] = lambda counts: None,
+    *,
+    token: str | bool | None = None,
+    most_bytes: int | None = None,
 ) -> Path:
     """The folder of a hub model on this machine, downloaded if it is not there yet.
 
     `progress` is given sentences such as "Fetching 120 of 440 MB …". `check_size` is given the number of stored values
     of each dtype ("F32" → 109482240) before anything large is fetched, and raises ModelError if that is too much.
 
-    Raises ModelError with a plain sentence: no network, not found, gated, no safetensors.
+    `token` is whom the hub sees: None the one that is stored on this machine, if any, False nobody. `most_bytes` is
+    what all that was fetched may take on the disk.
+
+    Raises ModelError with a plain sentence: no network, not found, gated, no safetensors, no room.
     """
     problem = ""
     try:
         progress(f"Asking the hub for {name} …")
-        api = HfApi()
+        api = HfApi(token=token)
         info = api.model_info(name, files_metadata=True)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
         if ONE_FILE not in sizes and INDEX not in sizes and ("config.json" in sizes or MODULES not in sizes):
             raise NotASafetensorsRepoError()
-        places = _places(name, info.sha, sizes)
+        places = _places(name, info.sha, sizes, token)
         counts, weights = _weights(api, name, info.sha, sizes, places)
         check_size(counts)
         wanted = [file for file in sizes if _is_wanted(file, sizes[file], weights, places)]
         total = sum(sizes[file] for file in wanted)
+        taken, here = cache_bytes(), cache_bytes(name)
+        if most_bytes is not None and total > here and taken - here + total > most_bytes:
+            raise ModelError(DISK_FULL.format(name, total / 1e6, taken / 1e6, most_bytes / 1e6))
         bar = bytes_bar(lambda n: progress(f"Fetching {n / 1e6:,.0f} of {total / 1e6:,.0f} MB of {name} …"))
         # Exact names: a pattern would match files in folders too (onnx/, checkpoints).
         # And the revision that was asked about: the branch may have moved on since.
-        return Path(snapshot_download(name, revision=info.sha, allow_patterns=wanted, tqdm_class=bar))
+        return Path(snapshot_download(name, revision=info.sha, allow_patterns=wanted, tqdm_class=bar, token=token))
     except GatedRepoError:
         problem = GATED.format(name)
     except (RepositoryNotFoundError, HFValidationError):
@@ -83,12 +98,12 @@ def fetch(
     raise ModelError(problem)
 
 
-def _places(name: str, revision: str | None, sizes: Mapping[str, int]) -> tuple[str, ...]:
+def _places(name: str, revision: str | None, sizes: Mapping[str, int], token: str | bool | None) -> tuple[str, ...]:
     """The folders of a sentence encoder's modules, in their order; none for other models."""
     if MODULES not in sizes or sizes[MODULES] > MOST_BYTES:
         return ()
     try:
-        listed = Path(hf_hub_download(name, MODULES, revision=revision)).read_bytes()
+        listed = Path(hf_hub_download(name, MODULES, revision=revision, token=token)).read_bytes()
         return tuple(module.path for module in parse_modules(listed))
     except ModulesError:  # said once the folder is here
         return ()

@@ -44,8 +44,12 @@ def locate(
     allow_folders: bool = True,
     allow_hub: bool = True,
     progress: Callable[[str], None] = lambda _: None,
+    token: str | bool | None = None,
+    most_bytes: int | None = None,
 ) -> Located:
     """Find a model's files, or fetch them from the hub; nothing is built.
+
+    `token` and `most_bytes` are those of `hub.fetch`.
 
     Raises ModelError with a plain sentence.
     """
@@ -65,7 +69,9 @@ def locate(
     shown = card.name if card else name
     problem = ""
     try:
-        fetched = fetch(reference, progress, lambda counts: where.check(shown, counts))
+        fetched = fetch(
+            reference, progress, lambda counts: where.check(shown, counts), token=token, most_bytes=most_bytes
+        )
         return Located(name, card, fetched, local=False)
     except ModelError as error:
         problem = str(error)

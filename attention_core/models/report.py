@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped
 from safetensors import safe_open
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -252,13 +253,13 @@ def _looks_back(parent: str, whole: PreTrainedModel) -> bool:
         return True
 
 
-def _table(name: str, n: int, inv_freq: Tensor) -> Tensor:
-    """Cosines or sines of every position, [position, 2 · frequency], as rotary embeddings once stored them."""
+def _table(name: str, n: int, inv_freq: Float[Tensor, " frequency"]) -> Float[Tensor, "position channel"]:
+    """Cosines or sines of every position, twice side by side, as rotary embeddings once stored them."""
     angles = torch.outer(torch.arange(n).float(), inv_freq.float().cpu())
     return torch.cat([angles, angles], dim=-1).cos() if name.startswith("cos") else torch.cat([angles] * 2, -1).sin()
 
 
-def _equal(stored: Tensor, computed: Tensor) -> bool:
+def _equal(stored: Shaped[Tensor, "*stored"], computed: Shaped[Tensor, "*computed"]) -> bool:
     """Equal up to the precision in which the tensor was stored and the length of a table."""
     stored, computed = stored.detach().cpu().squeeze(), computed.detach().cpu().squeeze()
     if stored.dim() != computed.dim():

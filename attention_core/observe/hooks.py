@@ -6,12 +6,12 @@ few rows of outputs are kept; the rest can be computed again from the weights.
 
 A module that holds a map of its own shape and gives something else than it (an adapter, whose output is added to its
 base layer's) is one map: what it gives is what goes on. What the modules around the output projection give is kept too:
-a hook of the caller's own may have changed it.
+somebody's own hook may have changed it. Both are looked for only where somebody else had a hand in: transformers' own
+classes, as they are written, hand on what their parts gave, and watching all of them would double a short text's cost.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,14 +26,17 @@ from transformers import PreTrainedModel
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_torch import (
     holds_buffers_alone,
+    ids_of_parts,
     last_forward_hook,
-    own_parts,
     own_weight,
     run_last,
     take_off,
 )
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
 
+# Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run. No `suppress`: entered a
+# hundred times a run, it costs as much as what it guards.
+_UNFORESEEN = (RuntimeError, ValueError, IndexError, TypeError)
 _MOST_RECENT = 24  # maps and norms that may lie between two attention calls and still matter
 _MOST_FOLLOWING = 2  # norms after W_O: one on what it wrote, one on the residual stream
 _MOST_AFTER = 2  # maps of the right width after a call that are kept until their numbers tell
@@ -115,17 +118,21 @@ class Watcher:
 
     def norm_that_gave(self, output: Tensor) -> FedNorm | None:
         """The norm that ran last and gave this tensor [token, channel], with every token; None if none did."""
-        with _never_in_the_way:
+        try:
             for module, x, given in reversed(self.recent):
                 if is_norm(module) and _shares(given, output) and _flat(given).shape == output.shape:
                     return FedNorm(module, _flat(x)[:, None], output[:, None])
+        except _UNFORESEEN:
+            pass
         return None
 
     def attended(self, module: nn.Module, q: Tensor, k: Tensor, v: Tensor, output: Tensor) -> Seen:
         """Pick what belongs to this call from what ran since the last one, and forget the rest."""
         seen = Seen(module, q[0], k[0], v[0], output[0].transpose(0, 1))
-        with _never_in_the_way:
+        try:
             self._pick(seen)
+        except _UNFORESEEN:
+            pass
         self.recent.clear()
         self._between = None
         self.calls.append(seen)
@@ -177,8 +184,10 @@ class Watcher:
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 _lock = Lock()
-_Known = tuple["ref[nn.Module]", tuple[int, ...], Callable[..., None] | None]
-_installed: WeakKeyDictionary[nn.Module, list[_Known]] = WeakKeyDictionary()  # by model: module, its parts, our hook
+_Forward = Callable[..., Any]
+_Known = tuple["ref[nn.Module]", tuple[int, ...], Callable[..., None] | None, _Forward | None]
+# By model: module, its parts, our hook, and its class's `forward` where we put no hook on as it is as it was written.
+_installed: WeakKeyDictionary[nn.Module, list[_Known]] = WeakKeyDictionary()
 _parts_of: WeakKeyDictionary[nn.Module, WeakSet[nn.Module]] = WeakKeyDictionary()
 _listed: WeakSet[nn.Module] = WeakSet()  # members of a list, so whole layers: they give more than their attention wrote
 
@@ -200,25 +209,32 @@ def install(model: nn.Module) -> None:
         for module in model.modules():
             if isinstance(module, nn.ModuleList):
                 _listed.update(module)
-        _installed[model] = [(ref(module), _children(module), hook) for module, hook in hooks]
+        _installed[model] = [
+            (ref(module), ids_of_parts(module), hook, _written(module, hook)) for module, hook in hooks
+        ]
 
 
 def _as_they_were(known: Sequence[_Known]) -> bool:
-    """Have these modules the parts that they had, and is our hook still their last? A fifth of walking the model."""
-    for reference, children, hook in known:
+    """Have these modules the parts that they had, is our hook still their last, and did nobody else lay hands on them?
+
+    A part that went, and whose place in memory another took, is a dead reference of its own. It takes a fifth of the
+    time of walking the model.
+    """
+    for reference, children, hook, forward in known:
         module = reference()
-        if (
-            module is None
-            or _children(module) != children
-            or (hook is not None and last_forward_hook(module) is not hook)
-        ):
+        if module is None or ids_of_parts(module) != children:
+            return False
+        if hook is not None:
+            if last_forward_hook(module) is not hook:
+                return False
+        elif forward is not None and (type(module).forward is not forward or _changed_by_hand(module)):
             return False
     return bool(known)
 
 
-def _children(module: nn.Module) -> tuple[int, ...]:
-    """Which parts it has. A part that went and whose place in memory another took is a dead reference of its own."""
-    return tuple(map(id, own_parts(module)))
+def _written(module: nn.Module, hook: Callable[..., None] | None) -> _Forward | None:
+    """The `forward` of a class whose instance we watch only once somebody changes it."""
+    return type(module).forward if hook is None and _holds_parts(module) else None
 
 
 def remove(model: nn.Module) -> None:
@@ -244,7 +260,7 @@ def is_norm(module: nn.Module) -> bool:
 def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
     if next(module.children(), None) is not None:
-        return None if isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict) else _on_whole
+        return _on_whole if _holds_parts(module) and _somebody_elses(module) else None
     if is_norm(module):
         return _on_norm
     weight = own_weight(module)
@@ -254,13 +270,43 @@ def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     return _on_table if holds_buffers_alone(module) else None
 
 
+def _holds_parts(module: nn.Module) -> bool:
+    """Does it run parts of its own, short of a whole model? Lists are walked through and never run."""
+    return bool(ids_of_parts(module)) and not isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict)
+
+
+def _somebody_elses(module: nn.Module) -> bool:
+    """May it give something else than transformers' code makes of its parts?
+
+    So where the class or its `forward` is not transformers' own (an adapter's, a caller's, a parametrisation's of
+    torch), where it holds a matrix beside its parts, and where somebody put a hook on the module or replaced its
+    `forward`.
+    """
+    kind = type(module)
+    ours = kind is nn.Sequential or all(name.partition(".")[0] == _OURS for name in _origins(kind))
+    return not ours or own_weight(module) is not None or _changed_by_hand(module)
+
+
+def _origins(kind: type[nn.Module]) -> tuple[str, str]:
+    """The modules in which a class and its `forward` were written."""
+    return kind.__module__, getattr(kind.forward, "__module__", "")
+
+
+def _changed_by_hand(module: nn.Module) -> bool:
+    """Has somebody put a hook on this one module, or another `forward` in?"""
+    hook = last_forward_hook(module)
+    return (hook is not None and hook is not _on_whole) or "forward" in vars(module)
+
+
 def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
     running = watcher.get()
     if running is not None:
         x = _first_tensor(args, kwargs)
         if x is not None and isinstance(output, Tensor) and x.dim() > 1 and output.dim() > 1:
-            with _never_in_the_way:
+            try:
                 running.fed_map(module, x, output)
+            except _UNFORESEEN:
+                pass
 
 
 def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -268,8 +314,10 @@ def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], o
     if running is not None:
         x = _first_tensor(args, kwargs)
         if x is not None and isinstance(output, Tensor) and x.shape == output.shape and x.dim() > 1:
-            with _never_in_the_way:
+            try:
                 running.fed_norm(module, x, output)
+            except _UNFORESEEN:
+                pass
 
 
 def _on_table(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -289,10 +337,13 @@ def _on_whole(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
     if running is not None:
         given = output[0] if isinstance(output, tuple) and output else output
         if isinstance(given, Tensor) and given.dim() > 1:
-            with _never_in_the_way:
+            try:
                 running.ended(module, [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)], given)
+            except _UNFORESEEN:
+                pass
 
 
+_OURS = "transformers"
 _HOOKS = (_on_map, _on_norm, _on_table, _on_whole)
 
 
@@ -304,12 +355,11 @@ def _sums_up(call: Seen) -> bool:
     return any(torch.allclose(x[rows] + written[rows], read, rtol=1e-2, atol=1e-2) for x in xs.values())
 
 
-# Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run.
-_never_in_the_way = suppress(RuntimeError, ValueError, IndexError, TypeError)
-
-
 def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    return next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+    for value in (*args, *kwargs.values()):  # a loop: asked at every map of a run, and a generator costs twice as much
+        if isinstance(value, Tensor):
+            return value
+    return None
 
 
 def _sorted_out(

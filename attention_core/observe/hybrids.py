@@ -38,14 +38,15 @@ def other_layers(model: nn.Module, ran: set[nn.Module], called: Iterable[nn.Modu
     class.
     """
     attending = set(called)
-    with_call = [layer for layer in ran if not attending.isdisjoint(layer.modules())]
+    attends = {layer: not attending.isdisjoint(layer.modules()) for layer in ran}
+    with_call = [layer for layer in ran if attends[layer]]
     if not with_call:
         return ()
     usual = {name for layer in with_call for name, _ in layer.named_children()}
     least = min(map(_n_parameters, with_call))
     names: list[str] = []
     for stack_name, stack in _outermost_lists(model):
-        without = [attending.isdisjoint(layer.modules()) for layer in stack]
+        without = [not attends[layer] if layer in attends else attending.isdisjoint(layer.modules()) for layer in stack]
         if all(without) and max(map(_n_parameters, stack), default=0) < least / 2:
             continue
         for index, layer in enumerate(stack):

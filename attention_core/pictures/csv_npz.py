@@ -2,6 +2,7 @@
 
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ def weights_csv(
     """Weights as comma-separated values (RFC 4180): keys in the first line, a query first in every other.
 
     A label is the text and, in brackets, the index of its first token, which makes it unique. Nine digits give a
-    float32 back exactly; a masked cell is empty, NaN is `NaN`. A label that begins like a formula (= + - @) gets a
-    leading apostrophe, so that a spreadsheet shows it and does not run it.
+    float32 back exactly; a masked cell is empty, NaN is `NaN`. A label that begins like a formula (= + - @, in any
+    width and after any blanks) gets a leading apostrophe, so that a spreadsheet shows it and does not run it.
     """
     lines = [",".join(("query looks at key", *(_csv_label(key) for key in keys)))]
     digits = ",".join(["%.9g"] * len(keys))
@@ -77,8 +78,12 @@ def weights_npz(
     return file.getvalue()
 
 
+_FORMULA = tuple("=+-@")
+
+
 def _csv_label(item: Item) -> str:
     label = f"{item.text} [{item.pieces[0]}]"
-    if label[0] in "=+-@\t\r":
+    begins = unicodedata.normalize("NFKC", label).lstrip()[:1]  # ＝ is = to a spreadsheet
+    if begins in _FORMULA or label[0] in "\t\r":
         label = f"'{label}"
     return '"' + label.replace('"', '""') + '"' if re.search('[",\r\n]', label) else label

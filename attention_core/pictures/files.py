@@ -65,7 +65,15 @@ def _proof_lines(trace: Record, layer: LayerName, head: HeadName) -> tuple[str, 
 
 
 def csv(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
-    """Weights as a table, masked cells empty, some lines at a time: 4,096 tokens make 130 MB of text."""
+    """Weights as a table, masked cells empty, some lines at a time: 4,096 tokens make 130 MB of text.
+
+    Raises ValueError at once, not at the first lines, naming a layer or head that does not exist.
+    """
+    layers_shown(trace, layer, head)
+    return _csv_lines(trace, reading, layer, head)
+
+
+def _csv_lines(trace: Record, reading: Reading, layer: LayerName, head: HeadName) -> Iterator[str]:
     queries, keys = _rows_and_columns(trace, reading, layer)
     for block in picture_blocks(trace, reading, layer, head):
         rows = queries[block.start : block.start + block.weights.shape[1]]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -81,9 +81,9 @@ class _Layer:
     codes: list[NDArray[Any]] = field(default_factory=list)  # [head, row, column]
     mean: list[NDArray[Any]] = field(default_factory=list)
     top: list[NDArray[Any]] = field(default_factory=list)
-    spreads: list[Tensor] = field(default_factory=list)  # [head, row]
-    reaches: list[Tensor] = field(default_factory=list)
-    peaks: list[Tensor] = field(default_factory=list)  # [head]
+    spreads: list[Float[Tensor, "head row"]] = field(default_factory=list)
+    reaches: list[Float[Tensor, "head row"]] = field(default_factory=list)
+    peaks: list[Float[Tensor, " head"]] = field(default_factory=list)
 
     def numbers(self) -> dict[str, list[float | None]]:
         """Per head: mean entropy (bits), mean reach (tokens), largest weight."""
@@ -206,10 +206,10 @@ def _counted_from(first: int, item: Item) -> Item:
 class _Together:
     """Sum and maximum over heads, cell by cell, head after head."""
 
-    def __init__(self, allowed: Tensor | None) -> None:
+    def __init__(self, allowed: Bool[Tensor, "row column"] | None) -> None:
         self.allowed = allowed
-        self._total: Tensor | None = None
-        self._top: Tensor | None = None
+        self._total: Float[Tensor, "row column"] | None = None
+        self._top: Float[Tensor, "row column"] | None = None
 
     @property
     def total(self) -> Tensor:
@@ -241,7 +241,9 @@ class _Together:
         return both
 
 
-def _widened(values: Tensor, n_columns: int, value: float | bool) -> Tensor:
+def _widened(
+    values: Shaped[Tensor, "*block column"], n_columns: int, value: float | bool
+) -> Shaped[Tensor, "*block wide"]:
     missing = n_columns - values.shape[-1]
     return torch.nn.functional.pad(values, (0, missing), value=value) if missing else values
 

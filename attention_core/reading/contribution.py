@@ -192,7 +192,7 @@ def _moved(
     )
 
 
-_known: "WeakKeyDictionary[Found, Tensor]" = WeakKeyDictionary()
+_known: 'WeakKeyDictionary[Found, Float[Tensor, "head key"]]' = WeakKeyDictionary()
 _known_lock = Lock()
 
 

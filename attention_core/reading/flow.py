@@ -61,7 +61,7 @@ def rollout_of(layers: Sequence[AttentionLayer], query: int, how: How = "mean") 
     Followed from the top down, block of rows by block of rows, so memory stays linear in the text; its time is a pass
     over all weights.
     """
-    drawn: Tensor | None = None
+    drawn: Float[Tensor, " input"] | None = None
     for layer in reversed(layers):
         if drawn is None:
             _require_query(query, layer.n_query)

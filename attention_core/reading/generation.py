@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
@@ -290,7 +291,9 @@ class _Chooser(LogitsProcessor):
         self.random = torch.Generator().manual_seed(seed)
         self.probabilities: list[float] = []
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def __call__(
+        self, input_ids: Int[Tensor, "1 token"], scores: Float[Tensor, "1 vocabulary"]
+    ) -> Float[Tensor, "1 vocabulary"]:
         logits = scores.double().cpu()
         noisy = logits
         if self.how == "sampled":

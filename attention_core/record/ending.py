@@ -19,6 +19,7 @@ class Ending:
     # After the last layer and its norm; of the decoder, if there is one. None where the model does not return them.
     hidden: Float[Tensor, "token d_model"] | None
     last_norm: FedNorm | None = None  # the norm that gave them, with all tokens before and after it, if there was one
-    said: Mapping[str, Tensor] = field(default_factory=dict)  # the numbers of a head for a task, by transformers' name
+    # The numbers of a head for a task, by transformers' name.
+    said: Mapping[str, Float[Tensor, "*number"]] = field(default_factory=dict)
 
     __repr__ = short_repr

@@ -285,7 +285,7 @@ class LayerTrace(AttentionLayer):
             n_free=n_free,
         )
 
-    def _sink_logit(self, heads: int | slice, rows: slice) -> Tensor | None:
+    def _sink_logit(self, heads: int | slice, rows: slice) -> Float[Tensor, "*head_row"] | None:
         if self.sink_logit is None:
             return None
         own = self.sink_logit[heads].float()

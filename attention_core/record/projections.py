@@ -87,12 +87,12 @@ class Rotary:
     __repr__ = short_repr
 
     @property
-    def reads(self) -> tuple[Tensor, Tensor]:
+    def reads(self) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
         """The two channels of each pair, before."""
         return pairs_read(self.start, self.dims, self.layout)
 
     @property
-    def writes(self) -> tuple[Tensor, Tensor]:
+    def writes(self) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
         """The two channels of each pair, after."""
         return pairs_written(self.start, self.dims, self.layout)
 
@@ -163,7 +163,9 @@ class Projection:
             made = step.turn(made, rows) if isinstance(step, Rotary) else made
         return made
 
-    def _normed(self, step: Norm, made: Tensor, head: int, rows: Rows) -> Tensor:
+    def _normed(
+        self, step: Norm, made: Float[Tensor, "token channel"], head: int, rows: Rows
+    ) -> Float[Tensor, "token channel"]:
         whole = made if step.over is None else self.parts[0].of(step.over, rows) * self.factor
         return normalise(
             made,
@@ -345,17 +347,17 @@ class Found:
             return known.tensors()
 
 
-def pairs_read(start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:
+def pairs_read(start: int, dims: int, layout: Layout) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
     """The two channels of each rotary pair as the embedding reads them, [pair] each."""
     return _pairs(start, dims, split=layout == "half-split")
 
 
-def pairs_written(start: int, dims: int, layout: Layout) -> tuple[Tensor, Tensor]:
+def pairs_written(start: int, dims: int, layout: Layout) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
     """The two channels of each rotary pair as the embedding writes them; some models read and write differently."""
     return _pairs(start, dims, split=layout != "interleaved")
 
 
-def _pairs(start: int, dims: int, *, split: bool) -> tuple[Tensor, Tensor]:
+def _pairs(start: int, dims: int, *, split: bool) -> tuple[Int[Tensor, " pair"], Int[Tensor, " pair"]]:
     pair = torch.arange(dims // 2)
     return (start + pair, start + dims // 2 + pair) if split else (start + 2 * pair, start + 2 * pair + 1)
 

@@ -189,7 +189,7 @@ class Record:
         return prove(self.layers[layer], head)
 
 
-def _together(weights: Tensor, how: str) -> Tensor:
+def _together(weights: Float[Tensor, "head query key"], how: str) -> Float[Tensor, "*head query key"]:
     """Several along the first axis, each or as one."""
     if how == "mean":
         return weights.mean(dim=0)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             n_tokens=asked.window,
             every=asked.every,
         )
-    except ValueError as error:  # a ModelError too
+    except (ValueError, OSError) as error:  # a ModelError too; a broken file
         sys.stderr.write(f"{error}\n")
         return 2
     return _run(survey, asked.out)

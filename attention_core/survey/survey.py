@@ -23,7 +23,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from jaxtyping import Float
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -243,6 +243,15 @@ class Survey:
         os.replace(fresh, path)
 
     def _resume(self, path: Path) -> None:
+        """Raises ValueError for a checkpoint that is broken, or of another survey."""
+        try:
+            self._go_on_from(path)
+        except (SafetensorError, KeyError, TypeError, OSError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{path} holds no survey that can go on ({type(error).__name__}): remove it first"
+            ) from None
+
+    def _go_on_from(self, path: Path) -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("fingerprint") != self._fingerprint:

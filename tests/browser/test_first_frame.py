@@ -44,7 +44,9 @@ def test_the_frame_leaves_nothing_behind_and_nothing_moves(page):
 
 
 def test_a_text_that_was_read_before_is_drawn_before_streamlit_and_fetched_once(visit: Callable[..., Visit]):
-    link = "?" + urlencode(to_params(View(text="The keys to the cabinet are on the table.", layer=1, head=4)))
+    link = "?" + urlencode(
+        to_params(View(text="The keys to the old wooden cabinet in the kitchen are on the table.", layer=1, head=4))
+    )
     first = visit()
     first.page.goto(link)
     wait_until_drawn(first.page)
@@ -56,7 +58,10 @@ def test_a_text_that_was_read_before_is_drawn_before_streamlit_and_fetched_once(
     page.goto(link, wait_until="commit")
     picture = page.locator(".sl-first-picture [data-first]")
     picture.wait_for(state="attached")
-    assert page.locator(".sl-first-box").inner_text() == "The keys to the cabinet are on the table."
+    assert (
+        page.locator(".sl-first-box").inner_text()
+        == "The keys to the old wooden cabinet in the kitchen are on the table."
+    )
     assert picture.get_by_test_id("sl-atlas").is_visible()
     assert not page.locator(".sl-first-picture").get_by_role("dialog").is_visible()  # no tour over a still picture
     assert page.locator(".sl-first-picture").evaluate("e => e.inert")
@@ -81,7 +86,7 @@ def test_a_text_that_was_read_before_is_drawn_before_streamlit_and_fetched_once(
 
 
 def test_the_early_picture_says_nothing_while_its_numbers_are_on_their_way(visit: Callable[..., Visit]):
-    link = "?" + urlencode(to_params(View(text="Numbers may take a while.")))
+    link = "?" + urlencode(to_params(View(text="The film was not very good, but the music was never really boring.")))
     first = visit()
     first.page.goto(link)
     wait_until_drawn(first.page)
@@ -106,7 +111,7 @@ def test_the_early_picture_says_nothing_while_its_numbers_are_on_their_way(visit
 
 
 def test_what_the_page_has_to_say_is_not_hidden_by_the_picture(visit: Callable[..., Visit]):
-    link = "?" + urlencode(to_params(View(text="A picture gives way.")))
+    link = "?" + urlencode(to_params(View(text="The letter that my sister wrote to our parents arrived yesterday.")))
     first = visit()
     first.page.goto(link)
     wait_until_drawn(first.page)

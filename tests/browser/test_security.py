@@ -84,3 +84,12 @@ def test_no_page_around_this_one_steers_it(server: Server):
     """Streamlit's own list names its makers' cloud; the browser looks every message up in it."""
     with urllib.request.urlopen(f"{server.url}_stcore/host-config") as answer:
         assert json.load(answer)["allowedOrigins"] == []
+
+
+@pytest.mark.parametrize("quoted", ["www.example.com", "http://example.com", "somebody@example.com"])
+def test_what_a_link_says_becomes_no_link_of_ours(visit: Callable[..., Visit], quoted):
+    page = visit().page
+    page.goto(f"/?v={quoted}&m=minilm&t=Dogs+chase+cats.")
+    wait_until_drawn(page)
+    expect(page.get_by_text(f"This link was made for version “{quoted}”")).to_be_visible()
+    assert not page.locator("a[href*='example.com']").count()

@@ -13,6 +13,7 @@ from pages.shared.service.heads import labels_of, scores_of
 from pages.shared.service.service import service
 from tests.core.record.test_given import with_inputs
 from tests.pages.test_pages import APP, component, explorer
+from tests.support.sayings import said_by
 
 TOKENS = ["[CLS]", "one", "two", "##fold", "[SEP]"]
 
@@ -41,7 +42,7 @@ def app(source):
 
 
 def captions(app) -> str:
-    return " ".join(caption.value for caption in app.caption).replace("\\", "")
+    return " ".join(said_by(app, "note"))
 
 
 def test_explore_shows_them_and_what_needs_a_model_is_off_with_a_reason(app):

@@ -22,6 +22,7 @@ from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.grow import library, packs, trainings
 from pages.shared.http.grow_routes import grow_routes
+from tests.support.sayings import said_by
 
 APP = str(Path(__file__).parents[2] / "app.py")
 A_MEGABYTE = 1_000_000
@@ -334,7 +335,7 @@ def test_the_address_chooses_the_run_and_the_step(app):
 def test_a_bad_link_gets_a_sentence_and_the_usual_run(app):
     data = opened(app, seed="many", at="<b>")
     assert data["select"]["seed"] == 1
-    assert len(app.caption) == 2
+    assert len(said_by(app, "note")) == 2
 
 
 @pytest.mark.parametrize("asked", [{"task": "storyteller"}, {"task": "copying", "heads": 3}])

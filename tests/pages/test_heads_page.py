@@ -37,6 +37,7 @@ from pages.shared.service.sources import Picture, Source
 from tests.support.known_heads import bracketed_tokenizer, molecules, neighbour_model
 from tests.support.patience import PATIENCE
 from tests.support.random_models import random_model
+from tests.support.sayings import said_by
 
 APP = str(Path(__file__).parents[2] / "app.py")
 TEXT = "The animal didn't cross the street because it was too tired."
@@ -61,7 +62,7 @@ def test_the_page_opens_on_the_visitors_text(app):
     app.run()
     app.switch_page("pages/heads.py").run()
     assert not app.exception
-    assert not app.error
+    assert not said_by(app, "error")
     data = view_data(app)
     assert service().picture(data["key"]).source.model == "minilm"
     assert data["select"]["metric"] == "previous"
@@ -92,7 +93,7 @@ def test_the_address_decides_selection_metrics_order_and_filter(app):
 def test_a_bad_link_is_said_and_the_page_opens(app, name, value, part):
     app.query_params.update({"v": "1", "m": "minilm", "t": TEXT, "l": "3", "h": "1", name: value})
     app.run()
-    assert any(part in warning.value for warning in app.warning)
+    assert any(part in one for one in said_by(app, "warning"))
     app.switch_page("pages/heads.py").run()
     assert not app.exception
     assert view_data(app)["select"]["metric"] == "previous"

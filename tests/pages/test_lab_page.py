@@ -21,7 +21,8 @@ from attention_core.lab.run import run
 from attention_core.lab.state import History
 from pages.shared.address.view import View
 from pages.shared.assets import LAB_FILES
-from pages.shared.http.routes import lab_file, routes
+from pages.shared.http.file_routes import lab_file
+from pages.shared.http.routes import routes
 from pages.shared.lab import session
 from pages.shared.lab.data import lab_data
 from pages.shared.session import state

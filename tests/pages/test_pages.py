@@ -14,6 +14,7 @@ from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session.menu import MENU
 from tests.support import tiny
+from tests.support.sayings import said_by
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PAGES = [entry.script for entry in MENU]
@@ -39,7 +40,7 @@ def test_every_page_opens(app, page):
     app.run()
     app.switch_page(page).run()
     assert not app.exception
-    assert not app.error
+    assert not said_by(app, "error")
 
 
 def test_the_first_page_shows_a_real_sentence_without_a_click(app):
@@ -69,8 +70,11 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     data = explorer(app)
     assert data["select"] == {"layer": 4, "head": 7, "query": 2, "key": 1}
     assert data["options"]["hide_special"]
-    assert data["link"] == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
-    assert not app.warning
+    link, mark = data["link"].split("&sig=")
+    assert link == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
+    assert mark == service().mark("link", "minilm", "Dogs chase cats.", *[""] * 5)
+    assert "sig" not in app.query_params
+    assert not said_by(app, "warning")
 
 
 def at(app, params) -> None:
@@ -109,7 +113,7 @@ def test_a_link_to_the_mean_over_all_layers(app):
     app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "all:encoder:self", "h": "mean"})
     app.run()
     assert explorer(app)["select"] == {"layer": "all:encoder:self", "head": "mean", "query": None, "key": None}
-    assert not app.caption
+    assert not said_by(app, "note")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_a_link_to_the_mean_over_all_layers(app):
 def test_a_bad_link_gets_a_sentence_and_a_good_default(app, params, part):
     app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "3", "h": "1", **params})
     app.run()
-    said = [element.value.replace("\\", "") for element in [*app.warning, *app.caption]]
+    said = said_by(app)
     assert any(part in sentence for sentence in said), said
     assert explorer(app)["key"]
     assert not app.exception
@@ -143,7 +147,7 @@ def test_a_model_that_cannot_be_loaded_gets_a_sentence_and_the_old_picture_stays
     app.run()
     before = explorer(app)["key"]
     change(app, model=model)
-    assert part in app.error[0].value.replace("\\", "")
+    assert part in said_by(app, "error")[0]
     assert explorer(app)["key"] == before
     assert not app.exception
 
@@ -163,21 +167,21 @@ def test_any_text_is_shown_as_data(app, text):
     app.run()
     commit(app, text)
     assert not app.exception
-    assert not app.error
+    assert not said_by(app, "error")
     assert explorer(app)["key"]
 
 
 def test_a_text_over_the_limit_says_what_was_cut(app):
     app.run()
     commit(app, "word " * 2_000)
-    assert "The model reads at most 512 tokens: 1,490 of 2,002 were cut" in app.caption[0].value.replace("\\", "")
+    assert "The model reads at most 512 tokens: 1,490 of 2,002 were cut" in said_by(app, "note")[0]
 
 
 def test_a_later_window_of_a_long_text_is_read_and_said(app):
     app.run()
     text = "word " * 600 + "the animal was too tired"
     change(app, text=text, start=3_000, query=None)
-    said = [caption.value.replace("\\", "") for caption in app.caption]
+    said = said_by(app, "note")
     assert said[0] == "Read from character 3,001 of 3,024 on: “the animal was too tired…”."
     assert service().picture(explorer(app)["key"]).source.text == "the animal was too tired"
     composer = component(app, "composer")
@@ -225,7 +229,7 @@ def test_step_by_step_of_a_mean_follows_a_head_and_leaves_the_choice_alone(app):
     app.switch_page("pages/steps.py").run()
     select = component(app, "steps")["select"]
     assert (select["layer"], select["head"], select["query"]) == (0, 0, 4)
-    assert any("maximum over heads" in caption.value for caption in app.caption)
+    assert any("maximum over heads" in one for one in said_by(app, "note"))
     app.switch_page("pages/explore.py").run()
     assert explorer(app)["select"]["head"] == "max"
 
@@ -290,7 +294,7 @@ def test_a_sentence_encoder_asks_for_a_second_sentence_and_compares_it(app):
 def test_a_causal_model_says_what_comes_next_and_continues_the_text(app, speakers, with_folders):
     app.run()
     change(app, model=speakers["gpt2"], text="the cat sat", layer=0, head=0)
-    assert not app.error
+    assert not said_by(app, "error")
     (group,) = component(app, "readout")["groups"]
     assert (group["title"], group["place"]) == ("The next token, after", "sat")
     assert [choice["p"] for choice in group["choices"]] == sorted((c["p"] for c in group["choices"]), reverse=True)
@@ -352,7 +356,7 @@ def predicting(tmp_path_factory) -> dict[str, str]:
 def test_a_fine_tuned_model_says_what_it_predicts(app, predicting, with_folders, name, pair, rows):
     app.run()
     change(app, model=predicting[name], text=tiny.SENTENCE, pair=pair, layer=0, head=0)
-    assert not app.error and not app.exception
+    assert not said_by(app, "error") and not app.exception
     found = component(app, "readout")["prediction"]
     assert (found["kind"], len(found["rows"])) == (name, rows)
     if name in ("labels", "choices"):
@@ -417,10 +421,10 @@ def test_what_a_link_has_for_another_kind_of_model_is_said_and_not_read(
 ):
     app.run()
     change(app, model=speakers[name], text="the cat sat", layer=0, head=0, **unread)
-    assert any(sentence in caption.value.replace("\\", "") for caption in app.caption)
+    assert any(sentence in one for one in said_by(app, "note"))
     trace = service().trace(service().picture(explorer(app)["key"]).source)
     assert not trace.target and trace.pair is None
-    assert not app.exception and not app.error
+    assert not app.exception and not said_by(app, "error")
 
 
 def test_an_opened_trace_that_made_room_is_said_and_there_is_a_way_back(app):
@@ -429,10 +433,10 @@ def test_an_opened_trace_that_made_room_is_said_and_there_is_a_way_back(app):
     app.session_state["shown"] = Source("", "", file="0" * 64)
     app.run()
     assert not app.exception
-    assert any("Open the trace file again" in error.value for error in app.error)
+    assert any("Open the trace file again" in one for one in said_by(app, "error"))
     app.button(key="frame_close_file").click().run()
     assert explorer(app)["key"]
-    assert not app.error
+    assert not said_by(app, "error")
 
 
 def test_a_masked_model_offers_to_mask_a_word_and_fills_it(app, speakers, with_folders):
@@ -459,7 +463,7 @@ def test_the_operators_folder_opens_first_and_stays_in_the_picker(app, speakers,
     """`make app MODEL=folder`: folders stay closed to visitors, this one is open."""
     monkeypatch.setattr(service(), "settings", replace(service().settings, model=speakers["gpt2"], folders=False))
     app.run()
-    assert not app.error
+    assert not said_by(app, "error")
     assert service().picture(explorer(app)["key"]).source.model == speakers["gpt2"]
     assert app.selectbox(key="frame_model").options[-1] == "gpt2"
 
@@ -480,3 +484,17 @@ def test_norm_based_pictures_are_offered_and_travel_in_the_link(app):
     assert data["can"]["by_norm"]
     assert data["link"].endswith("&c=1")
     assert service().picture(data["key"]).reading().by_norm
+
+
+@pytest.mark.parametrize(
+    ("hub", "folders", "words"),
+    [
+        (False, False, "A model from the list."),
+        (True, False, "A model from the list, or type a hub id such as openai-community/gpt2."),
+        (False, True, "A model from the list, or type a folder of this machine."),
+    ],
+)
+def test_the_picker_offers_to_type_only_what_can_be_opened(app, monkeypatch, hub, folders, words):
+    monkeypatch.setattr(service(), "settings", replace(service().settings, hub=hub, folders=folders))
+    app.run()
+    assert app.selectbox(key="frame_model").help == words

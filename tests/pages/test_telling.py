@@ -13,11 +13,13 @@ from attention_core.pictures.script import script
 from attention_core.reading.reading import Reading
 from attention_core.text.chat import chat_prompt
 from pages.shared.address.view import View, clamp_telling, from_params, link
+from pages.shared.service.counting import page_key
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source, picture_of
 from tests.pages.test_pages import APP, change, component, explorer
 from tests.server.test_routes import client  # noqa: F401 (a fixture)
 from tests.support.chatty import bare, tokenizer
+from tests.support.sayings import said_by
 from tests.support.translators import SOURCE, TARGET, build
 
 
@@ -117,7 +119,7 @@ def test_an_unknown_language_of_a_link_is_replaced_and_said(app, folders):
     opened(app, model=folders["nllb"], text=SOURCE, target_language="xx_Xxxx")
     assert app.session_state["view"].target_language == ""
     assert shown(app).target_language == "eng_Latn"
-    said = [one.value.replace("\\", "") for one in app.caption]
+    said = said_by(app, "note")
     assert any("does not know “xx_Xxxx” as the language of the decoder text" in one for one in said), said
 
 
@@ -160,7 +162,9 @@ def test_tokens_are_counted_as_they_are_read(client, folders, monkeypatch):  # n
     assert isinstance(client, TestClient)
     model = service().model(folders["chatty"])
     for query, chat in (("", False), ("&chat=1", True)):
-        answer = client.post(f"/sightline/count?model={folders['chatty']}{query}", json={"text": "the cat sat"}).json()
+        answer = client.post(
+            f"/sightline/count?key={page_key('ann')}&model={folders['chatty']}{query}", json={"text": "the cat sat"}
+        ).json()
         assert answer["n"] == len(capture(model, "the cat sat", chat=chat).tokens)
 
 

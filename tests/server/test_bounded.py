@@ -1,13 +1,15 @@
 """The bounded cache: bytes, eviction, and threads that ask for one thing at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from dataclasses import dataclass
+from threading import Barrier, Event
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.bounded import BoundedCache, NoLongerWanted
+from tests.support.patience import PATIENCE
 
 
 def test_the_least_recently_used_goes_first():
@@ -88,3 +90,43 @@ def test_the_bound_holds_whatever_is_put_in(puts):
         cache.put(key, "x" * size)
         assert cache.nbytes <= 20
         assert cache.nbytes == sum(len(cache.peek(k) or "") for k in range(6))
+
+
+@dataclass(frozen=True)
+class Asked:
+    text: str
+    pair: str = ""
+
+
+@pytest.mark.parametrize("key", ["x" * 5_000, ("a", "x" * 5_000), Asked("x", "x" * 5_000), (Asked("é" * 5_000), 1)])
+def test_a_text_in_a_key_counts_as_what_is_kept_under_it(key):
+    cache = BoundedCache(10_000, len)
+    cache.put(key, "value")
+    assert 5_000 < cache.nbytes < 6_000
+    cache.put(("b", key), "value")
+    assert len(cache) == 1
+    cache.drop(lambda _: True)
+    assert cache.nbytes == 0
+
+
+def test_who_leaves_while_another_makes_it_waits_no_longer():
+    """As visitors do who leave during a download: their threads would stand before everybody's."""
+    cache, go, left = BoundedCache(10, len), Event(), Event()
+
+    def make() -> str:
+        assert go.wait(PATIENCE)
+        return "value"
+
+    with ThreadPoolExecutor(8) as threads:
+        first = threads.submit(cache.get, "key", make)
+        while not cache._coming:
+            pass
+        leaving = [threads.submit(cache.get, "key", make, lambda: not left.is_set()) for _ in range(6)]
+        stays = threads.submit(cache.get, "key", make)
+        left.set()
+        for one in leaving:
+            with pytest.raises(NoLongerWanted):
+                one.result(PATIENCE)
+        assert not stays.done()
+        go.set()
+        assert first.result(PATIENCE) == stays.result(PATIENCE) == "value"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from pages.shared.address.view import View, to_params
 from pages.shared.assets import ASSETS, ASSETS_URL
 from pages.shared.http import first_picture
 from pages.shared.http.first_frame import FirstFrame
+from pages.shared.parts.controls import gallery
 from pages.shared.service.service import Service, service
-from pages.shared.service.sources import Source
+from pages.shared.service.sources import Source, picture_of
 from pages.shared.session.menu import MENU
 
 
@@ -76,9 +78,40 @@ def picture_in(page: str) -> dict | None:
     return json.loads(found[1]) if found else None
 
 
+def marked(view: View) -> dict[str, str]:
+    """The address of a view with this process's mark, as *Copy link* has it."""
+    return {**to_params(view), "sig": service().mark("link", *picture_of(view).source.told)}
+
+
+@pytest.mark.parametrize("mark", ["", "0" * 20, "é", "another"])
+@pytest.mark.parametrize("text", ["My neighbour is ill.", View().text + " "])
+def test_a_guessed_text_is_answered_the_same_whether_or_not_somebody_has_read_it(client, text, mark):
+    """To the byte. A mark of another text, or of the same one in another model, is none."""
+    service().start().result()
+    view = View(text=text)
+    other = replace(view, model="bert-base-uncased") if mark == "another" else view
+    sig = service().mark("link", *picture_of(other).source.told) if mark == "another" else mark
+    params = {**to_params(view), "sig": sig}
+    before = client.get("/", params=params)
+    service().trace(Source("minilm", text))
+    after = client.get("/", params=params)
+    assert before.content == after.content and before.headers == after.headers
+    assert picture_in(client.get("/", params=marked(view)).text) is not None
+    service().forget(Source("minilm", text))
+
+
+def test_a_text_of_the_gallery_needs_no_mark(client):
+    example = next(one for one in gallery() if not one.get("model"))
+    service().trace(Source("minilm", example["text"], example.get("pair") or ""))
+    shown = picture_in(
+        client.get("/", params=to_params(View(text=example["text"], pair=example.get("pair") or ""))).text
+    )
+    assert shown is not None and shown["text"] == example["text"]
+
+
 def test_a_text_that_is_in_memory_comes_with_what_its_picture_needs(client):
     text = "A first picture comes before the page."
-    params = to_params(View(text=text, layer=2, head=40, query=3))
+    params = marked(View(text=text, layer=2, head=40, query=3))
     service().start().result()
     assert (
         picture_in(client.get("/", params=params).text) is None
@@ -109,7 +142,7 @@ def test_the_first_visitor_after_the_start_gets_the_default_text_so():
 def test_a_text_is_data_in_the_first_answer(client):
     text = "</script><script>alert(1)</script><!-- & \u2028"
     service().trace(Source("minilm", text))
-    page = client.get("/", params=to_params(View(text=text))).text
+    page = client.get("/", params=marked(View(text=text))).text
     shown = picture_in(page)
     assert shown is not None
     assert shown["text"] == text
@@ -120,7 +153,7 @@ def test_a_text_is_data_in_the_first_answer(client):
 def test_a_long_text_has_no_picture_in_the_first_answer(client, monkeypatch):
     text = "A text of some length."
     n_tokens = len(service().trace(Source("minilm", text)).source_tokens)
-    params = to_params(View(text=text))
+    params = marked(View(text=text))
     assert picture_in(client.get("/", params=params).text) is not None
     monkeypatch.setattr(first_picture, "LONGEST_TOKENS", n_tokens - 1)
     assert picture_in(client.get("/", params=params).text) is None

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from attention_core import load_trace
 from attention_core.formats import wire
+from attention_core.pictures.files import EXPORTS
 from pages.shared.assets import ASSETS_URL
 from pages.shared.http.routes import routes
 from pages.shared.service.service import service
@@ -77,7 +78,11 @@ def test_a_step_that_does_not_exist_is_404_with_a_sentence(client, data, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"]
+    "path",
+    [
+        *("head/9/1", "head/0/99", "head/x/y", "line/0/0/query/99", "tile/0/0/99/0", "export/0/0/etc.svg"),
+        *(f"export/{place}/{file}" for place in ("9/0", "0/99", "x/y") for file in EXPORTS),
+    ],
 )
 def test_what_does_not_exist_is_404_with_a_sentence(client, data, path):
     answer = client.get(f"{data}/{path}")
@@ -94,39 +99,6 @@ def test_only_scripts_and_styles_are_served(client, path):
     assert client.get(f"/{ASSETS_URL}{path}").status_code == 404
     for file in ("js/explore/explorer.js", "css/steps.css", "lessons/glossary.json"):
         assert client.get(f"/{ASSETS_URL}{file}").status_code == 200
-
-
-def test_tokens_are_counted_while_typing(client):
-    answer = client.post("/sightline/count?model=minilm", json={"text": TEXT, "pair": ""})
-    assert answer.json() == {"n": 9, "limit": 512, "cut_from": None, "specials": 2}
-    long = client.post("/sightline/count?model=minilm", json={"text": "cat " * 600}).json()
-    assert (long["n"], long["cut_from"]) == (602, 510 * 4 - 1)
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        (b"not json", 400),
-        (b"[1]", 400),
-        (b"{}", 400),
-        (b"\xff\xfe", 400),
-        (b'{"text": "' + b"x" * 300_000 + b'"}', 413),
-    ],
-)
-def test_a_bad_count_request_is_refused(client, body, status):
-    assert client.post("/sightline/count?model=minilm", content=body).status_code == status
-
-
-@pytest.mark.parametrize("asked", ["&sl=xx", "&chat=1", "&sl=xx&chat=1"])
-def test_what_a_model_cannot_be_told_is_not_told_when_tokens_are_counted(client, asked):
-    """A link may ask for a language or a template that there is not: the picture does without, so does the count."""
-    answer = client.post(f"/sightline/count?model=minilm{asked}", json={"text": TEXT, "pair": ""})
-    assert (answer.status_code, answer.json().get("n")) == (200, 9)
-
-
-def test_counting_never_loads_a_model(client):
-    assert client.post("/sightline/count?model=gpt2", json={"text": TEXT}).json()["n"] is None
-    assert service().loaded("gpt2") is None
 
 
 def test_downloads_come_as_files_that_read_back(client, data):

@@ -10,10 +10,13 @@ from threading import Barrier, Event, current_thread
 import pytest
 
 from attention_core import ModelError, load_model
+from attention_core.capturing.encode import CaptureError
 from attention_core.pictures.head import head_pack
 from attention_core.record.file import TraceFileError, trace_bytes
 from pages.shared.process.settings import from_environment
 from pages.shared.service import service as module
+from pages.shared.service import told
+from pages.shared.service.loading import Models
 from pages.shared.service.service import Gone, Service
 from pages.shared.service.sources import Picture, Source
 from pages.shared.service.turns import Asker, NoLongerWanted
@@ -48,6 +51,51 @@ def test_a_first_model_that_cannot_be_loaded_does_not_stop_the_others(tiny_model
     with pytest.raises(ModelError, match="There is no folder"):
         served.model("/no/such/folder")
     assert served.model(str(tiny_models / "gpt2")).facts.name == "gpt2"
+
+
+def test_a_first_model_that_cannot_be_captured_does_not_stop_the_others(tiny_models, monkeypatch):
+    """Its first text fails, and only that: whoever chooses the model is told, every other model is served."""
+    first = str(tiny_models / "bert")
+    served = Service(replace(SETTINGS, model=first, folders=True))
+    real = Service._run
+
+    def run(self, model, source):
+        if source.model == first:
+            raise CaptureError("this model cannot be captured")
+        return real(self, model, source)
+
+    monkeypatch.setattr(Service, "_run", run)
+    served.start().result()
+    assert served.condition()["ready"]
+    assert len(served.trace(Source(str(tiny_models / "gpt2"), "the cat sat")).source_tokens) > 0
+    with pytest.raises(CaptureError, match="cannot be captured"):
+        served.trace(Source(first, "the cat sat"))
+
+
+def test_a_start_that_failed_is_tried_again(tiny_models, monkeypatch):
+    served = Service(replace(SETTINGS, model=str(tiny_models / "bert"), folders=True))
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "import_transformers", lambda: {}["no room"])
+        with pytest.raises(KeyError):
+            served.start().result()
+        assert not served.condition()["ready"]
+    served.start().result()
+    assert served.condition()["ready"]
+
+
+def test_writing_in_a_long_text_or_a_large_model_does_not_stand_before_short_ones(served, tiny_models, monkeypatch):
+    served.start().result()
+    gpt2 = str(tiny_models / "gpt2")
+    threads = []
+    monkeypatch.setattr(
+        "attention_core.reading.generation.continue_text", lambda *_, **__: threads.append(current_thread().name)
+    )
+    monkeypatch.setattr(module, "is_long", lambda source, model: len(source.text) > 20)
+    for text in ("the cat sat", "the cat sat on the mat and"):
+        served.write(Source(gpt2, text), 1, "greedy", 0, lambda n: False)
+    monkeypatch.setattr(module, "LARGE_PARAMETERS", 1)
+    served.write(Source(gpt2, "the cat sat"), 1, "greedy", 0, lambda n: False)
+    assert [name.rpartition("_")[0] for name in threads] == ["forward", "long forward", "long forward"]
 
 
 def test_three_hundred_visitors_with_one_text_are_one_forward_pass(served):
@@ -129,8 +177,9 @@ def test_a_text_that_one_gave_up_and_another_waits_for_is_read(busy):
 
 def test_a_long_text_holds_up_nobody_elses_sentence(served, monkeypatch):
     """A text over the bound is being read, and will be until the test says so; a short one is read meanwhile."""
-    monkeypatch.setattr(module, "LONG_CHARACTERS", 100)
-    monkeypatch.setattr(module, "LONG_TOKENS", 30)
+    monkeypatch.setattr(told, "LONG_CHARACTERS", 100)
+    for one in (module, told):
+        monkeypatch.setattr(one, "LONG_TOKENS", 30)
     reading, go = Event(), Event()
     real = Service._run
 
@@ -155,8 +204,17 @@ def test_a_long_text_holds_up_nobody_elses_sentence(served, monkeypatch):
         assert len(novel.result(60).tokens) > 30
 
 
+def test_a_text_of_which_most_is_cut_does_not_stand_before_sentences_either(served):
+    served.start().result()
+    model, name = served.model(served.settings.model), served.settings.model
+    assert model.facts.context_length <= told.LONG_TOKENS
+    assert not told.is_long(Source(name, "x " * (told.MUCH_CHARACTERS // 2)), model)
+    assert told.is_long(Source(name, "x " * (told.MUCH_CHARACTERS // 2) + "x"), model)
+
+
 def test_pictures_are_made_where_texts_are_read_long_ones_beside_short_ones(served, monkeypatch):
-    monkeypatch.setattr(module, "LONG_TOKENS", 30)
+    for one in (module, told):
+        monkeypatch.setattr(one, "LONG_TOKENS", 30)
     made_in = {}
     for name, text in (("short", tiny.SENTENCE), ("long", " ".join([tiny.SENTENCE] * 5))):
         key = served.key(Picture(Source(served.settings.model, text)))
@@ -281,7 +339,7 @@ def test_a_download_holds_up_nobody_elses_text(tiny_models, monkeypatch):
     """One visitor's model is being fetched, and says how far it is, while another's text is read."""
     fetching, finish = Event(), Event()
 
-    def fetch(name, progress, check_size):
+    def fetch(name, progress, check_size, **_):
         progress("Fetching 120 of 440 MB …")
         fetching.set()
         assert finish.wait(60)
@@ -303,7 +361,7 @@ def test_a_download_holds_up_nobody_elses_text(tiny_models, monkeypatch):
 
 
 def test_a_first_model_of_the_hub_does_not_hold_up_the_start(tiny_models, monkeypatch):
-    monkeypatch.setattr("attention_core.models.hub.fetch", lambda *_: tiny_models / "gpt2")
+    monkeypatch.setattr("attention_core.models.hub.fetch", lambda *_, **__: tiny_models / "gpt2")
     served = Service(replace(SETTINGS, model="somebody/tiny"))
     served.start().result(timeout=300)
     assert served.loaded("somebody/tiny") is None
@@ -376,3 +434,43 @@ def test_settings_name_a_variable_that_is_no_number(monkeypatch):
     monkeypatch.setenv("SIGHTLINE_TRACE_MB", "7")
     assert from_environment().trace_bytes == 7_000_000
     assert module.service() is module.service()
+
+
+def test_a_million_letters_that_are_few_tokens_count_as_the_memory_they_take(served):
+    text = "x" * 1_000_000
+    trace = served.trace(Source(served.settings.model, text))
+    assert len(trace.source_tokens) < 10
+    assert served.condition()["cache_bytes"]["traces"] > 1_000_000
+    served.readout(Source(served.settings.model, text))
+    assert served.condition()["cache_bytes"]["readouts"] > 1_000_000
+
+
+def test_a_model_larger_than_the_bound_is_loaded_once_and_stays_beside_the_others(tiny_models, monkeypatch):
+    """Until the next such one comes. Before, every picture loaded it again and health counted no model."""
+    small, large = str(tiny_models / "bert"), str(tiny_models / "gpt2")
+    sizes = {name: load_model(name).nbytes for name in (small, large)}
+    small, large = sorted(sizes, key=lambda name: sizes[name])
+    built = []
+    real = Models._build
+    monkeypatch.setattr(Models, "_build", lambda self, name, *rest: (built.append(name), real(self, name, *rest))[1])
+    bound = (sizes[small] + sizes[large]) // 2
+    served = Service(replace(SETTINGS, model=small, folders=True, model_bytes=bound))
+    served.start().result()
+    for text in ("the cat sat", "the dog sat"):
+        served.trace(Source(large, text))
+        served.trace(Source(small, text))
+    assert sorted(built) == sorted([small, large])
+    assert served.loaded(large) is not None and served.loaded(small) is not None
+    condition = served.condition()
+    assert (condition["models"], condition["cache_bytes"]["models"]) == (2, sum(sizes.values()))
+
+
+def test_of_two_models_larger_than_the_bound_the_newest_stays(tiny_models):
+    first, second = (str(tiny_models / name) for name in ("bert", "gpt2"))
+    served = Service(replace(SETTINGS, model=first, folders=True, model_bytes=1))
+    kept = served.trace(Source(first, "the cat sat"))
+    assert served.condition()["model"] == "loaded"
+    served.trace(Source(second, "the cat sat"))
+    assert (served.loaded(first), served.condition()["models"]) == (None, 1)
+    assert served.known_trace(Source(first, "the cat sat")) is None  # it would keep its model
+    assert kept is not None

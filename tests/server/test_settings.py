@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attention_core.models.loading import ModelError
+from pages.shared.process import settings as module
 from pages.shared.process.settings import from_environment
 from pages.shared.service.loading import Models
 from pages.shared.service.sources import Picture, Source, picture_bytes
@@ -26,6 +27,33 @@ def test_by_default_folders_are_closed_and_the_hub_is_open(monkeypatch):
     settings = from_environment()
     assert not settings.folders
     assert settings.fetches("anybody/anything")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [("localhost", True), ("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("10.0.0.7", False), (None, False)],
+)
+def test_where_others_can_reach_the_server_the_hub_is_closed_unless_the_operator_opens_it(
+    monkeypatch, address, is_open
+):
+    for name in ("SIGHTLINE_HUB", "SIGHTLINE_HUB_ONLY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(module, "get_option", {"server.address": address}.get)
+    assert from_environment().hub is is_open
+    assert of(monkeypatch, SIGHTLINE_HUB_ONLY="org/a").fetches("org/a")
+    assert of(monkeypatch, SIGHTLINE_HUB="1").hub
+    assert not of(monkeypatch, SIGHTLINE_HUB="0").hub
+
+
+def test_visitors_open_nothing_with_the_operators_token(monkeypatch):
+    """Whom the hub sees: nobody for a visitor's model, the operator for his own, the one of the setting for all."""
+    seen = []
+    monkeypatch.setattr("attention_core.models.locating.locate", lambda name, *_, **given: seen.append(given["token"]))
+    settings = replace(from_environment(), model="org/mine")
+    for name in ("org/theirs", "org/mine"):
+        locate(settings, name)
+        locate(replace(settings, hub_token="hf_x"), name)
+    assert seen == [False, "hf_x", None, "hf_x"]
 
 
 def test_the_hub_can_be_narrowed_to_a_list(monkeypatch):

@@ -68,6 +68,21 @@ def test_its_size_is_known_while_the_disk_works(model, trace):
     assert shelf.nbytes == 2 * size
 
 
+def test_texts_and_tokens_in_memory_have_a_bound_of_their_own(model, monkeypatch):
+    """A hundred thousand letters that are three tokens take no place on the disk."""
+    trace = capture(model, "x" * 100_000)
+    monkeypatch.setattr(module, "MEMORY_BYTES", 250_000)
+    shelf = Shelf(10_000_000)
+    for name in "abc":
+        shelf.put(name, trace, model)
+    assert [name for name in "abc" if name in shelf] == ["b", "c"]
+    assert 200_000 < shelf.memory_bytes < 250_000
+    shelf.put("d" * 60_000, trace, model)
+    assert [len(name) for name in shelf._kept] == [60_000]
+    shelf.drop(lambda _: True)
+    assert shelf.memory_bytes == 0
+
+
 def test_what_fits_nowhere_is_not_put_away(model, trace):
     for n in (0, 0.5):
         shelf = room(n, trace)

@@ -18,6 +18,7 @@
  * @property {number|null} limit how many the model reads; null: no limit known
  * @property {number|null} [cut_from] character of the text from which nothing is read; null: everything is
  * @property {number} [specials] how many of n the tokenizer adds
+ * @property {boolean} [more] the text is longer than was counted: n is of its beginning
  */
 
 export const MAX_CHARACTERS = 100_000; // the same as the server's: longer texts are cut
@@ -70,10 +71,11 @@ export function countWords(count, later = false) {
   const { n, limit } = count;
   if (n === null) return { words: "", over: false };
   const tokens = n === 1 ? "token" : "tokens";
-  if (limit === null || limit === undefined) return { words: `${number.format(n)} ${tokens}`, over: false };
+  const all = `${count.more ? "more than " : ""}${number.format(n)}`;
+  if (limit === null || limit === undefined) return { words: `${all} ${tokens}`, over: false };
   const over = n > limit;
   const words = over
-    ? `${number.format(limit)} of ${number.format(n)} tokens${later ? " from there on" : ""} fit; the rest is not read`
+    ? `${number.format(limit)} of ${all} tokens${later ? " from there on" : ""} fit; the rest is not read`
     : `${number.format(n)} of ${number.format(limit)} tokens`;
   return { words, over };
 }

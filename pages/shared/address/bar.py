@@ -10,7 +10,8 @@ from pages.shared.address.view import PARAMETERS
 VIEW = frozenset({"v", *PARAMETERS.values()})
 LAB = "lab"
 GROWTH = frozenset(growth.PARAMETERS.values())
-_OURS = VIEW | {LAB} | GROWTH  # other parameters (embed=true) are Streamlit's
+MARK = "sig"  # of a link that was copied from a page of this process: see `http.first_picture`
+_OURS = VIEW | {LAB, MARK} | GROWTH  # other parameters (embed=true) are Streamlit's
 
 
 def read(names: Collection[str]) -> dict[str, str]:

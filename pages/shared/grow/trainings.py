@@ -43,7 +43,7 @@ def start(key: str = "grow") -> None:
     visitor = st.session_state.setdefault("grow_visitor", secrets.token_urlsafe(12))
     known = link_settings(settings)
     st.session_state["grow_live"] = {
-        "key": trainings().start(visitor, settings),
+        "key": trainings().start(visitor, settings, st.context.ip_address or ""),
         "settings": known,
         "title": title_of(known),
     }

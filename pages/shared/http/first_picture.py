@@ -2,16 +2,22 @@
 
 Of a class that opens one link only the first visitor waits for the model. To all others the very first answer says
 where the numbers lie, and the browser draws them while it still reads Streamlit's own files.
+
+Only for texts that everybody knows, and for links that this process has marked: what it answers to a text that somebody
+guesses must not tell whether another visitor has had it read.
 """
 
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from pages.shared.address import bar
+from pages.shared.address.view import View
 from pages.shared.parts import components
+from pages.shared.parts.controls import gallery
 from pages.shared.service.service import service
-from pages.shared.service.sources import picture_of
+from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
 
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
@@ -25,6 +31,8 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
     """
     view, _ = state.view_at({name: value for name, value in params.items() if name in bar.VIEW})
     picture = picture_of(view)
+    if not _may_be_told(view, picture.source, params.get(bar.MARK, "")):
+        return None
     trace = service().trace_in_memory(picture.source)
     if trace is None or len(trace.source_tokens) + len(trace.target_tokens) > LONGEST_TOKENS:
         return None
@@ -32,6 +40,15 @@ def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
     data = components.explorer_data(view, trace, service().key(picture_of(view)))
     seen = {"first": True, "text": view.text[:LONGEST_SHOWN]}
     return {**data, "mode": "full", "seed": 0, "link": None, "link_note": "", **seen}
+
+
+def _may_be_told(view: View, source: Source, mark: str) -> bool:
+    """Is it a text of ours, or has the link a mark, which only who had the text read could copy?"""
+    if view.text == View().text and not (view.pair or view.target):
+        return True
+    if any((view.text, view.pair, view.target) == (one["text"], one.get("pair") or "", "") for one in gallery()):
+        return True
+    return hmac.compare_digest(mark.encode(), service().mark("link", *source.told).encode())
 
 
 def as_script(data: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from attention_core.grow.record import Run
 from pages.shared.grow import library
 from pages.shared.grow.packs import name_of, run_pack
 from pages.shared.grow.trainings import status, trainings
-from pages.shared.http.answering import Endpoint, answering
+from pages.shared.http.answering import Endpoint, answering, answering_few
 from pages.shared.service.service import Gone
 
 CURVES = 64  # of recorded runs, alone or two by two, kept compressed: about 15 kB each
@@ -41,13 +41,21 @@ def grow_routes() -> list[BaseRoute]:
 
 
 def _answering(build: Callable[[Request], Response]) -> Endpoint:
+    return answering(_kept_runs(build))
+
+
+def _answering_few(build: Callable[[Request], Response]) -> Endpoint:
+    return answering_few(_kept_runs(build))
+
+
+def _kept_runs(build: Callable[[Request], Response]) -> Callable[[Request], Response]:
     def kept(request: Request) -> Response:
         try:
             return build(request)
         except growing.Gone as error:
             raise Gone("The server no longer has this run.") from error
 
-    return answering(kept)
+    return kept
 
 
 @_answering
@@ -104,7 +112,7 @@ def _changing(body: bytes) -> Response:
     return Response(body, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
 
-@_answering
+@_answering_few
 def recorded_file(request: Request) -> Response:
     """A recorded run as a file to save."""
     return _file(library.run(request.path_params["id"]))
@@ -131,7 +139,7 @@ def live_curves(request: Request) -> Response:
     return _changing(_curves(*runs))
 
 
-@_answering
+@_answering_few
 def live_file(request: Request) -> Response:
     """One's own run, so far, as a file to save; 404 before its first saved step."""
     return _file(_saved(request.path_params["key"]))

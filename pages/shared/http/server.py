@@ -15,9 +15,11 @@ from streamlit import get_option
 
 from pages.shared.address.base import base
 from pages.shared.assets import asset_files, plotly_file
+from pages.shared.http.draining import drain_at_the_end
 from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.hosts import KnownHosts, addresses_in_the_network
 from pages.shared.http.static_files import HashedFiles, streamlit_files
+from pages.shared.http.uploads import BoundedUploads, Leaving
 from pages.shared.inside import of_streamlit
 from pages.shared.process import logs, memory
 from pages.shared.service.service import service
@@ -44,11 +46,14 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         service().start()
 
     of_streamlit.keep_to_navigation()
-    task = asyncio.create_task(warm())
+    tasks = [asyncio.create_task(warm()), asyncio.create_task(Leaving().keep_looking())]
+    usual = drain_at_the_end(asyncio.get_running_loop())
     try:
         yield
     finally:
-        task.cancel()
+        usual()
+        for task in tasks:
+            task.cancel()
         # Only if somebody has grown a head: importing what that takes would hold up the start.
         if grown := sys.modules.get("pages.shared.grow.trainings"):
             grown.close()
@@ -152,6 +157,7 @@ def middleware() -> list[Middleware]:
         Middleware(SafeHeaders),
         Middleware(KnownHosts, names=(*service().settings.hosts, *get_option("server.allowedHosts"))),
         Middleware(OnlyBytes),
+        Middleware(BoundedUploads),
         Middleware(FirstFrame),
         Middleware(HashedFiles, files=streamlits, ours=ours),
     ]

@@ -103,7 +103,14 @@ class HashedFiles:
             if (file, version) in self._begun:
                 return
             self._begun.add((file, version))
-        self._compressor.submit(self._compress, file, version)
+        self._compressor.submit(self._try_to_compress, file, version)
+
+    def _try_to_compress(self, file: Path, version: int) -> None:
+        try:
+            self._compress(file, version)
+        except (OSError, MemoryError):  # whoever asks for the file next tries again
+            with self._lock:
+                self._begun.discard((file, version))
 
     def _compress(self, file: Path, version: int) -> None:
         plain = self._read(file)

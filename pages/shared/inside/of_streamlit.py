@@ -11,7 +11,9 @@ from pathlib import Path
 from streamlit import file_util, runtime
 from streamlit.components.v2 import manifest_scanner
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 __all__ = [
     "FONT",
@@ -24,15 +26,19 @@ __all__ = [
     "STYLE_SHEET",
     "TITLE",
     "UNCAUGHT",
-    "UNREADABLE_FRAME",
+    "UPLOADS",
     "DeltaGenerator",
     "LogLine",
+    "connected",
+    "forget_uploads",
     "front_end",
     "keep_to_navigation",
     "look_for_no_components",
     "own_page",
     "parts_of_first_page",
     "runs_a_script",
+    "session_id",
+    "uploads_held",
 ]
 
 # `DeltaGenerator`: what a container is, for signatures alone. It is documented as `st.container()`'s result, not where
@@ -105,6 +111,45 @@ def parts_of_first_page() -> list[str]:
     return [file.name for part in _PARTS for file in sorted(folder.glob(f"{part}.*.js"))]
 
 
+# --- what it keeps for its sessions
+
+UPLOADS = "/_stcore/upload_file"  # below which a page puts its files: …/<session>/<file>
+
+
+def session_id() -> str:
+    """The session whose script runs here; "" where none does.
+
+    Without it nobody knows whose the opened file is, and it stays until others make room.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    return context.session_id if context else ""
+
+
+def connected(session: str) -> bool:
+    """Has this session its websocket? Without it what visitors had uploaded stays for minutes after they left."""
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+def uploads_held() -> dict[str, int]:
+    """Bytes of the uploaded files of each session. Without it a page could upload any number of files."""
+    manager = _uploads()
+    if manager is None:
+        return {}
+    held = list(manager.file_storage.items())
+    return {session: sum(len(file.data) for file in list(files.values())) for session, files in held if files}
+
+
+def forget_uploads(session: str) -> None:
+    """Free the uploaded files of a session; to its page they are files that somebody has taken away."""
+    if (manager := _uploads()) is not None:
+        manager.remove_session_files(session)
+
+
+def _uploads() -> MemoryUploadedFileManager | None:
+    manager = runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
+    return manager if isinstance(manager, MemoryUploadedFileManager) else None
+
+
 # --- what it writes into the log
 
 
@@ -119,5 +164,3 @@ class LogLine:
 # An uncaught error with its message, which may quote a visitor, before Streamlit asks our hook. Without the name it
 # stands in the log beside our own record.
 UNCAUGHT = LogLine("streamlit.error_util", "Uncaught app execution")
-# A websocket frame that is no message of Streamlit's. Without the name anybody could fill the log: forty lines each.
-UNREADABLE_FRAME = LogLine("streamlit.web.server.starlette.starlette_websocket", "Error deserializing back message")

@@ -13,6 +13,7 @@ from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, g
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
 from pages.shared.parts import components, given, theme
+from pages.shared.service.counting import page_key
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 from pages.shared.session import state
@@ -37,7 +38,7 @@ def model_and_text(view: View) -> Callable[[], None]:
         else:
             _composer(view)
     for problem in state.problems():
-        st.warning(theme.literal(problem))
+        theme.say(problem, "warning")
     return renew_facts
 
 
@@ -69,9 +70,11 @@ def _composer(view: View) -> None:
 
 
 def _counting(view: View) -> dict[str, str]:
-    """What decides how many tokens a text makes."""
+    """What decides how many tokens a text makes, under the key of this page."""
     told = {"sl": view.source_language, "chat": "1" if view.chat else ""}
-    return {"model": view.model} | {name: value for name, value in told.items() if value}
+    return {"key": page_key(state.visitor()), "model": view.model} | {
+        name: value for name, value in told.items() if value
+    }
 
 
 def _commit() -> None:
@@ -129,11 +132,7 @@ def _model_picker(view: View) -> Callable[[], None]:
         on_change=_choose_model,
         accept_new_options=True,
         disabled=own,
-        help=given.PICKER
-        if own
-        else "A model from the list, or type a hub id such as openai-community/gpt2"
-        + (" or a folder of this machine" if service().settings.folders else "")
-        + ".",
+        help=given.PICKER if own else _what_can_be_typed(settings.hub, settings.folders),
     )
     about = "About this model; open a saved trace or your own matrices; large type"
     with row.popover("⋯", help=about, width="content"):
@@ -159,6 +158,12 @@ def _model_picker(view: View) -> Callable[[], None]:
 
     write(before)
     return renew
+
+
+def _what_can_be_typed(hub: bool, folders: bool) -> str:
+    ways = ["a hub id such as openai-community/gpt2"] if hub else []
+    ways += ["a folder of this machine"] if folders else []
+    return f"A model from the list{', or type ' if ways else ''}{' or '.join(ways)}."
 
 
 _UNTOLD: dict[str, Any] = {"source_language": "", "target_language": "", "chat": False}  # another model has others
@@ -347,7 +352,7 @@ def _open_trace() -> None:
     if upload is None or st.session_state.get("frame_trace_seen") == upload.file_id:
         return
     doing = st.empty()
-    state.wait_for_engine(doing.info)
+    state.wait_for_engine(lambda said: theme.say(said, "info", doing))
     doing.empty()
     from attention_core.record.file import TraceFileError
 
@@ -355,7 +360,7 @@ def _open_trace() -> None:
     try:
         source: Source = service().open_file(upload.getvalue())
     except TraceFileError as error:
-        st.error(theme.literal(str(error)))
+        theme.say(str(error), "error")
         return
     state.show_file(source)
     st.rerun()

@@ -59,14 +59,12 @@ def banner(trace: "Trace") -> None:
     st.code(trace.text[:2_000], language=None, wrap_lines=True)
     if trace.target:
         st.code(trace.target[:2_000], language=None, wrap_lines=True)
-    st.caption(
-        theme.literal(
-            f"{NO_MODEL}: the text cannot be changed and read again, and the picker, the tour, labels, the survey and "
-            "what the model says are off. Pictures, metrics and downloads work."
-        )
+    theme.say(
+        f"{NO_MODEL}: the text cannot be changed and read again, and the picker, the tour, labels, the survey and what "
+        "the model says are off. Pictures, metrics and downloads work."
     )
 
 
 def off(why: str) -> None:
     """One line in the place of what is off."""
-    st.caption(theme.literal(why))
+    theme.say(why)

@@ -23,7 +23,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
 
     def say(doing: str) -> None:
         if state.shown():
-            message.info(theme.literal(doing))
+            theme.say(doing, "info", message)
         else:
             message.html(f"<div class='sl-skeleton' role='status'>{theme.escape(doing)}</div>")
 
@@ -34,7 +34,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
         st.rerun()
     message.empty()
     if trace is None:
-        st.error(theme.literal(problem))
+        theme.say(problem, "error")
         if not state.shown():
             st.stop()
         view = state.fall_back()
@@ -43,7 +43,7 @@ def trace_of_page(view: View) -> "tuple[View, Trace]":
             st.stop()
     view, clamped = state.fit(view, trace)
     for sentence in (*clamped, *_window(view), *_not_read(view, trace), *state.about_text(view), *trace.notes):
-        notes.caption(theme.literal(sentence))
+        theme.say(sentence, "note", notes)
     return view, trace
 
 

@@ -235,7 +235,9 @@ def _mask_word(trace: "Trace", mask: str) -> None:
     view = state.view()
     tokens = [token for token in trace.source_tokens if token.word is not None and token.span[1] > token.span[0]]
     chosen = (
-        [token for token in trace.source_tokens[view.query : view.query + 1] if token in tokens] if view.query else []
+        [token for token in trace.source_tokens[view.query : view.query + 1] if token in tokens]
+        if view.query is not None
+        else []
     )
     words = [token for token in tokens if any(character.isalnum() for character in token.text)]
     if not (chosen or words):

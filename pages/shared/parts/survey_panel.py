@@ -14,6 +14,7 @@ import streamlit as st
 
 from pages.shared.address.view import View
 from pages.shared.parts import theme
+from pages.shared.process import mishaps
 from pages.shared.service.heads import BY_TEXTS, label_book
 from pages.shared.service.service import service
 
@@ -41,7 +42,8 @@ class Job:
         self.failed = self.note = ""
         self.stop = Event()
         self.seen = time.monotonic()
-        self._survey: Survey | None = None
+        self._survey: Survey | None = None  # as long as it may go on: it keeps its model
+        self._done = False
         self._begin()
 
     @property
@@ -52,7 +54,7 @@ class Job:
     @property
     def stopped(self) -> bool:
         """Did it end before its texts did, for no fault of theirs?"""
-        return not self.running and not self.failed and not (self._survey and self._survey.done)
+        return not self.running and not self.failed and not self._done
 
     def go_on(self) -> None:
         """Read the rest of what was stopped."""
@@ -82,6 +84,10 @@ class Job:
             survey = self._survey
             while not self._abandoned() and (progress := service().work(_next, survey)):
                 self.done, self.total, self.said = progress.done, progress.total, progress.doing
+                if service().loaded(self.model) is not survey.model:
+                    self.failed = "The survey ended: its model made room for others. Start it again."
+                    self._survey = None
+                    return
             if not survey.done and not survey.n_windows:
                 self.said = "Stopped before the first window was read."
                 return
@@ -94,15 +100,22 @@ class Job:
                 f"{early}{windows} read, {len(table):,} rows. Labels rest on {survey.rests_on}; those above, on others."
             )
             self.said = f"{said} {self.note}".strip()
+            self._done = survey.done
+            if self._done or self._abandoned_for_good():
+                self._survey = None
         except Exception as error:  # whatever it is, the page says it and the thread ends
-            self.failed = f"The survey ended: {error}"
+            self._survey = None
+            self.failed = f"The survey ended: {mishaps.in_words(error)}"
 
     def rests_on(self, survey: "Survey") -> str:
         """What its labels rest on, as a part of a sentence."""
         return f"{self.name}: {survey.rests_on}"
 
     def _abandoned(self) -> bool:
-        return self.stop.is_set() or time.monotonic() - self.seen > UNSEEN_SECONDS
+        return self.stop.is_set() or self._abandoned_for_good()
+
+    def _abandoned_for_good(self) -> bool:
+        return time.monotonic() - self.seen > UNSEEN_SECONDS
 
 
 def _next(survey: "Survey") -> "Progress | None":
@@ -142,7 +155,7 @@ def section(view: View) -> None:
         size = sum(upload.size for upload in uploads)
         job: Job | None = st.session_state.get("heads_survey_job")
         if size > MOST_BYTES:
-            st.error(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.")
+            theme.say(f"These files have {size:,} bytes; a survey here reads {MOST_BYTES:,}.", "error")
         elif uploads and not (job and job.running) and st.button("Start the survey", key="heads_survey_go"):
             files = [(upload.name, upload.getvalue()) for upload in uploads]
             st.session_state["heads_survey_job"] = Job(view.model, files, HOW[how])
@@ -166,14 +179,15 @@ def _look(job: Job) -> None:
     job.seen = time.monotonic()
     if job.running:
         share = job.done / job.total if job.total else 0.0
-        st.progress(min(share, 1.0), theme.literal(f"{job.said} {job.done:,} of {job.total:,} bytes"))
+        theme.say(f"{job.said} {job.done:,} of {job.total:,} bytes", "note")
+        st.progress(min(share, 1.0))
         st.button("Stop and keep what was read", key="heads_survey_stop", on_click=job.stop.set)
         st.session_state["heads_survey_watched"] = True
         return
     if st.session_state.pop("heads_survey_watched", False):
         st.rerun()  # the whole page: the fragment need not come again
     if job.failed:
-        st.error(theme.literal(job.failed))
+        theme.say(job.failed, "error")
         return
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(f'{job.name}, {job.model}: {job.said}')}</p>")
     left, right, more, _ = st.columns([1, 1, 1, 2])

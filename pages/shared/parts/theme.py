@@ -4,15 +4,18 @@ Colours are written with light-dark(), so the page follows the visitor's theme w
 """
 
 import html
-import re
 from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 from attention_core.formats import palette
 from pages.shared.assets import ASSETS
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+if TYPE_CHECKING:
+    from pages.shared.inside.of_streamlit import DeltaGenerator
+
+Kind = Literal["note", "info", "warning", "error"]
 
 
 def apply(*, large: bool = False, embedded: bool = False) -> None:
@@ -26,9 +29,14 @@ def escape(text: str) -> str:
     return html.escape(text)
 
 
-def literal(text: str) -> str:
-    """Text from outside as literal text in a Markdown label: every ASCII punctuation mark escaped."""
-    return _PUNCTUATION.sub(r"\\\1", text)
+def say(text: str, kind: Kind = "note", place: "DeltaGenerator | None" = None) -> None:
+    """A sentence that may quote a text, a link or a file, as literal text; in `place`, or where the page stands.
+
+    Not as Markdown, however it is escaped: Streamlit makes links of addresses, signs of arrows and pictures of
+    `:names:` in what is left as text.
+    """
+    role = {"note": "", "info": " role='status'", "warning": " role='alert'", "error": " role='alert'"}[kind]
+    (place or st).html(f"<p class='sl-said sl-{kind}'{role}>{escape(text)}</p>")
 
 
 def _variables(large: bool) -> str:

@@ -2,6 +2,9 @@
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
+
+from streamlit import get_option
 
 MEGABYTE = 1_000_000
 
@@ -26,6 +29,8 @@ class Settings:
     training_lease: int = 15  # seconds after which a visitor who does not ask for his run has left
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
     log: str = "plain"  # "json": one object a line, with every text read
+    hub_token: str = ""  # whom the hub sees when it is asked for a visitor; "": nobody
+    hub_bytes: int = 20_000 * MEGABYTE  # on the disk, of all models that were fetched
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
     hosts: tuple[str, ...] = ()  # names under which the server is reached, beside its own: "*.example.org" too
 
@@ -40,10 +45,11 @@ def from_environment() -> Settings:
     Raises ValueError naming a variable that has no such value.
     """
     cores = os.cpu_count() or 1
+    hub_only = _several("SIGHTLINE_HUB_ONLY")
     return Settings(
         model=os.environ.get("SIGHTLINE_MODEL") or "minilm",
         folders=os.environ.get("SIGHTLINE_FOLDERS", "0") == "1",
-        hub=os.environ.get("SIGHTLINE_HUB", "1") == "1",
+        hub=os.environ.get("SIGHTLINE_HUB") in (("1",) if _open_to_others() and not hub_only else ("1", "", None)),
         trace_bytes=_number("SIGHTLINE_TRACE_MB", 128) * MEGABYTE,
         shelf_bytes=_number("SIGHTLINE_DISK_MB", 2_000, least=0) * MEGABYTE,
         model_bytes=_number("SIGHTLINE_MODEL_MB", 4_000) * MEGABYTE,
@@ -59,9 +65,20 @@ def from_environment() -> Settings:
         training_lease=_number("SIGHTLINE_TRAINING_LEASE", 15),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
         log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
-        hub_only=_several("SIGHTLINE_HUB_ONLY"),
+        hub_token=os.environ.get("SIGHTLINE_HUB_TOKEN", ""),
+        hub_bytes=_number("SIGHTLINE_HUB_MB", 20_000) * MEGABYTE,
+        hub_only=hub_only,
         hosts=_several("SIGHTLINE_HOSTS"),
     )
+
+
+def _open_to_others() -> bool:
+    """Does the server listen to more than this machine? Then strangers would choose what is fetched, and how much."""
+    address = get_option("server.address")
+    try:
+        return not ip_address(address).is_loopback
+    except ValueError:
+        return address != "localhost"  # None: everywhere
 
 
 def _number(name: str, default: int, *, least: int = 1) -> int:

@@ -5,8 +5,10 @@ that what made room is told without the lock, and that the newest may stay whate
 """
 
 import math
+import sys
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from dataclasses import dataclass, fields, is_dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -14,9 +16,50 @@ from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
+LOOK_SECONDS = 0.5  # after which one who waits looks whether it is still wanted
+SHORT = 500  # characters: names of models and what else is no text of a visitor's
+
+
+def key_bytes(key: object) -> int:
+    """What the long texts in a key take in memory: a visitor's text may be more than what is kept under it."""
+    if isinstance(key, tuple):
+        return sum(map(key_bytes, key))
+    if is_dataclass(key) and not isinstance(key, type):
+        return sum(key_bytes(getattr(key, field.name)) for field in fields(key))
+    return sys.getsizeof(key) if isinstance(key, str) and len(key) > SHORT else 0
+
+
+def text_bytes(*texts: str | None) -> int:
+    """What texts take in memory."""
+    return sum(sys.getsizeof(text) for text in texts if text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[Value]):
+    value: Value
+    nbytes: int  # the texts in its key too
+
+
+class NoLongerWanted(Exception):
+    """Whoever asked has left, or asked for something else."""
+
+
+def result_while(coming: "Future[Value]", wanted: Callable[[], bool]) -> Value:
+    """What a future comes to, waited for as long as it is wanted; then NoLongerWanted."""
+    while True:
+        try:
+            return coming.result(timeout=LOOK_SECONDS)
+        except TimeoutError:
+            if coming.done():
+                return coming.result()  # its own: the job's result, or what the job raised
+            if not wanted():
+                raise NoLongerWanted("nobody waits for this any more") from None
+
 
 class BoundedCache(Generic[Value]):
     """Least recently used goes first. A value larger than the whole bound is handed out but not kept.
+
+    What counts is a value's own account of itself and the texts in its key.
 
     With `keep_newest` the newest value stays whatever its size: what somebody looks at now would otherwise be made anew
     for everything he asks of it. `when_gone` is given each value that made room for others, and its key.
@@ -35,12 +78,13 @@ class BoundedCache(Generic[Value]):
         self._keep_newest = keep_newest
         self._lock = Lock()
         # Without a bound of its own: that one would refuse a newest value that is larger.
-        self._kept: LRUCache[Hashable, Value] = LRUCache(math.inf, size)
+        self._kept: LRUCache[Hashable, _Held[Value]] = LRUCache(math.inf, lambda held: held.nbytes)
+        self._size = size
         self._coming: dict[Hashable, Future[Value]] = {}
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the kept values take, by their own account; above the bound only if the newest alone is."""
+        """Bytes that the kept values take, and the texts in their keys; above the bound only if the newest alone is."""
         return int(self._kept.currsize)
 
     def __len__(self) -> int:
@@ -49,20 +93,22 @@ class BoundedCache(Generic[Value]):
     def peek(self, key: Hashable) -> Value | None:
         """The value if it is here; counts as use."""
         with self._lock:
-            return self._kept.get(key)
+            held = self._kept.get(key)
+            return None if held is None else held.value
 
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+    def get(self, key: Hashable, make: Callable[[], Value], wanted: Callable[[], bool] = lambda: True) -> Value:
         """The value of `key`, made by `make` if it is not here. However many threads ask at once, it is made once.
 
-        What `make` raises reaches everybody who waited, and nothing is kept.
+        What `make` raises reaches everybody who waited, and nothing is kept. Who waits while another makes it waits as
+        long as it is `wanted`: then NoLongerWanted, so that the threads of those who have left do not stand in line.
         """
         with self._lock:
             if key in self._kept:
-                return self._kept[key]
+                return self._kept[key].value
             coming = self._coming.get(key)
             future = coming or self._coming.setdefault(key, Future())
         if coming is not None:
-            return coming.result()
+            return result_while(coming, wanted)
         try:
             value = make()
         except BaseException as error:
@@ -93,13 +139,14 @@ class BoundedCache(Generic[Value]):
         """Keep a value; what made room for it."""
         self._kept.pop(key, None)
         others = self._kept.currsize
-        self._kept[key] = value
+        self._kept[key] = _Held(value, self._size(value) + key_bytes(key))
         if self._kept.currsize - others > self._max_bytes and not self._keep_newest:
             del self._kept[key]
             return []
         gone = []
         while self._kept.currsize > self._max_bytes and len(self._kept) > self._keep_newest:
-            gone.append(self._kept.popitem())
+            other, held = self._kept.popitem()
+            gone.append((other, held.value))
         return gone
 
     def _tell(self, gone: list[tuple[Hashable, Value]]) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+from pages.shared.process import mishaps
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.label_words import cards_in_words, labels_in_words
 from pages.shared.service.service import service
@@ -73,11 +74,11 @@ class LabelBook:
 
         The state is "ready", "working" or "failed"; a failure is told once, and who asks again begins anew.
         """
-        labels = self._known.peek(model)
-        if labels is not None:
-            return {"state": "ready", "done": 1, "total": 1, **labels}
         with self._lock:
             making = self._making.get(model)
+            # In this order, under the lock: between the two questions a labelling could be done and forgotten.
+            if (labels := self._known.peek(model)) is not None:
+                return {"state": "ready", "done": 1, "total": 1, **labels}
             if making is None:
                 making = self._making[model] = _Making()
                 Thread(target=self._make, args=(model, making), name="labels", daemon=True).start()
@@ -111,7 +112,7 @@ class LabelBook:
             says = labels_in_words(labelling.rests_on, labelling.n_passes) if tested else ""
             self._known.put(name, {"says": says, "cards": cards_in_words(cards)})
         except Exception as error:  # whatever it is, the page says it and the thread ends
-            making.failed = f"The heads could not be labelled: {error}"
+            making.failed = f"The heads could not be labelled: {mishaps.in_words(error)}"
             return
         with self._lock:
             del self._making[name]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class Models:
     """Loaded models by the name that was asked for, in a cache bounded in bytes.
 
+    One that is larger than the whole bound has a place beside it until the next such one comes: else it would be loaded
+    again for every picture. Whether it fits the machine, `placement` says before it is built.
+
     `settings` is asked at every load. `in_turn` runs a job in the worker and waits for it; `when_gone` is told the name
     of a model that made room.
     """
@@ -28,26 +31,33 @@ class Models:
     ) -> None:
         self._settings = settings
         self._in_turn = in_turn
+        self._bound = settings().model_bytes
         self._cache: BoundedCache[LoadedModel] = BoundedCache(
-            settings().model_bytes, lambda model: model.nbytes, when_gone=lambda name, _: when_gone(name)
+            self._bound, _model_bytes, when_gone=lambda name, _: when_gone(name)
+        )
+        self._large: BoundedCache[LoadedModel] = BoundedCache(
+            0, _model_bytes, when_gone=lambda name, _: when_gone(name), keep_newest=True
         )
         self._progress: dict[str, str] = {}
 
     def __len__(self) -> int:
-        return len(self._cache)
+        return len(self._cache) + len(self._large)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the weights in memory."""
-        return self._cache.nbytes
+        return self._cache.nbytes + self._large.nbytes
 
-    def get(self, name: str) -> "LoadedModel":
-        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
-        return self._cache.get(name, lambda: self._fetch_and_build(name))
+    def get(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+        """A loaded model; waits for the worker, or as long as it is `wanted` for somebody else who loads it.
+
+        Raises attention_core.ModelError with a plain sentence, or NoLongerWanted.
+        """
+        return self._large.peek(name) or self._cache.get(name, lambda: self._fetch_and_build(name), wanted)
 
     def peek(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
-        return self._cache.peek(name)
+        return self._large.peek(name) or self._cache.peek(name)
 
     def progress(self, name: str) -> str:
         """What loading this model is doing, as a sentence; empty when it is not being loaded."""
@@ -69,6 +79,9 @@ class Models:
             allow_folders=mine or self._settings().folders,
             allow_hub=hub and (mine or self._settings().fetches(card.reference if card else name.strip())),
             progress=lambda sentence: self._say(name, sentence),
+            # What only the operator may open is not opened for visitors, unless he gives a token for it.
+            token=self._settings().hub_token or (None if mine else False),
+            most_bytes=None if mine else self._settings().hub_bytes,
         )
 
     def load_first(self) -> "LoadedModel | None":
@@ -85,14 +98,19 @@ class Models:
             return None  # a model of the hub, which whoever asks for it waits for; or one that cannot be loaded
         finally:
             self._progress.pop(name, None)
-        self._cache.put(name, model)
+        self._cache.put(name, self._kept_if_large(name, model))
+        return model
+
+    def _kept_if_large(self, name: str, model: "LoadedModel") -> "LoadedModel":
+        if _model_bytes(model) > self._bound:
+            self._large.put(name, model)
         return model
 
     def _fetch_and_build(self, name: str) -> "LoadedModel":
         """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
         try:
             located = self.locate(name)
-            return self._in_turn(lambda: self._build(name, located))
+            return self._kept_if_large(name, self._in_turn(lambda: self._build(name, located)))
         finally:
             self._progress.pop(name, None)
 
@@ -110,3 +128,7 @@ class Models:
 
     def _say(self, name: str, sentence: str) -> None:
         self._progress[name] = sentence
+
+
+def _model_bytes(model: "LoadedModel") -> int:
+    return model.nbytes

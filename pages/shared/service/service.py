@@ -9,22 +9,24 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from isal import isal_zlib
-
 from pages.shared.address.view import View
-from pages.shared.process import logs, memory
+from pages.shared.process import logs, memory, mishaps
 from pages.shared.process.lean_imports import import_transformers
 from pages.shared.process.settings import Settings, from_environment
 from pages.shared.service.bounded import BoundedCache
+from pages.shared.service.compressing import compressed
 from pages.shared.service.loading import Models
-from pages.shared.service.shelf import Shelf
+from pages.shared.service.made_files import MadeFile, MadeFiles
+from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source, picture_bytes
+from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+Content = str | bytes | Iterator[str]  # of a file: whole, or part by part
+
+FILES = "files"  # who makes them, at the worker
 NOBODY = Asker()  # who does not say when an answer is no longer wanted
-LONG_TOKENS = 1_024  # a longer text takes a second or more
-LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
+LARGE_PARAMETERS = 150_000_000  # of a model that writes a token in more than some hundredths of a second
 WAITING_PACKS = 64  # pictures asked for in advance that wait for their turn: threads that do nothing but wait
 READOUT_BYTES = 16 * 1_000_000  # some thousand texts
 FRAME_FIRST_SECONDS = 0.5  # what a browser needs to draw the frame once the script has sent it
@@ -72,6 +76,7 @@ class Service:
         self._models = Models(lambda: self.settings, self._in_turn, self._forget_traces_of)
         self._readouts: BoundedCache[Readout] = BoundedCache(READOUT_BYTES, lambda readout: len(repr(readout)))
         self._packs: BoundedCache[bytes] = BoundedCache(settings.picture_bytes, len)
+        self._files = MadeFiles()
         self._keys: BoundedCache[Picture] = BoundedCache(KEY_BYTES, picture_bytes)
         self._secret = secrets.token_bytes(32)
         self._started: Future[None] | None = None
@@ -100,13 +105,14 @@ class Service:
             "readouts": self._readouts,
             "keys": self._keys,
         }
+        held = {name: cache.nbytes for name, cache in caches.items()}
         return {
             "ready": ready,
             "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
             "waiting": self.waiting,
             "models": len(self._models),
-            "cache_bytes": {name: cache.nbytes for name, cache in caches.items()},
-            "disk_bytes": self._shelf.nbytes,
+            "cache_bytes": {**held, "shelf": self._shelf.memory_bytes},
+            "disk_bytes": self._shelf.nbytes + self._files.nbytes,
         }
 
     def start(self, *, pause: float = 0.0) -> "Future[None]":
@@ -116,14 +122,18 @@ class Service:
         seconds, and a visitor who is already there gets his page's frame first.
         """
         with self._lock:
-            if self._started is None:
+            # A start that failed of itself is tried again by whoever asks next.
+            if self._started is None or (self._started.done() and self._started.exception() is not None):
                 self._started = self._worker.submit(lambda: self._warm(pause))
             return self._started
 
-    def model(self, name: str) -> "LoadedModel":
-        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence."""
+    def model(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+        """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence.
+
+        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted.
+        """
         self.start().result()
-        return self._models.get(name)
+        return self._models.get(name, wanted)
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -145,7 +155,7 @@ class Service:
             while True:
                 try:
                     return self._traces.get(
-                        source, lambda: self._shelf.take(source) or self._capture(source, asker.name)
+                        source, lambda: self._shelf.take(source) or self._capture(source, asker), lambda: asker.waits
                     )
                 except _Orphan as orphan:
                     return orphan.trace
@@ -197,7 +207,9 @@ class Service:
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
-        return self._in_turn(job, visitor)
+        large = model.facts.n_parameters > LARGE_PARAMETERS
+        lane = self._long_worker if large or is_long(source, model) else self._worker
+        return lane.submit(job, visitor).result()
 
     def open_file(self, data: bytes) -> Source:
         """Open a trace file and keep it for this process's lifetime or until it is evicted.
@@ -210,12 +222,22 @@ class Service:
         self._traces.get(source, lambda: load_trace(data))
         return source
 
+    def forget(self, source: Source) -> None:
+        """Let go of a source's trace, in memory and on the disk: nobody looks at it any more."""
+        for place in (self._traces, self._shelf):
+            place.drop(lambda key: key == source)
+
     def key(self, picture: Picture) -> str:
         """An unguessable name for a picture's data, the same for every visitor of this process."""
         message = repr(asdict(picture)).encode("utf-8", "surrogatepass")
         key = hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:40]
         self._keys.put(key, picture)
         return key
+
+    def mark(self, *parts: str) -> str:
+        """What shows that some words come from this process: 20 hexadecimal digits that nobody else can make."""
+        message = repr(parts).encode("utf-8", "surrogatepass")
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:20]
 
     def picture(self, key: str) -> Picture:
         """What a key stands for. Raises Gone if it is not known (any more)."""
@@ -228,6 +250,18 @@ class Service:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
         picture = self.picture(key)
         return self._packs.get((key, part), lambda: self._pack(key, picture, make))
+
+    def file(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], Content]") -> MadeFile:
+        """A file to save, made once and kept for a while. `part` names it within the picture; `make` builds it.
+
+        All files together have one place in the round of turns: a class that saves at once delays a sentence by one.
+        """
+        picture = self.picture(key)
+        trace = self.trace(picture.source, Asker(key))
+        lane = self._lane_of(trace)
+        return self._files.get(
+            (key, part), lambda: make(trace, picture.reading()), lambda job: lane.submit(job, FILES).result()
+        )
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
         """Begin to make what the browser is about to fetch; whoever fetches it meanwhile waits for this."""
@@ -260,10 +294,13 @@ class Service:
         # In the worker's turn, not beside it: hundreds of small steps in two threads hand Python's lock to each other
         # at every step, and both take several times as long. A long text's pictures, seconds each, do not stand before
         # the others.
-        n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
-        lane = self._long_worker if n_tokens > LONG_TOKENS else self._worker
+        lane = self._lane_of(trace)
         job = lane.submit(lambda: make(trace, picture.reading()), key, short=lane is self._worker)
-        return _compressed(job.result())
+        return compressed(job.result())
+
+    def _lane_of(self, trace: "Trace") -> Turns:
+        n_tokens = max(len(trace.source_tokens), len(trace.target_tokens))
+        return self._long_worker if n_tokens > LONG_TOKENS else self._worker
 
     def _put_away(self, source: Hashable, trace: "Trace") -> None:
         """A trace that made room in memory waits on the disk: reading it back takes a tenth of computing it."""
@@ -277,12 +314,13 @@ class Service:
         for place in (self._traces, self._shelf):
             place.drop(lambda key: isinstance(key, Source) and key.model == name)
 
-    def _capture(self, source: Source, visitor: str) -> "Trace":
+    def _capture(self, source: Source, asker: Asker) -> "Trace":
         if source.file:
             raise Gone("Open the trace file again: the server no longer has it.")
-        model = self.model(source.model)
-        lane = self._long_worker if _is_long(source, model) else self._worker
-        trace = lane.submit(lambda: self._run(model, source), visitor, lambda: self._wanted(source)).result()
+        wanted = partial(self._wanted, source)
+        model = self.model(source.model, wanted)
+        lane = self._long_worker if is_long(source, model) else self._worker
+        trace = lane.submit(lambda: self._run(model, source), asker.name, wanted).result()
         if self._models.peek(source.model) is not model:
             raise _Orphan(trace)
         return trace
@@ -319,7 +357,10 @@ class Service:
         if model is None:
             return
         first = Source(self.settings.model, View().text)  # what whoever comes without a link of his own will see
-        self._traces.put(first, self._run(model, first))
+        try:
+            self._traces.put(first, self._run(model, first))
+        except Exception as error:  # a model that cannot be captured: whoever chooses it is told, the others are served
+            mishaps.record(error)
         logs.event("first model loaded", parameters=model.facts.n_parameters, megabytes=model.nbytes / 1e6)
 
 
@@ -331,34 +372,9 @@ def _use_threads(n: int) -> None:
     torch.set_num_threads(n)
 
 
-def what_is_told(model: "LoadedModel", source: Source) -> dict[str, Any]:
-    """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
-    from attention_core.text.chat import template_of
-
-    return {
-        "source_language": source.source_language if model.knows(source.source_language) else None,
-        "target_language": source.target_language if model.knows(source.target_language) else None,
-        "chat": source.chat and template_of(model.tokenizer) is not None,
-    }
-
-
-def _is_long(source: Source, model: "LoadedModel") -> bool:
-    limit = model.facts.context_length
-    n_characters = len(source.text) + len(source.pair) + len(source.target)
-    return n_characters > LONG_CHARACTERS and (limit is None or limit > LONG_TOKENS)
-
-
-def _compressed(data: bytes) -> bytes:
-    """`data` as a gzip file; the lock is free meanwhile.
-
-    Weights are noise to a search for repeated strings: zlib at its fastest takes ten times as long and makes it larger.
-    """
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 16 + isal_zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
-
-
 def _trace_bytes(trace: "Trace") -> int:
-    return trace.nbytes + 2_000 * (len(trace.source_tokens) + len(trace.target_tokens))
+    """A million letters may be three tokens: the texts count as well."""
+    return trace.nbytes + memory_of_words(trace)
 
 
 _service: Service | None = None

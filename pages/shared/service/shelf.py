@@ -1,7 +1,7 @@
 """Keep traces that nobody has looked at for a while on the disk, in one temporary file of bounded size.
 
-Tensors only: texts, tokens and models stay in memory. The file has no name in any folder, so it is gone with its
-process, however that ends.
+Tensors only: texts, tokens and models stay in memory, and count against a bound of their own. The file has no name in
+any folder, so it is gone with its process, however that ends.
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from weakref import finalize
 
 from pages.shared.process import logs
+from pages.shared.service.bounded import key_bytes, text_bytes
 
 if TYPE_CHECKING:
     from attention_core.models.facts import LoadedModel
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 # Kept across restarts and so on a disk on every Linux, where /tmp may be memory; other systems have their own place.
 FOLDERS = ("/var/tmp",)
+MEMORY_BYTES = 64 * 1_000_000  # of texts and tokens: about 500 sentences, as many as the file has by default
+TOKEN_BYTES = 2_000  # of a token, as it is shown and as it was
+
+
+def memory_of_words(trace: "Trace") -> int:
+    """What a trace takes in memory beside its numbers: its texts and tokens."""
+    tokens = len(trace.source_tokens) + len(trace.target_tokens)
+    return TOKEN_BYTES * tokens + text_bytes(trace.text, trace.pair, trace.target)
+
+
+def folder_of_files() -> str | None:
+    """Where temporary files of many megabytes go; None: where the system puts them."""
+    return next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), None)
 
 
 class Shelf:
@@ -37,7 +51,9 @@ class Shelf:
         self._file: FileIO | None = None
         self._next = 0  # where in the file the next one begins
         self._kept: OrderedDict[Hashable, tuple[int, Apart[Trace]]] = OrderedDict()  # where each begins; oldest first
+        self._words: dict[Hashable, int] = {}  # bytes in memory of each
         self.nbytes = 0  # of the file that are in use: counted, so that who asks does not wait for the disk
+        self.memory_bytes = 0  # of texts and tokens, and of the keys
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
@@ -49,6 +65,9 @@ class Shelf:
         if key in self._kept or trace.nbytes > self._max_bytes or (taken := take_apart(trace, model)) is None:
             return
         apart, blocks = taken
+        words = memory_of_words(trace) + key_bytes(key)
+        if words > MEMORY_BYTES:
+            return
         with self._lock:
             start = self._place(apart.nbytes)
             if start is None:
@@ -64,7 +83,11 @@ class Shelf:
                 return
             self._forget(key)
             self._kept[key] = start, apart
+            self._words[key] = words
             self.nbytes += apart.nbytes
+            self.memory_bytes += words
+            while self.memory_bytes > MEMORY_BYTES:
+                self._forget(next(iter(self._kept)))
             self._next = start + apart.nbytes
 
     def take(self, key: Hashable) -> "Trace | None":
@@ -103,6 +126,7 @@ class Shelf:
         if key in self._kept:
             _, apart = self._kept.pop(key)
             self.nbytes -= apart.nbytes
+            self.memory_bytes -= self._words.pop(key)
 
     def _place(self, nbytes: int) -> int | None:
         """Where so many bytes go: after the last ones or at the beginning again; what lies there is forgotten."""
@@ -116,8 +140,7 @@ class Shelf:
 
     def _opened(self) -> FileIO:
         if self._file is None:
-            folder = next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), None)
-            self._file = cast(FileIO, tempfile.TemporaryFile(dir=folder, buffering=0))
+            self._file = cast(FileIO, tempfile.TemporaryFile(dir=folder_of_files(), buffering=0))
             finalize(self, self._file.close)
         return self._file
 

@@ -22,6 +22,12 @@ class Source:
     chat: bool = False
     file: str = ""  # sha256 of an opened trace file; the other fields are then empty
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The model, its texts and what it is told, as words: what a mark is made of."""
+        languages = self.source_language, self.target_language
+        return (self.model, self.text, self.pair, self.target, *languages, "chat" if self.chat else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from threading import Event, Lock, get_ident
 from typing import Any, TypeVar
 
+from pages.shared.service.bounded import NoLongerWanted
+
 Result = TypeVar("Result")
-
-
-class NoLongerWanted(Exception):
-    """The job was dropped: whoever asked for it has left, or asked for something else."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

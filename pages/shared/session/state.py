@@ -19,6 +19,8 @@ from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
 from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
+from pages.shared.inside import of_streamlit
+from pages.shared.service.opened import opened_files
 from pages.shared.service.service import FRAME_FIRST_SECONDS, Gone, service
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.service.turns import Asker
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _TOLD = ("source_language", "target_language", "chat")  # what a model is told beside its texts
-LONGEST_TEXT = 1_000_000  # characters that a session keeps; far fewer are read
+LONGEST_TEXT = 100_000  # characters of a text that are kept, as the text box has it; far fewer are read at a time
 FIRST_QUERY = 10  # “it” in the default sentence: the first picture already points at something
 # Threads that wait for the service's worker on behalf of a page, so that the page can say what it is waiting for.
 _waiters = ThreadPoolExecutor(1_000, thread_name_prefix="waiter")
@@ -143,8 +145,9 @@ def seed() -> int:
 
 
 def problems() -> tuple[str, ...]:
-    """Sentences about the link that was opened."""
-    return st.session_state.get("problems", ())
+    """Sentences about the link that was opened, and about a text that is too long to be kept."""
+    cut = f"A text of more than {LONGEST_TEXT:,} characters was cut there: no more is kept."
+    return (*st.session_state.get("problems", ()), *([cut] if st.session_state.get("cut") else []))
 
 
 def opened_file() -> str:
@@ -155,12 +158,14 @@ def opened_file() -> str:
 def show_file(source: Source) -> None:
     """Look at an opened trace file."""
     st.session_state["file"] = source.file
+    opened_files().keep(of_streamlit.session_id(), source)
     change(layer=0, head=0, query=None, key=None)
 
 
 def close_file() -> None:
     """Back to the text."""
     st.session_state["file"] = ""
+    opened_files().leave([of_streamlit.session_id()])
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
@@ -290,8 +295,13 @@ def fitted(view: View, trace: "Trace", *, from_file: bool = False) -> tuple[View
 
 
 def write_address(view: View) -> str | None:
-    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file)."""
+    """Put the view into the address; the link, or None if it cannot be one (text too long, trace from a file).
+
+    The link that is copied has this process's mark: whoever opens it is shown a text that is in memory at once.
+    """
     made = None if opened_file() else link(view)
+    if made:
+        made += f"&{address.MARK}={service().mark('link', *picture_of(view).source.told)}"
     params = to_params(view) if made else {}
     news.write(params, "view")
     return made
@@ -364,7 +374,8 @@ def only_news(say: Callable[[str], object]) -> Callable[[str], None]:
 
 
 def _set(view: View) -> None:
-    # Protobuf takes no others. The text box cuts at a tenth of that length: only a program sends more.
+    # Protobuf takes no others.
     texts = {name: well_formed(getattr(view, name)[:LONGEST_TEXT]) for name in ("text", "pair", "target")}
+    st.session_state["cut"] = any(len(getattr(view, name)) > LONGEST_TEXT for name in texts)
     st.session_state["view"] = replace(view, **texts)
     st.session_state["seed"] = st.session_state.get("seed", 0) + 1

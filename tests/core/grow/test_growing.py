@@ -233,6 +233,58 @@ def test_a_full_queue_refuses_with_a_sentence():
     made.close()
 
 
+def test_of_one_address_only_so_many_wait_and_others_have_their_places():
+    """A class of sixty behind one address gets in; who opens a thousand sessions does not fill the queue."""
+    usual = Limits()
+    assert 60 <= usual.of_one_address - 1 <= usual.waiting - 60
+    made = Trainings(limits(at_once=1, lease=60, waiting=5, of_one_address=2))
+    first = made.start("a", LONG, "10.0.0.1")
+    await_state(made, first, "running")
+    others = [made.look(made.start(visitor, LONG, "10.0.0.1")) for visitor in "bcd"]
+    assert [live.state for live in others] == ["queued", "queued", "failed"]
+    assert others[-1].says == "2 others of your network are waiting. Try again in a few minutes."
+    assert made.look(made.start("e", LONG, "10.0.0.2")).state == "queued"
+    assert made.look(made.start("f", LONG)).state == "queued"
+    made.close()
+
+
+def test_a_keeper_that_runs_out_of_memory_goes_on(trainings: Trainings, monkeypatch: pytest.MonkeyPatch):
+    from attention_core.grow import trainings as module
+
+    def no_memory(*_: object, **__: object):
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(module.subprocess, "Popen", no_memory)
+        failed = await_state(trainings, trainings.start("a", SHORT), "failed")
+        assert failed.says == "The training could not be started: the machine has no room for it."
+        short.setattr(Trainings, "_look_after", no_memory)
+        waiting = trainings.start("b", SHORT)
+        time.sleep(0.1)
+    assert await_state(trainings, waiting, "finished", "failed").state == "finished"
+
+
+def test_a_young_training_ends_with_its_server_even_while_it_imports(tmp_path: Path):
+    """What it imports holds Python's lock for minutes, as torch does for seconds: no thread of its own gets a turn."""
+    (tmp_path / "torch.py").write_text("print('here', flush=True)\nsum(range(10**11))\n")
+    paths = f"{tmp_path}{os.pathsep}{ROOT}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attention_core.grow", "--live"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=tmp_path,
+    )
+    assert process.stdin and process.stderr
+    order = {"settings": SHORT.as_json(), "seconds": 600, "memory_mb": 700, "niceness": 0}
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    process.stdin.flush()
+    assert process.stderr.readline() == b"here\n"  # its output is for records
+    process.stdin.close()
+    assert process.wait(PATIENCE) == -signal.SIGIO
+    process.stderr.close()
+
+
 def test_ended_runs_are_kept_for_a_while_but_only_a_few():
     made = Trainings(limits(at_once=1, kept=2, lease=60))
     keys = [made.start(visitor, LONG) for visitor in "abc"]

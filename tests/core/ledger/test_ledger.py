@@ -15,7 +15,7 @@ from attention_core.ledger.matrices import matrices_of
 from attention_core.ledger.matrix import extremes
 from attention_core.ledger.packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger.records import Ledger
-from attention_core.ledger.steps import ledger
+from attention_core.ledger.steps import ledger, scale_words
 from attention_core.pictures.head import head_pack
 from attention_core.reading.reading import Reading
 from attention_core.record.layers import LayerTrace
@@ -431,3 +431,11 @@ def test_the_glossary_explains_every_symbol_of_every_formula():
         for step in ledger(traced(name), 0, 1, 2):
             assert set(step.symbols) <= known, f"{step.name}: {set(step.symbols) - known}"
     assert all(entry["says"].endswith(".") and "\n" not in entry["says"] for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [(1e-200, "1e-200"), (5e-324, "4.94066e-324"), (0.0, "0"), (0.25, "1/√16 = 0.2500")]
+)
+def test_a_factor_whose_square_is_no_number_is_said_all_the_same(scale, words):
+    """A file may state it: 1e-200 is not 0, and its square is."""
+    assert scale_words(replace(traced("bert").layers[0], scale=scale)) == words

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from attention_core import ModelError, capture, load_model
+from attention_core.inside.of_hub import cache_bytes
 from attention_core.models import placement
 from attention_core.models.hub import fetch
 from attention_core.reading.readout import similarity
@@ -64,6 +65,33 @@ def test_only_plain_data_at_the_top_is_fetched(folder, tmp_path):
         "tokenizer.json",
         "tokenizer_config.json",
     ]
+
+
+def test_what_would_take_more_of_the_disk_than_models_may_is_refused_with_numbers(folder, tmp_path):
+    """Before anything large comes; what is here already is opened whatever the bound."""
+    with hub(serving({NAME: folder, "somebody/other": folder}), tmp_path) as asked:
+        with pytest.raises(ModelError, match=r"takes 0\.0 MB, and what was fetched before takes 0\.0 of the 0\.0 MB"):
+            fetch(NAME, lambda _: None, most_bytes=1_000)
+        assert not any("/resolve/" in path and path.endswith("tokenizer.json") for path in asked)
+        kept = fetch(NAME, lambda _: None, most_bytes=100_000)
+        assert 10_000 < cache_bytes(NAME) == cache_bytes() < 100_000
+        assert fetch(NAME, lambda _: None, most_bytes=1_000) == kept
+        with pytest.raises(ModelError, match="make room"):
+            fetch("somebody/other", lambda _: None, most_bytes=cache_bytes() + 1_000)
+
+
+@pytest.mark.parametrize(("token", "seen"), [(False, None), ("hf_given", "Bearer hf_given")])
+def test_the_hub_sees_the_token_that_is_given_and_no_other(folder, tmp_path, monkeypatch, token, seen):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_operator")
+    shown = set()
+
+    def answer(request):
+        shown.add(request.headers.get("authorization"))
+        return serving({NAME: folder})(request)
+
+    with hub(answer, tmp_path):
+        fetch(NAME, lambda _: None, token=token)
+    assert shown == {seen}
 
 
 def test_progress_is_a_sentence_with_megabytes(folder, tmp_path):

@@ -100,6 +100,23 @@ def test_a_job_that_ends_in_the_moment_it_is_given_up_does_not_keep_the_tokenize
     assert one.run(lambda: 2) == 2
 
 
+def test_what_waits_for_a_busy_machine_is_not_late_and_what_computes_is(monkeypatch):
+    """The first sleeps, as a thread does that gets no processor; the second uses one for as long."""
+    monkeypatch.setattr(patience, "SECONDS", 0.3)
+    one = Patience()
+    assert one.run(lambda: time.sleep(0.9)) is None
+
+    def computes() -> None:
+        end = time.thread_time() + PATIENCE
+        while time.thread_time() < end and not stop.is_set():
+            pass
+
+    stop = Event()
+    with pytest.raises(ModelError, match="takes too long"):
+        one.run(computes)
+    stop.set()
+
+
 def test_what_a_tokenizer_raises_is_raised():
     with pytest.raises(KeyError):
         Patience().run(lambda: {}["a"])

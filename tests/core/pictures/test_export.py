@@ -69,6 +69,13 @@ def test_csv_leaves_masked_cells_empty_and_names_nan():
     assert [row[1:] for row in rows[1:]] == [["0", ""], ["NaN", "1"]]
 
 
+@pytest.mark.parametrize("text", ["=1+1", "＝1+1", "＋1", "－1", "＠SUM(A1)", " =1+1", "\u3000＝1", "\u00a0=1", "\t=1"])
+def test_a_csv_label_is_no_formula_however_its_sign_is_written(text):
+    """A spreadsheet takes a sign of full width for the usual one, and skips blanks."""
+    rows = rows_of(weights_csv(torch.ones(1, 1), named(text), named(text)))
+    assert rows[0][1] == rows[1][0] == f"'{text} [0]"
+
+
 def test_csv_labels_are_quoted_and_never_formulas():
     labels = rows_of(weights_csv(random_weights(11, 11), named(*HOSTILE), named(*HOSTILE)))[0][1:]
     assert [label.removeprefix("'") for label in labels] == [f"{text} [{n}]" for n, text in enumerate(HOSTILE)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import snapshot_download
 
-from attention_core.inside.of_hub import bytes_bar, snapshots_folder
+from attention_core.inside.of_hub import bytes_bar, cache_bytes, snapshots_folder
 from tests.support.fake_hub import hub, serving
 
 pytestmark = pytest.mark.reliance
@@ -24,3 +24,5 @@ def test_the_hub_its_cache_and_its_progress_are_as_we_read_them(tmp_path: Path):
         assert [str(one) for one in snapshots_folder("owner/name").iterdir()] == [folder]
     assert said[-1] == sum(file.stat().st_size for file in source.iterdir())
     assert said == sorted(said)
+    with hub(serving({}), tmp_path / "cache"):
+        assert cache_bytes("owner/name") == cache_bytes() == said[-1]

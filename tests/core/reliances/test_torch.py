@@ -119,9 +119,9 @@ def test_torch_its_errors_say_that_the_memory_does_not_suffice():
 
 
 def test_torch_a_module_keeps_its_own_parts_in_a_table():
-    """`own_parts`: those that `children` gives, each time that they stand there, and None in a part's place too."""
+    """`ids_of_parts`: of all that `children` gives, as often as they stand there, and of None in a part's place too."""
     inner = nn.Linear(5, 5)
     one = nn.Sequential(inner, nn.LayerNorm(5), inner)
     one.register_module("nothing", None)
-    assert [part for part in of_torch.own_parts(one)] == [inner, one[1], inner, None]
+    assert of_torch.ids_of_parts(one) == tuple(map(id, [inner, one[1], inner, None]))
     assert list(one.children()) == [inner, one[1]]

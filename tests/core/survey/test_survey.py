@@ -90,6 +90,13 @@ def test_a_checkpoint_of_another_survey_is_refused(model, tmp_path: Path):
         Survey(model, [Text("one", data=b"x" + CORPUS.encode())], tmp_path / "partial", n_tokens=61)
 
 
+@pytest.mark.parametrize("left", [b"", b"\x00" * 20, b"{}"])
+def test_what_a_killed_survey_left_broken_is_said_in_a_sentence(model, tmp_path: Path, left: bytes):
+    (tmp_path / "partial").write_bytes(left)
+    with pytest.raises(ValueError, match="partial holds no survey that can go on .*: remove it first"):
+        Survey(model, [Text("one", data=CORPUS.encode())], tmp_path / "partial", n_tokens=61)
+
+
 def test_a_folder_is_read_in_the_order_of_names_and_an_empty_one_is_an_error(tmp_path: Path):
     with pytest.raises(ValueError, match="needs a text file"):
         texts_at(tmp_path)

@@ -67,6 +67,10 @@ test("the count names the limit, and over it says how much is read", () => {
     words: "512 of 1,700 tokens fit; the rest is not read",
     over: true,
   });
+  assert.deepEqual(countWords({ n: 1700, limit: 512, more: true }), {
+    words: "512 of more than 1,700 tokens fit; the rest is not read",
+    over: true,
+  });
 });
 
 test("the words around the cut are quoted, with dots where there is more", () => {

@@ -13,7 +13,10 @@ import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.inside import of_streamlit
@@ -111,10 +114,28 @@ def test_streamlit_its_front_end_has_a_module_for_each_element_of_our_first_page
     assert sum(name.startswith(f"{part}.") for name in of_streamlit.parts_of_first_page()) == 1
 
 
+# --- what it keeps for its sessions
+
+
+def test_streamlit_keeps_uploads_by_session_in_memory_and_knows_who_is_connected(monkeypatch):
+    """`uploads_held`, `forget_uploads`, `connected`, `session_id` and `UPLOADS`."""
+    app = import_module("streamlit.web.server.starlette.starlette_app")
+    assert f"/{app.BASE_ROUTE_UPLOAD_FILE}" == of_streamlit.UPLOADS
+    assert "MemoryUploadedFileManager(" in inspect.getsource(app.App._create_runtime)
+    manager = MemoryUploadedFileManager(of_streamlit.UPLOADS)
+    manager.add_file("ann", UploadedFileRec("1", "a.txt", "text/plain", b"abc"))
+    monkeypatch.setattr(of_streamlit, "_uploads", lambda: manager)
+    assert of_streamlit.uploads_held() == {"ann": 3}
+    of_streamlit.forget_uploads("ann")
+    assert of_streamlit.uploads_held() == {}
+    assert "session_id" in inspect.signature(Runtime.is_active_session).parameters
+    assert of_streamlit.connected("ann") is False and of_streamlit.session_id() == ""
+
+
 # --- what it writes into the log
 
 
-@pytest.mark.parametrize("line", [of_streamlit.UNCAUGHT, of_streamlit.UNREADABLE_FRAME], ids=lambda line: line.message)
+@pytest.mark.parametrize("line", [of_streamlit.UNCAUGHT], ids=lambda line: line.message)
 def test_streamlit_writes_this_line_by_this_logger(line: of_streamlit.LogLine):
     module = import_module(line.logger)
     loggers = [one.name for one in vars(module).values() if isinstance(one, logging.Logger)]

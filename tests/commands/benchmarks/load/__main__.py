@@ -26,7 +26,7 @@ from tests.commands.benchmarks import machine, pages
 from tests.commands.benchmarks.load import report
 from tests.commands.benchmarks.load.crowd import Plan
 from tests.commands.benchmarks.load.proxy import nginx
-from tests.commands.benchmarks.load.recording import record
+from tests.commands.benchmarks.load.recording import copied_link, record
 from tests.commands.benchmarks.load.report import Seen
 from tests.commands.benchmarks.load.watching import Watch
 from tests.support.serving import ROOT, Server, launch_chromium, serve
@@ -72,9 +72,10 @@ def _ours(browser: Browser, told: argparse.Namespace) -> Seen:
         url = stack.enter_context(nginx([server.port for server in servers])) if told.proxy else servers[0].url
         for server in servers:
             _wait_until_warm(server)
-        recording = record(browser, url, "/" + pages.address(64))
+        link = copied_link(browser, url, "/" + pages.address(64))
+        recording = record(browser, url, link)
         watched = [server.process.pid for server in servers]
-        with _real_visit(url, "/" + pages.address(64), START_SECONDS + told.arrive / 2) as visit:
+        with _real_visit(url, link, START_SECONDS + told.arrive / 2) as visit:
             time.sleep(START_SECONDS)
             seen = _crowd(recording, url, told, watched)
         return replace(seen, browser=visit.get("seconds"), caches=_caches(servers))

@@ -36,6 +36,19 @@ class Recording:
         return cls(held["page"], held["before"], held["after"], *frames)
 
 
+def copied_link(browser: Browser, url: str, page: str) -> str:
+    """The path of the link that *Copy link* gives at `page`: a teacher's, with the mark of the server's process."""
+    context, visit = new_visit(browser, url)
+    skip_tour(context)
+    visit.page.goto(page)
+    wait_until_drawn(visit.page)
+    visit.page.get_by_role("button", name="Copy link").click()
+    visit.page.wait_for_function("navigator.clipboard.readText().then((text) => text.includes('sig='))")
+    parts = urlsplit(visit.page.evaluate("navigator.clipboard.readText()"))
+    context.close()
+    return f"{parts.path}?{parts.query}"
+
+
 def record(browser: Browser, url: str, page: str, *, explorer: bool = True) -> Recording:
     """Open `page` at `url`; with `explorer` type a sentence and choose another head too."""
     context, visit = new_visit(browser, url)

@@ -47,6 +47,7 @@ class Visitor:
         self.place = (2, 3)
         self.widgets: dict[str, str] = {}  # JSON state by the end of the widget's id
         self.text = ""
+        self.count_url = ""  # the composer's, with the key of this page
         self._hashes: list[str] = []
         self._socket: websockets.ClientConnection | None = None
         self._finished = asyncio.Event()  # a script run has ended
@@ -164,7 +165,7 @@ class Visitor:
 
     async def _count(self, text: str) -> None:
         body = json.dumps({"text": text, "pair": "", "target": ""}).encode()
-        await self.http.post("/sightline/count?model=minilm", body)
+        await self.http.post(f"/{self.count_url}", body)
 
     async def _send(self, template: bytes) -> None:
         """The browser's own message, with this visitor's states in it."""
@@ -195,6 +196,7 @@ class Visitor:
             assert isinstance(data, bytes)
             forward = ForwardMsg()
             forward.ParseFromString(data)
+            self.heard(forward)
             kind = forward.WhichOneof("type")
             if kind == "delta":
                 self._elements.set()
@@ -206,10 +208,15 @@ class Visitor:
             elif kind == "script_finished":
                 self._finished.set()
 
+    def heard(self, message: ForwardMsg) -> None:
+        """For visitors who listen to more than a crowd's does."""
+
     def _take(self, component) -> None:
+        held = component.json or component.mixed.json
+        if component.id.endswith("-composer"):
+            self.count_url = json.loads(held)["count_url"]
         if not component.id.endswith("-explorer"):
             return
-        held = component.json or component.mixed.json
         key = json.loads(held)["key"]
         if key != self.key:
             self.key = key
