@@ -33,7 +33,7 @@ export function quoted(token) {
  *
  * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: import("../picture/packs").HeadMeta | null, here: boolean}} facts
  *   here: the head's own answer can still come
- * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string}}
+ * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string, number?: string}}  number: the same with the largest difference, for who asks
  */
 export function badge({ head, nHeads, layers, meta, here }) {
   if (head === "mean" || head === "max") {
@@ -44,7 +44,7 @@ export function badge({ head, nHeads, layers, meta, here }) {
   if (!meta) return here ? { state: "wait", text: "checking…" } : { state: "none", text: "not checked on this page" };
   const { proof } = meta;
   if (!proof?.checks.length) return { state: "none", text: "no proof for this picture" };
-  return { state: stateOf(proof.answer), text: proof.text };
+  return { state: stateOf(proof.answer), text: proof.words, number: proof.text };
 }
 
 /** How an answer of `attention_core.record.verdict` looks; its words are made there. @param {string} answer @returns {"ok" | "part" | "none" | "bad"} */

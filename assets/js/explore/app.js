@@ -306,7 +306,7 @@ export class App extends View {
   heatmapHeight() {
     const width = this.frame.explorer.clientWidth;
     if (this.data.mode === "embed") return Math.max(window.innerHeight - 200, 240);
-    return width < 720 ? Math.max(width * 1.15, 300) : Math.min(Math.max(window.innerHeight - 390, 340), 760);
+    return width < 720 ? Math.max(width * 1.15, 300) : Math.min(Math.max(window.innerHeight - 430, 340), 760);
   }
 
   landing() {

@@ -126,6 +126,7 @@ function createProof(app) {
     });
     say(words, app.headError ? "not checked: no answer" : facts.text);
     mark(words, "data-state", facts.state);
+    mark(words, "title", app.headError ? null : (facts.number ?? null));
     const proof = matrix?.meta?.proof;
     const why = proof?.reasons ?? matrix?.meta?.reservations ?? [];
     const rows = proof?.checks ?? [];

@@ -14,6 +14,7 @@
  * @property {string} link_note
  * @property {Partial<import("../base/options").Choice> | null} [echo]  the choice that `link` stands for
  * @property {boolean} loading
+ * @property {{tokens: string[], says: string} | null} [written]  what the model has just written into this text
  * @property {boolean} [given]        matrices of the visitor's own: no model is there to tour
  * @property {boolean} [first]                   true: the first frame's, until the page's own explorer has drawn it
  * @property {Record<string, boolean>} [exports]

@@ -120,11 +120,7 @@ function createMap(app) {
       if (drawn !== key) {
         drawn = key;
         token.fill(meta.queries.map((one, i) => `${i} ${one.t}`));
-        layer.fill(
-          layers.map((one, i) =>
-            layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i),
-          ),
-        );
+        layer.fill(layers.map((one, i) => (one.label === `layer ${i}` ? String(i) : one.label)));
         head.fill(Array.from({ length: layers[place.layer].n_heads }, (_, i) => String(i)));
         back.href = new URL(data.link ?? "", appRoot()).href;
       }
