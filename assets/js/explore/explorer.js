@@ -6,7 +6,8 @@
  * @typedef {object} Data
  * @property {string | null} key       names the numbers under the data routes; null: nothing yet
  * @property {"full" | "embed"} mode
- * @property {{layer: number | string, head: import("../base/selection.js").Head, query: number | null, key: number | null}} select  original token indices
+ * @property {{layer: number | string, head: import("../base/selection.js").Head, query: number | null, key: number |
+ *   null}} select original token indices
  * @property {number} seed             when it changes, `select` and `options` are taken from here
  * @property {Partial<import("../base/options").Options>} options
  * @property {{hide_special?: boolean, words?: boolean, by_norm?: boolean}} [can]  what this trace allows

@@ -20,7 +20,10 @@ import { createParking } from "./first/parking.js";
 import { createToolbar } from "./toolbar.js";
 import { createTour } from "./tour.js";
 
-/** @param {App} app @param {string | undefined} css  the style sheet's text; without it the file beside this module is used */
+/**
+ * @param {App} app
+ * @param {string | undefined} css the style sheet's text; without it the file beside this module is used
+ */
 export function createFrame(app, css) {
   const explorer = h("div", { class: "sl-explorer" });
   const shell = createShell(app.root, { sheet: "explorer.css", css }, explorer);

@@ -1,5 +1,6 @@
 /**
- * The answer in words: what attention is, what the word that is pointed at looks at in this head, and what a mark such as
+ * The answer in words: what attention is, what the word that is pointed at looks at in this head, and what a mark such
+ * as
  * [CLS] is. It stands in a place of fixed height, so that nothing moves while the pointer does.
  *
  * @typedef {import("../app.js").App} App
@@ -35,14 +36,20 @@ export function purpose(layer) {
   return layer?.causal ? "Each word looks at itself and the words before it." : "Each word looks at other words.";
 }
 
-/** Does attention often rest here, whatever the text says? @param {Token} token @param {number} at @param {boolean} causal */
+/**
+ * Does attention often rest here, whatever the text says?
+ * @param {Token} token
+ * @param {number} at
+ * @param {boolean} causal
+ */
 const rests = (token, at, causal) => Boolean(token.s) || (causal && at === 0);
 
 /** Is this a word, and not a mark or a sign of punctuation? @param {Token | undefined} token */
 const isWord = (token) => token !== undefined && !token.s && /[\p{L}\p{N}]/u.test(token.t);
 
 /**
- * The query of the strongest link between two words of this head; -1 if no words are linked. It speaks for a head as long
+ * The query of the strongest link between two words of this head; -1 if no words are linked. It speaks for a head as
+ * long
  * as nothing is pointed at.
  *
  * @param {Pick<import("../../picture/matrix.js").Matrix, "single" | "nQuery" | "nKey" | "at" | "meta">} matrix
@@ -118,7 +125,11 @@ export function answer({ matrix, now, queries, keys, head, causal, byNorm = fals
   return [where, who, ` ${looks} most ${at} `, ...most, "."];
 }
 
-/** The largest weight of a line among these places. @param {Float32Array | undefined} weights @param {(at: number) => boolean} counts */
+/**
+ * The largest weight of a line among these places.
+ * @param {Float32Array | undefined} weights
+ * @param {(at: number) => boolean} counts
+ */
 function top(weights, counts) {
   if (!weights) return null;
   return (

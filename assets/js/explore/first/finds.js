@@ -1,9 +1,11 @@
 /**
- * Two or three things worth a look in this text, each a button that opens the head and marks the words. They are computed
+ * Two or three things worth a look in this text, each a button that opens the head and marks the words. They are
+ * computed
  * from this text, and there are none where nothing beats chance.
  *
  * @typedef {import("../app.js").App} App
- * @typedef {{kind: "link" | "earlier" | "back" | "ahead", layer: number, head: number, query: number | null, key: number | null, score: number, null: number}} Find
+ * @typedef {{kind: "link" | "earlier" | "back" | "ahead", layer: number, head: number, query: number | null, key:
+ *   number | null, score: number, null: number}} Find
  * @typedef {{state: "ready" | "later", finds: Find[], says: string}} Finds
  */
 import { h, say } from "../../base/dom.js";
@@ -32,7 +34,9 @@ export function inWords(find, queries, keys) {
   const way = find.kind === "back" ? "one back" : "one ahead";
   return {
     parts: [`a head that looks ${way}: ${where}`],
-    says: `share of the attention between words: ${share(find.score)}; other distances, or keys drawn at random: ${beats}`,
+    says:
+      `share of the attention between words: ${share(find.score)}; other distances, or keys drawn at random: ` +
+      `${beats}`,
   };
 }
 

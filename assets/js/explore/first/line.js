@@ -1,5 +1,6 @@
 /**
- * What the model says, in one line under the sentence; it opens to the bars, whose module is fetched then. Where the model
+ * What the model says, in one line under the sentence; it opens to the bars, whose module is fetched then. Where the
+ * model
  * says no next word, the line offers the one that comes with Sightline and does.
  *
  * @typedef {import("../app.js").App} App
@@ -12,7 +13,10 @@
  */
 import { h, mark, say } from "../../base/dom.js";
 
-/** Keys of the pictures seen before on this page, latest first: whose texts a sentence is compared with. @type {string[]} */
+/**
+ * Keys of the pictures seen before on this page, latest first: whose texts a sentence is compared with.
+ * @type {string[]}
+ */
 const seen = [];
 const MOST_SEEN = 8;
 

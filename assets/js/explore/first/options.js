@@ -1,5 +1,6 @@
 /**
- * What can be changed about the numbers and the colours, each with a sentence of its own. Fetched when it is first opened.
+ * What can be changed about the numbers and the colours, each with a sentence of its own. Fetched when it is first
+ * opened.
  *
  * @typedef {import("../app.js").App} App
  */
@@ -21,7 +22,8 @@ const WORDS = {
   ],
   by_norm: [
     "norm-based: ‖a·v·W_O‖",
-    "Show what each key really adds: its weight times the length of its value through W_O, as a share of the row (Kobayashi et al. 2020).",
+    "Show what each key really adds: its weight times the length of its value through W_O, as a share of " +
+      "the row (Kobayashi et al. 2020).",
   ],
   per_head_scale: ["scale per head", "Colours from 0 to the head's own largest weight, instead of from 0 to 1."],
 };

@@ -1,5 +1,6 @@
 /**
- * What the signs in and around tokens mean ([CLS], a blank, a join), from the glossary, which is fetched when the first of
+ * What the signs in and around tokens mean ([CLS], a blank, a join), from the glossary, which is fetched when the first
+ * of
  * them is pointed at.
  *
  * @typedef {import("../../picture/overview.js").Token} Token
@@ -18,7 +19,11 @@ export function signOf({ t, s }) {
   return WITHIN.find((sign) => t.startsWith(sign)) ?? "";
 }
 
-/** What the glossary says of the first of these tokens that is a sign, or bears one. @param {Token[]} tokens @param {Entry[]} entries */
+/**
+ * What the glossary says of the first of these tokens that is a sign, or bears one.
+ * @param {Token[]} tokens
+ * @param {Entry[]} entries
+ */
 export function meaning(tokens, entries) {
   for (const token of tokens) {
     const sign = signOf(token);
@@ -31,7 +36,10 @@ export function meaning(tokens, entries) {
   return "";
 }
 
-/** How many signs of a text the model's vocabulary does not have, as a sentence; "" if it has them all. @param {Token[]} tokens */
+/**
+ * How many signs of a text the model's vocabulary does not have, as a sentence; "" if it has them all.
+ * @param {Token[]} tokens
+ */
 export function unknown(tokens) {
   const n = tokens.filter(({ t }) => UNKNOWN.includes(t)).length;
   return n ? `${n} sign${n === 1 ? " is" : "s are"} not in this model’s vocabulary.` : "";
