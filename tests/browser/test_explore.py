@@ -104,8 +104,11 @@ def test_hovered_values_are_the_models_own_to_four_decimals(opened, minilm):
     box = opened.get_by_test_id("sl-heatmap").bounding_box()
     assert box
     seen = set()
-    for part in (0.42, 0.55, 0.63, 0.71, 0.78, 0.86):
+    for part in (0.36, 0.42, 0.48, 0.55, 0.63, 0.71, 0.78, 0.86):
         opened.mouse.move(box["x"] + part * box["width"], box["y"] + (1.28 - part) * box["height"])
+        opened.wait_for_timeout(100)
+        if "Hover a cell" in opened.get_by_test_id("sl-readout").inner_text():
+            continue  # beside the cells: how much of the box they take depends on the labels
         shown = readout(opened)
         assert shown
         query, key, weight, score = shown
