@@ -21,6 +21,8 @@ components.explorer(
         large=bool(st.session_state.get("frame_large")),
         on_view=state.take_report,
         on_lost=state.renew,
+        on_says=readouts.take_wish,
+        written=readouts.written(view),
     ),
     embedded=bool(st.context.is_embedded),
 )

@@ -10,10 +10,10 @@ from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
 view, trace = opening.trace_of_page(state.view())
-followed, said = opening.one_head(view, trace)
+picture = picture_of(view, state.opened_file())
+followed, said = opening.one_head(view, trace, picture.source)
 if said:
     theme.say(said)
-picture = picture_of(view, state.opened_file())
 components.steps(
     followed,
     trace,

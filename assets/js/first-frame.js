@@ -1,15 +1,19 @@
 // Runs before Streamlit's front end: says where the server is, lets the front end come once the first frame has been
-// painted, draws the picture meanwhile if the server has it, and takes the frame away when Streamlit has drawn its own or
+// painted, draws the picture meanwhile if the server has it, and takes the frame away when Streamlit has drawn its own
+// or
 // has something to say that the frame would hide. What was typed until then goes over into the page's own text box, and
 // what was chosen in the picture into the page's own explorer, with the focus.
 //
-// With our modules it talks by events on the document: `sightline:box`, the page's text box is there; `sightline:hand`, what
+// With our modules it talks by events on the document: `sightline:box`, the page's text box is there; `sightline:hand`,
+// what
 // the box of the frame holds, prevented by whoever takes it; `sightline:leaves`, the frame is about to be taken away;
 // `sightline:typed`, a text after a pause.
 
-// What we lean on in Streamlit's page stands here and not in base/streamlit.js: nothing else is asked for before the frame
+// What we lean on in Streamlit's page stands here and not in base/streamlit.js: nothing else is asked for before the
+// frame
 // is painted. Without the first, Streamlit looks for its server below the page's own address, and finds it after two
-// answers of 404. Without the next, our frame stays over its page for AT_MOST_MS. Without the name of what it remembers of
+// answers of 404. Without the next, our frame stays over its page for AT_MOST_MS. Without the name of what it remembers
+// of
 // its menu, a menu that was left open on a narrow screen is open at every load.
 Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", document.baseURI).href } });
 const MENU = '[data-testid="stTopNavLink"]';
@@ -23,7 +27,8 @@ const SAID = '[role="dialog"], [data-testid="stAlert"], [data-testid="stExceptio
 
 const PAINTED_WITHIN_MS = 250; // a page in the background is not painted at all
 const PICTURE_WITHIN_MS = 1000; // for so long a hundred other modules do not hold it up
-// From Streamlit's first element to our own box and picture, on a slow line; and from its first mark on the page at all:
+// From Streamlit's first element to our own box and picture, on a slow line; and from its first mark on the page at
+// all:
 // whatever went wrong is then at least seen.
 const OWN_WITHIN_MS = 15_000;
 const AT_MOST_MS = 20_000;
@@ -170,7 +175,8 @@ function listen(box) {
 async function draw(frame, shown) {
   const place = document.createElement("div");
   place.className = "sl-first-picture";
-  place.style.visibility = "hidden"; // on its way, or without its numbers, it has nothing to say that the frame does not
+  // on its way, or without its numbers, it has nothing to say that the frame does not
+  place.style.visibility = "hidden";
   frame.append(place);
   const modules = /** @type {HTMLTemplateElement | null} */ (document.getElementById("sl-first-modules"));
   if (modules) document.head.append(modules.content);

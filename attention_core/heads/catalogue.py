@@ -159,8 +159,8 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "entropy",
-        "Entropy",
-        "Spread of a query's attention, averaged over queries: 0 bits is one key, 1 bit two equal keys, n bits 2ⁿ.",
+        "Spread",
+        "Entropy of a query's attention, averaged over queries: 0 bits is one key, 1 bit two equal keys, n bits 2ⁿ.",
         0.0,
         None,
         "bits",

@@ -11,7 +11,7 @@ import numpy as np
 from attention_core.formats import wire
 from attention_core.heads.scores import METRICS, HeadScores
 from attention_core.heads.search import find_heads, similar_heads
-from attention_core.record.groups import groups
+from attention_core.record.groups import groups, layer_name
 from attention_core.record.record import Record
 from attention_core.text.tokens import Token, join_texts
 
@@ -110,7 +110,7 @@ def _layer(trace: Record, index: int, encoder_decoder: bool) -> dict[str, Any]:
         "stack": group.stack,
         "kind": group.kind,
         "index": layer.index,
-        "label": layer.label,
+        "label": layer_name(trace, index),
         "n_heads": layer.n_heads,
         "n_kv_heads": layer.n_kv_heads,
         "queries": "target" if encoder_decoder and layer.kind != "encoder self" else "source",

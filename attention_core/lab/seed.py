@@ -17,6 +17,7 @@ from attention_core.lab.state import (
     Switches,
     cells_of,
 )
+from attention_core.record.groups import layer_name
 from attention_core.record.layers import LayerTrace
 from attention_core.record.record import Record
 
@@ -57,7 +58,7 @@ def from_trace(trace: Record, layer: int, head: int, tokens: tuple[int, ...]) ->
     outside = sum(float(row.sum() - row[picked].sum()) for row in weights) / len(chosen)
     real = RealHead(
         trace.facts.name,
-        one.label,
+        layer_name(trace, layer),
         layer,
         head,
         chosen,

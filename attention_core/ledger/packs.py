@@ -17,6 +17,7 @@ from attention_core.ledger.products import products_of, taken_apart
 from attention_core.ledger.records import Ledger, Step
 from attention_core.ledger.steps import ledger
 from attention_core.pictures.heatmap_svg import TRACE_FILE
+from attention_core.record.groups import layer_name
 from attention_core.record.layers import LayerTrace
 from attention_core.record.record import Record
 
@@ -53,7 +54,7 @@ def ledger_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
         "head": head,
         "query": query,
         "model": trace.facts.name,
-        "place": one.label,
+        "place": layer_name(trace, layer),
         "kind": one.kind,
         "n_heads": one.n_heads,
         "n_kv_heads": one.n_kv_heads,

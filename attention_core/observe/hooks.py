@@ -21,7 +21,6 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_torch import (
@@ -32,8 +31,8 @@ from attention_core.inside.of_torch import (
     run_last,
     take_off,
 )
-from attention_core.observe.editing import changes_only_when_asked
 from attention_core.observe.seen import FedMap, FedNorm, FedOutput, Seen, probe_rows
+from attention_core.observe.whose import changed_by_hand, holds_parts, somebody_elses
 
 # Shapes that nobody foresaw leave a map unobserved; they must not stop the model's own run. No `suppress`: entered a
 # hundred times a run, it costs as much as what it guards.
@@ -228,14 +227,14 @@ def _as_they_were(known: Sequence[_Known]) -> bool:
         if hook is not None:
             if last_forward_hook(module) is not hook:
                 return False
-        elif forward is not None and (type(module).forward is not forward or _changed_by_hand(module)):
+        elif forward is not None and (type(module).forward is not forward or changed_by_hand(module, _on_whole)):
             return False
     return bool(known)
 
 
 def _written(module: nn.Module, hook: Callable[..., None] | None) -> _Forward | None:
     """The `forward` of a class whose instance we watch only once somebody changes it."""
-    return type(module).forward if hook is None and _holds_parts(module) else None
+    return type(module).forward if hook is None and holds_parts(module) else None
 
 
 def remove(model: nn.Module) -> None:
@@ -261,7 +260,7 @@ def is_norm(module: nn.Module) -> bool:
 def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     """Told by what a leaf holds: a matrix makes a map, cosines are computed from buffers alone."""
     if next(module.children(), None) is not None:
-        return _on_whole if _holds_parts(module) and _somebody_elses(module) else None
+        return _on_whole if holds_parts(module) and somebody_elses(module, _on_whole) else None
     if is_norm(module):
         return _on_norm
     weight = own_weight(module)
@@ -269,36 +268,6 @@ def _hook_for(module: nn.Module) -> Callable[..., None] | None:
         is_map = weight.dim() == 2 and weight.is_floating_point() and not isinstance(module, nn.Embedding)
         return _on_map if is_map else None
     return _on_table if holds_buffers_alone(module) else None
-
-
-def _holds_parts(module: nn.Module) -> bool:
-    """Does it run parts of its own, short of a whole model? Lists are walked through and never run."""
-    return bool(ids_of_parts(module)) and not isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict)
-
-
-def _somebody_elses(module: nn.Module) -> bool:
-    """May it give something else than transformers' code makes of its parts?
-
-    So where the class or its `forward` is not transformers' own (an adapter's, a caller's, a parametrisation's of
-    torch), where it holds a matrix beside its parts, and where somebody put a hook on the module or replaced its
-    `forward`.
-    """
-    kind = type(module)
-    ours = kind is nn.Sequential or all(name.partition(".")[0] == _OURS for name in _origins(kind))
-    return not ours or own_weight(module) is not None or _changed_by_hand(module)
-
-
-def _origins(kind: type[nn.Module]) -> tuple[str, str]:
-    """The modules in which a class and its `forward` were written."""
-    return kind.__module__, getattr(kind.forward, "__module__", "")
-
-
-def _changed_by_hand(module: nn.Module) -> bool:
-    """Has somebody put a hook on this one module, or another `forward` in?"""
-    hook = last_forward_hook(module)
-    return (hook is not None and hook is not _on_whole and not changes_only_when_asked(hook)) or "forward" in vars(
-        module
-    )
 
 
 def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -346,7 +315,6 @@ def _on_whole(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
                 pass
 
 
-_OURS = "transformers"
 _HOOKS = (_on_map, _on_norm, _on_table, _on_whole)
 
 

@@ -21,7 +21,7 @@ from attention_core.pictures.head import (
 from attention_core.pictures.heatmap_svg import ROW_SENTENCE, atlas_svg, heatmap_svg
 from attention_core.pictures.overview import overview
 from attention_core.reading.reading import Item, Reading, describe
-from attention_core.record.groups import HeadName, LayerName, groups
+from attention_core.record.groups import HeadName, LayerName, groups, layer_name
 from attention_core.record.record import Record
 from attention_core.record.verdict import SIGNS, reserved, verdict_of, verdict_of_all
 
@@ -29,8 +29,8 @@ MOST_CELLS = 2_000_000  # of all attention matrices: up to here a notebook's pic
 
 
 def name_of(trace: Record, layer: LayerName, head: HeadName) -> str:
-    """What a picture shows, in words: "encoder self layer 2 · head 3 · MiniLM"."""
-    where = trace.layers[layer].label if isinstance(layer, int) else f"all {' '.join(layer.split(':')[1:])} layers"
+    """What a picture shows, in words: "layer 2 · head 3 · MiniLM"."""
+    where = layer_name(trace, layer) if isinstance(layer, int) else f"all {' '.join(layer.split(':')[1:])} layers"
     which = f"head {head}" if isinstance(head, int) else f"{head} over heads"
     return f"{where} · {which} · {trace.facts.name}"
 

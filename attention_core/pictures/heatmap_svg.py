@@ -62,7 +62,7 @@ def heatmap_svg(  # noqa: PLR0913 (public; eight options, each of them usually l
     parts = [
         *_opening(max(left + grid.width + right, 420.0), top + grid.height + 84, title, theme),
         *_heading(heading, theme),
-        *_axis_names(left + grid.width / 2, head_height + 16, top + grid.height / 2, theme),
+        *_axis_names(left + grid.width / 2, head_height + 16.0, top + grid.height / 2, theme),
         *_labels(grid, left, top, theme),
         f'<g transform="translate({left:.2f} {top:.2f})">',
     ]

@@ -239,6 +239,11 @@ def _about_prompts(encoder: SentenceEncoder) -> list[str]:
     return [f"It has prompts for {', '.join(names[:4])}, which it adds only when asked: none was added."]
 
 
+def sentence_vector(model: LoadedModel, text: str) -> Float[Tensor, " d"]:
+    """The vector of one sentence, as `similarity` makes it of each."""
+    return _sentence_vector(model, model.sentences or SentenceEncoder(), text)[0]
+
+
 def cosine(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> float:
     """Cosine of the angle between two vectors, from -1 to 1."""
     return float(torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=0).clamp(-1.0, 1.0))

@@ -50,3 +50,15 @@ def spans(n: int, step: int) -> Iterator[tuple[int, int]]:
     """0 … n in pieces of `step` as (start, stop); the last may be shorter."""
     for start in range(0, n, step):
         yield start, min(n, start + step)
+
+
+def layer_name(trace: Record, layer: int) -> str:
+    """The one name of a layer wherever people read it: "layer 3"; with several groups "encoder, layer 3".
+
+    `layer` is its place in trace.layers, the name's number its place in its own stack.
+    """
+    one = trace.layers[layer]
+    name = f"layer {one.index}"
+    if len({other.kind for other in trace.layers}) == 1:
+        return name
+    return f"{'cross-attention' if one.kind == 'cross' else one.kind.split()[0]}, {name}"

@@ -43,6 +43,13 @@ class Verdict:
         """Sign and sentence, in one line."""
         return f"{self.sign} {self.sentence}"
 
+    @property
+    def words(self) -> str:
+        """Sign and what was checked, without the number: it stands on a picture, and `text` behind it."""
+        if self.answer != "checked":
+            return self.text
+        return f"{self.sign} recomputed: same as the model’s"
+
     def __str__(self) -> str:
         return "\n".join((self.text, *(f"  {reason}" for reason in self.reasons)))
 
@@ -52,7 +59,13 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """What a page shows of it, but for its checks."""
-        return {"answer": self.answer, "sign": self.sign, "text": self.text, "reasons": list(self.reasons)}
+        return {
+            "answer": self.answer,
+            "sign": self.sign,
+            "words": self.words,
+            "text": self.text,
+            "reasons": list(self.reasons),
+        }
 
 
 def verdict_of(trace: Record, layer: int, head: int) -> Verdict:

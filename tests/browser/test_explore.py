@@ -82,7 +82,9 @@ def choose_by_mouse(page: Page, title: str) -> None:
 
 
 def test_the_first_picture_comes_without_a_click_and_is_proven(opened):
-    expect(opened.get_by_test_id("sl-badge")).to_contain_text("matches the model to")
+    badge = opened.get_by_test_id("sl-badge")
+    expect(badge).to_have_text("✓ recomputed: same as the model’s")
+    expect(badge).to_have_attribute("title", re.compile("matches the model to"))
     expect(opened.get_by_test_id("sl-atlas")).to_be_visible()
     expect(opened.get_by_test_id("sl-links")).to_be_visible()
     expect(opened.get_by_test_id("sl-sentence")).to_contain_text("animal")
@@ -169,6 +171,7 @@ def test_the_browsers_back_and_forward_go_through_the_heads_that_were_chosen(ope
 
 def test_a_copied_link_opens_the_same_view_for_somebody_else(opened, visit: Callable[..., Visit]):
     type_sentence(opened, SENTENCE)
+    opened.get_by_test_id("sl-options").click()
     opened.get_by_label("hide special tokens").check()
     choose_by_mouse(opened, "Layer 1 · head 2")
     opened.get_by_test_id("sl-copy").click()
@@ -178,6 +181,7 @@ def test_a_copied_link_opens_the_same_view_for_somebody_else(opened, visit: Call
     other.goto(link)
     wait_until_drawn(other)
     expect(other.get_by_role("heading", name="Layer 1 · head 2")).to_be_visible()
+    other.get_by_test_id("sl-options").click()
     expect(other.get_by_label("hide special tokens")).to_be_checked()
     expect(other.get_by_test_id("sl-text")).to_have_value(SENTENCE)
     assert address(other) == address(opened)
@@ -307,7 +311,7 @@ def test_data_that_are_gone_are_asked_for_again(visit: Callable[..., Visit]):
     visitor.page.route("**/sightline/data/**/overview", answer)
     visitor.page.goto("/")
     wait_until_drawn(visitor.page)
-    expect(visitor.page.get_by_test_id("sl-badge")).to_contain_text("matches the model to")
+    expect(visitor.page.get_by_test_id("sl-badge")).to_contain_text("same as the model")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -106,5 +106,5 @@ def test_a_row_that_does_not_sum_to_one_is_named_and_the_picture_stays(page: Pag
     page.goto("/")
     wait_until_drawn(page)
     open_menu(page).set_input_files(file)
-    expect(page.get_by_text("encoder self layer 0, head 0, query")).to_be_visible()
+    expect(page.get_by_text("layer 0, head 0, query")).to_be_visible()
     expect(page.get_by_test_id("sl-sentence")).to_contain_text("animal")

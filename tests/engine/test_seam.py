@@ -124,7 +124,7 @@ def test_what_a_model_writes_is_what_the_core_writes(engine, speakers):
         writing = engine.write(source, 7, how, seed)
         written = got(writing)
         own = continue_text(model, TEXT, 7, how=how, seed=seed)
-        assert (written.text, written.n_added, written.same_tokens) == (own.text, len(own.added), own.same_tokens)
+        assert (written.text, len(written.added), written.same_tokens) == (own.text, len(own.added), own.same_tokens)
     with pytest.raises(Refused, match="predicts no next token"):
         got(engine.write(Source(speakers["bert"], TEXT), 7, "greedy", 0))
 

@@ -334,7 +334,7 @@ def test_a_switch_is_shown_beside_the_standard_with_numbers():
     assert data["switched"]
     assert len(data["sentences"]) == 2
     facts = {fact["label"]: fact for fact in data["facts"][0]}
-    assert facts["mean entropy of a row"]["yours"] < facts["mean entropy of a row"]["standard"]
+    assert facts["mean spread of a row"]["yours"] < facts["mean spread of a row"]["standard"]
     assert data["standard"][0]["values"] != []
 
 

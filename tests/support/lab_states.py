@@ -48,7 +48,7 @@ def real_state(switches: Switches | None = None, *, edited: bool = True) -> LabS
     allowed = tuple(tuple(j != 2 or i == 2 for j in range(5)) for i in range(5))
     real = RealHead(
         "a model",
-        "encoder self layer 1",
+        "layer 1",
         1,
         2,
         (0, 2, 3, 5, 7),

@@ -8,7 +8,12 @@ export function createAwaiting() {
     arrived() {
       for (const check of [...waiting]) check();
     },
-    /** Resolves when it holds, or after `patience` ms. @param {() => boolean} holds @param {number} patience @returns {Promise<void>} */
+    /**
+     * Resolves when it holds, or after `patience` ms.
+     * @param {() => boolean} holds
+     * @param {number} patience
+     * @returns {Promise<void>}
+     */
     until(holds, patience) {
       if (holds()) return Promise.resolve();
       return new Promise((resolve) => {

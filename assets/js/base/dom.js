@@ -1,7 +1,8 @@
 /**
  * Small helpers for elements. Text from outside enters as text, never as markup.
  *
- * @typedef {string | number | boolean | null | undefined} Value  of an attribute; null, undefined and false: it is not there
+ * @typedef {string | number | boolean | null | undefined} Value of an attribute; null, undefined and false: it is not
+ *   there
  * @typedef {{[name: string]: Value | Function} & Partial<GlobalEventHandlers>} Attributes
  *   class, data-…, aria-… as attributes; onclick and the like as properties
  */
@@ -24,12 +25,21 @@ export function h(tag, attributes, ...children) {
   return element;
 }
 
-/** Set text only when it differs: no work for the browser, no noise for a screen reader. @param {Node} node @param {string} text */
+/**
+ * Set text only when it differs: no work for the browser, no noise for a screen reader.
+ * @param {Node} node
+ * @param {string} text
+ */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Set or remove an attribute, only when it differs. @param {Element} element @param {string} name @param {string | boolean | null} value */
+/**
+ * Set or remove an attribute, only when it differs.
+ * @param {Element} element
+ * @param {string} name
+ * @param {string | boolean | null} value
+ */
 export function mark(element, name, value) {
   const wanted = value === true ? "true" : value === false ? null : value;
   if (element.getAttribute(name) === wanted) return;
@@ -48,7 +58,11 @@ export function focusedAt(element) {
   return [...element.querySelectorAll("button")].findIndex((button) => button === focused);
 }
 
-/** Focus the button that stands there now, or the last one if there are fewer; -1: none. @param {Element} element @param {number} at */
+/**
+ * Focus the button that stands there now, or the last one if there are fewer; -1: none.
+ * @param {Element} element
+ * @param {number} at
+ */
 export function focusAt(element, at) {
   const buttons = element.querySelectorAll("button");
   if (at >= 0) buttons[Math.min(at, buttons.length - 1)]?.focus({ preventScroll: true });

@@ -1,8 +1,10 @@
 /**
  * A figure of plotly inside a view: its axes, zoom and picture are plotly's, its colours and type the page's.
  *
- * The server builds the figure (pages/shared/parts/figures.py) and names colours as variables of the page. plotly.js weighs
- * 4.8 MB and comes from this server when the first figure is shown, once. What moves with the pointer or the scrubber is
+ * The server builds the figure (pages/shared/parts/figures.py) and names colours as variables of the page. plotly.js
+ * weighs
+ * 4.8 MB and comes from this server when the first figure is shown, once. What moves with the pointer or the scrubber
+ * is
  * drawn by the view over the figure, at the places that `at` gives: nothing of plotly runs for it.
  *
  * @typedef {{data: Record<string, any>[], layout: Record<string, any>}} Figure  as plotly.js takes it
@@ -81,7 +83,8 @@ const dresses = new WeakSet();
 /**
  * @param {{testid: string, free: string, placed: (drawn: any) => void, zoomed?: () => void}} how
  *   free: what a press does while plotly neither zooms nor pans, on the button that goes back to it;
- *   placed: the axes of this figure stand where they stay, draw over them; zoomed: the reader has changed what they show
+ *   placed: the axes of this figure stand where they stay, draw over them; zoomed: the reader has changed what they
+ *   show
  */
 export function createFigure({ testid, free, placed, zoomed = () => {} }) {
   const plot = h("div", { class: "sl-figure-plot" });
@@ -143,7 +146,10 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
     ],
   };
 
-  /** The figure as it stands, with its title and the names of its curves: in a file they have to say it themselves. @param {any} of */
+  /**
+   * The figure as it stands, with its title and the names of its curves: in a file they have to say it themselves.
+   * @param {any} of
+   */
   function save({ data, layout }) {
     const title = { text: picture.title, x: 0, xanchor: "left", xref: "paper", font: { color: resolve("--c-ink") } };
     return Plotly.downloadImage(
@@ -193,7 +199,7 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
      * Draw a figure, unless it stands already.
      *
      * @param {string} key  what the figure depends on: the same key draws nothing
-     * @param {string} address  of plotly.js @param {Theme} theme @param {number} height  in multiples of the type's size
+     * @param {string} address of plotly.js @param {Theme} theme @param {number} height in multiples of the type's size
      * @param {() => Promise<Figure>} get  the figure, with variables for colours; asked for only if it is wanted
      * @param {{name: string, title: string, axes: string}} of
      *   name and title: of the saved picture; axes: as long as it is the same, what the reader has zoomed to stays
@@ -240,7 +246,8 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
         mark(element, "data-drawn", key);
         stand();
       } catch (error) {
-        if (wanted !== all) return; // else it stays wanted: asked for again by the button, not by every step of a scrubber
+        // else it stays wanted: asked for again by the button, not by every step of a scrubber
+        if (wanted !== all) return;
         shown = "";
         say(told, `There is no picture: ${/** @type {Error} */ (error).message} The table has the same numbers.`);
         trouble.hidden = false;
@@ -266,7 +273,8 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
 }
 
 /**
- * The layout for a type of this size: names of axes are as large as the numbers, and margins, which the server gives for a type
+ * The layout for a type of this size: names of axes are as large as the numbers, and margins, which the server gives
+ * for a type
  * of 14 pixels, hold both.
  *
  * @param {Record<string, any>} layout @param {number} size  CSS pixels

@@ -27,7 +27,11 @@
 /** How long after an end its element is looked at again, if it is still in the page, ms. */
 const GONE = 100;
 
-/** A clean-up for Streamlit that ends a view only if its element has gone. @param {Root} root @param {() => void} end */
+/**
+ * A clean-up for Streamlit that ends a view only if its element has gone.
+ * @param {Root} root
+ * @param {() => void} end
+ */
 export function afterItsElement(root, end) {
   const endIfGone = () => !root.isConnected && end();
   return () => {

@@ -49,7 +49,16 @@ export function picture(codes, rows, cols, table, canvas = document.createElemen
   return canvas;
 }
 
-/** Fill a box with the hatching of cells that may not be read. @param {CanvasRenderingContext2D} ctx @param {Theme} theme @param {number} x @param {number} y @param {number} w @param {number} h @param {number} [step] */
+/**
+ * Fill a box with the hatching of cells that may not be read.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Theme} theme
+ * @param {number} x
+ * @param {number} y
+ * @param {number} w
+ * @param {number} h
+ * @param {number} [step]
+ */
 export function hatch(ctx, theme, x, y, w, h, step = 6) {
   ctx.save();
   ctx.beginPath();
@@ -68,7 +77,12 @@ export function hatch(ctx, theme, x, y, w, h, step = 6) {
   ctx.restore();
 }
 
-/** Shorten a label to the room it has. @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} room */
+/**
+ * Shorten a label to the room it has.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} text
+ * @param {number} room
+ */
 export function fit(ctx, text, room) {
   if (ctx.measureText(text).width <= room) return text;
   const letters = [...text];
@@ -81,7 +95,11 @@ export function font(theme, scale = 1, face = "mono", weight = 400) {
   return `${weight} ${Math.round(theme.size * scale)}px ${theme[face]}`;
 }
 
-/** Width of the widest label; only the longest few are measured. @param {CanvasRenderingContext2D} ctx @param {string[]} labels */
+/**
+ * Width of the widest label; only the longest few are measured.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string[]} labels
+ */
 export function widest(ctx, labels) {
   let best = 0;
   const longest = labels.length > 64 ? [...labels].sort((a, b) => b.length - a.length).slice(0, 24) : labels;

@@ -6,7 +6,8 @@ const open = new Set();
 let listening = false;
 
 /**
- * Something is open that Escape closes, wherever the focus is, before anything that was opened earlier. Say `closed` with the
+ * Something is open that Escape closes, wherever the focus is, before anything that was opened earlier. Say `closed`
+ * with the
  * same `close` when it has closed another way.
  *
  * @param {() => void} close
@@ -27,7 +28,8 @@ export function closed(close) {
 function onKey(event) {
   const last = [...open].pop();
   if (!last || event.key !== "Escape" || event.isComposing) return;
-  if (event.composedPath().some((one) => one instanceof HTMLDialogElement)) return; // it lies over them, and closes itself
+  // it lies over them, and closes itself
+  if (event.composedPath().some((one) => one instanceof HTMLDialogElement)) return;
   event.preventDefault();
   event.stopPropagation();
   open.delete(last);

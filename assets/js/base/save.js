@@ -51,7 +51,13 @@ function script(_at, choice) {
   return `script.py?${new URLSearchParams(asked.map(([name, value]) => [name, String(value)]))}`;
 }
 
-/** "sightline-layer2-head3.svg" @param {string} name @param {number | string} layer @param {number | string} head @param {string} end */
+/**
+ * "sightline-layer2-head3.svg"
+ * @param {string} name
+ * @param {number | string} layer
+ * @param {number | string} head
+ * @param {string} end
+ */
 export function fileName(name, layer, head, end) {
   if (name === "trace") return `sightline-trace.${end}`;
   const where = `layer${layer}-head${head}`.replace(/[^\w-]+/g, "-");

@@ -81,7 +81,12 @@ function mark({ query = null, key = null }) {
   return query === null && key === null ? null : { query, key };
 }
 
-/** Where the keyboard starts: at the marked cell; without one, just outside the first, so that one step enters it. @param {Selection} state @param {number} dq @param {number} dk */
+/**
+ * Where the keyboard starts: at the marked cell; without one, just outside the first, so that one step enters it.
+ * @param {Selection} state
+ * @param {number} dq
+ * @param {number} dk
+ */
 function start(state, dq, dk) {
   const from = active(state) ?? state.cursor;
   if (!from) return { query: dq ? Math.min(-dq, 0) : 0, key: dk ? Math.min(-dk, 0) : 0 };
@@ -112,7 +117,11 @@ export function positionOf(index, tokens) {
   return at < 0 ? null : at;
 }
 
-/** The original index of a shown token, as Python and the link know it. @param {number | null} at @param {{i: number}[]} tokens */
+/**
+ * The original index of a shown token, as Python and the link know it.
+ * @param {number | null} at
+ * @param {{i: number}[]} tokens
+ */
 export function originalOf(at, tokens) {
   return at === null || !tokens[at] ? null : tokens[at].i;
 }

@@ -10,7 +10,8 @@ import { h } from "./dom.js";
 const PATIENCE = 3000;
 
 /**
- * Put a view's shell into the page. It is hidden until its style sheet is there (`View.whenStyled`): painting before would
+ * Put a view's shell into the page. It is hidden until its style sheet is there (`View.whenStyled`): painting before
+ * would
  * flash.
  *
  * @param {ShadowRoot | HTMLElement} root

@@ -42,12 +42,24 @@ export class HttpSource {
     return this.pack(`head/${part(layer)}/${part(head)}`);
   }
 
-  /** @param {number | string} layer @param {number | string} head @param {"query" | "key"} axis @param {number} index @returns {Promise<LinePack>} */
+  /**
+   * @param {number | string} layer
+   * @param {number | string} head
+   * @param {"query" | "key"} axis
+   * @param {number} index
+   * @returns {Promise<LinePack>}
+   */
   line(layer, head, axis, index) {
     return this.pack(`line/${part(layer)}/${part(head)}/${axis}/${index}`);
   }
 
-  /** @param {number | string} layer @param {number | string} head @param {number} row0 @param {number} col0 @returns {Promise<TilePack>} */
+  /**
+   * @param {number | string} layer
+   * @param {number | string} head
+   * @param {number} row0
+   * @param {number} col0
+   * @returns {Promise<TilePack>}
+   */
   tile(layer, head, row0, col0) {
     return this.pack(`tile/${part(layer)}/${part(head)}/${row0}/${col0}`);
   }
@@ -128,7 +140,8 @@ export class HttpSource {
 let latest = null;
 
 /**
- * The source of these numbers; the one that was asked for last, if it is of the same: the first frame's explorer and the
+ * The source of these numbers; the one that was asked for last, if it is of the same: the first frame's explorer and
+ * the
  * page's own fetch once.
  *
  * @param {string} base @param {() => void} onLost
@@ -161,7 +174,12 @@ export class InlineSource {
     return /** @type {HeadPack | null} */ (this.peek(`head/${part(layer)}/${part(head)}`));
   }
 
-  /** @param {number | string} layer @param {number | string} head @param {"query" | "key"} axis @param {number} index */
+  /**
+   * @param {number | string} layer
+   * @param {number | string} head
+   * @param {"query" | "key"} axis
+   * @param {number} index
+   */
   async line(layer, head, axis, index) {
     return /** @type {LinePack | null} */ (this.peek(`line/${part(layer)}/${part(head)}/${axis}/${index}`));
   }

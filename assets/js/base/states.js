@@ -9,7 +9,8 @@ const WORDS = {
   loading: ["Computing the attention of every head…", "The model reads the text; the pictures follow."],
   empty: [
     "Nothing to look at yet.",
-    "Write a sentence above, or pick an example: every attention head of the model will be drawn here, and one of them in detail.",
+    "Write a sentence above, or pick an example: every attention head of the model will be drawn here, and " +
+      "one of them in detail.",
   ],
   error: ["This picture could not be loaded.", ""],
   lost: ["The server no longer has these numbers.", "They are being computed again; this takes a moment."],

@@ -31,7 +31,8 @@ export function pageOfLink(event) {
 }
 
 /**
- * Tells whenever the page is connected to its server or no more. Where the names are others it tells nothing, and a page
+ * Tells whenever the page is connected to its server or no more. Where the names are others it tells nothing, and a
+ * page
  * whose server was restarted waits for the visitor's next click.
  *
  * @param {(connected: boolean) => void} tell
@@ -46,7 +47,8 @@ export function watchConnection(tell) {
 }
 
 /**
- * Is something of Streamlit's own open that Escape closes? Where the names are others, Escape does two things at a time.
+ * Is something of Streamlit's own open that Escape closes? Where the names are others, Escape does two things at a
+ * time.
  */
 export function somethingIsOpen() {
   return document.querySelector(OVER) !== null;

@@ -29,7 +29,11 @@ export function payload(selection, options, queries, keys) {
   return { layer, head, query, key, ...options };
 }
 
-/** True if `echo` stands for this choice (what it does not mention is not compared). @param {Partial<Choice> | null | undefined} echo @param {Choice} view */
+/**
+ * True if `echo` stands for this choice (what it does not mention is not compared).
+ * @param {Partial<Choice> | null | undefined} echo
+ * @param {Choice} view
+ */
 export function echoes(echo, view) {
   if (!echo) return false;
   const names = /** @type {(keyof Choice)[]} */ (Object.keys(view));

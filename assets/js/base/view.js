@@ -1,5 +1,6 @@
 /**
- * What every view is: it takes data, tells Python what was chosen once that has settled, follows the page's colours, hears
+ * What every view is: it takes data, tells Python what was chosen once that has settled, follows the page's colours,
+ * hears
  * the keyboard, and goes.
  *
  * A view extends this. It makes its `frame` (see shell.js), calls `listen`, and says what it has to say to `choice`,
@@ -27,11 +28,17 @@ export class View {
     this.data = data;
     /** @type {import("./mounting.js").Callbacks} */
     this.callbacks = {};
-    /** The data's own count of changes from outside: another one, and the choice is taken from the data. @type {number | null} */
+    /**
+     * The data's own count of changes from outside: another one, and the choice is taken from the data.
+     * @type {number | null}
+     */
     this.seed = null;
     /** The choice that Python knows, as text. */
     this.reported = "";
-    /** The choice that was last sent; null if Python has said since what is chosen. @type {Record<string, unknown> | null} */
+    /**
+     * The choice that was last sent; null if Python has said since what is chosen.
+     * @type {Record<string, unknown> | null}
+     */
     this.sent = null;
     /** When Python was last told. */
     this.toldAt = -Infinity;
@@ -143,14 +150,20 @@ export class View {
     this.send();
   }
 
-  /** What is chosen, to be told by whoever asks for it: nothing more is on its way. @returns {Record<string, unknown>} */
+  /**
+   * What is chosen, to be told by whoever asks for it: nothing more is on its way.
+   * @returns {Record<string, unknown>}
+   */
   takeChoice() {
     this.report.cancel();
     this.agree();
     return this.choice();
   }
 
-  /** Go to another page. The choice travels in the same message: of two the second may overtake it. @param {string} page  its address below the app's root */
+  /**
+   * Go to another page. The choice travels in the same message: of two the second may overtake it.
+   * @param {string} page its address below the app's root
+   */
   leave(page) {
     this.callbacks.setTrigger?.("leave", { page, view: this.takeChoice(), at: Date.now() });
   }

@@ -4,7 +4,8 @@
  * A pack is: u32 little-endian length of the header | JSON header | buffers. Weights travel as whole numbers, so that
  * a picture needs one or two bytes a cell; two codes are kept for what is not a number and for what may not be read.
  *
- * Every pack's header and arrays have a type of their own, beside what reads it: `OverviewPack`, `LedgerPack` … A reader
+ * Every pack's header and arrays have a type of their own, beside what reads it: `OverviewPack`, `LedgerPack` … A
+ * reader
  * says which of them it has asked for; what the server sends is tested there (`attention_core/formats/wire.py`).
  *
  * @typedef {Uint8Array | Uint16Array | Float32Array | Int32Array} Codes
@@ -30,7 +31,10 @@ export const U1 = Object.freeze({ top: 253, nan: 254, masked: 255 });
 /** What `weight()` gives for a cell that may not be read: not a number, and not 0. */
 export const MASKED = -1;
 
-/** @type {Record<string, Uint8ArrayConstructor | Uint16ArrayConstructor | Float32ArrayConstructor | Int32ArrayConstructor>} */
+/**
+ * @type {Record<string, Uint8ArrayConstructor | Uint16ArrayConstructor | Float32ArrayConstructor |
+ *   Int32ArrayConstructor>}
+ */
 const KINDS = { "|u1": Uint8Array, "<u2": Uint16Array, "<f4": Float32Array, "<i4": Int32Array };
 
 /**

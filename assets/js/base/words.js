@@ -15,7 +15,10 @@ export function weightText(weight) {
   return weight.toFixed(4);
 }
 
-/** A difference as short as it is honest: 4.1e-7 → "4e-7", 0.02 → "0.02". @param {number | null} x  null in JSON, which has no NaN */
+/**
+ * A difference as short as it is honest: 4.1e-7 → "4e-7", 0.02 → "0.02".
+ * @param {number | null} x null in JSON, which has no NaN
+ */
 export function difference(x) {
   if (x === null || x !== x) return "not a number";
   if (x === 0) return "0";
@@ -31,9 +34,11 @@ export function quoted(token) {
 /**
  * What the badge says.
  *
- * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: import("../picture/packs").HeadMeta | null, here: boolean}} facts
+ * @param {{head: number | "mean" | "max", nHeads: number, layers: number, meta: import("../picture/packs").HeadMeta |
+ *   null, here: boolean}} facts
  *   here: the head's own answer can still come
- * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string}}
+ * @returns {{state: "ok" | "part" | "bad" | "wait" | "none", text: string, number?: string}} number: the same with the
+ *   largest difference, for who asks
  */
 export function badge({ head, nHeads, layers, meta, here }) {
   if (head === "mean" || head === "max") {
@@ -44,10 +49,14 @@ export function badge({ head, nHeads, layers, meta, here }) {
   if (!meta) return here ? { state: "wait", text: "checking…" } : { state: "none", text: "not checked on this page" };
   const { proof } = meta;
   if (!proof?.checks.length) return { state: "none", text: "no proof for this picture" };
-  return { state: stateOf(proof.answer), text: proof.text };
+  return { state: stateOf(proof.answer), text: proof.words, number: proof.text };
 }
 
-/** How an answer of `attention_core.record.verdict` looks; its words are made there. @param {string} answer @returns {"ok" | "part" | "none" | "bad"} */
+/**
+ * How an answer of `attention_core.record.verdict` looks; its words are made there.
+ * @param {string} answer
+ * @returns {"ok" | "part" | "none" | "bad"}
+ */
 export function stateOf(answer) {
   if (answer === "checked") return "ok";
   if (answer === "checked except") return "part";
@@ -57,7 +66,8 @@ export function stateOf(answer) {
 /**
  * The sentence that every map carries, true for this picture. `free`: rows that somebody gave, which need not sum to 1.
  *
- * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number | null, number | null] | null, free?: boolean}} facts
+ * @param {{head: number | "mean" | "max", hidden: boolean, renormalised: boolean, rowsum?: [number | null, number |
+ *   null] | null, free?: boolean}} facts
  *   rowsum: smallest and largest sum of a row; null for a sum that is no number
  */
 export function caption({ head, hidden, renormalised, rowsum = null, free = false }) {

@@ -23,26 +23,9 @@ import { watchServer } from "./reconnect.js";
 import { advice } from "../base/words.js";
 import { createWindow } from "./window.js";
 
-/**
- * @typedef {object} ComposerData
- * @property {string} text the committed text
- * @property {number} [start] character from which it is read
- * @property {string} pair the committed second sentence, "" for none
- * @property {string} [target] the committed decoder text, "" for none
- * @property {number} seed when it changes, the box takes the texts from here; otherwise what is typed stands
- * @property {string} count_url POST {"text","pair","target"} → Count
- * @property {number|null} n tokens of the committed text, if known
- * @property {number|null} limit tokens the model reads
- * @property {string} model_name
- * @property {import("./text.js").Example[]} examples
- * @property {boolean} can_pair
- * @property {boolean} [can_target] the model has a decoder that may be given a text
- * @property {string} [boot] the server's own name for its process
- * @property {boolean} busy the committed text is being read by the model
- */
-
-/** @typedef {{text: string, start: number, pair: string, target: string}} Texts `start` counts characters, not UTF-16 units */
-/** @typedef {{text: string, edited: boolean, start: number, end: number, direction: "forward" | "backward" | "none", focused: boolean, entered: boolean}} Held  by the box of the first frame */
+/** @typedef {import("./told").ComposerData} ComposerData */
+/** @typedef {import("./told").Texts} Texts */
+/** @typedef {import("./told").Held} Held */
 /** @typedef {{commit: (texts: Texts & {nonce: number}) => void, ask?: typeof askServer}} Callbacks */
 /** @typedef {import("../base/mounting.js").Component<ComposerData>} Component */
 /** @typedef {import("./field.js").Field} Field */
@@ -54,7 +37,10 @@ const STYLES = new URL("../../css/composer.css", import.meta.url);
 
 /** @type {WeakMap<object, ReturnType<typeof mount>>} */
 const mounted = new WeakMap();
-/** What was typed, by component key: survives when the page takes the box away and puts it back. @type {Map<string, {seed: number | undefined, typed: Texts, committed: Texts}>} */
+/**
+ * What was typed, by component key: survives when the page takes the box away and puts it back.
+ * @type {Map<string, {seed: number | undefined, typed: Texts, committed: Texts}>}
+ */
 const drafts = new Map();
 let lastNonce = 0;
 /** The newest data and way to Python, for the one watch over the server. @type {Component | null} */
@@ -162,7 +148,10 @@ function mount(root) {
     reading.draw(cut, () => windowLength(cut));
   }
 
-  /** Characters that the model reads at once; of a window at the text's end, what its tokens come to. @param {number} cut */
+  /**
+   * Characters that the model reads at once; of a window at the text's end, what its tokens come to.
+   * @param {number} cut
+   */
   function windowLength(cut) {
     const { value } = textField.area;
     const { start } = reading;
@@ -224,7 +213,10 @@ function mount(root) {
     counter.count(body);
   }
 
-  /** The pictures follow what is typed; null: what Python has. @param {boolean} [entered] it is committed at the same time */
+  /**
+   * The pictures follow what is typed; null: what Python has.
+   * @param {boolean} [entered] it is committed at the same time
+   */
   function tell(entered = false) {
     rest.cancel();
     const { start, ...texts } = clean(typed());
@@ -270,7 +262,11 @@ function mount(root) {
     rest();
   }
 
-  /** A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page. @param {ClipboardEvent} event @param {HTMLTextAreaElement} area */
+  /**
+   * A huge paste is cut before the browser lays it out: a megabyte in a text box would freeze the page.
+   * @param {ClipboardEvent} event
+   * @param {HTMLTextAreaElement} area
+   */
   function onPaste(event, area) {
     const pasted = event.clipboardData?.getData("text/plain") ?? "";
     const room = clip(pasted);
@@ -320,7 +316,10 @@ function mount(root) {
     for (const field of fields) field.fit();
   }).observe(composer);
 
-  /** The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on. @param {ComposerData | undefined} before */
+  /**
+   * The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on.
+   * @param {ComposerData | undefined} before
+   */
   function isKnown(before) {
     const news = textsIn(data);
     return (sent !== null && same(sent, news)) || (before !== undefined && same(textsIn(before), news));
@@ -391,7 +390,10 @@ export function render(root, data, callbacks, key = "composer") {
   return composer.stop;
 }
 
-/** Streamlit's entry: called again on the same element whenever the data or the theme changes. @param {Component} component */
+/**
+ * Streamlit's entry: called again on the same element whenever the data or the theme changes.
+ * @param {Component} component
+ */
 export default function (component) {
   const commit = (/** @type {Texts & {nonce: number}} */ texts) => component.setStateValue("text", texts);
   if (!newest)

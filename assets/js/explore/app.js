@@ -50,7 +50,9 @@ export class App extends View {
     this.overview = null;
     /** @type {import("../picture/matrix.js").Matrix | null} */
     this.matrix = null;
-    /** @type {{layer: number | string, head: import("../base/selection.js").Head} | null} head enlarged under the atlas */
+    /**
+     * @type {{layer: number | string, head: import("../base/selection.js").Head} | null} head enlarged under the atlas
+     */
     this.peek = null;
     /** @type {{axis: "query" | "key", index: number} | null} what the numbers were last about */
     this.subject = null;
@@ -127,7 +129,11 @@ export class App extends View {
     this.request(3);
   }
 
-  /** New numbers are here: keep the choice, and the pin where its token is still the same. @param {Overview} overview @param {Data} data  that named them */
+  /**
+   * New numbers are here: keep the choice, and the pin where its token is still the same.
+   * @param {Overview} overview
+   * @param {Data} data that named them
+   */
   show(overview, data) {
     const { queries, keys, selection, read } = this;
     this.read = {
@@ -154,7 +160,11 @@ export class App extends View {
     if (data.mode !== "embed" && !data.first && !this.inline && !read.shown && !touched) this.frame.tour.offer();
   }
 
-  /** Take a choice from outside, with the pin that was asked for. @param {number | string} layer @param {import("../base/selection.js").Head} head */
+  /**
+   * Take a choice from outside, with the pin that was asked for.
+   * @param {number | string} layer
+   * @param {import("../base/selection.js").Head} head
+   */
   adopt(layer, head) {
     const overview = /** @type {Overview} */ (this.overview);
     const near = overview.nearest(layer, head);
@@ -306,7 +316,7 @@ export class App extends View {
   heatmapHeight() {
     const width = this.frame.explorer.clientWidth;
     if (this.data.mode === "embed") return Math.max(window.innerHeight - 200, 240);
-    return width < 720 ? Math.max(width * 1.15, 300) : Math.min(Math.max(window.innerHeight - 390, 340), 760);
+    return width < 720 ? Math.max(width * 1.15, 300) : Math.min(Math.max(window.innerHeight - 430, 340), 760);
   }
 
   landing() {
@@ -358,7 +368,10 @@ function announce(what) {
   document.dispatchEvent(new Event(what));
 }
 
-/** Where a token stands in the text, in tokens; a word stands at the mean of its pieces. @param {import("../picture/overview.js").Token} token */
+/**
+ * Where a token stands in the text, in tokens; a word stands at the mean of its pieces.
+ * @param {import("../picture/overview.js").Token} token
+ */
 function placeInText(token) {
   return token.p.reduce((a, b) => a + b, 0) / token.p.length;
 }

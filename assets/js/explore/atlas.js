@@ -56,7 +56,10 @@ export function createAtlas(app) {
     if (level >= 3 || !app.peek) preview.draw(level >= 3);
   }
 
-  /** Another head is chosen than was seen last: a deep model's atlas scrolls to it, and else stays where its reader has it. */
+  /**
+   * Another head is chosen than was seen last: a deep model's atlas scrolls to it, and else stays where its reader has
+   * it.
+   */
   function reveal() {
     const chosen = `${app.overview?.key}:${app.selection.layer}:${app.selection.head}`;
     if (chosen === revealed || !grids.clientHeight) return;
@@ -178,7 +181,12 @@ function createGrid(app, at, hover) {
   return { element, draw, place };
 }
 
-/** @param {HTMLElement} frame @param {import("../picture/grid.js").Place | null} place @param {import("../picture/grid.js").Geometry} g @param {number} edge */
+/**
+ * @param {HTMLElement} frame
+ * @param {import("../picture/grid.js").Place | null} place
+ * @param {import("../picture/grid.js").Geometry} g
+ * @param {number} edge
+ */
 function put(frame, place, g, edge) {
   frame.hidden = !place;
   if (!place) return;
@@ -187,7 +195,12 @@ function put(frame, place, g, edge) {
   frame.style.width = frame.style.height = `${g.thumb + 2 * edge}px`;
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {App} app @param {import("../picture/grid.js").Group} group @param {import("../picture/grid.js").Geometry} g */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {App} app
+ * @param {import("../picture/grid.js").Group} group
+ * @param {import("../picture/grid.js").Geometry} g
+ */
 function axes(ctx, app, group, g) {
   const { theme } = app;
   const s = theme.size;

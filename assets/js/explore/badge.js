@@ -40,7 +40,8 @@ export function createTitle(app) {
       class: "sl-follow",
       "data-testid": "sl-follow",
       onclick: (/** @type {MouseEvent} */ event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return; // a new tab opens the link
+        // a new tab opens the link
+        if (event.metaKey || event.ctrlKey || event.shiftKey || !app.callbacks.setTrigger) return;
         event.preventDefault();
         app.leave("steps");
       },
@@ -126,6 +127,7 @@ function createProof(app) {
     });
     say(words, app.headError ? "not checked: no answer" : facts.text);
     mark(words, "data-state", facts.state);
+    mark(words, "title", app.headError ? null : (facts.number ?? null));
     const proof = matrix?.meta?.proof;
     const why = proof?.reasons ?? matrix?.meta?.reservations ?? [];
     const rows = proof?.checks ?? [];
@@ -140,7 +142,8 @@ function createProof(app) {
       says.hidden = rows.length === 0 || proof?.answer === "cannot be checked";
       say(
         says,
-        "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the model computed. Largest absolute difference:",
+        "Recomputed from the captured q, k and v with Sightline’s own formula and compared with what the " +
+          "model computed. Largest absolute difference:",
       );
       /** @type {HTMLElement} */ (body.parentElement).hidden = rows.length === 0;
       body.replaceChildren(

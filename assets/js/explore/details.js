@@ -204,7 +204,8 @@ function createSpread(app) {
     else
       say(
         scale,
-        `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean distance between query and key`,
+        `spread: 0 = one key, ${most.toFixed(2)} = all ${count(matrix.nKey)} keys alike; reach: mean ` +
+          "distance between query and key",
       );
   }
 

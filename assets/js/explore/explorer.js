@@ -6,7 +6,8 @@
  * @typedef {object} Data
  * @property {string | null} key       names the numbers under the data routes; null: nothing yet
  * @property {"full" | "embed"} mode
- * @property {{layer: number | string, head: import("../base/selection.js").Head, query: number | null, key: number | null}} select  original token indices
+ * @property {{layer: number | string, head: import("../base/selection.js").Head, query: number | null, key: number |
+ *   null}} select original token indices
  * @property {number} seed             when it changes, `select` and `options` are taken from here
  * @property {Partial<import("../base/options").Options>} options
  * @property {{hide_special?: boolean, words?: boolean, by_norm?: boolean}} [can]  what this trace allows
@@ -14,6 +15,7 @@
  * @property {string} link_note
  * @property {Partial<import("../base/options").Choice> | null} [echo]  the choice that `link` stands for
  * @property {boolean} loading
+ * @property {{tokens: string[], says: string} | null} [written]  what the model has just written into this text
  * @property {boolean} [given]        matrices of the visitor's own: no model is there to tour
  * @property {boolean} [first]                   true: the first frame's, until the page's own explorer has drawn it
  * @property {Record<string, boolean>} [exports]

@@ -15,7 +15,10 @@ const PAGE = Array.from({ length: 4 }, () => Math.random().toString(36).slice(2,
 export function createFollowing(app, get = (...args) => fetch(...args)) {
   /** @type {Typed | null} what is in the text box and not in the page */
   let typed = null;
-  /** @type {{over: string, key: string, can: App["data"]["can"]} | null} its numbers, and Python's key that they stand over */
+  /**
+   * @type {{over: string, key: string, can: App["data"]["can"]} | null} its numbers, and Python's key that they stand
+   *   over
+   */
   let found = null;
   /** @type {AbortController | null} */
   let asking = null;
@@ -47,7 +50,8 @@ export function createFollowing(app, get = (...args) => fetch(...args)) {
       });
       if (!answer.ok) return;
       const { key, can } = await answer.json();
-      if (!key || mine.signal.aborted || app.data.key !== over) return; // nothing was read, or Python was quicker, or shows something else
+      // nothing was read, or Python was quicker, or shows something else
+      if (!key || mine.signal.aborted || app.data.key !== over) return;
       if (key === over) typed = null;
       found = key === over ? null : { over, key, can };
       app.numbers.load();
@@ -80,7 +84,10 @@ export function createFollowing(app, get = (...args) => fetch(...args)) {
         follow(typed);
       }
     },
-    /** Go on with what the first frame's explorer followed. @param {{texts: Typed | null, found: typeof found}} before */
+    /**
+     * Go on with what the first frame's explorer followed.
+     * @param {{texts: Typed | null, found: typeof found}} before
+     */
     goOn(before) {
       [typed, found] = [before.texts, before.found];
       app.numbers.load();

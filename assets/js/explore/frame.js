@@ -14,10 +14,16 @@ import { createReadout } from "./readout.js";
 import { createSentence } from "./sentence.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
+import { createFinds } from "./first/finds.js";
+import { createLine } from "./first/line.js";
+import { createParking } from "./first/parking.js";
 import { createToolbar } from "./toolbar.js";
 import { createTour } from "./tour.js";
 
-/** @param {App} app @param {string | undefined} css  the style sheet's text; without it the file beside this module is used */
+/**
+ * @param {App} app
+ * @param {string | undefined} css the style sheet's text; without it the file beside this module is used
+ */
 export function createFrame(app, css) {
   const explorer = h("div", { class: "sl-explorer" });
   const shell = createShell(app.root, { sheet: "explorer.css", css }, explorer);
@@ -28,6 +34,9 @@ export function createFrame(app, css) {
   const title = createTitle(app);
   const tabs = createTabs(app, explorer);
   const heatmap = createHeatmap(app);
+  const line = createLine(app);
+  const finds = createFinds(app);
+  const parking = createParking(app);
   const readout = createReadout(app);
   const links = createLinks(app);
   const sentence = createSentence(app);
@@ -38,11 +47,24 @@ export function createFrame(app, css) {
     { class: "sl-one", "aria-label": "One head" },
     title.element,
     tabs.element,
-    h("div", { class: "sl-pictures" }, h("div", { class: "sl-left" }, readout.element, heatmap.element), links.element),
+    h(
+      "div",
+      { class: "sl-pictures" },
+      h("div", { class: "sl-left" }, readout.element, heatmap.element, parking.element),
+      links.element,
+    ),
     sentence.element,
   );
   const body = h("div", { class: "sl-body" }, atlas.element, one, details.element);
-  explorer.append(tour.element, state.element, toolbar.element, body, help.element);
+  explorer.append(
+    tour.element,
+    state.element,
+    h("div", { class: "sl-first-row" }, line.line, finds.element),
+    line.panel,
+    toolbar.element,
+    body,
+    help.element,
+  );
   const resizer = new ResizeObserver(() => app.request(3));
   resizer.observe(explorer);
 
@@ -56,7 +78,7 @@ export function createFrame(app, css) {
     atlas,
     heatmap,
     /** Painted in this order: what the eye is on first. */
-    parts: [toolbar, title, tabs, heatmap, readout, links, sentence, details, atlas],
+    parts: [toolbar, line, title, tabs, heatmap, readout, parking, links, sentence, details, atlas, finds],
     remove() {
       resizer.disconnect();
       shell.remove();

@@ -143,7 +143,8 @@ export function createHeatmap(app) {
     mark(
       stage,
       "aria-label",
-      `Weights of ${overview.title(app.selection.layer, app.selection.head)}: ${nQuery} queries down, ${nKey} keys across. Arrow keys move the cell, Enter pins it, Escape releases.`,
+      `Weights of ${overview.title(app.selection.layer, app.selection.head)}: ${nQuery} queries down, ` +
+        `${nKey} keys across. Arrow keys move the cell, Enter pins it, Escape releases.`,
     );
     say(
       notes,
@@ -216,7 +217,12 @@ export function createHeatmap(app) {
   };
 }
 
-/** @param {App} app @param {import("../picture/layout.js").View} view @param {import("../picture/layout.js").Box} plot @param {() => void} done */
+/**
+ * @param {App} app
+ * @param {import("../picture/layout.js").View} view
+ * @param {import("../picture/layout.js").Box} plot
+ * @param {() => void} done
+ */
 function wantTiles(app, view, plot, done) {
   const { matrix, selection, source } = app;
   if (!matrix || !source || matrix.single || (plot.w / view.k) * (window.devicePixelRatio || 1) < 1) return;
@@ -243,7 +249,12 @@ function wantTiles(app, view, plot, done) {
   }
 }
 
-/** What is not exact about the picture. @param {App} app @param {import("../picture/layout.js").View} view @param {{q: number, k: number}} block */
+/**
+ * What is not exact about the picture.
+ * @param {App} app
+ * @param {import("../picture/layout.js").View} view
+ * @param {{q: number, k: number}} block
+ */
 function fineprint(app, view, block) {
   const matrix = /** @type {import("../picture/matrix.js").Matrix} */ (app.matrix);
   const parts = [];
@@ -257,7 +268,8 @@ function fineprint(app, view, block) {
   if (!isWhole(view, matrix.nQuery, matrix.nKey)) {
     const [q, k] = [Math.floor(view.q0), Math.floor(view.k0)];
     parts.push(
-      `queries ${count(q)}–${count(Math.min(Math.ceil(view.q0 + view.q), matrix.nQuery) - 1)}, keys ${count(k)}–${count(Math.min(Math.ceil(view.k0 + view.k), matrix.nKey) - 1)}`,
+      `queries ${count(q)}–${count(Math.min(Math.ceil(view.q0 + view.q), matrix.nQuery) - 1)}, keys ` +
+        `${count(k)}–${count(Math.min(Math.ceil(view.k0 + view.k), matrix.nKey) - 1)}`,
     );
   }
   if (app.options.per_head_scale) parts.push("colours scaled to this head’s own maximum");

@@ -5,7 +5,8 @@
  * little as 20.
  *
  * @typedef {import("./app.js").App} App
- * @typedef {{left: number, right: number, top: number, row: number, width: number, height: number, rows: number}} Geometry
+ * @typedef {{left: number, right: number, top: number, row: number, width: number, height: number, rows: number}}
+ *   Geometry
  *   left, right: room for the tokens; top: of the first row, row: its height, CSS pixels; rows: how many
  */
 import { h, mark, say } from "../base/dom.js";
@@ -89,7 +90,8 @@ export function createLinks(app) {
       mark(
         canvas,
         "aria-label",
-        `Links from queries to keys, ${app.overview?.title(app.selection.layer, app.selection.head)}; the table below holds the same numbers.`,
+        `Links from queries to keys, ${app.overview?.title(app.selection.layer, app.selection.head)}; the ` +
+          "table below holds the same numbers.",
       );
       slider.value = String(options.threshold);
       slider.disabled = !matrix.single;
@@ -162,7 +164,12 @@ export function createLinks(app) {
     say(says, words(matrix, first, last, now));
   }
 
-  /** @param {import("../picture/matrix.js").Matrix} matrix @param {number} first @param {number} last @param {import("../base/selection.js").Mark | null} now */
+  /**
+   * @param {import("../picture/matrix.js").Matrix} matrix
+   * @param {number} first
+   * @param {number} last
+   * @param {import("../base/selection.js").Mark | null} now
+   */
   function words(matrix, first, last, now) {
     const parts = [];
     if (!matrix.single)
@@ -171,11 +178,13 @@ export function createLinks(app) {
       );
     else if (tally)
       parts.push(
-        `${count(tally.all)} of ${count(tally.of)} links shown${tally.drawn >= MOST ? `, the strongest ${count(MOST)} drawn` : ""}`,
+        `${count(tally.all)} of ${count(tally.of)} links ` +
+          `shown${tally.drawn >= MOST ? `, the strongest ${count(MOST)} drawn` : ""}`,
       );
     if (geometry.rows * geometry.row > geometry.height) {
       parts.push(
-        `tokens ${count(first)}–${count(Math.min(last, geometry.rows) - 1)} of ${count(geometry.rows)}; scroll for more`,
+        `tokens ${count(first)}–${count(Math.min(last, geometry.rows) - 1)} of ${count(geometry.rows)}; ` +
+          "scroll for more",
       );
     }
     return parts.join(" · ");
@@ -184,7 +193,13 @@ export function createLinks(app) {
   return { element, draw };
 }
 
-/** Where the two columns stand, and how high a row is. @param {CanvasRenderingContext2D} ctx @param {App} app @param {number} width @returns {Geometry} */
+/**
+ * Where the two columns stand, and how high a row is.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {App} app
+ * @param {number} width
+ * @returns {Geometry}
+ */
 function geometryOf(ctx, app, width) {
   const { size } = app.theme;
   const rows = Math.max(app.matrix?.nQuery ?? 0, app.matrix?.nKey ?? 0);
@@ -204,7 +219,13 @@ function geometryOf(ctx, app, width) {
   };
 }
 
-/** Tokens on both sides: the marked one bold, those that it is linked with dark. @param {CanvasRenderingContext2D} ctx @param {App} app @param {Geometry} geometry @param {{first: number, last: number, y: (at: number) => number}} rows  that are seen */
+/**
+ * Tokens on both sides: the marked one bold, those that it is linked with dark.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {App} app
+ * @param {Geometry} geometry
+ * @param {{first: number, last: number, y: (at: number) => number}} rows that are seen
+ */
 function labels(ctx, app, geometry, { first, last, y }) {
   const { theme, matrix } = app;
   const now = active(app.selection);
@@ -233,7 +254,8 @@ function labels(ctx, app, geometry, { first, last, y }) {
 /**
  * The links over the threshold with an end in sight, strongest last.
  *
- * @param {import("../picture/matrix.js").Matrix} matrix @param {number} threshold @param {number} first @param {number} last
+ * @param {import("../picture/matrix.js").Matrix} matrix @param {number} threshold @param {number} first @param {number}
+ *   last
  */
 function visible(matrix, threshold, first, last) {
   const { codes, nQuery, nKey, kind } = matrix;
@@ -269,7 +291,14 @@ function tallyOf({ codes, kind }, threshold) {
   return { of, all, threshold, drawn: 0 };
 }
 
-/** Lines in ten steps of width and strength, one path for each step. @param {CanvasRenderingContext2D} ctx @param {{q: number, k: number, w: number}[]} links @param {string} colour @param {number} strength @param {(q: number, k: number) => void} curve */
+/**
+ * Lines in ten steps of width and strength, one path for each step.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {{q: number, k: number, w: number}[]} links
+ * @param {string} colour
+ * @param {number} strength
+ * @param {(q: number, k: number) => void} curve
+ */
 function bundle(ctx, links, colour, strength, curve) {
   const steps = Array.from({ length: 10 }, () => /** @type {typeof links} */ ([]));
   for (const link of links) if (link.w !== MASKED) steps[Math.min(Math.floor(link.w * 10), 9)].push(link);

@@ -120,7 +120,9 @@ export function createNumbers(app) {
     }
   }
 
-  /** The exact line of what is marked; without a mark, of what the numbers are about if they could not be shown else. */
+  /**
+   * The exact line of what is marked; without a mark, of what the numbers are about if they could not be shown else.
+   */
   async function loadLine() {
     const { matrix, overview, selection } = app;
     if (!source || !matrix || !overview || matrix.weights) return;

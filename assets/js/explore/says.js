@@ -24,7 +24,7 @@
  * @property {number} [score]  what comes of it
  * @property {string[][]} [read]  the tokens of each sentence as they were read
  *
- * @typedef {{t: string, p: number|null, v: number|null}} Row  a label; its probability, if it has one; the head's number
+ * @typedef {{t: string, p: number|null, v: number|null}} Row a label; its probability, if it has one; the head's number
  * @typedef {object} Labels  of the whole text
  * @property {"labels"|"answer"|"choices"} kind
  * @property {string} words
@@ -55,7 +55,11 @@ export function percent(p) {
   return `${(100 * p).toFixed(1)} %`;
 }
 
-/** What is left for all the tokens that are not shown; "" if all are. @param {Choice[]} choices @param {number} dVocab */
+/**
+ * What is left for all the tokens that are not shown; "" if all are.
+ * @param {Choice[]} choices
+ * @param {number} dVocab
+ */
 export function rest(choices, dVocab) {
   const others = dVocab - choices.length;
   if (others <= 0) return "";
@@ -285,7 +289,10 @@ export function render(root, data, callbacks) {
   view.body.dataset.drawn = "true";
 }
 
-/** Streamlit's entry: called again on the same element whenever the data or the theme changes. @param {import("../base/mounting.js").Component<SaysData>} component */
+/**
+ * Streamlit's entry: called again on the same element whenever the data or the theme changes.
+ * @param {import("../base/mounting.js").Component<SaysData>} component
+ */
 export default function (component) {
   render(component.parentElement, component.data, { choose: (chosen) => component.setTriggerValue("chosen", chosen) });
 }

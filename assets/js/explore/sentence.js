@@ -79,7 +79,10 @@ function createLine(app, side) {
   let shownTokens = null;
   let from = 0;
   let start = 0;
-  /** @type {import("../base/selection.js").Mark | null} the mark at which the reader turned the page: it does not turn back by itself */
+  /**
+   * @type {import("../base/selection.js").Mark | null} the mark at which the reader turned the page: it does not turn
+   *   back by itself
+   */
   let turned = null;
 
   const axis = () => (app.queries === app.keys || side === "query" ? "query" : "key");
@@ -125,7 +128,11 @@ function createLine(app, side) {
     app.request(2);
   }
 
-  /** @param {Float32Array | null} weights @param {number | null} here @param {import("../base/selection.js").Mark | null} [both] */
+  /**
+   * @param {Float32Array | null} weights
+   * @param {number | null} here
+   * @param {import("../base/selection.js").Mark | null} [both]
+   */
   function draw(weights, here, both = null) {
     const list = side === "query" ? app.queries : app.keys;
     const pin = app.selection.pin;

@@ -1,5 +1,5 @@
 /**
- * Options, files, link and help.
+ * The answer in words, and beside it options, files, link and help.
  *
  * @typedef {import("./app.js").App} App
  * @typedef {import("../base/options").Options} Options
@@ -7,29 +7,14 @@
 import { copied, createAddress } from "../base/copying.js";
 import { h, mark, say } from "../base/dom.js";
 import { FILES, save } from "../base/save.js";
-import { AT_ONCE } from "../base/sync.js";
 import { advice } from "../base/words.js";
-
-const WORDS = "Words, not pieces: sum over a word's keys, mean over its queries";
-const TOGGLES = /** @type {const} */ ([
-  ["hide_special", "hide special tokens", "Leave out [CLS], [SEP] and the like"],
-  ["hide_first", "hide first token", "Leave out the first token, which often swallows attention"],
-  ["renormalise", "renormalise rows", "Make each row sum to 1 again over what is shown"],
-  ["words", "words, not pieces", WORDS],
-  [
-    "by_norm",
-    "norm-based: ‖a·v·W_O‖",
-    "What each key really adds: its weight times the length of its value through W_O, as a share of the row (Kobayashi et al. 2020)",
-  ],
-  ["per_head_scale", "scale per head", "Colours from 0 to the head's own maximum instead of 0 to 1"],
-]);
+import { createAnswer } from "./first/answer.js";
+import { createFolded } from "./first/folded.js";
 
 /** @param {App} app */
 export function createToolbar(app) {
-  const boxes = TOGGLES.map(([name, text, title]) => {
-    const input = h("input", { type: "checkbox", onchange: () => app.setOption(name, input.checked) });
-    return { name, input, label: h("label", { class: "sl-toggle", title }, input, h("span", null, text)) };
-  });
+  const answer = createAnswer(app);
+  const folded = createFolded(app);
   const menu = h("div", { class: "sl-pop sl-menu", role: "group", "aria-label": "Files", hidden: true });
   const items = FILES.map((file) => {
     const button = h(
@@ -58,10 +43,9 @@ export function createToolbar(app) {
   const address = createAddress();
   const element = h(
     "div",
-    { class: "sl-toolbar", "data-testid": "sl-toolbar", role: "group", "aria-label": "Options" },
-    h("div", { class: "sl-toggles" }, ...boxes.map((box) => box.label)),
-    says,
-    h("div", { class: "sl-actions" }, h("span", { class: "sl-anchor" }, saver, menu), copy, help),
+    { class: "sl-toolbar", "data-testid": "sl-toolbar", role: "group", "aria-label": "Answer and tools" },
+    answer.element,
+    h("div", { class: "sl-actions" }, folded.element, h("span", { class: "sl-anchor" }, saver, menu), copy, help, says),
     address,
   );
   const close = app.popover(saver, menu);
@@ -102,20 +86,9 @@ export function createToolbar(app) {
   }
 
   function draw() {
-    const { data, options } = app;
-    const can = app.following.can ?? {};
-    for (const { name, input, label } of boxes) {
-      input.checked = Boolean(options[name]);
-      const unavailable = app.inline && name !== "per_head_scale";
-      label.hidden =
-        unavailable ||
-        (name === "hide_special" && can.hide_special === false) ||
-        (name === "words" && can.words === false) ||
-        (name === "by_norm" && can.by_norm === false);
-      const asleep = Boolean(data.first) && AT_ONCE.has(/** @type {keyof Options} */ (name)); // they ask Python
-      input.disabled = asleep || (name === "renormalise" && !(options.hide_special || options.hide_first));
-      mark(label, "data-off", input.disabled);
-    }
+    const { data } = app;
+    answer.draw();
+    folded.draw();
     /** @type {HTMLElement} */ (saver.parentElement).hidden = app.inline;
     copy.hidden = app.inline;
     copy.disabled = Boolean(data.first);

@@ -8,15 +8,21 @@ const STEPS = [
   { at: null, text: "Write your own sentence in the box above. Every picture below follows it." },
   {
     at: ".sl-atlas",
-    text: `This is every attention head of the model: rows are layers, columns are heads. ${advice("Hover to enlarge one, click to open it.", "Tap to open one.")}`,
+    text:
+      "This is every attention head of the model: rows are layers, columns are heads. " +
+      `${advice("Hover to enlarge one, click to open it.", "Tap to open one.")}`,
   },
   {
     at: ".sl-one",
-    text: `One head: each row is a token that looks, each column a token that is looked at. ${advice("Hover a cell for its exact weight, click to pin it.", "Tap a cell for its exact weight.")}`,
+    text:
+      "One head: each row is a token that looks, each column a token that is looked at. " +
+      `${advice("Hover a cell for its exact weight, click to pin it.", "Tap a cell for its exact weight.")}`,
   },
   {
     at: ".sl-actions",
-    text: `Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” ${advice("lists the keys and starts", "starts")} this tour again.`,
+    text:
+      "Save the picture or the numbers, or copy a link that opens this very view elsewhere. “?” " +
+      `${advice("lists the keys and starts", "starts")} this tour again.`,
   },
 ];
 

@@ -142,10 +142,12 @@ export function createCharts(app) {
         );
       }
       loss.describe(
-        `Loss over ${last} steps of training, now ${number(run.loss[app.index])} nats at step ${step}. The table below has every number.`,
+        `Loss over ${last} steps of training, now ${number(run.loss[app.index])} nats at step ${step}. The ` +
+          "table below has every number.",
       );
       scores.describe(
-        `${run.facts.scores.map((score) => score.title).join(" and ")} of every head over ${last} steps of training. The table below has every number.`,
+        `${run.facts.scores.map((score) => score.title).join(" and ")} of every head over ${last} steps of ` +
+          "training. The table below has every number.",
       );
       drawLegends();
     },

@@ -8,7 +8,12 @@ import { createFigure } from "../base/figure.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The saved step nearest to a step of training. @param {ArrayLike<number>} steps  ascending @param {number} step @returns {number} its index; -1 if there is none */
+/**
+ * The saved step nearest to a step of training.
+ * @param {ArrayLike<number>} steps ascending
+ * @param {number} step
+ * @returns {number} its index; -1 if there is none
+ */
 export function nearest(steps, step) {
   let best = -1;
   for (let i = 0; i < steps.length; i++)

@@ -325,7 +325,8 @@ export class Grow extends RunsView {
   onKey(event) {
     if (!this.run || !this.hears(event)) return;
     const from = /** @type {Partial<HTMLInputElement> | undefined} */ (event.composedPath()[0]);
-    if (from?.closest?.(".sl-table") || from?.type === "range") return; // the table scrolls, the scrubber moves by itself
+    // the table scrolls, the scrubber moves by itself
+    if (from?.closest?.(".sl-table") || from?.type === "range") return;
     const { key } = event;
     if (key === "ArrowRight") this.jump(this.index + 1);
     else if (key === "ArrowLeft") this.jump(this.index - 1);

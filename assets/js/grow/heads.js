@@ -91,7 +91,9 @@ export function createHeads(app) {
       second.element.hidden = !other;
       if (other)
         second.draw(other, otherAt, {
-          title: `${other.facts.title}${other.steps[otherAt] === run.steps[app.index] ? "" : `, at step ${other.steps[otherAt]}`}`,
+          title:
+            other.facts.title +
+            (other.steps[otherAt] === run.steps[app.index] ? "" : `, at step ${other.steps[otherAt]}`),
           table,
           chosen: chosen.second ? chosen : null,
         });
@@ -101,7 +103,8 @@ export function createHeads(app) {
       const role = of.role(at, place.layer, place.head);
       say(
         title,
-        `Layer ${place.layer}, head ${place.head}${role ? `: ${of.facts.scores[role.score].title} ${role.value.toFixed(2)}` : ""}`,
+        `Layer ${place.layer}, head ` +
+          `${place.head}${role ? `: ${of.facts.scores[role.score].title} ${role.value.toFixed(2)}` : ""}`,
       );
       const marked = of.facts.scores.findIndex((score) => score.name === app.marked);
       map.draw(

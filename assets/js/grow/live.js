@@ -1,5 +1,6 @@
 /**
- * A run that is being grown on the server: asked for about twice a second, which is also the sign that somebody is here.
+ * A run that is being grown on the server: asked for about twice a second, which is also the sign that somebody is
+ * here.
  *
  * It belongs to the tab and not to the view: it goes on while another page of the app is open, and ends with the tab.
  *
@@ -14,7 +15,8 @@
  * @typedef {import("./run.js").RunPack} RunPack
  * @typedef {RunPack["meta"] & {status: Status}} LiveMeta
  * @typedef {import("../base/wire.js").Pack<LiveMeta, RunPack["arrays"]>} SavesPack
- * @typedef {import("../base/wire.js").Pack<{status: Status}, {}> | SavesPack} LivePack  without saves before the first one
+ * @typedef {import("../base/wire.js").Pack<{status: Status}, {}> | SavesPack} LivePack without saves before the first
+ *   one
  */
 import { Run } from "./run.js";
 import { unpack } from "../base/wire.js";
@@ -47,7 +49,11 @@ export function statusWords({ state, ahead, step, n_steps: n, seconds, says }) {
 const lives = new Map();
 
 export class Live {
-  /** @param {string} key @param {string} base  address of the run's routes, ending with "/" @param {typeof fetch} [get] */
+  /**
+   * @param {string} key
+   * @param {string} base address of the run's routes, ending with "/"
+   * @param {typeof fetch} [get]
+   */
   constructor(key, base, get = (...args) => fetch(...args)) {
     this.key = key;
     this.base = base;
@@ -139,7 +145,12 @@ function hasSaves(pack) {
   return "steps" in pack.arrays && pack.arrays.steps.data.length > 0;
 }
 
-/** The run of a key, followed by this tab from now on; others that it followed are left. @param {string} key @param {string} base @returns {Live} */
+/**
+ * The run of a key, followed by this tab from now on; others that it followed are left.
+ * @param {string} key
+ * @param {string} base
+ * @returns {Live}
+ */
 export function follow(key, base) {
   const known = lives.get(key);
   if (known) return known;

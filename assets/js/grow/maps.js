@@ -13,7 +13,15 @@ import { context, hatch, picture } from "../base/paint.js";
 import { lookup } from "../base/scale.js";
 import { MASKED } from "../base/wire.js";
 
-/** What a cell says: who looks at whom, and how much. @param {Run} run @param {number} at @param {number} layer @param {number} head @param {number} query @param {number} key */
+/**
+ * What a cell says: who looks at whom, and how much.
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} layer
+ * @param {number} head
+ * @param {number} query
+ * @param {number} key
+ */
 export function cellWords(run, at, layer, head, query, key) {
   const w = run.weight(at, layer, head, query, key);
   const who = `${run.facts.tokens[query]} (${query})`;
@@ -26,13 +34,16 @@ export function cellWords(run, at, layer, head, query, key) {
 /**
  * The small maps of one run.
  *
- * @param {{choose: (layer: number, head: number) => void, peek: (place: {layer: number, head: number} | null) => void}} calls
+ * @param {{choose: (layer: number, head: number) => void, peek: (place: {layer: number, head: number} | null) => void}}
+ *   calls
  */
 export function createGrid({ choose, peek }) {
   const title = h("h3", null);
   const cells = h("div", { class: "sl-heads" });
   const element = h("div", { class: "sl-heads-of" }, title, cells);
-  /** @type {{layer: number, head: number, button: HTMLButtonElement, canvas: HTMLCanvasElement, role: HTMLElement}[]} */
+  /**
+   * @type {{layer: number, head: number, button: HTMLButtonElement, canvas: HTMLCanvasElement, role: HTMLElement}[]}
+   */
   let made = [];
   let shape = "";
 
@@ -103,7 +114,14 @@ export function createGrid({ choose, peek }) {
   };
 }
 
-/** Frame cells. @param {CanvasRenderingContext2D} ctx @param {import("../picture/layout.js").Box} plot @param {import("../picture/layout.js").View} view @param {number[]} cells  query, key, query, key … @param {string} colour */
+/**
+ * Frame cells.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {import("../picture/layout.js").Box} plot
+ * @param {import("../picture/layout.js").View} view
+ * @param {number[]} cells query, key, query, key …
+ * @param {string} colour
+ */
 function outline(ctx, plot, view, cells, colour) {
   if (!cells.length) return;
   ctx.strokeStyle = colour;
@@ -219,7 +237,8 @@ export function createMap(tell) {
       mark(
         stage,
         "aria-label",
-        `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${nQuery} tokens look at ${nKey} tokens. Arrow keys move over the cells.`,
+        `Layer ${layer}, head ${head} at step ${run.steps[at]}: ${nQuery} tokens look at ${nKey} tokens. ` +
+          "Arrow keys move over the cells.",
       );
       cross();
     },

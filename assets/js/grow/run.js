@@ -33,9 +33,11 @@
  * @property {import("../base/wire.js").Buffer<Int32Array>} steps
  * @property {Floats} loss @property {Floats} right @property {Floats} seconds  NaN where there is none
  * @property {Floats} scores  [saved, score, layer, head]
- * @property {import("../base/wire.js").Buffer<Uint8Array>} maps  [saved, layer, head, cell], row by row, of causal runs lower triangles
+ * @property {import("../base/wire.js").Buffer<Uint8Array>} maps [saved, layer, head, cell], row by row, of causal runs
+ *   lower triangles
  *
- * @typedef {import("../base/wire.js").Pack<{facts: Facts, first: number}, Saves>} RunPack  first: number of its first save
+ * @typedef {import("../base/wire.js").Pack<{facts: Facts, first: number}, Saves>} RunPack first: number of its first
+ *   save
  */
 import { U1, weight } from "../base/wire.js";
 
@@ -103,14 +105,27 @@ export class Run {
     return fresh;
   }
 
-  /** The codes of one head's map. @param {number} at  which save @param {number} layer @param {number} head @returns {Uint8Array} */
+  /**
+   * The codes of one head's map.
+   * @param {number} at which save
+   * @param {number} layer
+   * @param {number} head
+   * @returns {Uint8Array}
+   */
   map(at, layer, head) {
     const n = this.shape.nQuery * this.shape.nKey;
     const from = (layer * this.facts.n_heads + head) * n;
     return this.maps[at].subarray(from, from + n);
   }
 
-  /** 0..1, NaN or MASKED. @param {number} at @param {number} layer @param {number} head @param {number} query @param {number} key */
+  /**
+   * 0..1, NaN or MASKED.
+   * @param {number} at
+   * @param {number} layer
+   * @param {number} head
+   * @param {number} query
+   * @param {number} key
+   */
   weight(at, layer, head, query, key) {
     return weight(this.map(at, layer, head)[query * this.shape.nKey + key], U1);
   }
@@ -132,7 +147,11 @@ export class Run {
     return Array.from({ length: layers * heads }, (_, i) => ({ layer: Math.floor(i / heads), head: i % heads }));
   }
 
-  /** The head with the largest score at the last save. @param {number} score @returns {{layer: number, head: number, value: number}} */
+  /**
+   * The head with the largest score at the last save.
+   * @param {number} score
+   * @returns {{layer: number, head: number, value: number}}
+   */
   best(score) {
     const at = this.saved - 1;
     let best = { layer: 0, head: 0, value: -Infinity };
@@ -143,7 +162,13 @@ export class Run {
     return best;
   }
 
-  /** What a head is at a save: its largest score, if that is large enough to call it so. @param {number} at @param {number} layer @param {number} head @param {number} [least] */
+  /**
+   * What a head is at a save: its largest score, if that is large enough to call it so.
+   * @param {number} at
+   * @param {number} layer
+   * @param {number} head
+   * @param {number} [least]
+   */
   role(at, layer, head, least = 0.4) {
     let found = null;
     for (let score = 0; score < this.facts.scores.length; score++) {
@@ -220,7 +245,13 @@ export function curvesCsv(run) {
   return csv([head, ...rows]);
 }
 
-/** One map as CSV: the first column and the first line are the tokens with their places. @param {Run} run @param {number} at @param {number} layer @param {number} head */
+/**
+ * One map as CSV: the first column and the first line are the tokens with their places.
+ * @param {Run} run
+ * @param {number} at
+ * @param {number} layer
+ * @param {number} head
+ */
 export function mapCsv(run, at, layer, head) {
   const [queries, keys] = [run.facts.tokens, run.keys].map((names) => names.map((t, i) => `${i} ${t}`));
   const rows = queries.map((name, q) => [

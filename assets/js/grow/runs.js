@@ -1,5 +1,6 @@
 /**
- * Which runs Grow a head shows: the visitor's own, the recorded one with the chosen settings, and what it is compared with.
+ * Which runs Grow a head shows: the visitor's own, the recorded one with the chosen settings, and what it is compared
+ * with.
  *
  * @typedef {import("./grow.js").Data} Data
  * @typedef {import("./grow.js").Place} Place
@@ -18,7 +19,10 @@ export const MINE = "mine";
 /** Recorded runs, for the whole visit. */
 const source = new HttpSource(appRoot());
 
-/** @typedef {import("../base/shell.js").Shell & {state: import("../base/states.js").State, drawChoice: () => void}} Frame */
+/**
+ * @typedef {import("../base/shell.js").Shell & {state: import("../base/states.js").State, drawChoice: () => void}}
+ *   Frame
+ */
 
 /** @extends {View<Data, Frame>} */
 export class RunsView extends View {
@@ -150,10 +154,17 @@ export class RunsView extends View {
       return "";
     if (this.live && same(this.mine ?? this.place, this.place)) return "";
     const { heads, positions, seed } = this.place;
-    return `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is shown. Grow yours: the same settings give the same run.`;
+    return (
+      `There is no recorded run with ${heads} head${heads === 1 ? "" : "s"}, ` +
+      `${positions === "none" ? "no" : positions} positions and seed ${seed}; ${this.run.facts.title} is ` +
+      "shown. Grow yours: the same settings give the same run."
+    );
   }
 
-  /** Where the server has a run, below the app's root; "" for one of the visitor's own that another has followed. @param {Run} run */
+  /**
+   * Where the server has a run, below the app's root; "" for one of the visitor's own that another has followed.
+   * @param {Run} run
+   */
   addressOf(run) {
     if (run === this.live?.run) return `sightline/grow/live/${encodeURIComponent(this.live.key)}`;
     return this.data.runs.find(({ id }) => id === run.facts.name)?.address ?? "";

@@ -180,7 +180,12 @@ function explained(app) {
   const entries = [
     [
       "Loss",
-      `${facts.measured || "Mean surprise in nats at the tokens that could be known, on 32 rows that no run learns from."} ${facts.chance === null ? "" : `Chance is ${facts.chance.toFixed(2)}: what a guesser loses that knows which tokens there are and nothing else.`}`,
+      (facts.measured ||
+        "Mean surprise in nats at the tokens that could be known, on 32 rows that no run learns from.") +
+        (facts.chance === null
+          ? " "
+          : ` Chance is ${facts.chance.toFixed(2)}: what a guesser loses that knows which tokens there are ` +
+            "and nothing else."),
     ],
     ...facts.scores.map(({ title, says, even }) => [
       title,
@@ -194,7 +199,9 @@ function explained(app) {
     ],
     [
       "Maps",
-      `Weights of one row of ${facts.tokens.length} tokens${facts.keys && facts.keys.length !== facts.tokens.length ? ` on ${facts.keys.length}` : ""}, the same at every step, in 254 levels.`,
+      `Weights of one row of ${facts.tokens.length} ` +
+        `tokens${facts.keys && facts.keys.length !== facts.tokens.length ? ` on ${facts.keys.length}` : ""}, ` +
+        "the same at every step, in 254 levels.",
     ],
     ...(facts.made ? [["Recorded", facts.made]] : []),
   ];

@@ -21,8 +21,11 @@ const WAYS = /** @type {const} */ ([
 ]);
 const SAYS = {
   rollout:
-    "Rollout multiplies the layers’ weights from the last to the first, each mixed half and half with the residual connection (Abnar & Zuidema 2020).",
-  flow: "Flow asks how much could pass from each input token at most, through the network of weights and residual connections (Abnar & Zuidema 2020); the numbers need not sum to 1.",
+    "Rollout multiplies the layers’ weights from the last to the first, each mixed half and half with the " +
+    "residual connection (Abnar & Zuidema 2020).",
+  flow:
+    "Flow asks how much could pass from each input token at most, through the network of weights and " +
+    "residual connections (Abnar & Zuidema 2020); the numbers need not sum to 1.",
 };
 const WARNING =
   "Both follow weights alone, not values or feed-forward layers: a summary of where attention points, not of causes.";
@@ -193,7 +196,9 @@ export function createAcross(app) {
         : "";
     say(
       scale,
-      `${way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`} Bars: the longest is the largest.${others}${lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""}`,
+      (way === "flow" ? "Shades: 0 to 1, fixed." : `Share of 1; shades from 0 to ${number(top)}, the largest here.`) +
+        ` Bars: the longest is the largest.${others}` +
+        (lastOnly && way === "rollout" ? " At this length only the last layer is kept." : ""),
     );
     picture.element.hidden = rows < 2;
     if (rows > 1) picture.draw(drawn, shown);
@@ -202,7 +207,11 @@ export function createAcross(app) {
   return { element, draw };
 }
 
-/** The input tokens that are most drawn on, as bars. @param {{index: number, weight: number}[]} best @param {Word[]} shown */
+/**
+ * The input tokens that are most drawn on, as bars.
+ * @param {{index: number, weight: number}[]} best
+ * @param {Word[]} shown
+ */
 function barsOf(best, shown) {
   const longest = best[0]?.weight || 1;
   return best
@@ -259,7 +268,8 @@ function createPicture(app) {
     mark(
       canvas,
       "aria-label",
-      `What the followed token draws on after each layer: ${rows} layers by ${columns} input tokens. The bars hold the last layer’s numbers.`,
+      `What the followed token draws on after each layer: ${rows} layers by ${columns} input tokens. The ` +
+        "bars hold the last layer’s numbers.",
     );
   }
 

@@ -5,7 +5,8 @@
  * @typedef {import("./packs").Card} Card
  * @typedef {import("./packs").Word} Word
  * @typedef {{i: number, layer: number, head: number, name: string}} Place
- * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only  label "": any, "*": has one, "-": tested, and has none, "?": could not be tested
+ * @typedef {{label: string, layer: number | null, metric: string, least: number}} Only label "": any, "*": has one,
+ *   "-": tested, and has none, "?": could not be tested
  * @typedef {{low: number, high: number, says: string}} Range
  */
 
@@ -36,7 +37,10 @@ export class Heads {
     const { data } = arrays.values;
     /** @type {Map<string, ArrayLike<number>>} */
     this.columns = new Map(this.metrics.map(({ name }, at) => [name, data.subarray(at * n, (at + 1) * n)]));
-    /** @type {{ranks: ArrayLike<number>, of: number, null: number | null} | null} of the look: the key's place among the keys */
+    /**
+     * @type {{ranks: ArrayLike<number>, of: number, null: number | null} | null} of the look: the key's place among the
+     *   keys
+     */
     this.looked = null;
     /** @type {(Card | null)[] | null} one for each head, once they are known */
     this.cards = null;
@@ -46,7 +50,11 @@ export class Heads {
     return this.places.length;
   }
 
-  /** "3.1"; with several kinds of attention "cross 3.1", counted within its kind. @param {number} layer @param {number} head */
+  /**
+   * "3.1"; with several kinds of attention "cross 3.1", counted within its kind.
+   * @param {number} layer
+   * @param {number} head
+   */
   nameOf(layer, head) {
     const { stack, kind, index } = this.layers[layer];
     if (this.groups.length < 2) return `${index}.${head}`;
@@ -84,7 +92,13 @@ export class Heads {
   /** @type {Metric | undefined} */
   look = undefined;
 
-  /** The weights from one word to another, as a metric of their own; null takes it away. @param {import("./packs").LookPack | null} pack @param {string} [title] @param {string} [definition] @param {string} [what]  the row’s what */
+  /**
+   * The weights from one word to another, as a metric of their own; null takes it away.
+   * @param {import("./packs").LookPack | null} pack
+   * @param {string} [title]
+   * @param {string} [definition]
+   * @param {string} [what] the row’s what
+   */
   setLook(pack, title = "", definition = "", what = "attention") {
     if (!pack) {
       this.look = undefined;
@@ -106,7 +120,10 @@ export class Heads {
     this.columns.set(LOOK, pack.arrays.weights.data);
   }
 
-  /** Every metric that can be chosen now; the look first, because somebody has just asked for it. @returns {Metric[]} */
+  /**
+   * Every metric that can be chosen now; the look first, because somebody has just asked for it.
+   * @returns {Metric[]}
+   */
   get choices() {
     return this.look ? [this.look, ...this.metrics] : this.metrics;
   }
@@ -225,7 +242,11 @@ export function writeSort({ by, down }) {
   return `${down ? "-" : ""}${by}`;
 }
 
-/** What pressing a column's heading does: numbers start with the largest, names with the first. @param {{by: string, down: boolean}} sort @param {string} by */
+/**
+ * What pressing a column's heading does: numbers start with the largest, names with the first.
+ * @param {{by: string, down: boolean}} sort
+ * @param {string} by
+ */
 export function pressed(sort, by) {
   return { by, down: sort.by === by ? !sort.down : !PLAIN.includes(by) };
 }
@@ -301,7 +322,12 @@ export function filtered(heads, { label, layer, metric, least }) {
     .map(({ i }) => i);
 }
 
-/** The heads with the largest numbers, largest first; those without a number are left out. @param {Heads} heads @param {string} name @param {number} n */
+/**
+ * The heads with the largest numbers, largest first; those without a number are left out.
+ * @param {Heads} heads
+ * @param {string} name
+ * @param {number} n
+ */
 export function strongest(heads, name, n) {
   const all = heads.places.map(({ i }) => i).filter((i) => heads.value(name, i) === heads.value(name, i));
   return sorted(heads, all, { by: name, down: true }).slice(0, n);

@@ -129,10 +129,12 @@ export function answered(cards) {
   const said = [`${named} of ${cards.length} heads ${named === 1 ? "carries" : "carry"} a label`];
   if (plain)
     said.push(
-      `${untested.length ? plain : "the others"} ${plain === 1 && untested.length ? "is" : "are"} unlabelled, which is normal`,
+      `${untested.length ? plain : "the others"} ${plain === 1 && untested.length ? "is" : "are"} ` +
+        "unlabelled, which is normal",
     );
   else if (!untested.length) said.push("none is unlabelled");
   if (untested.length) said.push(`${untested.length} could not be tested`);
   const partly = cards.find((card) => card?.untested)?.untested ?? "";
-  return `${said.join("; ")}.${partly && cards.every((card) => card?.answer === "untested" || card?.untested === partly) ? ` ${partly}` : ""}`;
+  const all = partly && cards.every((card) => card?.answer === "untested" || card?.untested === partly);
+  return `${said.join("; ")}.${all ? ` ${partly}` : ""}`;
 }

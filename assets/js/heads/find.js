@@ -11,7 +11,12 @@ import { count, quoted, weightText } from "../base/words.js";
 /** Heads in the ranking. */
 const RANKED = 8;
 
-/** True if two tokens are pieces of one word. @param {import("./data.js").Word[]} words @param {number} i @param {number | null} at */
+/**
+ * True if two tokens are pieces of one word.
+ * @param {import("./data.js").Word[]} words
+ * @param {number} i
+ * @param {number | null} at
+ */
 function sameWord(words, i, at) {
   return at !== null && words[i].w === words[at]?.w;
 }
@@ -117,7 +122,9 @@ export function createFind(app) {
       mark(
         button,
         "aria-label",
-        `${name === "query" ? "From" : "To"}: ${chosen[name] === null ? "no token yet" : `${quoted(chosen[name] ?? "")}, token ${pair[name]}`}. ${slot === name ? "The tokens below set this one." : "Press, then choose a token below."}`,
+        `${name === "query" ? "From" : "To"}: ` +
+          `${chosen[name] === null ? "no token yet" : `${quoted(chosen[name] ?? "")}, token ${pair[name]}`}. ` +
+          `${slot === name ? "The tokens below set this one." : "Press, then choose a token below."}`,
       );
     });
     kind.hidden = heads.groups.length < 2;
@@ -167,7 +174,8 @@ function createRanked(app) {
     const late = ready && app.lookOf !== app.pair;
     list.hidden = !ready;
     rest.hidden = !ready && !app.lookFailed;
-    for (const part of [list, rest]) part.style.visibility = late ? "hidden" : ""; // the numbers of the pair before: only their room is kept
+    // the numbers of the pair before: only their room is kept
+    for (const part of [list, rest]) part.style.visibility = late ? "hidden" : "";
     if (app.lookFailed) say(rest, app.lookFailed);
     if (!ready || late) return;
     const { ranks, of, null: chance } = /** @type {NonNullable<typeof heads.looked>} */ (heads.looked);
@@ -188,7 +196,9 @@ function createRanked(app) {
               type: "button",
               "data-i": i,
               "aria-current": i === app.selected,
-              "aria-label": `${rank + 1}: ${heads.titleOf(i)}, ${weightText(value)}, ${placed(ranks[i], of)}${label ? `, ${heads.cards?.[i]?.title}` : ""}`,
+              "aria-label":
+                `${rank + 1}: ${heads.titleOf(i)}, ${weightText(value)}, ` +
+                `${placed(ranks[i], of)}${label ? `, ${heads.cards?.[i]?.title}` : ""}`,
             },
             h("span", { class: "sl-mono sl-name" }, heads.places[i].name),
             h("span", { class: "sl-track" }, bar),
@@ -203,7 +213,10 @@ function createRanked(app) {
     else
       say(
         rest,
-        `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"}, 0 to 1, bars on the same scale; the ${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among all ${count(of)} that the row reads.${chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`}`,
+        `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"}, 0 to 1, bars on the same scale; the ` +
+          `${Math.min(RANKED, all.length)} largest of ${count(all.length)} heads, and the word’s place among ` +
+          `all ${count(of)} that the row reads.` +
+          (chance === null ? "" : ` For comparison: the same rows give other words ${chance.toFixed(3)} on average.`),
       );
   }
 

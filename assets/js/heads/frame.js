@@ -1,5 +1,6 @@
 /**
- * What stands where on the Heads page: status and reading on top, a learner's question, map and scatter, table, what lies across layers, and
+ * What stands where on the Heads page: status and reading on top, a learner's question, map and scatter, table, what
+ * lies across layers, and
  * the chosen head beside them.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
@@ -50,7 +51,8 @@ export function createFrame(app) {
     "p",
     { class: "sl-second sl-heads-hint" },
     advice(
-      "One click chooses a head everywhere on this page; a second click, Enter or its name in the table opens it in Explore.",
+      "One click chooses a head everywhere on this page; a second click, Enter or its name in the table " +
+        "opens it in Explore.",
       "One tap chooses a head everywhere on this page; a second one, or its name in the table, opens it in Explore.",
     ),
   );

@@ -4,23 +4,7 @@
  * Nothing is computed here but order and place: every number comes from the core, under the name that it has there.
  * `render` works in any page; the default export is what a components-v2 mount calls.
  *
- * @typedef {object} Select
- * @property {number | string} layer  @property {number | string} head
- * @property {number | null} query    @property {number | null} key
- * @property {string} metric  of the map   @property {string} metric_x  @property {string} metric_y  of the scatter
- * @property {string} sort    see data.js: parseSort      @property {string} only  see parseOnly
- *
- * @typedef {object} Data
- * @property {string} key      names the numbers under the data routes
- * @property {number} seed     when it changes, `select` is taken from here
- * @property {Select} select
- * @property {string | null} link   of this view    @property {string} [link_note]  @property {object | null} [echo]
- * @property {boolean} hidden       @property {boolean} renormalised   how the small picture is read
- * @property {boolean} by_norm      every number is of ‖a·v·W_O‖, not of the weights   @property {boolean} can_by_norm
- * @property {string} plotly   where plotly.js lies, below the app's root
- * @property {boolean} [large]
- * @property {string} [labels_by]  the name of labels by the visitor’s own texts; "" for those of the model
- *
+ * @typedef {import("./told").Data} Data
  * @typedef {import("../base/mounting.js").Callbacks} Callbacks
  *
  * @typedef {import("../base/scale.js").Theme & {diverging: import("../base/scale.js").Rgb[]}} HeadsTheme
@@ -280,7 +264,11 @@ export class HeadsView extends View {
     this.draw();
   }
 
-  /** Follow another token across the layers: the one that looks. @param {number} query @param {string} id  of a group */
+  /**
+   * Follow another token across the layers: the one that looks.
+   * @param {number} query
+   * @param {string} id of a group
+   */
   follow(query, id) {
     const group = this.heads.groups.findIndex((one) => one.id === id);
     if (group !== this.group) {
@@ -332,7 +320,8 @@ export class HeadsView extends View {
   choice() {
     const { heads, selected, pair, metric, metric_x, metric_y, sort, only, byNorm } = this;
     const place = selected === null ? null : heads.places[selected];
-    const own = place === null || heads.groupOf(selected) === this.group; // a pair of other tokens would mean something else
+    // a pair of other tokens would mean something else
+    const own = place === null || heads.groupOf(selected) === this.group;
     return {
       ...(place ? { layer: place.layer, head: place.head } : {}),
       query: own ? pair.query : null,
@@ -360,7 +349,10 @@ export class HeadsView extends View {
     const { heads, metric } = this;
     const label = heads.cards ? `, ${heads.nameOfLabel(i)}` : "";
     const value = heads.value(metric, i);
-    return `${heads.titleOf(i)}${label}; ${heads.metric(metric)?.title} ${value === value ? value.toFixed(2) : "has no meaning here"}`;
+    return (
+      `${heads.titleOf(i)}${label}; ${heads.metric(metric)?.title} ` +
+      `${value === value ? value.toFixed(2) : "has no meaning here"}`
+    );
   }
 
   /** @param {string} text */

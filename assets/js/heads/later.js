@@ -1,5 +1,6 @@
 /**
- * What comes after the numbers of a text: the weight between two tokens in every head, heads alike, labels of the model.
+ * What comes after the numbers of a text: the weight between two tokens in every head, heads alike, labels of the
+ * model.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
@@ -41,7 +42,8 @@ export async function loadLook(app) {
     heads.setLook(
       pack,
       `${query} → ${key}`,
-      `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`,
+      `${app.data.by_norm ? "Share of ‖a·v·W_O‖" : "Weight"} with which ${quoted(query ?? "")} (token ` +
+        `${pair.query}) looks at ${quoted(key ?? "")} (token ${pair.key})${pieces(pack.meta)}.`,
       app.data.by_norm ? "‖a·v·W_O‖" : "attention",
     );
   } catch (error) {

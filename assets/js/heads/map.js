@@ -139,7 +139,9 @@ export function createMap(app) {
       readout,
       i === null
         ? " "
-        : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ${aligned(heads.value(metric, i), heads.range(metric))}${heads.label(i) || heads.untested(i) ? ` · ${heads.nameOfLabel(i)}` : ""}`,
+        : `${heads.titleOf(i)}: ${heads.metric(metric)?.title} ` +
+            aligned(heads.value(metric, i), heads.range(metric)) +
+            (heads.label(i) || heads.untested(i) ? ` · ${heads.nameOfLabel(i)}` : ""),
     );
   }
 
@@ -156,12 +158,21 @@ export function createMap(app) {
   return { element, draw, marks, landing, slide };
 }
 
-/** A scale through 0 has two colours, with 0 in the middle of them. @param {import("./data.js").Range} range @param {import("./heads.js").HeadsTheme} theme */
+/**
+ * A scale through 0 has two colours, with 0 in the middle of them.
+ * @param {import("./data.js").Range} range
+ * @param {import("./heads.js").HeadsTheme} theme
+ */
 function rampFor(range, theme) {
   return range.low < 0 ? theme.diverging : theme.ramp;
 }
 
-/** @param {HeadsView} app @param {import("./data.js").Heads["groups"][number]} group @param {Map<number, HTMLElement>} cells @param {number} side */
+/**
+ * @param {HeadsView} app
+ * @param {import("./data.js").Heads["groups"][number]} group
+ * @param {Map<number, HTMLElement>} cells
+ * @param {number} side
+ */
 function makeGrid(app, group, cells, side) {
   const { heads, theme } = app;
   const every = thin(side, theme.size * 1.4);
@@ -211,7 +222,8 @@ function makeGrid(app, group, cells, side) {
     {
       role: "grid",
       class: "sl-hm-grid",
-      "aria-label": `${group.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head in Explore.`,
+      "aria-label":
+        `${group.title}: rows are layers, columns are heads. Arrow keys choose, Enter opens the head in ` + "Explore.",
     },
     names,
     ...rows,
@@ -233,7 +245,12 @@ function drawSigns({ heads, labelling }, element, filtered) {
   element.replaceChildren(...parts);
 }
 
-/** @param {HTMLSelectElement} select @param {import("./data.js").Metric[]} metrics @param {string} chosen @param {[string, string][]} [first] */
+/**
+ * @param {HTMLSelectElement} select
+ * @param {import("./data.js").Metric[]} metrics
+ * @param {string} chosen
+ * @param {[string, string][]} [first]
+ */
 export function fill(select, metrics, chosen, first = []) {
   const options = [...first, ...metrics.map(({ name, title }) => [name, title])];
   const wanted = JSON.stringify(options);

@@ -81,16 +81,23 @@ export function createPanel(app) {
     thumbnail(ctx, found, { x: 0, y: 0, side }, { theme, table: lookup(theme), scratch });
     mark(canvas, "aria-label", `Small picture of ${heads.titleOf(place.i)}`);
     const coarse = found.rows < found.nQuery || found.cols < found.nKey;
+    const { hidden, renormalised, by_norm: byNorm } = app.data;
     say(
       looks,
-      `${caption({ head: place.head, hidden: app.data.hidden, renormalised: app.data.renormalised, free: overview?.freeSums })}.${app.data.by_norm ? " Shares of ‖a·v·W_O‖, not weights." : ""}${coarse ? " Each cell is the largest weight of its block." : ""}`,
+      `${caption({ head: place.head, hidden, renormalised, free: overview?.freeSums })}.` +
+        (byNorm ? " Shares of ‖a·v·W_O‖, not weights." : "") +
+        (coarse ? " Each cell is the largest weight of its block." : ""),
     );
   }
 
   return { element, draw };
 }
 
-/** Heads that behave like the chosen one. @param {HeadsView} app @param {HTMLElement} title  has the focus while the next list is on its way */
+/**
+ * Heads that behave like the chosen one.
+ * @param {HeadsView} app
+ * @param {HTMLElement} title has the focus while the next list is on its way
+ */
 function createLike(app, title) {
   const list = h("ol", { class: "sl-like", "data-testid": "sl-heads-like" });
   const says = h("span", null);
@@ -167,7 +174,8 @@ function createNumbers(app) {
         app.frame.tip.on(
           name,
           metric.title,
-          `${metric.definition} Range: ${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`,
+          `${metric.definition} Range: ` +
+            `${heads.range(metric.name).says}.${metric.source ? ` Source: ${metric.source}.` : ""}`,
         );
         list.append(h("dt", null, name), h("dd", null, h("span", { class: "sl-track" }, bar), value));
         return { name: metric.name, value, fill: bar };

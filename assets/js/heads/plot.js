@@ -12,8 +12,10 @@ export const NEAR = 14;
  * The heads that have both numbers, as plotly's traces: those with a label move from the first trace to the second.
  *
  * @param {import("../base/figure.js").Figure} figure  every head in the order of the model in the first trace
- * @param {number[]} which  those that are shown @param {(i: number) => string} letter  of a head's label, "" if it has none
- * @returns {{figure: import("../base/figure.js").Figure, numbers: {i: number, x: number, y: number}[]}} numbers: those of the points
+ * @param {number[]} which those that are shown @param {(i: number) => string} letter of a head's label, "" if it has
+ *   none
+ * @returns {{figure: import("../base/figure.js").Figure, numbers: {i: number, x: number, y: number}[]}} numbers: those
+ *   of the points
  */
 export function split(figure, which, letter) {
   const [plain, labelled] = figure.data;
@@ -30,7 +32,14 @@ export function split(figure, which, letter) {
   return { figure: { ...figure, data }, numbers: found };
 }
 
-/** The point nearest to (x, y), if it is near enough. @param {Point[]} all @param {number} x @param {number} y @param {number} [near] @returns {Point | null} */
+/**
+ * The point nearest to (x, y), if it is near enough.
+ * @param {Point[]} all
+ * @param {number} x
+ * @param {number} y
+ * @param {number} [near]
+ * @returns {Point | null}
+ */
 export function hit(all, x, y, near = NEAR) {
   let best = null;
   let least = near * near;
@@ -44,7 +53,8 @@ export function hit(all, x, y, near = NEAR) {
 }
 
 /**
- * Where an arrow leads: the nearest point on that side, those in its direction first. Home and End: first and last head.
+ * Where an arrow leads: the nearest point on that side, those in its direction first. Home and End: first and last
+ * head.
  *
  * @param {Point[]} all @param {Point | null} from @param {string} key  as in KeyboardEvent.key @returns {Point | null}
  */
@@ -68,7 +78,8 @@ export function step(all, from, key) {
 }
 
 /**
- * The letters of labelled heads, "" for those that would lie on one that is there already: a letter on a letter could not
+ * The letters of labelled heads, "" for those that would lie on one that is there already: a letter on a letter could
+ * not
  * be read, and the full square still says that there is a label.
  *
  * @param {{x: number, y: number, letter: string}[]} labelled  places in CSS pixels @param {number} size  of the type

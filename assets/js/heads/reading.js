@@ -7,7 +7,9 @@ import { h, mark, say } from "../base/dom.js";
 
 const SAYS = {
   weights: "All numbers are of the weights a.",
-  norm: "All numbers are of ‖a·v·W_O‖, what each key really adds, as a share of its row, not of the weights (Kobayashi et al. 2020). Labels, rollout and flow stay with the weights.",
+  norm:
+    "All numbers are of ‖a·v·W_O‖, what each key really adds, as a share of its row, not of the weights " +
+    "(Kobayashi et al. 2020). Labels, rollout and flow stay with the weights.",
 };
 
 /** @param {HeadsView} app */

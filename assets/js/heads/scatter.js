@@ -129,7 +129,8 @@ export function createScatter(app) {
     mark(
       stage,
       "aria-label",
-      `${yTitle} against ${xTitle}, ${both.length} heads. Arrow keys go from head to head, Enter opens it in Explore; the table has the same numbers.`,
+      `${yTitle} against ${xTitle}, ${both.length} heads. Arrow keys go from head to head, Enter opens it ` +
+        "in Explore; the table has the same numbers.",
     );
     const left = shown.length - both.length;
     say(missing, left ? `${left} ${left === 1 ? "head has" : "heads have"} no such number and no point.` : "");
@@ -154,7 +155,10 @@ export function createScatter(app) {
     else
       say(
         readout,
-        `${heads.titleOf(i)}: ${[y, x].map((name) => `${heads.metric(name)?.title} ${aligned(heads.value(name, i), heads.range(name))}`).join(", ")}`,
+        `${heads.titleOf(i)}: ` +
+          [y, x]
+            .map((name) => `${heads.metric(name)?.title} ${aligned(heads.value(name, i), heads.range(name))}`)
+            .join(", "),
       );
   }
 

@@ -13,7 +13,10 @@ export function save(heads) {
   download(new Blob([headsCsv(heads)], { type: "text/csv" }), "sightline-heads.csv");
 }
 
-/** Comma-separated, with a line of names; a number that has no meaning for a head is left empty. @param {Heads} heads */
+/**
+ * Comma-separated, with a line of names; a number that has no meaning for a head is left empty.
+ * @param {Heads} heads
+ */
 export function headsCsv(heads) {
   const names = ["stack", "kind", "layer", "head", "label", ...heads.choices.map(({ name }) => name)];
   const rows = heads.places.map(({ i, layer, head }) => {

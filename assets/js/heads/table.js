@@ -142,7 +142,11 @@ export function createTable(app) {
   return { element, draw, marks };
 }
 
-/** Metric names with the number of their column. @param {import("./data.js").Metric[]} columns @returns {[string, number][]} */
+/**
+ * Metric names with the number of their column.
+ * @param {import("./data.js").Metric[]} columns
+ * @returns {[string, number][]}
+ */
 function columnsOf(columns) {
   return columns.map(({ name }, at) => [name, at + 2]);
 }
@@ -196,13 +200,20 @@ function drawTitles(app, titles, columns) {
       name: "label",
       short: "label",
       title: "Label",
-      says: "what the head does on probe texts, if its score beats chance by the stated margin; most heads have none. It names the lengths of text where it does not hold at all that were tested",
+      says:
+        "what the head does on probe texts, if its score beats chance by the stated margin; most heads have " +
+        "none. It names the lengths of text where it does not hold at all that were tested",
     },
     ...columns.map((metric) => ({
       name: metric.name,
       short: metric.short,
       title: metric.title,
-      says: `${metric.definition} ${heads.places.some(({ i }) => heads.value(metric.name, i) === heads.value(metric.name, i)) ? capital(heads.range(metric.name).says) : "It has no meaning on this text"}.`,
+      says:
+        `${metric.definition} ` +
+        (heads.places.some(({ i }) => heads.value(metric.name, i) === heads.value(metric.name, i))
+          ? capital(heads.range(metric.name).says)
+          : "It has no meaning on this text") +
+        ".",
     })),
   ];
   const wanted = all.map(({ name, short }) => `${name}:${short}`).join();

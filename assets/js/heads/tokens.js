@@ -37,7 +37,12 @@ export function createTokens(label, choose, name = "") {
     get buttons() {
       return buttons;
     },
-    /** Other tokens. @param {Word[]} words @param {number} entry  the one that Tab reaches @param {(i: number) => import("../base/dom.js").Attributes} [more] */
+    /**
+     * Other tokens.
+     * @param {Word[]} words
+     * @param {number} entry the one that Tab reaches
+     * @param {(i: number) => import("../base/dom.js").Attributes} [more]
+     */
     show(words, entry, more = () => ({})) {
       buttons = words.map(({ t, w }, i) =>
         h(

@@ -87,7 +87,9 @@ export function createWrites(app) {
     }
     say(
       says,
-      `Change of the word’s score (logit), relative to the mean over the vocabulary; over all words its standard deviation is ${meta.spread.toFixed(3)}. The vector written is ${meta.length.toFixed(2)} long. ${meta.says} The direct effect only: what later layers make of it is left out.`,
+      "Change of the word’s score (logit), relative to the mean over the vocabulary; over all words its " +
+        `standard deviation is ${meta.spread.toFixed(3)}. The vector written is ${meta.length.toFixed(2)} ` +
+        `long. ${meta.says} The direct effect only: what later layers make of it is left out.`,
     );
   }
 

@@ -5,7 +5,7 @@
  * @property {string} name   @property {string} label   @property {string} says  what it is good for
  * @property {() => Promise<void>} make  hands it over; throws with a sentence where it cannot
  *
- * @typedef {{part: HTMLElement, lines: string[], name: string}} Slide  what is drawn, the lines over it, the file's name
+ * @typedef {{part: HTMLElement, lines: string[], name: string}} Slide what is drawn, the lines over it, the file's name
  */
 import { copied, createAddress } from "../base/copying.js";
 import { h, mark, say } from "../base/dom.js";
@@ -34,7 +34,11 @@ export function createKeeping(view, files) {
   const close = popover(saver, menu, view.life.signal);
   const element = h("div", { class: "sl-keep" }, says, h("span", { class: "sl-anchor" }, saver, menu), copy, address);
 
-  /** One press at a time; the button keeps the focus meanwhile. @param {HTMLButtonElement} button @param {() => Promise<string>} work */
+  /**
+   * One press at a time; the button keeps the focus meanwhile.
+   * @param {HTMLButtonElement} button
+   * @param {() => Promise<string>} work
+   */
   async function once(button, work) {
     if (button.getAttribute("aria-disabled")) return;
     mark(button, "aria-disabled", true);

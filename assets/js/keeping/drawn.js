@@ -1,5 +1,6 @@
 /**
- * A part of the page as SVG, as it stands there: texts stay texts, canvases become images, so that a slide or a printing
+ * A part of the page as SVG, as it stands there: texts stay texts, canvases become images, so that a slide or a
+ * printing
  * program can take it. (A picture of the page within an SVG, `foreignObject`, only browsers show.)
  *
  * @typedef {{x: number, y: number}} Corner  of the part, from which places are counted
@@ -62,7 +63,10 @@ class Drawing {
 
   /** @param {DOMRect} box */
   place(box) {
-    return `x="${round(box.x - this.corner.x)}" y="${round(box.y - this.corner.y)}" width="${round(box.width)}" height="${round(box.height)}"`;
+    return (
+      `x="${round(box.x - this.corner.x)}" y="${round(box.y - this.corner.y)}" width="${round(box.width)}" ` +
+      `height="${round(box.height)}"`
+    );
   }
 
   /** An element with all that is in it. @param {Element} element */
@@ -97,7 +101,11 @@ class Drawing {
     return ` clip-path="url(#${name})"`;
   }
 
-  /** What an element stands on: a colour, a scale of colours, the hatching of what is masked. @param {DOMRect} box @param {CSSStyleDeclaration} style */
+  /**
+   * What an element stands on: a colour, a scale of colours, the hatching of what is masked.
+   * @param {DOMRect} box
+   * @param {CSSStyleDeclaration} style
+   */
   ground(box, style) {
     const round = Math.min(parseFloat(style.borderTopLeftRadius) || 0, box.height / 2);
     const put = (/** @type {string} */ fill) =>
@@ -151,7 +159,8 @@ class Drawing {
     const out = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth) / 2;
     const around = new DOMRect(box.x - out, box.y - out, box.width + 2 * out, box.height + 2 * out);
     this.over.push(
-      `<rect ${this.place(around)} rx="3" fill="none" stroke="${colour(style.outlineColor)}" stroke-width="${style.outlineWidth}"/>`,
+      `<rect ${this.place(around)} rx="3" fill="none" stroke="${colour(style.outlineColor)}" ` +
+        `stroke-width="${style.outlineWidth}"/>`,
     );
   }
 
@@ -164,7 +173,11 @@ class Drawing {
     );
   }
 
-  /** Lines and words that are SVG already, with the looks that the page's style sheet gives them. @param {DOMRect} box @param {SVGSVGElement} svg */
+  /**
+   * Lines and words that are SVG already, with the looks that the page's style sheet gives them.
+   * @param {DOMRect} box
+   * @param {SVGSVGElement} svg
+   */
   svg(box, svg) {
     const copy = /** @type {SVGSVGElement} */ (svg.cloneNode(true));
     const [theirs, ours] = [svg, copy].map((one) => [...one.querySelectorAll("*")]);
@@ -201,7 +214,12 @@ class Drawing {
       if (text.trim()) this.line(kept ? text : text.replace(/\s+/g, " "), box, style);
   }
 
-  /** One line of text; with a width it keeps it, whatever the fonts of another machine. @param {string} text @param {DOMRect} box @param {CSSStyleDeclaration} style */
+  /**
+   * One line of text; with a width it keeps it, whatever the fonts of another machine.
+   * @param {string} text
+   * @param {DOMRect} box
+   * @param {CSSStyleDeclaration} style
+   */
   line(text, box, style) {
     const { fontStyle, fontWeight, fontSize, fontFamily } = style;
     ruler.font = `${fontStyle} ${fontWeight} ${fontSize} ${fontFamily}`;
@@ -212,12 +230,14 @@ class Drawing {
     const slant = fontStyle === "normal" ? "" : ` font-style="${fontStyle}"`;
     this.parts.push(
       `<text x="${x}" y="${y}" font-family="${xml(fontFamily)}" font-size="${parseFloat(fontSize)}" ` +
-        `font-weight="${fontWeight}"${slant} fill="${colour(style.color)}"${exact} xml:space="preserve">${xml(text)}</text>`,
+        (`font-weight="${fontWeight}"${slant} fill="${colour(style.color)}"${exact} ` +
+          `xml:space="preserve">${xml(text)}</text>`),
     );
     if (!style.textDecorationLine.includes("underline") || !box.width) return;
     const dots = style.textDecorationStyle === "dotted" ? ' stroke-dasharray="1 2"' : "";
     this.parts.push(
-      `<line x1="${x}" y1="${y + 3}" x2="${round(x + box.width)}" y2="${y + 3}" stroke="${colour(style.color)}"${dots}/>`,
+      `<line x1="${x}" y1="${y + 3}" x2="${round(x + box.width)}" y2="${y + 3}" ` +
+        `stroke="${colour(style.color)}"${dots}/>`,
     );
   }
 }

@@ -2,14 +2,19 @@
  * The link of what is on the screen now, which may be ahead of what Python knows.
  *
  * @typedef {object} Linked
- * @property {{link: string | null, link_note?: string, echo?: object | null}} data  echo: the choice that `link` stands for
+ * @property {{link: string | null, link_note?: string, echo?: object | null}} data echo: the choice that `link` stands
+ *   for
  * @property {() => void} sendNow
  * @property {object | null} sent  the choice that was last sent; null if Python has said since what is chosen
  */
 
 const EVERY_MS = 50;
 
-/** @param {Linked} view @param {number} [patience] ms to wait for the link @returns {Promise<{url: string | null, says: string}>} */
+/**
+ * @param {Linked} view
+ * @param {number} [patience] ms to wait for the link
+ * @returns {Promise<{url: string | null, says: string}>}
+ */
 export async function linkOf(view, patience = 8_000) {
   view.sendNow();
   const ready = () => view.sent === null || same(view.data.echo, view.sent);
@@ -22,7 +27,11 @@ export async function linkOf(view, patience = 8_000) {
     : { url: null, says: note || "This view has no link." };
 }
 
-/** Does the report that Python has say the same as what was sent? @param {object | null | undefined} echo @param {object} told */
+/**
+ * Does the report that Python has say the same as what was sent?
+ * @param {object | null | undefined} echo
+ * @param {object} told
+ */
 function same(echo, told) {
   const known = Object.entries(echo ?? {});
   return (

@@ -2,7 +2,8 @@
  * Queries and keys as arrows in the plane, when d_k is 2: the dot product as a projection, with angle and lengths.
  *
  * @typedef {import("./plane.js").Point} Point
- * @typedef {{queries: (Point & {length: number})[], keys: (Point & {length: number})[], dots: number[][], angles: (number | null)[][]}} Arrows
+ * @typedef {{queries: (Point & {length: number})[], keys: (Point & {length: number})[], dots: number[][], angles:
+ *   (number | null)[][]}} Arrows
  * @typedef {{heads: Arrows[]}} Plane   angles in degrees, null where an arrow has no length
  * @typedef {import("./lab.js").Lab} Lab
  */
@@ -60,7 +61,10 @@ export function createArrows(app) {
       if (!plane)
         return say(
           absent,
-          `Queries and keys have ${dHead} component${dHead === 1 ? "" : "s"} here. ${direct ? "Arrows can be drawn where d_k is 2: the first presets have it." : "With d_k = 2 (Words & sizes) they are drawn as arrows."}`,
+          `Queries and keys have ${dHead} component${dHead === 1 ? "" : "s"} here. ` +
+            (direct
+              ? "Arrows can be drawn where d_k is 2: the first presets have it."
+              : "With d_k = 2 (Words & sizes) they are drawn as arrows."),
         );
       const list = words.map((word, i) => [String(i), word]);
       query.fill(list);
@@ -134,7 +138,8 @@ export function createArrows(app) {
     const angle = arrows.angles[i][j];
     svg.setAttribute(
       "aria-label",
-      `Query of ${words[i]} and the keys of all words as arrows. Query ${words[i]} and key ${words[j]}: ${angle === null ? "no angle" : `${angle.toFixed(0)} degrees`}, dot product ${shown(dot)}.`,
+      `Query of ${words[i]} and the keys of all words as arrows. Query ${words[i]} and key ${words[j]}: ` +
+        `${angle === null ? "no angle" : `${angle.toFixed(0)} degrees`}, dot product ${shown(dot)}.`,
     );
     facts.replaceChildren(
       ...[
@@ -148,7 +153,13 @@ export function createArrows(app) {
       why,
       angle === null
         ? "A vector of length 0 scores 0 with everything."
-        : `q · k = |q| · |k| · cos ${angle.toFixed(0)}°: the shadow of k on the line of q (thick), times the length of q. ${angle > 90.05 ? "More than a right angle apart: negative." : angle < 89.95 ? "Less than a right angle apart: positive." : "A right angle: 0."}`,
+        : `q · k = |q| · |k| · cos ${angle.toFixed(0)}°: the shadow of k on the line of q (thick), times the ` +
+            "length of q. " +
+            (angle > 90.05
+              ? "More than a right angle apart: negative."
+              : angle < 89.95
+                ? "Less than a right angle apart: positive."
+                : "A right angle: 0."),
     );
   }
 }
@@ -165,7 +176,9 @@ function arrow(tip, role, main) {
     const back = { x: tip.x - ux * long, y: tip.y - uy * long };
     group.append(
       s("polygon", {
-        points: `${tip.x},${tip.y} ${back.x - uy * wide},${back.y + ux * wide} ${back.x + uy * wide},${back.y - ux * wide}`,
+        points:
+          `${tip.x},${tip.y} ${back.x - uy * wide},${back.y + ux * wide} ` +
+          `${back.x + uy * wide},${back.y - ux * wide}`,
       }),
     );
   } else group.append(s("circle", { cx: tip.x, cy: tip.y, r: 3 }));

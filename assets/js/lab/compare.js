@@ -2,7 +2,8 @@
  * The consequence of the switches: the weights as they are beside the weights with everything standard.
  *
  * @typedef {{label: string, unit: string, yours: number | null, standard: number | null}} Fact
- * @typedef {{switched: boolean, sentences: string[], standard: import("./numbers.js").Matrix[], facts: Fact[][]}} Comparison  by head
+ * @typedef {{switched: boolean, sentences: string[], standard: import("./numbers.js").Matrix[], facts: Fact[][]}}
+ *   Comparison by head
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "../base/dom.js";

@@ -15,13 +15,19 @@ const BEGINS = /^[-+−.,0-9a-zA-Z∞]$/;
 
 /**
  * @param {Lab} app
- * @param {{element: HTMLElement, table: HTMLTableElement, matrix: import("./numbers.js").Matrix, cell: (row: number, column: number) => HTMLTableCellElement | undefined, focus: (row: number, column: number) => void, forget: (row: number, column: number) => void}} grid
+ * @param {{element: HTMLElement, table: HTMLTableElement, matrix: import("./numbers.js").Matrix, cell: (row: number,
+ *   column: number) => HTMLTableCellElement | undefined, focus: (row: number, column: number) => void, forget: (row:
+ *   number, column: number) => void}} grid
  */
 export function editable(app, grid) {
   /** @type {{row: number, column: number, box: HTMLInputElement} | null} */
   let open = null;
 
-  /** @param {number} row @param {number} column @param {string | null} text  null: the number that is there, selected */
+  /**
+   * @param {number} row
+   * @param {number} column
+   * @param {string | null} text null: the number that is there, selected
+   */
   function start(row, column, text) {
     const cell = grid.cell(row, column);
     if (!cell || !grid.matrix.editable) return;
@@ -60,7 +66,12 @@ export function editable(app, grid) {
     app.repaint(grid.matrix.id);
   }
 
-  /** @param {KeyboardEvent} event @param {number} row @param {number} column @returns {boolean} true if it was for the editor */
+  /**
+   * @param {KeyboardEvent} event
+   * @param {number} row
+   * @param {number} column
+   * @returns {boolean} true if it was for the editor
+   */
   function key(event, row, column) {
     if (!grid.matrix.editable) return false;
     if (open) {

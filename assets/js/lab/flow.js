@@ -34,9 +34,11 @@ export function layoutOf(side, width, size) {
 }
 
 /**
- * True if the maps of the second band fit on one line only when those between the first and the last do without the words.
+ * True if the maps of the second band fit on one line only when those between the first and the last do without the
+ * words.
  *
- * @param {string[]} words @param {{folded: boolean, chars: number}[]} all  the maps, and the characters of their longest number
+ * @param {string[]} words @param {{folded: boolean, chars: number}[]} all the maps, and the characters of their longest
+ *   number
  * @param {number} width @param {number} size
  */
 export function tightly(words, all, width, size) {
@@ -155,7 +157,8 @@ export function createFlow(app, card) {
     draw() {
       const { words, matrices } = app.data;
       const rows = (/** @type {string} */ name) => matrices.find((one) => one.name === name)?.rows ?? [];
-      maps.element.style.setProperty("--label", `${labelOf([...words, ...rows("w_q")])}`); // maps stand above what they make
+      // maps stand above what they make
+      maps.element.style.setProperty("--label", `${labelOf([...words, ...rows("w_q")])}`);
       for (const band of [weights, output]) band.element.style.setProperty("--label", `${labelOf([...words])}`);
       if (app.found.has("w_o")) app.grid("w_o").element.style.setProperty("--label", `${labelOf(rows("w_o"))}`);
       arrange();
@@ -207,7 +210,12 @@ function createHeads(app) {
   };
 }
 
-/** A matrix without its numbers. @param {HTMLElement} element @param {import("./numbers.js").Matrix} matrix @param {Lab} app */
+/**
+ * A matrix without its numbers.
+ * @param {HTMLElement} element
+ * @param {import("./numbers.js").Matrix} matrix
+ * @param {Lab} app
+ */
 export function miniature(element, matrix, app) {
   const [rows, columns] = matrix.shape;
   element.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;

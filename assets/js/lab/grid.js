@@ -25,7 +25,8 @@ const UPRIGHT = 5;
 /**
  * What a cell looks like.
  *
- * @param {number | null} value @param {"signed" | "weights"} kind @param {number} top  the largest magnitude of the matrix
+ * @param {number | null} value @param {"signed" | "weights"} kind @param {number} top the largest magnitude of the
+ *   matrix
  * @param {import("../picture/signed.js").Colours} colours
  */
 export function look(value, kind, top, colours) {
@@ -46,7 +47,10 @@ export function topFor(matrix) {
   return Math.max(topOf(/** @type {number[]} */ (matrix.values.filter((x) => x !== null))), 1);
 }
 
-/** Characters that the columns of a matrix are made for: those of its longest number, at least 0.00. @param {Matrix} matrix */
+/**
+ * Characters that the columns of a matrix are made for: those of its longest number, at least 0.00.
+ * @param {Matrix} matrix
+ */
 export function charsOf(matrix) {
   const [rows, columns] = matrix.shape;
   let most = LEAST;
@@ -55,7 +59,10 @@ export function charsOf(matrix) {
   return Math.min(most, 9);
 }
 
-/** How far leaning labels reach beyond the last column, in units of the type size. @param {number[]} lengths  characters */
+/**
+ * How far leaning labels reach beyond the last column, in units of the type size.
+ * @param {number[]} lengths characters
+ */
 export function overhang(lengths) {
   return Math.max(0, ...lengths.map((n, c) => n * 0.49 + 0.4 - (lengths.length - c - 0.42) * 2.8));
 }
@@ -81,7 +88,11 @@ export function createGrid(app, id) {
   let built = "";
   /** A result whose numbers are too small to be read, so that they are said and not written. */
   let bare = false;
-  /** What the cells show, so that an edit paints only what it changed. @type {{ground: string, colours: import("../picture/signed.js").Colours | null, values: (number | null | undefined)[], lengths: number[]}} */
+  /**
+   * What the cells show, so that an edit paints only what it changed.
+   * @type {{ground: string, colours: import("../picture/signed.js").Colours | null, values: (number | null |
+   *   undefined)[], lengths: number[]}}
+   */
   let painted = { ground: "", colours: null, values: [], lengths: [] };
   /** @type {[number, number]} the cell that Tab goes to */
   let here = [0, 0];
@@ -124,7 +135,8 @@ export function createGrid(app, id) {
     mark(
       table,
       "aria-label",
-      `${now.symbol}, ${now.title}, ${now.shape[0]} by ${now.shape[1]}${now.editable ? "; type to change a number" : ""}`,
+      `${now.symbol}, ${now.title}, ${now.shape[0]} by ` +
+        `${now.shape[1]}${now.editable ? "; type to change a number" : ""}`,
     );
     caption.title = now.formula ? `${now.title}: ${now.formula}` : now.title;
     const same = app.repeats(now);
@@ -294,7 +306,10 @@ function cellsOf(matrix, here) {
   };
 }
 
-/** What is pointed at, and what it was made of. @param {() => {cells: HTMLElement[][], sides: HTMLElement[], heads: HTMLElement[]}} now */
+/**
+ * What is pointed at, and what it was made of.
+ * @param {() => {cells: HTMLElement[][], sides: HTMLElement[], heads: HTMLElement[]}} now
+ */
 function createMarks(now) {
   /** @type {HTMLElement[]} */
   let marked = [];

@@ -15,7 +15,8 @@ const PROBABILITIES = {
   softmax: "Each row of A is positive and sums to 1, whatever the scores were.",
   none: "Without it a row of A need not sum to 1 and can be negative: shares of nothing. See the row sums.",
   "hard max":
-    "Hard max gives all to the largest score: each row sums to 1, but a small change of a score changes nothing, until all jumps.",
+    "Hard max gives all to the largest score: each row sums to 1, but a small change of a score changes " +
+    "nothing, until all jumps.",
 };
 
 /** A difference that is nearly none. @param {number} x */
@@ -23,7 +24,10 @@ function tiny(x) {
   return x === 0 ? "exactly 0" : x.toExponential(1).replace("e-", "e−");
 }
 
-/** What makes a word's place count, as the beginning of a clause; "" if nothing does. @param {import("./switches.js").Switches} switches */
+/**
+ * What makes a word's place count, as the beginning of a clause; "" if nothing does.
+ * @param {import("./switches.js").Switches} switches
+ */
 function placed({ positions, causal, window }) {
   return positions !== "none"
     ? "with positions"
@@ -34,14 +38,18 @@ function placed({ positions, causal, window }) {
         : "";
 }
 
-/** @type {{title: string, see: string, says: (app: Lab) => string, tries?: [string | ((app: Lab) => string), (app: Lab) => void]}[]} */
+/**
+ * @type {{title: string, see: string, says: (app: Lab) => string, tries?: [string | ((app: Lab) => string), (app: Lab)
+ *   => void]}[]}
+ */
 export const IDEAS = [
   {
     title: "Query, key and value by linear maps",
     see: "q",
     says: ({ data }) =>
       data.direct
-        ? "In the model three matrices turned every token’s x into what it asks (q), what it answers to (k) and what it carries (v)."
+        ? "In the model three matrices turned every token’s x into what it asks (q), what it answers to (k) " +
+          "and what it carries (v)."
         : "Three matrices turn every word’s x into what it asks (q), what it answers to (k) and what it carries (v).",
   },
   {
@@ -54,7 +62,8 @@ export const IDEAS = [
     title: "÷ √d_k, and why",
     see: "compare",
     says: ({ data }) =>
-      `With d_k = ${data.d_head} a dot product is a sum of ${data.d_head} products and grows like √d_k = ${Math.sqrt(data.d_head).toFixed(2)}. Undivided, softmax saturates and its gradient fades.`,
+      `With d_k = ${data.d_head} a dot product is a sum of ${data.d_head} products and grows like √d_k = ` +
+      `${Math.sqrt(data.d_head).toFixed(2)}. Undivided, softmax saturates and its gradient fades.`,
     tries: ["switch ÷ √d_k", (app) => app.act({ do: "switch", values: { scale: !app.data.switches.scale } })],
   },
   {
@@ -76,21 +85,28 @@ export const IDEAS = [
     title: "All words at once",
     see: "weights",
     says: ({ data: { alone, words } }) =>
-      `One matrix product does all rows. The row of “${words[alone.word]}” computed alone differs from it by ${tiny(alone.difference)}.`,
+      `One matrix product does all rows. The row of “${words[alone.word]}” computed alone differs from it ` +
+      `by ${tiny(alone.difference)}.`,
   },
   {
     title: "A word looks at itself too",
     see: "weights",
     says: (app) => {
       const weights = app.found.get(`weights:${app.head}`);
-      return `The diagonal of A is not special: ${weights ? app.data.words.map((word, i) => `${word} ${shown(at(weights, i, i))}`).join(", ") : ""}.`;
+      return (
+        "The diagonal of A is not special: " +
+        `${weights ? app.data.words.map((word, i) => `${word} ${shown(at(weights, i, i))}`).join(", ") : ""}.`
+      );
     },
   },
   {
     title: "Distance costs nothing",
     see: "weights",
     says: ({ data }) =>
-      `Move the first word to the end: ${placed(data.switches) ? `${placed(data.switches)} its weights change with its place.` : "its weights go with it, unchanged, until positions, a causal mask or a window are switched on."}`,
+      "Move the first word to the end: " +
+      (placed(data.switches)
+        ? `${placed(data.switches)} its weights change with its place.`
+        : "its weights go with it, unchanged, until positions, a causal mask or a window are switched on."),
     tries: ["move it", (app) => app.act({ do: "move", word: 0, to: app.data.words.length - 1 })],
   },
   {
@@ -100,8 +116,10 @@ export const IDEAS = [
       shuffled === null
         ? "With these masks the words cannot be shuffled: some word would have nothing to look at."
         : shuffled < SAME
-          ? `Shuffle the words: the output is the same rows, shuffled (largest difference ${tiny(shuffled)}). Switch positions on and shuffle again.`
-          : `Shuffle the words: a word’s output is not the same any more, it differs by up to ${figure(shuffled, "")}. Order counts here.`,
+          ? "Shuffle the words: the output is the same rows, shuffled (largest difference " +
+            `${tiny(shuffled)}). Switch positions on and shuffle again.`
+          : "Shuffle the words: a word’s output is not the same any more, it differs by up to " +
+            `${figure(shuffled, "")}. Order counts here.`,
     tries: [
       ({ data }) => (data.switches.positions === "none" ? "switch positions on" : "switch positions off"),
       (app) =>
@@ -116,7 +134,8 @@ export const IDEAS = [
         ? `${data.n_heads} heads of d_k = ${data.d_head} have their own weights; H sets their outputs side by side.`
         : data.direct
           ? "This is one head of the model; its others look elsewhere. Copy another one and compare."
-          : "One head has one set of weights. Divide the same columns among several (switch “heads”) and each has its own.",
+          : "One head has one set of weights. Divide the same columns among several (switch “heads”) and " +
+            "each has its own.",
   },
 ];
 

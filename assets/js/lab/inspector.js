@@ -39,7 +39,8 @@ export function createInspector(app) {
     sliding = false;
     app.edit(place.id, place.row, place.column, slider.value);
   };
-  slider.onpointerup = slider.onpointercancel = slider.onblur = () => (sliding = false); // back where it was, it tells no change
+  // back where it was, it tells no change
+  slider.onpointerup = slider.onpointercancel = slider.onblur = () => (sliding = false);
   slider.onkeydown = (event) => {
     if (event.key !== "Escape" && !(event.altKey && event.key === "ArrowUp")) return;
     event.preventDefault();
@@ -61,7 +62,8 @@ export function createInspector(app) {
         tools.hidden = true;
         made.replaceChildren(
           advice(
-            "Point at a number to see what made it. Numbers in white boxes can be changed: click and type, drag sideways, or walk there with the arrow keys.",
+            "Point at a number to see what made it. Numbers in white boxes can be changed: click and type, " +
+              "drag sideways, or walk there with the arrow keys.",
             "Tap a number to see what made it. Numbers in white boxes can be changed: tap and type, or drag sideways.",
           ),
         );

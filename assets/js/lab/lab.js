@@ -22,7 +22,8 @@
  * @property {import("./switches.js").Switches} switches
  * @property {Matrix[]} matrices
  * @property {boolean} can_undo @property {boolean} can_redo
- * @property {{name: string, title: string, notice: string, task: string, done: boolean, says: string, hint: string, look: {id: string, row: number, column: number}} | null} preset
+ * @property {{name: string, title: string, notice: string, task: string, done: boolean, says: string, hint: string,
+ *   look: {id: string, row: number, column: number}} | null} preset
  * @property {{name: string, title: string, teaches: string}[]} presets
  * @property {import("./compare.js").Comparison} compare
  * @property {import("./arrows.js").Plane | null} plane
@@ -44,7 +45,8 @@ import { readColours } from "../picture/signed.js";
 import { View } from "../base/view.js";
 
 /**
- * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly): actions
+ * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly):
+ * actions
  * that are not done yet, and where the focus was. One Lab is on a page.
  */
 const kept = {
@@ -133,7 +135,8 @@ export class Lab extends View {
     this.take(data.problem);
     this.whenStyled(() => {
       const colours = readColours(this.frame.probe);
-      if (JSON.stringify(colours) !== JSON.stringify(this.colours)) this.colours = colours; // the same ones: nothing to paint anew
+      // the same ones: nothing to paint anew
+      if (JSON.stringify(colours) !== JSON.stringify(this.colours)) this.colours = colours;
       this.draw();
     });
   }
@@ -190,7 +193,13 @@ export class Lab extends View {
     this.typed.set(`${id}/${row}/${column}`, { text, n: this.queue.waiting.at(-1)?.n ?? 0 });
   }
 
-  /** A value that a slider or a drag passes over. @param {string} id @param {number} row @param {number} column @param {number} value */
+  /**
+   * A value that a slider or a drag passes over.
+   * @param {string} id
+   * @param {number} row
+   * @param {number} column
+   * @param {number} value
+   */
   pass(id, row, column, value) {
     const matrix = /** @type {Matrix} */ (this.found.get(id));
     this.queue.pass({ matrix: matrix.name, row, column, text: exact(value) });
@@ -250,7 +259,12 @@ export class Lab extends View {
     this.frame.inspector.draw(place);
   }
 
-  /** The plane shows the words of the cell that is looked at. @param {Matrix} matrix @param {number} row @param {number} column */
+  /**
+   * The plane shows the words of the cell that is looked at.
+   * @param {Matrix} matrix
+   * @param {number} row
+   * @param {number} column
+   */
   follow(matrix, row, column) {
     const before = { ...this.pair };
     if (["scores", "scaled", "masked", "weights"].includes(matrix.name)) this.pair = { query: row, key: column };

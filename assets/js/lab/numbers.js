@@ -19,7 +19,8 @@
  * @property {number[]} [changed]   cells that differ from the real head's, by their place in `values`
  * @property {Making} [made]
  *
- * How cell (i, j) came to be: from row i of `left` and column j (or row j) of `right`, from the same cell, or the same row.
+ * How cell (i, j) came to be: from row i of `left` and column j (or row j) of `right`, from the same cell, or the same
+ * row.
  * @typedef {object} Making
  * @property {"columns" | "rows" | "cell" | "row" | "joined"} by
  * @property {string} left          id
@@ -60,7 +61,12 @@ export function exact(x) {
   return x === null ? "" : String(x);
 }
 
-/** What stands in a cell. Masked scores are −∞, masked weights 0. @param {Matrix} matrix @param {number} row @param {number} column */
+/**
+ * What stands in a cell. Masked scores are −∞, masked weights 0.
+ * @param {Matrix} matrix
+ * @param {number} row
+ * @param {number} column
+ */
 export function cellText(matrix, row, column) {
   const value = at(matrix, row, column);
   if (value === null) return matrix.name === "masked" ? "−∞" : "0";
@@ -72,7 +78,11 @@ export function at(matrix, row, column) {
   return matrix.values[row * matrix.shape[1] + column];
 }
 
-/** True if a matrix repeats, cell by cell, the one that it was made from: no mask is on, one head is joined. @param {Matrix} matrix @param {(id: string) => Matrix | undefined} find */
+/**
+ * True if a matrix repeats, cell by cell, the one that it was made from: no mask is on, one head is joined.
+ * @param {Matrix} matrix
+ * @param {(id: string) => Matrix | undefined} find
+ */
 export function repeats(matrix, find) {
   if (matrix.name !== "masked" && matrix.name !== "joined") return false;
   const from = find(matrix.made?.left ?? "");
@@ -113,7 +123,14 @@ export function walk(key, row, column, [rows, columns], control = false) {
   }
 }
 
-/** The next cell in reading order, or null past the end. @param {number} row @param {number} column @param {number[]} shape @param {number} by @returns {[number, number] | null} */
+/**
+ * The next cell in reading order, or null past the end.
+ * @param {number} row
+ * @param {number} column
+ * @param {number[]} shape
+ * @param {number} by
+ * @returns {[number, number] | null}
+ */
 export function next(row, column, [rows, columns], by) {
   const place = row * columns + column + by;
   return place < 0 || place >= rows * columns ? null : [Math.floor(place / columns), place % columns];
@@ -192,7 +209,12 @@ export function sliderRange(value) {
   return { min: -top, max: top, step: top <= 3 ? 0.05 : top / 100 };
 }
 
-/** The value after dragging sideways: a step for each few pixels, on whole steps. @param {number} from @param {number} pixels @param {boolean} fine */
+/**
+ * The value after dragging sideways: a step for each few pixels, on whole steps.
+ * @param {number} from
+ * @param {number} pixels
+ * @param {boolean} fine
+ */
 export function dragged(from, pixels, fine) {
   const step = (fine ? 0.01 : 0.05) * Math.max(1, 10 ** Math.floor(Math.log10(Math.max(Math.abs(from), 1))));
   const value = from + Math.trunc(pixels / 4) * step;

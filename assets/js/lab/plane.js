@@ -58,7 +58,11 @@ export function foot(query, key) {
   return { x: query.x * share, y: query.y * share };
 }
 
-/** Where labels go: at the tip, a little outwards; those that would lie on another are moved down. @param {{x: number, y: number}[]} tips in the picture's units, y down @param {number} high  of a line */
+/**
+ * Where labels go: at the tip, a little outwards; those that would lie on another are moved down.
+ * @param {{x: number, y: number}[]} tips in the picture's units, y down
+ * @param {number} high of a line
+ */
 export function labelPlaces(tips, high = 17) {
   /** @type {{x: number, y: number, anchor: "start" | "end"}[]} */
   const placed = [];

@@ -1,5 +1,6 @@
 /**
- * What the browser tells Python, so that nothing gets lost: every action is told again until Python has said that it did
+ * What the browser tells Python, so that nothing gets lost: every action is told again until Python has said that it
+ * did
  * it. (Streamlit runs the script for the newest of several quick values; an older one alone would be forgotten.)
  *
  * @typedef {{do: string, [detail: string]: unknown}} Wish  what is to be done, and its details
@@ -55,7 +56,10 @@ export function createQueue(send, { now = () => performance.now(), later = (run,
       waiting = waiting.filter((one) => one.do !== "preview");
       push(action);
     },
-    /** What a slider is passing over, a cell's text or a switch's values: shown, not yet done. @param {Record<string, unknown>} action */
+    /**
+     * What a slider is passing over, a cell's text or a switch's values: shown, not yet done.
+     * @param {Record<string, unknown>} action
+     */
     pass(action) {
       preview = { ...action, do: "preview" };
       if (timed) return;

@@ -1,14 +1,20 @@
 /**
  * Numbers of a real head: which layer, which head, which tokens of the text that the other pages show.
  *
- * @typedef {{name: string, layers: {label: string, n_heads: number}[], tokens: {text: string, special: boolean}[][], layer: number, head: number, chosen: number[], problem: string}} Model
+ * @typedef {{name: string, layers: {label: string, n_heads: number}[], tokens: {text: string, special: boolean}[][],
+ *   layer: number, head: number, chosen: number[], problem: string}} Model
  * @typedef {import("./lab.js").Lab} Lab
  */
 import { h, mark, say } from "../base/dom.js";
 import { popover } from "../base/popover.js";
 import { choice } from "./switches.js";
 
-/** The tokens that are proposed: those given if there are any, else the first ones that are words. @param {Model["tokens"][number]} tokens @param {number[]} [given] @param {number} [most] */
+/**
+ * The tokens that are proposed: those given if there are any, else the first ones that are words.
+ * @param {Model["tokens"][number]} tokens
+ * @param {number[]} [given]
+ * @param {number} [most]
+ */
 export function proposed(tokens, given = [], most = 5) {
   if (given.length && given.every((i) => i < tokens.length)) return given;
   const plain = tokens.flatMap((token, i) => (token.special ? [] : [i]));
@@ -109,7 +115,8 @@ export function createReal(app) {
         !model
           ? "The model is reading the text …"
           : model.problem ||
-              `Take q, k and v of a head of ${model.name}, over a few tokens of the text on the page Explore, into editable cells.`,
+              `Take q, k and v of a head of ${model.name}, over a few tokens of the text on the page ` +
+                "Explore, into editable cells.",
       );
       mark(panel, "aria-busy", !model);
       if (!model || model.problem) return;

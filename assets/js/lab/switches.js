@@ -73,7 +73,8 @@ export function createSwitches(app) {
     app.queue.pass({ values: { temperature } });
     app.expect();
   };
-  heat.onpointerup = heat.onpointercancel = heat.onblur = () => (sliding = false); // back where it was, it tells no change
+  // back where it was, it tells no change
+  heat.onpointerup = heat.onpointercancel = heat.onblur = () => (sliding = false);
   heat.onchange = () => {
     sliding = false;
     set({ temperature: TEMPERATURES[Number(heat.value)] });

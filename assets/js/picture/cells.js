@@ -4,8 +4,9 @@
  * @typedef {import("../base/scale.js").Theme} Theme
  * @typedef {{t: string}[]} Tokens  as shown
  * @typedef {{theme: Theme, queries: Tokens, keys: Tokens}} Painter
- * @typedef {{view: import("./layout.js").View, plot: import("./layout.js").Box}} Pane  what is seen, and where on the canvas
- * @typedef {{table: Uint32Array, scratch: HTMLCanvasElement}} Shades  the pixel of every code; a canvas that nobody sees
+ * @typedef {{view: import("./layout.js").View, plot: import("./layout.js").Box}} Pane what is seen, and where on the
+ *   canvas
+ * @typedef {{table: Uint32Array, scratch: HTMLCanvasElement}} Shades the pixel of every code; a canvas that nobody sees
  */
 import { cellBox, closest, thin } from "./layout.js";
 import { blockMax } from "./matrix.js";
@@ -16,7 +17,12 @@ import { MASKED, U2 } from "../base/wire.js";
 const KEY_NAME = "key (is looked at) →";
 const QUERY_NAME = "← query (looks)";
 
-/** @param {CanvasRenderingContext2D} ctx @param {import("./matrix.js").Matrix} matrix @param {Pane} pane @param {Shades} shades */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {import("./matrix.js").Matrix} matrix
+ * @param {Pane} pane
+ * @param {Shades} shades
+ */
 export function drawCells(ctx, matrix, { view, plot }, { table, scratch }) {
   const ratio = window.devicePixelRatio || 1;
   const r0 = Math.max(Math.floor(view.q0 / matrix.blockQ), 0);
@@ -40,7 +46,13 @@ export function drawCells(ctx, matrix, { view, plot }, { table, scratch }) {
   return { q: matrix.blockQ * blockR, k: matrix.blockK * blockC };
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile @param {Pane} pane @param {Shades} shades */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {{codes: Uint16Array, rows: number, cols: number, row0: number, col0: number}} tile
+ * @param {Pane} pane
+ * @param {Shades} shades
+ */
 export function drawTile(ctx, app, tile, { view, plot }, { table, scratch }) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
@@ -61,7 +73,13 @@ export function drawTile(ctx, app, tile, { view, plot }, { table, scratch }) {
   ctx.restore();
 }
 
-/** Thin paper-coloured lines between cells that are large enough. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot */
+/**
+ * Thin paper-coloured lines between cells that are large enough.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {import("./layout.js").View} view
+ * @param {import("./layout.js").Box} plot
+ */
 export function drawGrid(ctx, app, view, plot) {
   const w = plot.w / view.k;
   const tall = plot.h / view.q;
@@ -82,7 +100,14 @@ export function drawGrid(ctx, app, view, plot) {
   ctx.stroke();
 }
 
-/** Two decimals in cells that have room; the sign of NaN in those that hold none. @param {CanvasRenderingContext2D} ctx @param {{theme: Theme, matrix: import("./matrix.js").Matrix}} app @param {import("./layout.js").View} view @param {import("./layout.js").Box} plot @param {number} top */
+/**
+ * Two decimals in cells that have room; the sign of NaN in those that hold none.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {{theme: Theme, matrix: import("./matrix.js").Matrix}} app
+ * @param {import("./layout.js").View} view
+ * @param {import("./layout.js").Box} plot
+ * @param {number} top
+ */
 export function drawNumbers(ctx, app, view, plot, top) {
   const { theme, matrix } = app;
   const w = plot.w / view.k;
@@ -123,7 +148,12 @@ export function drawNumbers(ctx, app, view, plot, top) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {import("./layout.js").View} view
+ * @param {import("./layout.js").HeatmapGeometry} g
+ */
 export function drawLabels(ctx, app, view, g) {
   const { theme, queries, keys } = app;
   const { plot } = g;
@@ -184,7 +214,14 @@ export function widestName(ctx, theme) {
   return Math.max(ctx.measureText(KEY_NAME).width, ctx.measureText(QUERY_NAME).width);
 }
 
-/** Where a pair's second sentence begins: a line across the plot and out between the labels. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {{query: number | null, key: number | null}} at */
+/**
+ * Where a pair's second sentence begins: a line across the plot and out between the labels.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {import("./layout.js").View} view
+ * @param {import("./layout.js").HeatmapGeometry} g
+ * @param {{query: number | null, key: number | null}} at
+ */
 export function drawBorders(ctx, app, view, g, { query, key }) {
   const { plot } = g;
   const out = app.theme.size;
@@ -207,13 +244,25 @@ export function drawBorders(ctx, app, view, g, { query, key }) {
   ctx.setLineDash([]);
 }
 
-/** Labels stand close while all or nearly all are there, and with room between them once most are left out. @param {number} spacing @param {number} close @param {number} roomy */
+/**
+ * Labels stand close while all or nearly all are there, and with room between them once most are left out.
+ * @param {number} spacing
+ * @param {number} close
+ * @param {number} roomy
+ */
 function spaced(spacing, close, roomy) {
   const step = thin(spacing, close);
   return step < 5 ? step : thin(spacing, roomy);
 }
 
-/** Where most labels are left out, the others say which token they are: the label is cut, its number never. @param {CanvasRenderingContext2D} ctx @param {number} at @param {string} label @param {number} step @param {number} room */
+/**
+ * Where most labels are left out, the others say which token they are: the label is cut, its number never.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {number} at
+ * @param {string} label
+ * @param {number} step
+ * @param {number} room
+ */
 function numbered(ctx, at, label, step, room) {
   if (step < 5) return fit(ctx, label, room);
   const number = `${at} `;
@@ -221,7 +270,13 @@ function numbered(ctx, at, label, step, room) {
   return rest < ctx.measureText("m…").width ? String(at) : number + fit(ctx, label, rest);
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {string} text @param {number} x @param {number} y @param {import("./layout.js").HeatmapGeometry} g */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {import("./layout.js").HeatmapGeometry} g
+ */
 function slanted(ctx, text, x, y, g) {
   ctx.save();
   ctx.translate(x, y);
@@ -230,7 +285,14 @@ function slanted(ctx, text, x, y, g) {
   ctx.restore();
 }
 
-/** @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {import("../base/selection.js").Mark} mark @param {boolean} pinned */
+/**
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {import("./layout.js").HeatmapGeometry} g
+ * @param {import("./layout.js").View} view
+ * @param {import("../base/selection.js").Mark} mark
+ * @param {boolean} pinned
+ */
 export function frame(ctx, app, g, view, mark, pinned) {
   const { theme } = app;
   const { plot } = g;
@@ -271,7 +333,14 @@ export function frame(ctx, app, g, view, mark, pinned) {
   }
 }
 
-/** The labels of the marked row and column, whole and in their colours, whatever was thinned out. @param {CanvasRenderingContext2D} ctx @param {Painter} app @param {import("./layout.js").View} view @param {import("./layout.js").HeatmapGeometry} g @param {import("../base/selection.js").Mark} mark */
+/**
+ * The labels of the marked row and column, whole and in their colours, whatever was thinned out.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Painter} app
+ * @param {import("./layout.js").View} view
+ * @param {import("./layout.js").HeatmapGeometry} g
+ * @param {import("../base/selection.js").Mark} mark
+ */
 export function drawMarkedLabels(ctx, app, view, g, mark) {
   const { theme } = app;
   const { plot } = g;

@@ -56,7 +56,13 @@ export function corner(g, row, col) {
   };
 }
 
-/** The thumbnail under a point, or null. @param {Geometry} g @param {Group} group @param {number} x @param {number} y */
+/**
+ * The thumbnail under a point, or null.
+ * @param {Geometry} g
+ * @param {Group} group
+ * @param {number} x
+ * @param {number} y
+ */
 export function hit(g, group, x, y) {
   let row = Math.floor((y - g.y) / g.pitch);
   if (row >= g.rows || y >= g.allY) row = y >= g.allY && y < g.allY + g.pitch ? g.rows : -1;
@@ -126,7 +132,12 @@ export function walk(groups, from, key) {
   return from;
 }
 
-/** The next or previous head in reading order (aggregates are left out). @param {Group[]} groups @param {Place} from @param {1 | -1} by */
+/**
+ * The next or previous head in reading order (aggregates are left out).
+ * @param {Group[]} groups
+ * @param {Place} from
+ * @param {1 | -1} by
+ */
 export function neighbour(groups, from, by) {
   const group = groups[from.group];
   const row = Math.min(from.row, group.layers.length - 1);

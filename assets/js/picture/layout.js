@@ -3,7 +3,8 @@
  *
  * @typedef {{x: number, y: number, w: number, h: number}} Box
  * @typedef {{width: number, height: number, plot: Box, labelW: number, labelH: number, slant: number}} HeatmapGeometry
- * @typedef {{q0: number, k0: number, q: number, k: number}} View  first row and column seen (may be fractions), rows and columns seen
+ * @typedef {{q0: number, k0: number, q: number, k: number}} View first row and column seen (may be fractions), rows and
+ *   columns seen
  */
 
 /** Key labels lean by this angle (radians) over their column. */
@@ -15,7 +16,8 @@ const FEWEST = 4;
 const TALLER = 1.35;
 
 /**
- * Labels that would stand too close when they lean stand upright; and where all rows and columns can be named within the
+ * Labels that would stand too close when they lean stand upright; and where all rows and columns can be named within
+ * the
  * width, the plot is as large as their names need, so that none is left out.
  *
  * @param {object} given
@@ -26,7 +28,8 @@ const TALLER = 1.35;
  * @param {number} given.queryLabel   width of the widest query label
  * @param {number} given.keyLabel     width of the widest key label
  * @param {number} [given.keyTail]   width of the widest label near the last column, which leans out of the plot
- * @param {number} [given.number]    width of the largest number of a token, which stands before labels of which many are left out
+ * @param {number} [given.number] width of the largest number of a token, which stands before labels of which many are
+ *   left out
  * @param {number} [given.names]     width of the longer of the axes' names
  * @param {number} given.size         of the type
  * @returns {HeatmapGeometry}
@@ -38,7 +41,10 @@ export function heatmapGeometry(given) {
   return upright.plot.w / given.nKey >= closest(given.size) ? upright : leaning;
 }
 
-/** How close the middles of two labels may stand, pixels: of small type, one line at the next. @param {number} size of the type */
+/**
+ * How close the middles of two labels may stand, pixels: of small type, one line at the next.
+ * @param {number} size of the type
+ */
 export function closest(size) {
   return size * (10.4 / 14);
 }
@@ -121,12 +127,25 @@ export function zoom(view, factor, about, nQuery, nKey) {
   return inside({ q0, k0, q, k }, nQuery, nKey);
 }
 
-/** @param {View} view @param {number} dq rows @param {number} dk columns @param {number} nQuery @param {number} nKey @returns {View} */
+/**
+ * @param {View} view
+ * @param {number} dq rows
+ * @param {number} dk columns
+ * @param {number} nQuery
+ * @param {number} nKey
+ * @returns {View}
+ */
 export function pan(view, dq, dk, nQuery, nKey) {
   return inside({ ...view, q0: view.q0 + dq, k0: view.k0 + dk }, nQuery, nKey);
 }
 
-/** Move as little as needed to see a cell. @param {View} view @param {{query: number | null, key: number | null}} mark @param {number} nQuery @param {number} nKey */
+/**
+ * Move as little as needed to see a cell.
+ * @param {View} view
+ * @param {{query: number | null, key: number | null}} mark
+ * @param {number} nQuery
+ * @param {number} nKey
+ */
 export function reveal(view, { query, key }, nQuery, nKey) {
   let { q0, k0 } = view;
   if (query !== null) q0 = Math.min(Math.max(q0, query + 1 - view.q), query);
@@ -168,7 +187,14 @@ export function cellAt(g, view, x, y, nQuery, nKey) {
   return null;
 }
 
-/** The box of a cell, CSS pixels; may lie outside the plot. @param {Box} plot @param {View} view @param {number} query @param {number} key @returns {Box} */
+/**
+ * The box of a cell, CSS pixels; may lie outside the plot.
+ * @param {Box} plot
+ * @param {View} view
+ * @param {number} query
+ * @param {number} key
+ * @returns {Box}
+ */
 export function cellBox(plot, view, query, key) {
   const w = plot.w / view.k;
   const h = plot.h / view.q;
@@ -192,7 +218,13 @@ export function windowAround(n, size, start, around) {
   return { from, to: from + size };
 }
 
-/** Which 256 × 256 tiles a view needs. @param {View} view @param {number} nQuery @param {number} nKey @param {number} [side] */
+/**
+ * Which 256 × 256 tiles a view needs.
+ * @param {View} view
+ * @param {number} nQuery
+ * @param {number} nKey
+ * @param {number} [side]
+ */
 export function tilesOf(view, nQuery, nKey, side = 256) {
   const tiles = [];
   for (let row = Math.floor(view.q0 / side) * side; row < Math.min(view.q0 + view.q, nQuery); row += side) {

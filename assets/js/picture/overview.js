@@ -26,7 +26,10 @@ export class Overview {
     this.groups = groupsOf(this.layers, this.aggregates);
   }
 
-  /** The layer whose tokens a choice has: itself, or the first one of the group for "all:…". @param {number | string} layer */
+  /**
+   * The layer whose tokens a choice has: itself, or the first one of the group for "all:…".
+   * @param {number | string} layer
+   */
   layerOf(layer) {
     if (typeof layer === "number") return this.layers[layer] ?? null;
     const group = this.groups.find((g) => g.all === layer);
@@ -43,7 +46,10 @@ export class Overview {
     return this.tokens[this.layerOf(layer)?.keys ?? "source"] ?? [];
   }
 
-  /** Before which row and column a pair's second sentence begins; null where none does. @param {number | string} layer */
+  /**
+   * Before which row and column a pair's second sentence begins; null where none does.
+   * @param {number | string} layer
+   */
   borders(layer) {
     const { second } = this.meta;
     const found = this.layerOf(layer);
@@ -76,7 +82,11 @@ export class Overview {
     return { codes: this.aggregateCodes.subarray(offset, offset + rows * cols), rows, cols, nQuery, nKey };
   }
 
-  /** Entropy in bits, reach in tokens and largest weight of a head. @param {number | string} layer @param {number | string} head */
+  /**
+   * Entropy in bits, reach in tokens and largest weight of a head.
+   * @param {number | string} layer
+   * @param {number | string} head
+   */
   summary(layer, head) {
     if (typeof layer === "number" && typeof head === "number") {
       const { entropy, reach, peak } = this.meta.summary ?? {};
@@ -90,7 +100,11 @@ export class Overview {
     return { entropy: null, reach: null, peak: picture ? peakOf(picture.codes) : null };
   }
 
-  /** "Layer 2 · head 3", as it is written over the picture. @param {number | string} layer @param {number | string} head */
+  /**
+   * "Layer 2 · head 3", as it is written over the picture.
+   * @param {number | string} layer
+   * @param {number | string} head
+   */
   title(layer, head) {
     const found = this.layerOf(layer);
     const several = this.groups.length > 1;
@@ -100,7 +114,11 @@ export class Overview {
     return `${name.charAt(0).toUpperCase()}${name.slice(1)} · ${part}`;
   }
 
-  /** A choice that exists, as near as possible to the one asked for. @param {number | string} layer @param {Head} head */
+  /**
+   * A choice that exists, as near as possible to the one asked for.
+   * @param {number | string} layer
+   * @param {Head} head
+   */
   nearest(layer, head) {
     if (this.has(layer, head)) return { layer, head };
     const at = typeof layer === "number" ? Math.min(Math.max(Math.trunc(layer), 0), this.layers.length - 1) : 0;
@@ -117,13 +135,18 @@ export class Overview {
  * @param {{has: (name: string) => boolean}} aggregates
  */
 export function groupsOf(layers, aggregates) {
-  /** @type {Map<string, {id: string, title: string, all: string, layers: number[], nHeads: number, nKvHeads: number, means: boolean, alls: boolean}>} */
+  /**
+   * @type {Map<string, {id: string, title: string, all: string, layers: number[], nHeads: number, nKvHeads: number,
+   *   means: boolean, alls: boolean}>}
+   */
   const groups = new Map();
   layers.forEach((layer, at) => {
     const id = `${layer.stack}:${layer.kind}`;
     let group = groups.get(id);
     if (!group) {
-      const title = `${layer.stack === "encoder" ? "Encoder" : "Decoder"}, ${layer.kind === "cross" ? "cross-attention" : `${layer.kind}-attention`}`;
+      const title =
+        `${layer.stack === "encoder" ? "Encoder" : "Decoder"}, ` +
+        `${layer.kind === "cross" ? "cross-attention" : `${layer.kind}-attention`}`;
       group = {
         id,
         title,

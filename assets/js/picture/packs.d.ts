@@ -53,8 +53,11 @@ export type OverviewPack = Pack<
 /** One comparison with the model; `difference` is null where a side is not a number. */
 export type Check = { name: string; difference: number | null; tolerance: number; holds: boolean; reason: string };
 
-/** What a proof comes to; `answer` as in `attention_core/record/verdict.py`. */
-export type Verdict = { answer: string; sign: string; text: string; reasons: string[] };
+/**
+ * What a proof comes to, in words, and with the largest difference in `text`; `answer` as in
+ * `attention_core/record/verdict.py`.
+ */
+export type Verdict = { answer: string; sign: string; words: string; text: string; reasons: string[] };
 
 export type Proof = Verdict & { holds: boolean; worst: number | null; checks: Check[] };
 

@@ -76,7 +76,12 @@ export function createPreview(app) {
   return { element, draw };
 }
 
-/** @param {import("./overview.js").Overview} overview @param {import("./overview.js").Picture} found @param {number | string} layer @param {number | null} peak */
+/**
+ * @param {import("./overview.js").Overview} overview
+ * @param {import("./overview.js").Picture} found
+ * @param {number | string} layer
+ * @param {number | null} peak
+ */
 function peakText(overview, found, layer, peak) {
   const { codes, rows, cols, nQuery, nKey } = found;
   const kind = codesOf(codes);

@@ -9,7 +9,11 @@ import { parseColour } from "../base/scale.js";
 
 const STOPS = 9;
 
-/** The two ramps, read through an element (they may use light-dark(), which only an element can resolve). @param {HTMLElement} probe @returns {Colours} */
+/**
+ * The two ramps, read through an element (they may use light-dark(), which only an element can resolve).
+ * @param {HTMLElement} probe
+ * @returns {Colours}
+ */
 export function readColours(probe) {
   const style = getComputedStyle(probe);
   /** @param {string} name @returns {Rgb} */
@@ -24,7 +28,11 @@ export function readColours(probe) {
   return found;
 }
 
-/** Where a signed number lies on the diverging ramp: 0.5 is zero, both ends are ±top. @param {number} x @param {number} top */
+/**
+ * Where a signed number lies on the diverging ramp: 0.5 is zero, both ends are ±top.
+ * @param {number} x
+ * @param {number} top
+ */
 export function signedPlace(x, top) {
   return top > 0 ? 0.5 + x / top / 2 : 0.5;
 }

@@ -1,4 +1,7 @@
-/** Where a heatmap is drawn: a canvas with cells and labels, one over it for the marks, and the cell that a pointer is on. */
+/**
+ * Where a heatmap is drawn: a canvas with cells and labels, one over it for the marks, and the cell that a pointer is
+ * on.
+ */
 import { h } from "../base/dom.js";
 import { cellAt, heatmapGeometry } from "./layout.js";
 import { widestName } from "./cells.js";
@@ -29,7 +32,8 @@ export function createStage(name, attributes) {
      * Where plot and labels go.
      *
      * @param {import("../base/scale.js").Theme} theme @param {string[]} queries @param {string[]} keys  labels
-     * @param {{width: number, maxHeight: number, nQuery?: number, nKey?: number, tail?: number}} room  tail: of so many last keys the labels may lean out
+     * @param {{width: number, maxHeight: number, nQuery?: number, nKey?: number, tail?: number}} room tail: of so many
+     *   last keys the labels may lean out
      */
     geometry(theme, queries, keys, { width, maxHeight, nQuery = queries.length, nKey = keys.length, tail = nKey }) {
       ruler.font = font(theme);
@@ -46,7 +50,14 @@ export function createStage(name, attributes) {
         size: theme.size,
       });
     },
-    /** The cell under a pointer. @param {MouseEvent} event @param {import("./layout.js").HeatmapGeometry} g @param {import("./layout.js").View} view @param {number} nQuery @param {number} nKey */
+    /**
+     * The cell under a pointer.
+     * @param {MouseEvent} event
+     * @param {import("./layout.js").HeatmapGeometry} g
+     * @param {import("./layout.js").View} view
+     * @param {number} nQuery
+     * @param {number} nKey
+     */
     under(event, g, view, nQuery, nKey) {
       const box = base.getBoundingClientRect();
       return cellAt(g, view, event.clientX - box.left, event.clientY - box.top, nQuery, nKey);

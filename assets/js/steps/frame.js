@@ -1,5 +1,6 @@
 /**
- * What stands around a step: the map (token → layer → head → step), the proof, the steps by number, modes and precision.
+ * What stands around a step: the map (token → layer → head → step), the proof, the steps by number, modes and
+ * precision.
  *
  * @typedef {import("./steps.js").Steps} Steps
  */
@@ -120,11 +121,7 @@ function createMap(app) {
       if (drawn !== key) {
         drawn = key;
         token.fill(meta.queries.map((one, i) => `${i} ${one.t}`));
-        layer.fill(
-          layers.map((one, i) =>
-            layers.some((other) => !/^(encoder|decoder) self layer/.test(other.label)) ? one.label : String(i),
-          ),
-        );
+        layer.fill(layers.map((one, i) => (one.label === `layer ${i}` ? String(i) : one.label)));
         head.fill(Array.from({ length: layers[place.layer].n_heads }, (_, i) => String(i)));
         back.href = new URL(data.link ?? "", appRoot()).href;
       }
@@ -166,7 +163,13 @@ function arrow() {
   return h("span", { class: "sl-arrow", "aria-hidden": "true" }, "→");
 }
 
-/** A row of ticks with the chosen one marked. @param {HTMLElement} element @param {number} index @param {number} n @param {string} [role] */
+/**
+ * A row of ticks with the chosen one marked.
+ * @param {HTMLElement} element
+ * @param {number} index
+ * @param {number} n
+ * @param {string} [role]
+ */
 function drawTicks(element, index, n, role) {
   const shown = Math.min(n, TICKS);
   const at = n > TICKS ? Math.round((index / Math.max(n - 1, 1)) * (shown - 1)) : index;
@@ -273,7 +276,12 @@ function createTools(app) {
   };
 }
 
-/** One line: what the proof comes to; and why it is not plainly checked. @param {Steps} app @param {HTMLElement} element @param {HTMLElement} reasons */
+/**
+ * One line: what the proof comes to; and why it is not plainly checked.
+ * @param {Steps} app
+ * @param {HTMLElement} element
+ * @param {HTMLElement} reasons
+ */
 function drawProof(app, element, reasons) {
   const { judged, verdict } = app.meta;
   mark(element, "data-state", stateOf(judged.answer));

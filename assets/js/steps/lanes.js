@@ -11,7 +11,13 @@ export function token(app, which) {
   return h("bdi", { class: `sl-name sl-${which}` }, text);
 }
 
-/** A named strip. @param {string} name @param {Node} picture @param {string} [role] @param {Node | string | null} [says] */
+/**
+ * A named strip.
+ * @param {string} name
+ * @param {Node} picture
+ * @param {string} [role]
+ * @param {Node | string | null} [says]
+ */
 export function lane(name, picture, role = "", says = null) {
   return h(
     "div",

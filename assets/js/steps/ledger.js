@@ -12,7 +12,10 @@ import { View } from "../base/view.js";
 
 /** @extends {View<Data, Frame>} */
 export class LedgerView extends View {
-  /** Of the ledger that is shown; `place` is ahead of it while another is on its way. @type {import("./packs").LedgerMeta} */
+  /**
+   * Of the ledger that is shown; `place` is ahead of it while another is on its way.
+   * @type {import("./packs").LedgerMeta}
+   */
   meta;
 
   /** @param {ShadowRoot | HTMLElement} root @param {Data} data */
@@ -110,7 +113,12 @@ export class LedgerView extends View {
 
   // --- what is known
 
-  /** One value; null if its row is still on its way. @param {string} name @param {number[]} at @returns {number | null} */
+  /**
+   * One value; null if its row is still on its way.
+   * @param {string} name
+   * @param {number[]} at
+   * @returns {number | null}
+   */
   value(name, at) {
     const array = this.arrays[name];
     if (!array) return null;
@@ -118,7 +126,12 @@ export class LedgerView extends View {
     return array.data[at[0] ?? 0] ?? null;
   }
 
-  /** A vector, or a row of a tensor; null if it is still on its way. @param {string} name @param {number | null} row @returns {ArrayLike<number> | null} */
+  /**
+   * A vector, or a row of a tensor; null if it is still on its way.
+   * @param {string} name
+   * @param {number | null} row
+   * @returns {ArrayLike<number> | null}
+   */
   vector(name, row) {
     const array = this.arrays[name];
     if (!array) return null;

@@ -71,7 +71,12 @@ export function matrixPanel(app) {
   );
 }
 
-/** One matrix with its name and size. @param {Steps} app @param {Picture} one @param {import("../base/wire.js").Buffer<Float32Array>} values */
+/**
+ * One matrix with its name and size.
+ * @param {Steps} app
+ * @param {Picture} one
+ * @param {import("../base/wire.js").Buffer<Float32Array>} values
+ */
 function matrixFigure(app, one, { data, shape }) {
   const [rows, columns] = one.shape;
   const canvas = h("canvas", {
@@ -89,7 +94,8 @@ function matrixFigure(app, one, { data, shape }) {
     const c = Math.floor((column / columns) * shape[1]);
     const value = data[r * shape[1] + c];
     app.tell(
-      `${one.symbol}, ${one.rows} ${row}, ${one.columns} ${column}: ${value !== value ? "masked" : written(value, app.digits)}${one.exact ? "" : " (largest of its block)"}`,
+      `${one.symbol}, ${one.rows} ${row}, ${one.columns} ${column}: ` +
+        `${value !== value ? "masked" : written(value, app.digits)}${one.exact ? "" : " (largest of its block)"}`,
     );
   };
   canvas.onmouseleave = () => app.tell("");
@@ -114,7 +120,13 @@ function matrixFigure(app, one, { data, shape }) {
   );
 }
 
-/** The mark on the row or column of what is followed. @param {Steps} app @param {"row" | "column"} side @param {string} what @param {number} n */
+/**
+ * The mark on the row or column of what is followed.
+ * @param {Steps} app
+ * @param {"row" | "column"} side
+ * @param {string} what
+ * @param {number} n
+ */
 function followed(app, side, what, n) {
   const index = what === "query" ? app.meta.query : what === "key" ? app.key : null;
   if (index === null) return null;
@@ -124,7 +136,11 @@ function followed(app, side, what, n) {
   return h("span", { class: "sl-marked", "data-side": side, "data-role": what, style });
 }
 
-/** What a click on a cell chooses: the query and the key that it belongs to. @param {Picture} one @param {[number, number]} cell */
+/**
+ * What a click on a cell chooses: the query and the key that it belongs to.
+ * @param {Picture} one
+ * @param {[number, number]} cell
+ */
 function chosenAt(one, [row, column]) {
   /** @type {{query?: number, key?: number}} */
   const change = {};

@@ -5,7 +5,11 @@
 /** The decimals a reader can choose. */
 export const DIGITS = [2, 3, 4, 5, 6];
 
-/** A number with a fixed count of decimals and a true minus sign. @param {number | null} x  null in JSON, which has no NaN @param {number} digits */
+/**
+ * A number with a fixed count of decimals and a true minus sign.
+ * @param {number | null} x null in JSON, which has no NaN
+ * @param {number} digits
+ */
 export function written(x, digits) {
   if (x === -Infinity) return "−∞";
   if (x === Infinity) return "∞";

@@ -65,7 +65,10 @@ export type LedgerMeta = {
   faults: Fault[];
 };
 
-/** All steps of one head for one query: every tensor by its name; `order`, the keys by falling weight; `rest`, the weight of all after the first n. */
+/**
+ * All steps of one head for one query: every tensor by its name; `order`, the keys by falling weight; `rest`, the
+ * weight of all after the first n.
+ */
 export type LedgerPack = Pack<LedgerMeta>;
 
 /** More rows of one tensor, under its name. */

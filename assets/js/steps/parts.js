@@ -238,7 +238,11 @@ function restLine(app) {
   );
 }
 
-/** Which key is followed, and the others to choose from. @param {import("./steps.js").Steps} app @param {{numbered?: boolean}} [how] */
+/**
+ * Which key is followed, and the others to choose from.
+ * @param {import("./steps.js").Steps} app
+ * @param {{numbered?: boolean}} [how]
+ */
 export function keyChooser(app, { numbered = false } = {}) {
   return h(
     "p",

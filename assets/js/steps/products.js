@@ -17,7 +17,13 @@ const MORE = 26;
 /** How formulas write a tensor. @type {Record<string, string>} */
 const LETTERS = { scores: "s", output: "o", written: "w", head_write: "w" };
 
-/** The products of a number of this step, if they are here. @param {Steps} app @param {string} name @param {number[]} at @returns {ProductsPack | null} */
+/**
+ * The products of a number of this step, if they are here.
+ * @param {Steps} app
+ * @param {string} name
+ * @param {number[]} at
+ * @returns {ProductsPack | null}
+ */
 export function productsOf(app, name, at) {
   const [row, component] = name === "scores" ? [at[0], 0] : at.length === 2 ? at : [0, at[0]];
   return fetched(app, `${base(app)}/products/${name}/${row}/${component}`);
@@ -98,7 +104,12 @@ function productTable(app, { meta, arrays: { left, right, products, order } }) {
   );
 }
 
-/** How many products are shown, and what the others come to. @param {Steps} app @param {ProductsPack} pack @param {number} shown */
+/**
+ * How many products are shown, and what the others come to.
+ * @param {Steps} app
+ * @param {ProductsPack} pack
+ * @param {number} shown
+ */
 function restOf(app, { arrays: { products, rest } }, shown) {
   const n = products.data.length;
   if (n <= shown) return h("p", null, `All ${count(n)} products shown, largest first.`);
@@ -128,7 +139,12 @@ function moreButtons(app, n) {
   ];
 }
 
-/** From the sum of the products to the number. @param {Steps} app @param {ProductsPack["meta"]} meta @param {number} sum */
+/**
+ * From the sum of the products to the number.
+ * @param {Steps} app
+ * @param {ProductsPack["meta"]} meta
+ * @param {number} sum
+ */
 function totalOf(app, { bias, factor: times, total }, sum) {
   const plain = bias === null && times === 1;
   return h(
@@ -158,7 +174,14 @@ function factor(app, side, i, value) {
   return element;
 }
 
-/** Which tensor of the ledger a factor is. @param {string} side @param {string} name @param {number[]} at @param {number} i @returns {[string, number[]]} */
+/**
+ * Which tensor of the ledger a factor is.
+ * @param {string} side
+ * @param {string} name
+ * @param {number[]} at
+ * @param {number} i
+ * @returns {[string, number[]]}
+ */
 function factorOf(side, name, at, i) {
   if (name === "scores") return side === "left" ? ["q", [i]] : ["k", [at[0], i]];
   if (name === "output") return side === "left" ? ["weights", [i]] : ["v", [i, at[0]]];

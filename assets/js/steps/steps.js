@@ -1,7 +1,8 @@
 /**
  * Step by step: one head and one query followed in real numbers, from token to output.
  *
- * Nothing is computed here: every number comes from the ledger (`attention_core/ledger/records.py`) under the name that it has
+ * Nothing is computed here: every number comes from the ledger (`attention_core/ledger/records.py`) under the name that
+ * it has
  * there. `render` works in any page; the default export is what a components-v2 mount calls.
  *
  * @typedef {object} Data
@@ -106,7 +107,10 @@ export class Steps extends LedgerView {
     this.draw();
   }
 
-  /** Change layer, head, query or key. @param {Partial<{layer: number, head: number, query: number, key: number | null}>} change */
+  /**
+   * Change layer, head, query or key.
+   * @param {Partial<{layer: number, head: number, query: number, key: number | null}>} change
+   */
   choose(change) {
     const place = { ...this.place, ...change };
     const { n_heads: nHeads, n_query: nQuery, n_key: nKey } = this.data.layers[place.layer];
@@ -274,7 +278,8 @@ export class Steps extends LedgerView {
   onKey(event) {
     if (!this.meta || !this.hears(event)) return;
     const from = event.composedPath()[0];
-    if (from instanceof Element && from.closest(".sl-scroll, pre") && from.scrollWidth > from.clientWidth) return; // arrows scroll what has the focus
+    // arrows scroll what has the focus
+    if (from instanceof Element && from.closest(".sl-scroll, pre") && from.scrollWidth > from.clientWidth) return;
     const { key } = event;
     if (key === "ArrowRight") this.walk(1);
     else if (key === "ArrowLeft") this.walk(-1);

@@ -83,7 +83,11 @@ export function apart(app) {
   });
 }
 
-/** Before and after, for the query and the followed key. @param {Steps} app @returns {{letter: string, before: string, after: string}[]} */
+/**
+ * Before and after, for the query and the followed key.
+ * @param {Steps} app
+ * @returns {{letter: string, before: string, after: string}[]}
+ */
 export function changes(app) {
   return ["q", "k", "v"].flatMap((letter) => {
     const names = Object.keys(app.step.tensors).filter((name) => name === letter || name.startsWith(`${letter}_`));
@@ -140,7 +144,9 @@ export function rotary(app) {
     h(
       "p",
       { class: "sl-second" },
-      `Each dial: one pair of components of ${first.letter} before (thin) and after (bold) it was turned${chosen.length < n ? `; ${chosen.length} of ${n} pairs shown` : ""}. θ in radians, between −π and π.`,
+      `Each dial: one pair of components of ${first.letter} before (thin) and after (bold) it was ` +
+        `turned${chosen.length < n ? `; ${chosen.length} of ${n} pairs shown` : ""}. θ in radians, between ` +
+        "−π and π.",
     ),
     ...changed(app),
   ];

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
+    Closest,
     First,
     ModelSummary,
     Progress,
@@ -156,6 +157,21 @@ class Engine(ABC):
     @abstractmethod
     def row(self, source: Source, layer: int, head: int, query: int) -> list[float]:
         """The weights of one query over all keys."""
+
+    @abstractmethod
+    def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
+        """Query and key of the largest weight of a head from one word to another; None if no word reads another."""
+
+    @abstractmethod
+    def finds(self, source: Source) -> dict[str, Any]:
+        """What heads do in this text that beats chance: {"state", "finds": [{"kind", "layer", "head", …}], "says"}.
+
+        The state is "later" while others wait: ask again.
+        """
+
+    @abstractmethod
+    def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
+        """The closest of other sentences, by a model that was trained to compare; None for any other model."""
 
     @abstractmethod
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:

@@ -12,6 +12,7 @@ from pages.shared.address.view import View
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
 from pages.shared.engine.plain import (
+    Closest,
     First,
     ModelSummary,
     Progress,
@@ -25,7 +26,7 @@ from pages.shared.engine.summaries import model_summary, said, trace_summary
 from pages.shared.engine.surveys import Surveys
 from pages.shared.process import spent
 from pages.shared.process.settings import Settings
-from pages.shared.service import heads
+from pages.shared.service import first_words, heads
 from pages.shared.service.counting import Count, count_soon
 from pages.shared.service.service import Gone, Service
 from pages.shared.service.sources import Picture, Source
@@ -160,8 +161,8 @@ class LocalEngine(Engine):
             if model.head.predicts == "masked token":
                 n_first = source.text.count(str(model.tokenizer.mask_token))
                 if which < n_first:
-                    return Written(fill_mask(model, source.text, which, token), 1, "", True)
-                return Written(fill_mask(model, source.pair, which - n_first, token), 1, "", True, "pair")
+                    return Written(fill_mask(model, source.text, which, token), (), "", True)
+                return Written(fill_mask(model, source.pair, which - n_first, token), (), "", True, "pair")
             decodes = model.facts.encoder_decoder
             target = source.target if decodes else None
             made = append_token(model, source.text, token, target=target, **what_is_told(model, source))
@@ -224,6 +225,19 @@ class LocalEngine(Engine):
     def row(self, source: Source, layer: int, head: int, query: int) -> list[float]:
         return self._read(source).weights(layer, head, slice(query, query + 1))[0].tolist()
 
+    def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
+        from attention_core.reading.links import strongest_link
+
+        link = strongest_link(self._read(source), layer, head)
+        return None if link is None else (link.query, link.key)
+
+    def finds(self, source: Source) -> dict[str, Any]:
+        return first_words.finds_in(source, self._read(source))
+
+    def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
+        found = first_words.closest(source, texts)
+        return None if found is None else Closest(*found)
+
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
         from attention_core.lab.link import to_link
         from attention_core.lab.seed import from_trace
@@ -264,4 +278,4 @@ def _written(made: "Continuation", into: str) -> Written:
     from attention_core.reading.generation import ENDED_WORDS
 
     place = "target" if into == "target" else "text"
-    return Written(made.text, len(made.added), ENDED_WORDS[made.ended], made.same_tokens, place)
+    return Written(made.text, tuple(one.text for one in made.added), ENDED_WORDS[made.ended], made.same_tokens, place)

@@ -62,7 +62,7 @@ class ModelSummary:
 class LayerSummary:
     """One attention layer of a trace, without its tensors."""
 
-    label: str  # "encoder self layer 2"
+    label: str  # "layer 2", or "encoder, layer 2" beside other kinds of layers
     kind: str  # "encoder self", "decoder self" or "cross"
     n_heads: int
     n_query: int
@@ -181,10 +181,18 @@ class Written:
     """What a model wrote after a text, or the text with one token put into it."""
 
     text: str  # the whole text
-    n_added: int
+    added: tuple[str, ...]  # the tokens as they are shown
     ended: str  # why it is no longer, in words; "" if as many tokens as were asked for were written
     same_tokens: bool  # the tokenizer cuts the whole text into the tokens that were there and those that were added
     into: Literal["text", "pair", "target"] = "text"  # which of the view's texts it is
+
+
+@dataclass(frozen=True, slots=True)
+class Closest:
+    """Which of several sentences is closest to a text, and how alike the two are; "" if there was none to compare."""
+
+    text: str
+    cosine: float
 
 
 @dataclass(frozen=True, slots=True)

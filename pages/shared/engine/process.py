@@ -13,6 +13,7 @@ from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.keeper import Asked, Keeper
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
+    Closest,
     First,
     ModelSummary,
     Refused,
@@ -154,6 +155,15 @@ class ProcessEngine(Engine):
 
     def row(self, source: Source, layer: int, head: int, query: int) -> list[float]:
         return self._ask("row", source, layer, head, query).future.result()
+
+    def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
+        return self._ask("strongest_link", source, layer, head).future.result()
+
+    def finds(self, source: Source) -> dict[str, Any]:
+        return self._ask("finds", source).future.result()
+
+    def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
+        return self._ask("closest", source, texts).future.result()
 
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
         return self._ask("seed", source, layer, head, tokens).future.result()

@@ -43,7 +43,7 @@ def trace_summary(trace: "Trace", model: "LoadedModel | None") -> TraceSummary:
     """A trace as the pages know it. `model` is the one that made it, None for an opened file."""
     from attention_core.capturing.encode import unknown_note
     from attention_core.reading.contribution import why_not
-    from attention_core.record.groups import groups
+    from attention_core.record.groups import groups, layer_name
 
     own = [token.id for token in trace.source_tokens if not token.special]
     return TraceSummary(
@@ -55,7 +55,7 @@ def trace_summary(trace: "Trace", model: "LoadedModel | None") -> TraceSummary:
         target_tokens=trace.target_tokens,
         layers=tuple(
             LayerSummary(
-                label=layer.label,
+                label=layer_name(trace, i),
                 kind=layer.kind,
                 n_heads=layer.n_heads,
                 n_query=layer.n_query,
@@ -63,7 +63,7 @@ def trace_summary(trace: "Trace", model: "LoadedModel | None") -> TraceSummary:
                 exact=layer.exact,
                 dtype=_dtype(layer),
             )
-            for layer in trace.layers
+            for i, layer in enumerate(trace.layers)
         ),
         groups=tuple((group.name, group.layers) for group in groups(trace)),
         notes=trace.notes,

@@ -23,6 +23,7 @@ from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
 from pages.shared.http.counting import count
 from pages.shared.http.file_routes import file_routes
+from pages.shared.http.first_routes import first_routes
 from pages.shared.http.heads_routes import heads_routes
 from pages.shared.http.health import health
 from pages.shared.http.typed_routes import typed_routes
@@ -101,6 +102,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
+        *first_routes(_answering),
         *typed_routes(data),
         *file_routes(),
     ]

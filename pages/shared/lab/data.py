@@ -195,7 +195,7 @@ def _real(state: LabState, changed: int) -> dict[str, Any] | None:
 def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[dict[str, Any]]:
     lowest, highest = mine.row_sums
     return [
-        _fact("mean entropy of a row", "bits", mine.mean_entropy, standard.mean_entropy),
+        _fact("mean spread of a row", "bits", mine.mean_entropy, standard.mean_entropy),
         _fact("largest weight", "", mine.largest, standard.largest),
         _fact("softmax's gradient, mean norm", "", mine.mean_gradient, standard.mean_gradient),
         _fact("smallest row sum", "", lowest, standard.row_sums[0]),

@@ -57,6 +57,8 @@ class Seat:
     large: bool  # type for a projector: the browser reads the size from the style sheet, this makes it look again
     on_view: Callable[[], None]  # the browser reports its choice, once settled
     on_lost: Callable[[], None]  # the numbers are gone from the server
+    on_says: Callable[[], None] = lambda: None  # something that the model says, or could say, was chosen
+    written: Mapping[str, Any] | None = None  # what the model has just written into the text: {"tokens", "says"}
 
     @property
     def data(self) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def explorer(view: View, trace: TraceSummary, seat: Seat, *, embedded: bool) -> 
         **explorer_data(view, trace, seat.data_key),
         **seat.data,
         "mode": "embed" if embedded else "full",
+        "written": seat.written,
         "echo": {name: getattr(view, name) for name in (*_CHOICE, *_OPTIONS)},
     }
     _explorer(
@@ -93,6 +96,7 @@ def explorer(view: View, trace: TraceSummary, seat: Seat, *, embedded: bool) -> 
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
         on_leave_change=partial(state.leave, seat.key),
+        on_says_change=seat.on_says,
     )
 
 
@@ -119,7 +123,12 @@ def steps(view: View, trace: TraceSummary, seat: Seat) -> None:
         **seat.data,
         "select": {name: getattr(view, name) for name in _PLACE},
         "layers": [
-            {"label": layer.label, "n_heads": layer.n_heads, "n_query": layer.n_query, "n_key": layer.n_key}
+            {
+                "label": layer.label,
+                "n_heads": layer.n_heads,
+                "n_query": layer.n_query,
+                "n_key": layer.n_key,
+            }
             for layer in trace.layers
         ],
     }

@@ -254,14 +254,17 @@ def _line_of_file() -> str:
 def _fact_line(name: str) -> str:
     model, card = engine().loaded(name), find_card(name)
     if model is None:
-        return f"{card.size_mb:,} MB · {card.licence}" if card else ""
+        return f"{card.size_mb:,} MB" if card else ""
     return _line(model.facts)
 
 
 def _line(facts: Facts) -> str:
-    size = _in_millions(facts.n_parameters, "M")
-    licence = "licence not stated" if facts.licence == "not stated" else facts.licence
-    return f"{facts.n_layers} layers × {facts.n_heads} heads · {size} parameters · {licence}"
+    return f"{_counted(facts.n_layers, 'layer')} × {_counted(facts.n_heads, 'head')}"
+
+
+def _counted(n: int, what: str) -> str:
+    """1 → "1 head", 12 → "12 heads"."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _in_millions(n: int, unit: str) -> str:
@@ -279,7 +282,7 @@ def _facts(name: str) -> None:
         rows.append(("Reads at most", f"{card.context:,} tokens"))
     if card:
         rows.append(("Group", card.group))
-    rows.append(("Licence", card.licence if card else "not stated"))
+    rows.append(("Licence", _licence(card.licence if card else model.facts.licence if model else "not stated")))
     if card:
         rows += [
             ("Languages", card.languages),
@@ -301,19 +304,23 @@ def _facts_of_file() -> None:
     checks = ", ".join(trace.checks)
     _show_facts(
         trace.facts.name,
-        [*_rows(trace.facts), ("Licence", trace.facts.licence), ("The saved trace proves", checks)],
+        [*_rows(trace.facts), ("Licence", _licence(trace.facts.licence)), ("The saved trace proves", checks)],
     )
 
 
 def _rows(facts: Facts) -> list[tuple[str, str]]:
-    grouped = f" ({facts.n_kv_heads} key/value heads)" if facts.n_kv_heads != facts.n_heads else ""
+    grouped = f" ({_counted(facts.n_kv_heads, 'key/value head')})" if facts.n_kv_heads != facts.n_heads else ""
     return [
         ("Architecture", facts.architecture),
-        ("Layers × heads", f"{facts.n_layers} × {facts.n_heads}{grouped}"),
+        ("Layers × heads", f"{_line(facts)}{grouped}"),
         ("d_model, d_head", f"{facts.d_model}, {facts.d_head}"),
         ("Parameters", _in_millions(facts.n_parameters, "million")),
         ("Reads at most", _reads_at_most(facts)),
     ]
+
+
+def _licence(stated: str) -> str:
+    return "licence not stated" if stated == "not stated" else stated
 
 
 def _show_facts(title: str, rows: list[tuple[str, str]]) -> None:

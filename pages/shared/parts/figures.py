@@ -71,7 +71,7 @@ def spread_against_reach(heads: Sequence[HeadNumbers], chosen: tuple[int, int] |
         )
     )
     figure.update_layout(
-        xaxis_title="spread: mean entropy of a row, bits (0 = one key)",
+        xaxis_title="spread of a row, mean, bits (0 = one key)",
         yaxis_title="reach: mean distance, tokens",
         height=460,
         margin={"l": 60, "r": 20, "t": 20, "b": 50},

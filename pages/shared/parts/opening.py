@@ -5,8 +5,10 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.shared.address.view import View
+from pages.shared.engine.choosing import engine
 from pages.shared.engine.plain import TraceSummary
 from pages.shared.parts import theme
+from pages.shared.service.sources import Source
 from pages.shared.session import state
 
 
@@ -63,10 +65,11 @@ def _not_read(view: View, trace: TraceSummary) -> tuple[str, ...]:
     return tuple(said)
 
 
-def one_head(view: View, trace: TraceSummary) -> tuple[View, str]:
+def one_head(view: View, trace: TraceSummary, source: Source) -> tuple[View, str]:
     """The view with one layer, one head and one query, and a sentence if a mean or maximum had to give way.
 
-    Without a chosen query the last token that is not special: in a decoder it reads all others.
+    Without a chosen query the link from one word to another that is strongest in this head; where no word reads
+    another, the last token that is not special: in a decoder it reads all others.
     """
     layer, head, said = view.layer, view.head, ""
     if isinstance(layer, str):
@@ -76,7 +79,10 @@ def one_head(view: View, trace: TraceSummary) -> tuple[View, str]:
         head = 0
     query = view.query
     tokens = trace.query_tokens(layer)
-    if query is None or query >= len(tokens):
-        query = max((i for i, token in enumerate(tokens) if not token.special), default=len(tokens) - 1)
     key = view.key if view.key is not None and view.key < len(trace.key_tokens(layer)) else None
+    if query is None or query >= len(tokens):
+        if link := engine().strongest_link(source, layer, head):
+            query, key = link
+        else:
+            query = max((i for i, token in enumerate(tokens) if not token.special), default=len(tokens) - 1)
     return replace(view, layer=layer, head=head, query=query, key=key), said

@@ -4,7 +4,7 @@ What is chosen or written becomes text, so the pictures above follow. Nothing he
 made; what the model says about a text is computed once for everybody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,8 +12,9 @@ import streamlit as st
 
 from pages.shared.address.view import View
 from pages.shared.engine.choosing import engine
-from pages.shared.engine.plain import Refused, Said, SaidChoice, SaidLabel, TraceSummary, Written
+from pages.shared.engine.plain import Refused, Said, TraceSummary, Written
 from pages.shared.parts import components, given, theme
+from pages.shared.parts.readout_words import panel_data, who_says_next
 from pages.shared.service.sources import Source, picture_of
 from pages.shared.session import state
 
@@ -46,27 +47,15 @@ def panel(view: View, trace: TraceSummary, *, after: "Future[None] | None") -> N
 
 
 def _draw(view: View, trace: TraceSummary, source: Source, readout: Said) -> None:
+    data = panel_data(readout, trace)
     if readout.kind == "next":
         left, right = st.columns([3, 2], gap="large")
         with left:
-            tokens = trace.target_tokens or trace.source_tokens
-            title = "The decoder's next token, after" if readout.of_decoder else "The next token, after"
-            (place,) = readout.places
-            _bars([_group(title, tokens[-1].text, 0, place.entropy, place.choices)], "add", readout.d_vocab)
+            _show(data)
         with right:
             _writing(view, source, of_decoder=readout.of_decoder)
-    elif readout.kind == "masked":
-        tokens = trace.source_tokens
-        groups = [
-            _group("Behind the mask after", tokens[fill.position - 1].text, which, fill.entropy, fill.choices)
-            for which, fill in enumerate(readout.places)
-        ]
-        _bars(groups, "fill", readout.d_vocab)
-    elif readout.kind == "similarity":
-        compared = {"function": readout.function, "score": readout.score, "read": [list(one) for one in readout.read]}
-        _show([], "add", 0, {"cosine": readout.cosine, "words": readout.words, **compared})
-    elif readout.kind != "unsaid":
-        _show([], "add", 0, None, _predicted(readout))
+    elif data is not None:
+        _show(data)
     elif readout.mask:
         _say(readout.words)
         st.button("Mask a word of this text", key="readout_mask", on_click=_mask_word, args=(trace, readout.mask))
@@ -86,39 +75,9 @@ def _say(sentence: str) -> None:
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(sentence)}</p>")
 
 
-def _group(title: str, place: str, which: int, entropy: float, choices: Sequence[SaidChoice]) -> dict[str, Any]:
-    shown = [{"id": choice.id, "t": choice.text, "p": choice.probability} for choice in choices]
-    return {"title": title, "place": place, "which": which, "entropy": entropy, "choices": shown}
-
-
-def _bars(groups: list[dict[str, Any]], act: str, d_vocab: int) -> None:
-    _show(groups, act, d_vocab, None)
-
-
-def _predicted(found: Said) -> dict[str, Any]:
-    """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
-    if found.kind == "tags":
-        words = [{"t": word, "tag": tag.text, "p": tag.probability} for word, tag in found.tagged]
-        rows = [{"t": tag.text, "best": list(map(_row, tag.best))} for tag in found.tags]
-        return {"kind": "tags", "words": found.words, "tagged": words, "rows": rows}
-    rows = list(map(_row, found.labels))
-    none = {"none": found.none} if found.kind == "answer" else {}
-    return {"kind": found.kind, "words": found.words, "rows": rows, **none}
-
-
-def _row(label: SaidLabel) -> dict[str, Any]:
-    return {"t": label.text, "p": label.probability, "v": label.logit}
-
-
-def _show(
-    groups: list[dict[str, Any]],
-    act: str,
-    d_vocab: int,
-    similarity: dict[str, Any] | None,
-    prediction: dict[str, Any] | None = None,
-) -> None:
-    data = {"groups": groups, "act": act, "d_vocab": d_vocab, "similarity": similarity, "prediction": prediction}
-    components.readout(data, key="readout_view", on_chosen=_take_token)
+def _show(data: dict[str, Any] | None) -> None:
+    if data is not None:
+        components.readout(data, key="readout_view", on_chosen=_take_token)
 
 
 def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
@@ -138,30 +97,37 @@ def _writing(view: View, source: Source, *, of_decoder: bool) -> None:
         help="The same seed draws the same tokens again.",
     )
     label = "Let the model write it" if of_decoder else "Continue the text"
-    if st.button(label, key="readout_write", width="stretch"):
+    wanted = st.session_state.pop("wanted_writing", False)  # on the first screen's line
+    if st.button(label, key="readout_write", width="stretch") or wanted:
         _write(view, source, int(n), sampled=how == _SAMPLED, seed=int(number), of_decoder=of_decoder)
     if of_decoder and view.target:
         st.button("Empty the decoder's text", key="readout_clear", on_click=state.change, kwargs={"target": ""})
 
 
 def _write(view: View, source: Source, n: int, *, sampled: bool, seed: int, of_decoder: bool) -> None:
-    place = st.empty()
+    doing = st.empty()
     writing = engine().write(source, n, "sampled" if sampled else "greedy", seed, state.visitor())
     try:
-        made = state.wait(writing.future, lambda: place.caption(f"Writing: {writing.progress().done} of {n} tokens …"))
+        made = state.wait(writing.future, lambda: doing.caption(f"Writing: {writing.progress().done} of {n} tokens …"))
     except Refused as error:
-        place.empty()
+        doing.empty()
         _say(str(error))
         return
     finally:
         writing.cancel()  # a visitor who does something else does not keep the worker busy
-    st.session_state["readout_said"] = _sentences(made)
-    _put(view, made.text, of_decoder=of_decoder, query=None, key=None)
+    sentences = _sentences(made)
+    st.session_state["readout_said"] = sentences
+    # What is pinned stays, as long as all tokens before keep their places.
+    place: dict[str, None] = {} if made.same_tokens else {"query": None, "key": None}
+    _put(view, made.text, of_decoder=of_decoder, **place)
+    shown = {"tokens": list(made.added), "says": " ".join(sentences)}
+    after = state.view()
+    st.session_state["readout_written"] = (after.target if of_decoder else after.text, shown)
     st.rerun()
 
 
 def _sentences(made: Written) -> list[str]:
-    n = made.n_added
+    n = len(made.added)
     said = [f"{n} token{'' if n == 1 else 's'} written. {made.ended}".strip()]
     if not made.same_tokens:
         said.append(
@@ -172,7 +138,38 @@ def _sentences(made: Written) -> list[str]:
 
 def _take_token() -> None:
     """A token was clicked: put it at the end of the text, or in place of a mask."""
-    chosen = st.session_state["readout_view"].get("chosen") or {}
+    _put_chosen(st.session_state["readout_view"].get("chosen") or {})
+
+
+def take_wish() -> None:
+    """Something was pressed on the first screen's line: a token, a mask, the other model, or that the model goes on."""
+    wish = st.session_state["explorer"].get("says") or {}
+    name, view = wish.get("name"), state.view()
+    if name == "choose":
+        _put_chosen(wish)
+    elif name == "write":
+        st.session_state["wanted_writing"] = True
+    elif name == "mask":
+        _mask_now(view)
+    elif name == "model" and (other := who_says_next(view.model)):
+        untold = {"source_language": "", "target_language": "", "chat": False}  # another model has others
+        state.change(model=other["model"], layer=0, head=0, query=None, key=None, **untold)
+
+
+def written(view: View) -> dict[str, Any] | None:
+    """What the model has just written into this text: its tokens as shown, and a sentence."""
+    text, shown = st.session_state.get("readout_written", ("", None))
+    return shown if text in (view.text, view.target) else None
+
+
+def _mask_now(view: View) -> None:
+    source = picture_of(view, state.opened_file()).source
+    said, trace = engine().known_readout(source), engine().known(source)
+    if said is not None and trace is not None and said.mask:
+        _mask_word(trace, said.mask)
+
+
+def _put_chosen(chosen: Mapping[str, Any]) -> None:
     view: View = state.view()
     if engine().loaded(view.model) is None or not isinstance(chosen.get("id"), int):
         return

@@ -57,6 +57,7 @@ def test_a_proof_in_which_all_was_compared_is_checked():
     verdict = plain().verdict(0, 1)
     assert (verdict.answer, verdict.reasons) == ("checked", ())
     assert verdict.text.startswith("✓ checked: matches the model to ")
+    assert verdict.words == verdict.as_json()["words"] == "✓ recomputed: same as the model’s"
     assert verdict.checks == plain().proof(0, 1)
 
 

@@ -64,7 +64,10 @@ test("an end that comes late takes only its own view away", () => {
   assert.deepEqual(place.views[1].seen, [2, 3]);
 });
 
-/** Streamlit's effect around a view: newer data make the earlier ones stale, and what is stale is cleaned up as soon as its mount is there. */
+/**
+ * Streamlit's effect around a view: newer data make the earlier ones stale, and what is stale is cleaned up as soon as
+ * its mount is there.
+ */
 function streamlit(place, mount, imported) {
   let clean;
   let outdate = () => {};
@@ -115,26 +118,29 @@ test("data that come while the module is on its way do not take the view away", 
   );
 });
 
-test("data that follow one another while a view stands do not take it away, and leaving the page does", async (context) => {
-  const { place, arrive, page } = opened(context);
-  page.data(1);
-  arrive[0]();
-  await settled();
-  page.data(2);
-  page.data(3);
-  for (const one of arrive) {
-    one();
+test(
+  "data that follow one another while a view " + "stands do not take it away, and leaving the " + "page does",
+  async (context) => {
+    const { place, arrive, page } = opened(context);
+    page.data(1);
+    arrive[0]();
     await settled();
-  }
-  context.mock.timers.tick(1000);
-  assert.deepEqual(
-    place.views.map(({ seen, gone }) => [seen, gone]),
-    [[[1, 2, 3], undefined]],
-  );
-  place.isConnected = false;
-  page.unmount();
-  assert.equal(place.views[0].gone, true);
-});
+    page.data(2);
+    page.data(3);
+    for (const one of arrive) {
+      one();
+      await settled();
+    }
+    context.mock.timers.tick(1000);
+    assert.deepEqual(
+      place.views.map(({ seen, gone }) => [seen, gone]),
+      [[[1, 2, 3], undefined]],
+    );
+    place.isConnected = false;
+    page.unmount();
+    assert.equal(place.views[0].gone, true);
+  },
+);
 
 test("an element that leaves the page just after its end takes its view along", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });

@@ -129,16 +129,19 @@ test("a key is a shortcut if it is pressed alone, by nobody who writes", () => {
     assert.ok(!press(more));
 });
 
-test("what is waited for is there with the data that bring it, and is waited for no longer than is bearable", async () => {
-  const awaiting = createAwaiting();
-  let here = false;
-  const come = awaiting.until(() => here, 60_000);
-  awaiting.arrived();
-  here = true;
-  awaiting.arrived();
-  await come;
-  await awaiting.until(() => false, 1);
-});
+test(
+  "what is waited for is there with the data that " + "bring it, and is waited for no longer than is " + "bearable",
+  async () => {
+    const awaiting = createAwaiting();
+    let here = false;
+    const come = awaiting.until(() => here, 60_000);
+    awaiting.arrived();
+    here = true;
+    awaiting.arrived();
+    await come;
+    await awaiting.until(() => false, 1);
+  },
+);
 
 test("a link that the browser does not let into the clipboard is shown, to be copied by hand", async () => {
   const address = Object.assign(createAddress(), { focus() {} });

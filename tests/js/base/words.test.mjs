@@ -8,21 +8,19 @@ const facts = { head: 3, nHeads: 12, layers: 1, here: true };
 const check = { name: "weights", difference: 3e-8, tolerance: 1e-5, holds: true };
 
 test("the badge says what the proof comes to, in the words that came with it; each answer looks its own way", () => {
-  const said = (/** @type {string} */ answer, /** @type {string} */ text) =>
-    badge({ ...facts, meta: { proof: { answer, text, reasons: [], checks: [check] } } });
-  assert.deepEqual(said("checked", "✓ checked: matches the model to 4e-7"), {
+  const said = (/** @type {string} */ answer, /** @type {string} */ words, text = words) =>
+    badge({ ...facts, meta: { proof: { answer, words, text, reasons: [], checks: [check] } } });
+  assert.deepEqual(said("checked", "✓ checked: recomputed", "✓ checked: matches the model to 4e-7"), {
     state: "ok",
-    text: "✓ checked: matches the model to 4e-7",
+    text: "✓ checked: recomputed",
+    number: "✓ checked: matches the model to 4e-7",
   });
-  assert.deepEqual(said("checked except", "◐ checked, except: q not observed"), {
-    state: "part",
-    text: "◐ checked, except: q not observed",
-  });
-  assert.deepEqual(said("cannot be checked", "○ cannot be checked: it hides q and k"), {
-    state: "none",
-    text: "○ cannot be checked: it hides q and k",
-  });
-  assert.deepEqual(said("differs", "✗ v is not a number"), { state: "bad", text: "✗ v is not a number" });
+  for (const [answer, state, words] of [
+    ["checked except", "part", "◐ checked, except: q not observed"],
+    ["cannot be checked", "none", "○ cannot be checked: it hides q and k"],
+    ["differs", "bad", "✗ v is not a number"],
+  ])
+    assert.deepEqual(said(answer, words), { state, text: words, number: words });
 });
 
 test("a mean says what loading dropped, though it has no proof", () => {

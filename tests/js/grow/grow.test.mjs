@@ -173,23 +173,26 @@ const ok = (/** @type {any} */ found, /** @type {any} */ status) => ({
     ).buffer,
 });
 
-test("a live run asks only for the saves that it does not have, and ends when the server has forgotten it", async () => {
-  const { asked, get } = serving([
-    ok({ steps: [0, 20], first: 0 }, RUNNING),
-    ok({ steps: [40], first: 2 }, RUNNING),
-    { ok: false, status: 410 },
-  ]);
-  const live = new Live("k", "http://x/live/k/", /** @type {any} */ (get));
-  let changes = 0;
-  live.changed = () => (changes += 1);
-  for (let i = 0; i < 3; i++) await live.ask();
-  live.end();
-  assert.deepEqual(asked, ["http://x/live/k/?from=0", "http://x/live/k/?from=2", "http://x/live/k/?from=3"]);
-  assert.deepEqual(live.run?.steps, [0, 20, 40]);
-  assert.equal(changes, 3);
-  assert.ok(live.lost);
-  assert.equal(live.status?.state, "failed");
-});
+test(
+  "a live run asks only for the saves that it does " + "not have, and ends when the server has forgotten " + "it",
+  async () => {
+    const { asked, get } = serving([
+      ok({ steps: [0, 20], first: 0 }, RUNNING),
+      ok({ steps: [40], first: 2 }, RUNNING),
+      { ok: false, status: 410 },
+    ]);
+    const live = new Live("k", "http://x/live/k/", /** @type {any} */ (get));
+    let changes = 0;
+    live.changed = () => (changes += 1);
+    for (let i = 0; i < 3; i++) await live.ask();
+    live.end();
+    assert.deepEqual(asked, ["http://x/live/k/?from=0", "http://x/live/k/?from=2", "http://x/live/k/?from=3"]);
+    assert.deepEqual(live.run?.steps, [0, 20, 40]);
+    assert.equal(changes, 3);
+    assert.ok(live.lost);
+    assert.equal(live.status?.state, "failed");
+  },
+);
 
 test("one answer that does not come is no end", async () => {
   const { get } = serving([new TypeError("no network"), ok({ steps: [0], first: 0 }, RUNNING)]);

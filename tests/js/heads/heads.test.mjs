@@ -303,7 +303,10 @@ test("arrows lead to the next point on their side", () => {
   assert.equal(step(all, all[0], "End")?.i, 3);
 });
 
-/** A page of which only "look from … to …" is drawn, on three words; its server gives `answers` by path, one after another. */
+/**
+ * A page of which only "look from … to …" is drawn, on three words; its server gives `answers` by path, one after
+ * another.
+ */
 function looking(answers) {
   const all = heads();
   all.tokens.source = ["the", "cat", "sat"].map((word, i) => ({ t: word, w: i, word, s: 0 }));

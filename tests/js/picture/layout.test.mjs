@@ -126,21 +126,26 @@ test("a view needs just the tiles that it touches", () => {
   assert.equal(tilesOf({ q0: 0, k0: 0, q: 600, k: 600 }, 600, 600).length, 9);
 });
 
-test("all of 30 tokens have room for their names in 468 pixels, whatever their length, and the picture stays low", () => {
-  for (const label of [20, 60, 90, 140, 400]) {
-    const g = heatmapGeometry({
-      ...given,
-      width: 468,
-      maxHeight: 410,
-      nQuery: 30,
-      nKey: 30,
-      queryLabel: label,
-      keyLabel: label,
-    });
-    assert.ok(g.plot.w / 30 >= closest(14) && g.plot.h / 30 >= closest(14), `${label}: ${g.plot.w} × ${g.plot.h}`);
-    assert.ok(g.height <= 1.35 * 410 + 4);
-  }
-});
+test(
+  "all of 30 tokens have room for their names in 468 " +
+    "pixels, whatever their length, and the picture stays " +
+    "low",
+  () => {
+    for (const label of [20, 60, 90, 140, 400]) {
+      const g = heatmapGeometry({
+        ...given,
+        width: 468,
+        maxHeight: 410,
+        nQuery: 30,
+        nKey: 30,
+        queryLabel: label,
+        keyLabel: label,
+      });
+      assert.ok(g.plot.w / 30 >= closest(14) && g.plot.h / 30 >= closest(14), `${label}: ${g.plot.w} × ${g.plot.h}`);
+      assert.ok(g.height <= 1.35 * 410 + 4);
+    }
+  },
+);
 
 test("labels lean where they can, and are upright where leaning ones would be left out", () => {
   const slant = (nKey) => heatmapGeometry({ ...given, nQuery: nKey, nKey }).slant;

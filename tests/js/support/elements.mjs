@@ -63,7 +63,8 @@ class Element {
   }
 
   replaceChildren(...children) {
-    if (this.contains(document.activeElement) && document.activeElement !== this) document.activeElement = null; // as a browser does
+    // as a browser does
+    if (this.contains(document.activeElement) && document.activeElement !== this) document.activeElement = null;
     this.children = [];
     this.append(...children);
   }
