@@ -74,9 +74,10 @@ def effect(
 ) -> Effect:
     """Run a text with and without some edits, side by side, and answer a question of both.
 
-    `question` None asks what suits the model (`question.usual`). The control is `draws` runs in which what the edited
-    layer writes is changed by the same lengths in random directions, drawn from `seed`; 0 leaves it out, and the
-    effect says so. `progress` is told how many runs are done and how many there are; `stop` is asked between batches.
+    `question` None asks what suits the model (`question.usual`). The control is what the same edit does to `draws` runs
+    in which what it changes of the layer's writing has the same lengths in random directions, drawn from `seed`; 0
+    leaves it out, and the effect says so. `progress` is told how many runs are done and how many there are; `stop` is
+    asked between batches.
     `texts` are `pair`, `target`, the languages and `chat`, as in `capture`.
 
     Raises ExperimentError, a plain sentence, for an edit or a question that cannot be carried out here, Stopped if

@@ -1,14 +1,18 @@
 """What chance does: the same change in length, at the same places, in random directions; and links of the same weight.
 
-An edit of a layer's attention changes what W_O writes by Δ, a vector for each token. The null writes Δ·R instead, where
-R turns the space at random: every vector keeps its length, and any two of them their angle; only the directions are
-others. What the model says then changes by what any writing of that size would do.
+An edit of a layer's attention changes what W_O writes by Δ, a vector for each token: the unedited run is the edited one
+with −Δ written besides. The null writes −Δ·R there, where R turns the space at random: every vector keeps its length,
+and any two of them their angle; only the directions are others. Each draw is an unedited run that might have been, and
+its effect is what the same edit would have done to that. So if the direction in which a head writes meant nothing, its
+effect would be one draw more, and nothing would tell it from the others.
 
-Not yet honest where a head writes much of the stream: taking its writing away shortens the stream, adding as much in
-another direction does not. Of 20 tiny random models 5 have a head that is called important; at most 3 should.
+Turning Δ in the *unedited* run would not do: what a head writes is part of the stream there, so that taking it away
+shortens the stream, and adding as much in another direction does not.
+Source: a Monte Carlo test (Dwass 1957), and the largest of many (Westfall and Young 1993).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,12 +48,12 @@ class Null:
     @property
     def level(self) -> float | None:
         """95th percentile of |values|; None if there are too few."""
-        return None if len(self.values) < ENOUGH else float(self.values.abs().quantile(LEVEL))
+        return percentile(self.values)
 
     @property
     def links_level(self) -> float | None:
         """95th percentile of |links|; None if there are too few."""
-        return None if self.links is None or len(self.links) < ENOUGH else float(self.links.abs().quantile(LEVEL))
+        return None if self.links is None else percentile(self.links)
 
     def beyond(self, difference: float) -> bool | None:
         """Is an effect beyond what chance does, in every null that there is? None where none can tell."""
@@ -88,16 +92,15 @@ def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is 
     change = changes_in(runs, outcome, edits, layer)[0]
     if change is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=_no_output(layer))
-    rows = [[added(layer, stage_of(edits), one)] for one in turned(change, draws, seed)]
     links = _links_alike(runs, edits, seed)
-    total, done = len(rows) + len(links), 0
+    total, done = draws + len(links), 0
     found: list[Tensor] = []
-    for size, values in in_slices(runs, asking, rows, [()] * len(rows), stop):
+    for size, values in drawn(runs, asking, edits, layer, change, draws, seed, stop):
         found.append(values)
         done += size
         _tell(progress, done, total)
     of_links: list[Tensor] = []
-    for size, values in in_slices(runs, asking, [[]] * len(links), links, stop):
+    for size, values in in_slices(runs, asking, links, stop):
         of_links.append(values)
         done += size
         _tell(progress, done, total)
@@ -105,28 +108,54 @@ def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is 
     return Null(torch.cat(found), torch.cat([*of_links, torch.zeros(0, dtype=torch.float64)]) if alike else None)
 
 
+def drawn(  # noqa: PLR0913 (what is asked, of which edit, how often, and who may stop it)
+    runs: Runs,
+    asking: Asking,
+    edits: tuple[Edit, ...],
+    layer: int,
+    change: Float[Tensor, "token d_model"],
+    draws: int,
+    seed: int,
+    stop: Callable[[], bool],
+) -> Iterator[tuple[int, Float[Tensor, " draw"]]]:
+    """Effects of chance in slices, how many and which: what some edits of one layer do to runs in which `change`, what
+    they take from that layer's writing or add to it, has a random direction.
+
+    `stop` is asked before each slice. Raises Stopped.
+    """
+    ops = [added(layer, stage_of(edits), -one) for one in turned(change, draws, seed)]
+    at_once = runs.rows_at_once() - 1
+    for start in range(0, draws, at_once):
+        _stop_if(stop)
+        chosen = ops[start : start + at_once]
+        outcome = runs.run([edits] * (1 + len(chosen)), more=[(), *((op,) for op in chosen)])
+        yield len(chosen), asking.from_bases(outcome)
+
+
 def in_slices(
     runs: Runs,
     asking: Asking,
-    ops: Sequence[Sequence[Op]],
     variants: Sequence[Sequence[Edit]],
     stop: Callable[[], bool],
     keep: frozenset[int] = frozenset(),
     seen: Callable[[int, Outcome], None] = lambda start, outcome: None,
 ) -> Iterator[tuple[int, Float[Tensor, " row"]]]:
-    """Effects of rows in slices, each a batch with the base as its first row: how many, and after − before of each.
+    """Effects of edits in slices, each a batch with the base as its first row: how many, and after − before of each.
 
     `stop` is asked before each slice; `seen` is shown what each ended with. Raises Stopped.
     """
     at_once = runs.rows_at_once() - 1
     for start in range(0, len(variants), at_once):
-        if stop():
-            raise Stopped("The experiment was stopped.")
-        chosen = slice(start, start + at_once)
-        outcome = runs.run([(), *variants[chosen]], more=[(), *ops[chosen]], keep=keep)
+        _stop_if(stop)
+        outcome = runs.run([(), *variants[start : start + at_once]], keep=keep)
         values = asking.read(outcome).values
         seen(start, outcome)
         yield len(values) - 1, values[1:] - values[0]
+
+
+def _stop_if(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Stopped("The experiment was stopped.")
 
 
 def where_written(edits: Sequence[Edit]) -> tuple[int | None, str]:
@@ -164,19 +193,19 @@ def turned(change: Float[Tensor, "token d_model"], n: int, seed: int) -> Iterato
         yield shape @ directions[:, :rank].T.to(change.device)
 
 
-def largest_by_chance(
-    pools: Mapping[int, Float[Tensor, " draw"]], tested: Mapping[int, int], level: float = LEVEL
-) -> float:
-    """The 95th percentile of the largest of all null effects, if each that was tested drew one from its pool.
+def percentile(values: Float[Tensor, " draw"], level: float = LEVEL) -> float | None:
+    """What one more |draw| of the same kind exceeds with a probability of at most 1 − level; None if there are too few.
 
-    P(largest ≤ x) = Π F_pool(x)^(tested with that pool), with F the share of a pool's |draws| up to x.
+    The ⌈level · (n + 1)⌉-th smallest of n: of 20 the largest, with 1 / 21. Interpolating between draws, as quantiles of
+    a sample do, would be exceeded more often than it says: of 20 by nearly one in ten.
     """
-    candidates = torch.cat([pool.abs() for pool in pools.values()]).sort().values
-    logs = torch.zeros(len(candidates), dtype=torch.float64)
-    for layer, pool in pools.items():
-        below = torch.searchsorted(pool.abs().sort().values, candidates, right=True)
-        logs += tested[layer] * torch.log(below.double() / len(pool))
-    return float(candidates[int((logs >= torch.log(torch.tensor(level))).int().argmax())])
+    n = len(values)
+    return None if n < ENOUGH else float(values.abs().sort().values[math.ceil(level * (n + 1) - 1e-9) - 1])
+
+
+def largest_by_chance(draws: Float[Tensor, "tested draw"], level: float = LEVEL) -> float | None:
+    """`percentile` of the largest |effect| among all that were tested, in each draw; None if there are too few."""
+    return percentile(draws.abs().amax(dim=0), level)
 
 
 def added(layer: int, stage: Stage, change: Float[Tensor, "token d_model"]) -> Op:

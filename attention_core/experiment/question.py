@@ -146,8 +146,19 @@ class Asking:
     question: Question
     runs: Runs
     read: Callable[[Outcome], Answers]
+    bases: Callable[[Outcome], Float[Tensor, " row"]] | None = None  # None: after and before are read alike
 
     __repr__ = short_repr
+
+    def from_bases(self, outcome: Outcome) -> Float[Tensor, " row"]:
+        """after − before, where row 0 is the run after an edit and every other row a run before it.
+
+        A question that asks for what the unedited run says asks for what each of these says.
+        """
+        if self.bases is not None:
+            return self.bases(outcome)
+        values = self.read(outcome).values
+        return values[0] - values[1:]
 
     def top(self, logits: Float[Tensor, " d_vocab"]) -> tuple[Choice, ...]:
         """The five likeliest tokens."""
@@ -165,14 +176,15 @@ def asked(question: Question | None, runs: Runs) -> Asking:
     if isinstance(question, OwnText):
         return Asking(question, runs, _text_reader(question, runs))
     if isinstance(question, LabelScore):
-        return Asking(question, runs, _label_reader(question, runs))
+        return Asking(question, runs, *_label_reader(question, runs))
     if isinstance(question, SentenceSimilarity):
         return Asking(question, runs, _similarity_reader(question, runs))
     if isinstance(question, TokenVector):
         _require_place(question.position, runs.prepared)
-        return Asking(question, runs, _vector_reader(question, runs.model))
+        read = _vector_reader(question, runs.model)
+        return Asking(question, runs, read, lambda outcome: read(outcome).values[1:] - 1.0)  # the same either way round
     if isinstance(question, LogProb | LogDifference | Divergence):
-        return Asking(question, runs, _word_reader(question, runs))
+        return Asking(question, runs, *_word_reader(question, runs))
     raise ExperimentError(f"a question is one of {', '.join(kind.__name__ for kind in QUESTIONS.values())}")
 
 
@@ -183,7 +195,11 @@ def usual(model: LoadedModel) -> Question:
     return LogProb() if model.head is not None and model.sentences is None else TokenVector(0)
 
 
-def _word_reader(question: LogProb | LogDifference | Divergence, runs: Runs) -> Callable[[Outcome], Answers]:
+Reader = Callable[[Outcome], Answers]
+FromBases = Callable[[Outcome], Float[Tensor, " row"]]
+
+
+def _word_reader(question: LogProb | LogDifference | Divergence, runs: Runs) -> tuple[Reader, FromBases | None]:
     model = runs.model
     if model.head is None:
         raise ExperimentError(
@@ -194,12 +210,15 @@ def _word_reader(question: LogProb | LogDifference | Divergence, runs: Runs) -> 
     head = model.head
     chosen = [getattr(question, "token", None), getattr(question, "other", None)]
 
-    def read(outcome: Outcome) -> Answers:
+    def logits_of(outcome: Outcome) -> Float[Tensor, "batch d_vocab"]:
         hidden = _hidden(outcome, model)
         try:
-            logits = head.logits(hidden[:, place]).double().cpu()
+            return head.logits(hidden[:, place]).double().cpu()
         except ValueError as error:
             raise ExperimentError(f"What {model.facts.name} says cannot be read: {error}.") from None
+
+    def read(outcome: Outcome) -> Answers:
+        logits = logits_of(outcome)
         logs = torch.log_softmax(logits, dim=-1)
         if isinstance(question, Divergence):
             return Answers(_divergence(logs[0], logs), logits)
@@ -211,7 +230,18 @@ def _word_reader(question: LogProb | LogDifference | Divergence, runs: Runs) -> 
         values = logs[:, chosen[0]]
         return Answers(values if chosen[1] is None else values - logs[:, chosen[1]], logits)
 
-    return read
+    def bases(outcome: Outcome) -> Tensor:
+        logs = torch.log_softmax(logits_of(outcome), dim=-1)
+        return _divergence(logs[1:], logs[0]) if isinstance(question, Divergence) else _of_said(logs)
+
+    said = isinstance(question, LogProb) and question.token is None
+    return read, bases if said or isinstance(question, Divergence) else None
+
+
+def _of_said(logs: Float[Tensor, "batch choice"]) -> Float[Tensor, " row"]:
+    """after − before of what each row after the first says, where that row is before and row 0 after."""
+    said = logs[1:].argmax(dim=-1, keepdim=True)
+    return logs[0][said[:, 0]] - logs[1:].gather(1, said)[:, 0]
 
 
 def _text_reader(question: OwnText, runs: Runs) -> Callable[[Outcome], Answers]:
@@ -233,7 +263,9 @@ def _text_reader(question: OwnText, runs: Runs) -> Callable[[Outcome], Answers]:
     return read
 
 
-def _divergence(base: Float[Tensor, " d_vocab"], rows: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, " batch"]:
+def _divergence(
+    base: Float[Tensor, "*#batch d_vocab"], rows: Float[Tensor, "*#batch d_vocab"]
+) -> Float[Tensor, " batch"]:
     """Σ p · (log p − log q); words of probability 0 before add nothing."""
     terms = base.exp() * (base - rows)
     return torch.where(base == -torch.inf, 0.0, terms).sum(dim=-1)
@@ -269,25 +301,29 @@ def _hidden(outcome: Outcome, model: LoadedModel) -> Float[Tensor, "batch token 
     return outcome.hidden
 
 
-def _label_reader(question: LabelScore, runs: Runs) -> Callable[[Outcome], Answers]:
+def _label_reader(question: LabelScore, runs: Runs) -> tuple[Reader, FromBases | None]:
     model, chosen = runs.model, [question.label]
     task = model.task
     if task is None or task.task not in ("labels", "next sentence"):
         raise ExperimentError(f"{model.facts.name} is no classifier of whole texts, so it gives no label.")
 
-    def read(outcome: Outcome) -> Answers:
+    def logs_of(outcome: Outcome) -> Float[Tensor, "batch label"]:
         logits = outcome.said["logits"].double().cpu()
         logits = logits.reshape(logits.shape[0], -1)
         if task.how == "value":
-            return Answers(logits[:, chosen[0] or 0], None)
-        logs = torch.log_softmax(logits, -1) if task.how == "one of them" else torch.nn.functional.logsigmoid(logits)
+            return logits
+        return torch.log_softmax(logits, -1) if task.how == "one of them" else torch.nn.functional.logsigmoid(logits)
+
+    def read(outcome: Outcome) -> Answers:
+        logs = logs_of(outcome)
         if chosen[0] is None:
-            chosen[0] = int(logs[0].argmax())
+            chosen[0] = 0 if task.how == "value" else int(logs[0].argmax())
         if not 0 <= chosen[0] < logs.shape[1]:
             raise ExperimentError(f"label must be 0 … {logs.shape[1] - 1}; got {chosen[0]}")
         return Answers(logs[:, chosen[0]], None)
 
-    return read
+    said = question.label is None and task.how != "value"
+    return read, (lambda outcome: _of_said(logs_of(outcome))) if said else None
 
 
 def _similarity_reader(question: SentenceSimilarity, runs: Runs) -> Callable[[Outcome], Answers]:

@@ -14,15 +14,7 @@ from torch import Tensor
 
 from attention_core.capturing.capture import prepare
 from attention_core.experiment.edits import Edit, ExperimentError, ReplaceToken, SwitchOff, edits_of
-from attention_core.experiment.null import (
-    added,
-    changes_in,
-    in_slices,
-    largest_by_chance,
-    stage_of,
-    turned,
-    where_written,
-)
+from attention_core.experiment.null import ENOUGH, changes_in, drawn, in_slices, largest_by_chance, where_written
 from attention_core.experiment.question import Asking, Question, asked
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.experiment.what import What
@@ -36,8 +28,8 @@ DRAWS = 20
 class Chance:
     """What chance does to everything that was tested, in the question's unit."""
 
-    n: int  # null effects, over all layers
-    largest: float  # 95th percentile of the largest of as many null effects as were tested
+    n: int  # null effects, of everything that was tested
+    largest: float  # 95th percentile, over the draws, of the largest of as many null effects as were tested
     tested: int
 
     __repr__ = short_repr
@@ -112,8 +104,9 @@ def sweep(
 ) -> Sweep:
     """What each of many edits does alone: `EveryHead()`, `EveryLayer()`, `EveryToken()`, `EveryLink(…)`, or a list.
 
-    The other arguments are those of `effect`. The null takes `draws` times as many runs as there are edits; 0 leaves
-    it out, and then nothing is called important.
+    The other arguments are those of `effect`. The null takes `draws` times as many runs as there are edits; fewer than
+    20 leave it out, and then nothing is called important. With 20 what is important is larger than the largest of
+    them all; more find out more exactly where chance ends.
 
     Raises ExperimentError, Stopped, and what `capture` raises of the text.
     """
@@ -179,7 +172,10 @@ class _Sweeping:
         places = [where_written(edits) for edits in self.variants]
         self.layers = [-1 if layer is None else layer for layer, _ in places]
         if self.draws:
-            self.why = next((reason for layer, reason in places if layer is None), "")
+            few = f"{self.draws} draws are too few to say what chance does: {ENOUGH} are enough." * (
+                self.draws < ENOUGH
+            )
+            self.why = few or next((reason for layer, reason in places if layer is None), "")
 
     @property
     def with_null(self) -> bool:
@@ -198,7 +194,7 @@ class _Sweeping:
                 self._seen(group[start:], outcome)
 
             start = 0
-            for size, values in in_slices(self.runs, self.asking, [()] * len(own), own, self.stop, keep, seen):
+            for size, values in in_slices(self.runs, self.asking, own, self.stop, keep, seen):
                 self.effects[group[start : start + size]] = values
                 start, self.done = start + size, self.done + size
                 yield self.done, self.total
@@ -209,21 +205,20 @@ class _Sweeping:
         if any(change is None for change in self.changes):
             self.why = "W_O was not observed in every layer, so how much is written is not known: there is no null."
             return None
-        pools: dict[int, list[Tensor]] = {}
+        effects = torch.zeros(len(self.variants), self.draws, dtype=torch.float64)
         for i, change in enumerate(self.changes):
             assert change is not None
-            layer, stage = self.layers[i], stage_of(self.variants[i])
-            rows = [[added(layer, stage, one)] for one in turned(change, self.draws, self.seed + i)]
-            for size, values in in_slices(self.runs, self.asking, rows, [()] * len(rows), self.stop):
-                pools.setdefault(i, []).append(values)
-                self.done += size
+            edits, layer, start = self.variants[i], self.layers[i], 0
+            for size, values in drawn(
+                self.runs, self.asking, edits, layer, change, self.draws, self.seed + i, self.stop
+            ):
+                effects[i, start : start + size] = values
+                start, self.done = start + size, self.done + size
                 yield self.done, self.total
         # Each with its own nulls: one pool of a layer's would mix short changes among those of a head that writes much,
         # and call it important too often.
-        joined = {i: torch.cat(pool) for i, pool in pools.items()}
-        tested = dict.fromkeys(joined, 1)
-        n = sum(len(pool) for pool in joined.values())
-        return Chance(n, largest_by_chance(joined, tested), len(self.variants))
+        largest = largest_by_chance(effects)
+        return None if largest is None else Chance(effects.numel(), largest, len(self.variants))
 
     def _seen(self, group: Sequence[int], outcome: Outcome) -> None:
         """Keep what a batch's first row says, and what each of the others writes otherwise."""

@@ -1,5 +1,5 @@
-"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `pages`, `alive`, `lab`,
-`grow` or `files`: a part."""
+"""`make bench`: one table of what Sightline costs here. `make bench ARGS=capture`, `long`, `experiment`, `pages`,
+`alive`, `lab`, `grow` or `files`: a part."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ from playwright.sync_api import sync_playwright
 
 from pages.shared.process.memory import keep_freed_memory
 from pages.shared.process.settings import from_environment
-from tests.commands.benchmarks import alive, capture, files, grow, lab, long_text, machine, pages, table
+from tests.commands.benchmarks import alive, capture, experiment, files, grow, lab, long_text, machine, pages, table
 from tests.support.serving import launch_chromium
 
 ROUNDS = 11
-PARTS = ("capture", "long", "pages", "alive", "lab", "grow", "files")
+PARTS = ("capture", "long", "experiment", "pages", "alive", "lab", "grow", "files")
 
 
 def main(parts: list[str]) -> int:
@@ -31,6 +31,8 @@ def main(parts: list[str]) -> int:
         rows += capture.rows(ROUNDS)
     if "long" in parts:
         rows += long_text.rows()
+    if "experiment" in parts:
+        rows += experiment.rows(ROUNDS)
     if "files" in parts:
         rows += files.rows(ROUNDS)
     if {"pages", "alive", "lab", "grow"} & set(parts):

@@ -50,7 +50,7 @@ def _minilm(rounds: int) -> list[Row]:
             "capture": lambda text=text: capture(model, text),
             "attentions": lambda text=text: _forward(eager, model.tokenizer, text, output_attentions=True),
         }
-        times = _times(runs, rounds)
+        times = times_in_turn(runs, rounds)
         peak = {name: peak_bytes(run) for name, run in runs.items()}
         found.append(
             _row(f"capture ÷ plain SDPA forward, MiniLM, {n} tokens", times, peak, MOST_RATIO if n == 512 else None)
@@ -62,7 +62,7 @@ def _head_metrics(rounds: int) -> list[Row]:
     """All metrics of all heads of MiniLM: time, and peak memory counted in the weights of one layer."""
     model, text = load_model("minilm"), text_of(512)
     trace = capture(model, text)
-    seconds = median(_times({"metrics": lambda: head_scores(trace)}, rounds)["metrics"]) / 1000
+    seconds = median(times_in_turn({"metrics": lambda: head_scores(trace)}, rounds)["metrics"]) / 1000
     alone = peak_bytes(lambda: head_scores(trace))
     both = peak_bytes(lambda: head_scores(capture(model, text)))
     layer = trace.layers[0].n_heads * 512 * 512 * 4
@@ -89,7 +89,7 @@ def _long_context() -> list[Row]:
             "capture": lambda text=text: capture(model, text),
             "attentions": lambda text=text: _forward(eager, tokenizer, text, output_attentions=True),
         }
-        times = _times(runs, 3)
+        times = times_in_turn(runs, 3)
         peak = {name: peak_bytes(run) for name, run in runs.items()}
         per_token.append(peak["capture"] / n)
         found.append(_row(f"capture ÷ plain SDPA forward, random 2 × 4 heads, {n:,} tokens", times, peak))
@@ -130,7 +130,7 @@ def _forward(model: torch.nn.Module, tokenizer, text: str, **options) -> object:
         return model(**encoded, **options)
 
 
-def _times(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
+def times_in_turn(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
     """Milliseconds of each, taken in turn; whoever goes first changes from round to round."""
     names = list(runs)
     for name in names:

@@ -24,18 +24,23 @@ from attention_core.experiment.edits import (
     edit_from_plain,
 )
 from attention_core.experiment.effect import effect, ratio
-from attention_core.experiment.null import Stopped, largest_by_chance, turned
+from attention_core.experiment.null import Stopped, added, changes_in, largest_by_chance, percentile, turned
 from attention_core.experiment.question import (
     QUESTIONS,
+    Divergence,
     LogDifference,
+    LogProb,
+    Question,
     SentenceSimilarity,
     TokenVector,
+    asked,
     question_from_plain,
 )
 from attention_core.experiment.running import Runs
 from attention_core.experiment.sweep import sweep
 from attention_core.experiment.what import EveryHead, EveryLink, EveryToken, what_from_plain
 from tests.core.experiment.by_hand import OTHER
+from tests.core.reading.test_readout import speaking
 from tests.support.tiny import SENTENCE, family
 
 EDITS: tuple[Edit, ...] = (
@@ -89,10 +94,40 @@ def test_the_null_keeps_every_length_and_every_angle():
         assert float((one - change).abs().max()) > 0.1
 
 
+def test_what_chance_does_worked_by_hand():
+    """Of 20 draws the ⌈0.95 · 21⌉ = 20th smallest, of 99 the 95th; one more draw is above it once in 20 at most."""
+    draws = torch.arange(1, 100, dtype=torch.float64)
+    assert percentile(-draws[:20]) == 20 and percentile(draws) == 95 and percentile(draws[:19]) is None
+
+
+def test_one_more_draw_is_beyond_chance_as_seldom_as_it_says():
+    """10,000 times 20 draws and one more: above the 20 with 1 / 21, five standard deviations 0.011."""
+    draws = torch.randn(10_000, 21, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    beyond = sum(abs(float(one[20])) > (percentile(one[:20]) or 0) for one in draws) / len(draws)
+    assert abs(beyond - 1 / 21) < 0.011
+
+
 def test_the_largest_by_chance_worked_by_hand():
-    """Two layers with nulls 1 … 100; three heads tested: P(largest ≤ x) = (x/100)³ ≥ 0.95 first at x = 99."""
-    pool = torch.arange(1, 101, dtype=torch.float64)
-    assert largest_by_chance({0: pool, 1: -pool}, {0: 1, 1: 2}) == 99
+    """Two that were tested, 20 draws: the largest of each draw is 20, or 30 in the last: that one is the 20th."""
+    first, second = torch.full((20,), 20.0), torch.zeros(20)
+    second[-1] = -30
+    assert largest_by_chance(torch.stack([first, second])) == 30
+    assert largest_by_chance(torch.stack([first, second])[:, :19]) is None
+
+
+@pytest.mark.parametrize("question", [LogProb(), LogProb(3), Divergence(), TokenVector(4), LogDifference(3, 5)])
+def test_a_null_undone_by_no_turn_at_all_is_the_effect_itself(question: Question):
+    """−Δ written besides the edit is the unedited run, so that the effect is one of those that the null draws from."""
+    runs = Runs(prepare(speaking("gpt2"), SENTENCE))
+    edits = (SwitchOff(0, 1, "zero"),)
+    asking = asked(question, runs)
+    outcome = runs.run([(), edits], keep=frozenset((0,)))
+    before, after = asking.read(outcome).values
+    change = changes_in(runs, outcome, edits, 0)[0]
+    assert change is not None
+    undone = runs.run([edits, edits], more=[(), (added(0, "written", -change),)])
+    assert math.isclose(float(asking.from_bases(undone)), float(after - before), abs_tol=1e-5)
+    assert abs(float(after - before)) > 1e-3
 
 
 def test_links_of_about_the_same_weight_are_counted_and_too_few_are_said():

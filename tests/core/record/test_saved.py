@@ -107,7 +107,8 @@ def test_a_tensor_that_layers_share_is_stored_once():
         (lambda file: file[:200], "damaged"),
         (lambda file: file[:-10], "damaged"),
         (lambda file: dump_tensors({"a": torch.zeros(3)}), "holds no Sightline trace"),
-        (lambda file: changed(file, version=2), "version 2"),
+        (lambda file: changed(file, version=3), "version 3"),
+        (lambda file: changed(file, version=2), "was changed"),  # that of edited traces, and nothing was edited
         (lambda file: changed(file, source_tokens=[]), "was changed"),
         (lambda file: changed(file, layers=[]), "was changed"),
         (lambda file: changed(file, facts={"id": "x"}), "was changed"),
