@@ -11,6 +11,9 @@
 /** A page's name for the server, which answers each page one question at a time. */
 const PAGE = Array.from({ length: 4 }, () => Math.random().toString(36).slice(2, 8).padEnd(6, "0")).join("");
 
+/** Bytes of a question; the server refuses a longer one, and its text waits for Enter. */
+const MOST_BYTES = 40_000;
+
 /** @param {App} app @param {typeof fetch} [get] */
 export function createFollowing(app, get = (...args) => fetch(...args)) {
   /** @type {Typed | null} what is in the text box and not in the page */
@@ -40,12 +43,14 @@ export function createFollowing(app, get = (...args) => fetch(...args)) {
     if (!over || app.data.packs || app.data.given) return;
     const mine = (asking = new AbortController());
     const { layer, head } = app.selection;
+    const body = JSON.stringify({ ...texts, layer, head });
+    if (new TextEncoder().encode(body).length > MOST_BYTES) return;
     const address = new URL(`sightline/data/${encodeURIComponent(over)}/typed/${PAGE}`, document.baseURI).href;
     try {
       const answer = await get(address, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ ...texts, layer, head }),
+        body,
         signal: mine.signal,
       });
       if (!answer.ok) return;

@@ -60,6 +60,14 @@ test("a busy server and a text that cannot be read change nothing", async (conte
   assert.deepEqual([app.loads, app.following.key], [[], null]);
 });
 
+test("a text that the server would refuse for its length is not sent", async (context) => {
+  const { asked, type } = page(context);
+  type({ text: "é".repeat(20_000) });
+  assert.equal(asked.length, 0);
+  type({ text: "é".repeat(19_000) });
+  assert.equal(asked.length, 1);
+});
+
 test("what was committed is Python's when it comes, whichever answer is first", async (context) => {
   const { app, asked, type } = page(context);
   type({ text: "cats", committed: true });
