@@ -1,4 +1,4 @@
-# make app · make test · make check · make bench · make load N=100 · make screenshots · make matrix · make reference MODELS="folder …" · make upgrade · make clean
+# make app · make test · make check · make lasting · make bench · make load N=100 · make screenshots · make matrix · make reference MODELS="folder …" · make upgrade · make clean
 # A second run installs nothing: stamps in .venv remember which requirements are in it.
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 SECONDS ?= 600
 
-.PHONY: upgrade fuzz app test check quick bench load attack audit screenshots matrix reference clean format lint types unit kernels js browser tools
+.PHONY: upgrade lasting fuzz app test check quick bench load attack audit screenshots matrix reference clean format lint types unit kernels js browser tools
 
 app: .venv/.app
 	$(if $(MODEL),SIGHTLINE_MODEL='$(MODEL)') $(BIN)/python -m streamlit run app.py --server.address $(HOST) --server.port $(PORT) $(ARGS)
@@ -67,7 +67,11 @@ fuzz: .venv/.dev
 	SIGHTLINE_FUZZ_SECONDS=$(SECONDS) $(PYTEST) tests/fuzz
 
 browser: .venv/.dev tools
-	$(PYTEST) tests/browser
+	$(PYTEST) tests/browser -m 'not slow'
+
+# Hundreds of tries in a browser, beside busy loops and on a slow network: a quarter of an hour and more.
+lasting: .venv/.dev tools
+	$(PYTEST) tests/browser -m slow
 
 bench: .venv/.dev tools
 	$(BIN)/python -m tests.commands.benchmarks $(ARGS)
