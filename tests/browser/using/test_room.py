@@ -75,7 +75,9 @@ def test_a_pair_has_a_border_where_its_second_sentence_begins(read):
 
 def test_the_axes_names_of_a_map_of_two_tokens_are_whole(read):
     page = read("a", special=0)
+    page.get_by_test_id("sl-options").click()
     page.get_by_role("checkbox", name="hide first token").check()
+    page.keyboard.press("Escape")
     page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
     page.get_by_test_id("sl-heatmap").and_(page.locator("[aria-label*='2 queries down']")).wait_for()
     canvas = page.get_by_test_id("sl-heatmap").locator("canvas").first.bounding_box()
