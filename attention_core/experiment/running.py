@@ -268,7 +268,7 @@ def _with_parts(module: nn.Module, done: Mapping[int, nn.Module]) -> nn.Module:
         return module
     copied = unwrapped(shallow_copy(module))
     for name, part in own.items():
-        copied.__dict__["_modules"][name] = part
+        copied.register_module(name, part)  # its table of parts is its own
     return copied
 
 

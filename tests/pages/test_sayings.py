@@ -24,7 +24,7 @@ MARKDOWN = {
 }
 OURS = {  # what is given to one of them and is no constant → what it is made of
     "sentence(error)": "a sentence of ours and eight hexadecimal digits",
-    "f'Writing: {written[0]} of {n} tokens …'": "two whole numbers",
+    "f'Writing: {writing.progress().done} of {n} tokens …'": "two whole numbers",
 }
 
 

@@ -56,7 +56,10 @@ class VisitorSurvey:
                 return Surveyed("", failed="The survey ended: its model made room for others. Start it again.")
         if not survey.done and not survey.n_windows:
             return Surveyed("Stopped before the first window was read.")
-        table = self._service.work(survey.table)
+        try:
+            table = self._service.work(survey.table)
+        except ValueError as error:  # a sentence of ours: nothing was long enough
+            return Surveyed("", failed=f"The survey ended: {error}.")
         label_book().keep(self._name, f"Tested on {self._called}: {survey.rests_on}.", survey.cards())
         early = "" if survey.done else "Stopped early: "
         windows = f"{survey.n_windows:,} window{'' if survey.n_windows == 1 else 's'} of {survey.n_tokens} tokens"
