@@ -172,6 +172,7 @@ def test_an_opened_file_is_shown_and_one_that_is_none_is_refused(engine, speaker
         engine.open_file(b"no trace")
 
 
+@pytest.mark.slow
 def test_labels_and_survey_are_those_of_the_core(engine, probed):
     source = Source(probed, "the")
     got(engine.read(source))

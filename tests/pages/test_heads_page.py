@@ -373,12 +373,14 @@ def test_page_and_notebook_agree_on_every_head_of_a_trained_model(name: str):
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.slow
 def test_page_and_notebook_agree_on_every_head_of_a_random_model(architecture: str, tmp_path, monkeypatch):
     monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
     name = saved(random_model(architecture, 3, 0.3, n_layers=1, n_heads=3), tmp_path / architecture)
     assert told_when_ready(name)["cards"] == cards_in_words(label_heads(load_model(name)))
 
 
+@pytest.mark.slow
 def test_a_survey_names_the_heads_of_the_page_by_its_own_texts(client, tmp_path, monkeypatch):
     """The same cards as in a notebook with these texts, and the page says what they rest on."""
     monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
@@ -413,6 +415,7 @@ def test_a_pack_is_compressed_once(client):
 KING = b"The king sat on the hill and looked at the sea. "
 
 
+@pytest.mark.slow
 def test_a_survey_reads_a_file_and_gives_tables_that_open(tmp_path):
     job = survey_panel.Job("minilm", [("tale.txt", KING * 40)])
     job.wait(PATIENCE)
@@ -492,6 +495,7 @@ def test_a_survey_that_is_stopped_before_the_first_window_says_so_and_can_go_on(
     assert job.csv
 
 
+@pytest.mark.slow
 def test_a_survey_of_nothing_says_so():
     job = survey_panel.Job("minilm", [("empty.txt", b"")])
     job.wait(PATIENCE)

@@ -85,6 +85,7 @@ def test_a_piece_that_the_tokenizer_marks_special_is_special_however_it_looks():
     assert kept not in plain_ids(model, tokenizer)
 
 
+@pytest.mark.slow
 def test_every_neighbour_head_of_a_bracketed_vocabulary_is_labelled_without_and_with_its_own_texts(bracketed):
     texts = molecules(12)
     wanted = {(0, 0): "previous", (0, 1): "next"}
@@ -124,6 +125,7 @@ def test_every_neighbour_head_of_a_trained_model_is_labelled_and_survey_and_note
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.slow
 def test_survey_and_notebook_agree_on_every_head_of_a_random_model_to_the_last_bit(architecture: str):
     model = random_model(architecture, 3, 0.3, n_layers=1, n_heads=3)
     cards = label_heads(model)
