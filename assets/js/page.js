@@ -63,15 +63,16 @@ function awaitHeading(focus = true) {
     const now = document.activeElement;
     const gone = focus && now !== from && now !== document.body;
     const heading = headings().find((one) => one.textContent !== shown);
-    if (heading) shown = heading.textContent;
-    if (heading && focus && !gone) land(heading);
-    if (heading || performance.now() > until) clearInterval(waiting);
+    const done = heading && (!focus || gone || land(heading)); // a view is hidden until its style sheet is there
+    if (heading && done) shown = heading.textContent;
+    if (done || performance.now() > until) clearInterval(waiting);
   }, HEADING_EVERY_MS);
 }
 
-/** @param {HTMLElement | undefined} heading */
+/** Focus a heading; false if it cannot be focused (yet). @param {HTMLElement | undefined} heading */
 function land(heading) {
-  if (!heading) return;
+  if (!heading) return false;
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });
+  return heading.matches(":focus");
 }

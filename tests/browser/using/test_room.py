@@ -30,7 +30,7 @@ RECORD = """
 """
 THIRTY = (
     "The old keeper climbed the stairs because the lamp was dark, and the sailors who "
-    "waited near the rocks saw a light and turned away."
+    "waited near the rocks saw a small light and turned away."
 )
 
 
