@@ -140,6 +140,5 @@ def test_the_numbers_of_3000_rows_are_whole(deep: Page):
     assert len(rows) > 20
     step = rows[1] - rows[0]
     assert step >= 50
-    assert all(row % step == 0 for row in rows)
-    n_rows = len(range(0, N_TOKENS, step))
+    n_rows = len(range(0, N_TOKENS, step))  # then the columns', which have a step of their own
     assert rows[:n_rows] == list(range(0, N_TOKENS, step))
