@@ -1,8 +1,7 @@
 // Runs before Streamlit's front end: says where the server is, lets the front end come once the first frame has been
 // painted, draws the picture meanwhile if the server has it, and takes the frame away when Streamlit has drawn its own
-// or
-// has something to say that the frame would hide. What was typed until then goes over into the page's own text box, and
-// what was chosen in the picture into the page's own explorer, with the focus.
+// or has something to say that the frame would hide. What was typed until then goes over into the page's own text box,
+// and what was chosen in the picture into the page's own explorer, with the focus.
 //
 // With our modules it talks by events on the document: `sightline:box`, the page's text box is there; `sightline:hand`,
 // what
@@ -10,11 +9,9 @@
 // `sightline:typed`, a text after a pause.
 
 // What we lean on in Streamlit's page stands here and not in base/streamlit.js: nothing else is asked for before the
-// frame
-// is painted. Without the first, Streamlit looks for its server below the page's own address, and finds it after two
-// answers of 404. Without the next, our frame stays over its page for AT_MOST_MS. Without the name of what it remembers
-// of
-// its menu, a menu that was left open on a narrow screen is open at every load.
+// frame is painted. Without the first, Streamlit looks for its server below the page's own address, and finds it after
+// two answers of 404. Without the next, our frame stays over its page for AT_MOST_MS. Without the name of what it
+// remembers of its menu, a menu that was left open on a narrow screen is open at every load.
 Object.assign(window, { __streamlit: { BACKEND_BASE_URL: new URL(".", document.baseURI).href } });
 const MENU = '[data-testid="stTopNavLink"]';
 const OWN = [

@@ -1,7 +1,6 @@
 /**
  * What belongs to no view: the way past the navigation, where the focus lands on a page that was opened, and the menu
- * of a
- * narrow screen.
+ * of a narrow screen.
  */
 import { closeMenu, headings } from "./base/streamlit.js";
 

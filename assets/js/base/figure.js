@@ -2,10 +2,8 @@
  * A figure of plotly inside a view: its axes, zoom and picture are plotly's, its colours and type the page's.
  *
  * The server builds the figure (pages/shared/parts/figures.py) and names colours as variables of the page. plotly.js
- * weighs
- * 4.8 MB and comes from this server when the first figure is shown, once. What moves with the pointer or the scrubber
- * is
- * drawn by the view over the figure, at the places that `at` gives: nothing of plotly runs for it.
+ * weighs 4.8 MB and comes from this server when the first figure is shown, once. What moves with the pointer or the
+ * scrubber is drawn by the view over the figure, at the places that `at` gives: nothing of plotly runs for it.
  *
  * @typedef {{data: Record<string, any>[], layout: Record<string, any>}} Figure  as plotly.js takes it
  * @typedef {{x: number, y: number, w: number, h: number}} Box  CSS pixels from the corner of the figure's element
@@ -274,8 +272,7 @@ export function createFigure({ testid, free, placed, zoomed = () => {} }) {
 
 /**
  * The layout for a type of this size: names of axes are as large as the numbers, and margins, which the server gives
- * for a type
- * of 14 pixels, hold both.
+ * for a type of 14 pixels, hold both.
  *
  * @param {Record<string, any>} layout @param {number} size  CSS pixels
  */

@@ -7,8 +7,7 @@ let listening = false;
 
 /**
  * Something is open that Escape closes, wherever the focus is, before anything that was opened earlier. Say `closed`
- * with the
- * same `close` when it has closed another way.
+ * with the same `close` when it has closed another way.
  *
  * @param {() => void} close
  */

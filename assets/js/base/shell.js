@@ -11,8 +11,7 @@ const PATIENCE = 3000;
 
 /**
  * Put a view's shell into the page. It is hidden until its style sheet is there (`View.whenStyled`): painting before
- * would
- * flash.
+ * would flash.
  *
  * @param {ShadowRoot | HTMLElement} root
  * @param {object} how

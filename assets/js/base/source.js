@@ -141,8 +141,7 @@ let latest = null;
 
 /**
  * The source of these numbers; the one that was asked for last, if it is of the same: the first frame's explorer and
- * the
- * page's own fetch once.
+ * the page's own fetch once.
  *
  * @param {string} base @param {() => void} onLost
  */

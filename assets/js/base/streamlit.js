@@ -32,8 +32,7 @@ export function pageOfLink(event) {
 
 /**
  * Tells whenever the page is connected to its server or no more. Where the names are others it tells nothing, and a
- * page
- * whose server was restarted waits for the visitor's next click.
+ * page whose server was restarted waits for the visitor's next click.
  *
  * @param {(connected: boolean) => void} tell
  * @returns {() => void} stop

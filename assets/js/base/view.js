@@ -1,7 +1,6 @@
 /**
  * What every view is: it takes data, tells Python what was chosen once that has settled, follows the page's colours,
- * hears
- * the keyboard, and goes.
+ * hears the keyboard, and goes.
  *
  * A view extends this. It makes its `frame` (see shell.js), calls `listen`, and says what it has to say to `choice`,
  * `readTheme`, `draw` and `onKey`.

@@ -5,8 +5,7 @@
  * a picture needs one or two bytes a cell; two codes are kept for what is not a number and for what may not be read.
  *
  * Every pack's header and arrays have a type of their own, beside what reads it: `OverviewPack`, `LedgerPack` … A
- * reader
- * says which of them it has asked for; what the server sends is tested there (`attention_core/formats/wire.py`).
+ * reader says which of them it has asked for; what the server sends is tested there (`attention_core/formats/wire.py`).
  *
  * @typedef {Uint8Array | Uint16Array | Float32Array | Int32Array} Codes
  * @typedef {{name: string, dtype: string, shape: number[], off: number}} Entry  of the header, for each buffer

@@ -186,7 +186,7 @@ function mount(root) {
     addPair.hidden = !data.can_pair || !pairField.row.hidden;
     addTarget.hidden = !data.can_target || !targetField.row.hidden;
     textField.caption.classList.toggle("sl-only", Boolean(pairField.row.hidden && targetField.row.hidden));
-    const hint = edited ? "" : lookFor(data.examples, now.text, now.pair);
+    const hint = edited ? "" : lookFor(data.examples, now.text, now.pair, now.target);
     look.hidden = hint === "";
     look.replaceChildren(h("strong", null, "Look for: "), hint);
     drafts.set(draftKey, { seed, typed: now, committed });

@@ -2,8 +2,7 @@
  * Tells when the page is connected again to a server that is not the one it knew.
  *
  * Streamlit connects again by itself, to a new session that knows nothing of this page, and waits for the visitor's
- * next
- * click. The address and what stands in the text box are still here: one run brings the rest back.
+ * next click. The address and what stands in the text box are still here: one run brings the rest back.
  */
 import { watchConnection } from "../base/streamlit.js";
 

@@ -143,11 +143,12 @@ export function indexOf(text, n) {
 }
 
 /**
- * What to look for in this text, if it is one of the gallery's.
+ * What to look for in these texts, if they are one of the gallery's; with another decoder text other heads do it.
  * @param {Example[]} examples @param {string} text
  */
-export function lookFor(examples, text, pair = "") {
-  return examples.find((e) => e.text === text && (e.pair ?? "") === pair)?.look_for ?? "";
+export function lookFor(examples, text, pair = "", target = "") {
+  const same = (/** @type {Example} */ e) => e.text === text && (e.pair ?? "") === pair && (e.target ?? "") === target;
+  return examples.find(same)?.look_for ?? "";
 }
 
 /**

@@ -1,7 +1,6 @@
 /**
  * From the first frame's explorer to the page's own: the same module with the same numbers, so that what was done in
- * the one
- * goes on in the other.
+ * the one goes on in the other.
  *
  * @typedef {import("./app.js").App} App
  */

@@ -1,7 +1,6 @@
 /**
  * What is chosen on Grow a head before anything is drawn: a task, a run and what to compare it with; and where one's
- * own run
- * stands.
+ * own run stands.
  *
  * @typedef {import("./grow.js").Grow} Grow
  */

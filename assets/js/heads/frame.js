@@ -1,7 +1,6 @@
 /**
  * What stands where on the Heads page: status and reading on top, a learner's question, map and scatter, table, what
- * lies across layers, and
- * the chosen head beside them.
+ * lies across layers, and the chosen head beside them.
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */

@@ -79,8 +79,7 @@ export function step(all, from, key) {
 
 /**
  * The letters of labelled heads, "" for those that would lie on one that is there already: a letter on a letter could
- * not
- * be read, and the full square still says that there is a label.
+ * not be read, and the full square still says that there is a label.
  *
  * @param {{x: number, y: number, letter: string}[]} labelled  places in CSS pixels @param {number} size  of the type
  */

@@ -1,7 +1,6 @@
 /**
  * A part of the page as SVG, as it stands there: texts stay texts, canvases become images, so that a slide or a
- * printing
- * program can take it. (A picture of the page within an SVG, `foreignObject`, only browsers show.)
+ * printing program can take it. (A picture of the page within an SVG, `foreignObject`, only browsers show.)
  *
  * @typedef {{x: number, y: number}} Corner  of the part, from which places are counted
  */

@@ -46,8 +46,7 @@ import { View } from "../base/view.js";
 
 /**
  * What outlives a view that Streamlit takes away and puts back (it does, when reruns follow one another quickly):
- * actions
- * that are not done yet, and where the focus was. One Lab is on a page.
+ * actions that are not done yet, and where the focus was. One Lab is on a page.
  */
 const kept = {
   /** @type {Lab | null} */

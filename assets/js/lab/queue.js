@@ -1,7 +1,6 @@
 /**
  * What the browser tells Python, so that nothing gets lost: every action is told again until Python has said that it
- * did
- * it. (Streamlit runs the script for the newest of several quick values; an older one alone would be forgotten.)
+ * did it. (Streamlit runs the script for the newest of several quick values; an older one alone would be forgotten.)
  *
  * @typedef {{do: string, [detail: string]: unknown}} Wish  what is to be done, and its details
  * @typedef {Wish & {n: number}} Action  with its number

@@ -17,8 +17,7 @@ const TALLER = 1.35;
 
 /**
  * Labels that would stand too close when they lean stand upright; and where all rows and columns can be named within
- * the
- * width, the plot is as large as their names need, so that none is left out.
+ * the width, the plot is as large as their names need, so that none is left out.
  *
  * @param {object} given
  * @param {number} given.width        of the container, CSS pixels

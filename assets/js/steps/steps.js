@@ -2,8 +2,7 @@
  * Step by step: one head and one query followed in real numbers, from token to output.
  *
  * Nothing is computed here: every number comes from the ledger (`attention_core/ledger/records.py`) under the name that
- * it has
- * there. `render` works in any page; the default export is what a components-v2 mount calls.
+ * it has there. `render` works in any page; the default export is what a components-v2 mount calls.
  *
  * @typedef {object} Data
  * @property {string} key      names the numbers under the data routes

@@ -1,7 +1,6 @@
 /**
  * The answer in words: what attention is, what the word that is pointed at looks at in this head, and what a mark such
- * as
- * [CLS] is. It stands in a place of fixed height, so that nothing moves while the pointer does.
+ * as [CLS] is. It stands in a place of fixed height, so that nothing moves while the pointer does.
  *
  * @typedef {import("../app.js").App} App
  * @typedef {import("../../picture/overview.js").Token} Token
@@ -49,8 +48,7 @@ const isWord = (token) => token !== undefined && !token.s && /[\p{L}\p{N}]/u.tes
 
 /**
  * The query of the strongest link between two words of this head; -1 if no words are linked. It speaks for a head as
- * long
- * as nothing is pointed at.
+ * long as nothing is pointed at.
  *
  * @param {Pick<import("../../picture/matrix.js").Matrix, "single" | "nQuery" | "nKey" | "at" | "meta">} matrix
  * @param {Token[]} queries @param {Token[]} keys @param {boolean} causal

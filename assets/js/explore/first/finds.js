@@ -1,7 +1,6 @@
 /**
  * Two or three things worth a look in this text, each a button that opens the head and marks the words. They are
- * computed
- * from this text, and there are none where nothing beats chance.
+ * computed from this text, and there are none where nothing beats chance.
  *
  * @typedef {import("../app.js").App} App
  * @typedef {{kind: "link" | "earlier" | "back" | "ahead", layer: number, head: number, query: number | null, key:

@@ -1,7 +1,6 @@
 /**
  * What the model says, in one line under the sentence; it opens to the bars, whose module is fetched then. Where the
- * model
- * says no next word, the line offers the one that comes with Sightline and does.
+ * model says no next word, the line offers the one that comes with Sightline and does.
  *
  * @typedef {import("../app.js").App} App
  * @typedef {string | {t: string}} Part  of a line: text, or a token as shown

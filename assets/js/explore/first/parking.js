@@ -1,7 +1,6 @@
 /**
  * The strong first column, explained where it is seen: many heads park their attention on a token that means nothing,
- * and
- * it can be hidden. Its place is always there, so that nothing moves from head to head.
+ * and it can be hidden. Its place is always there, so that nothing moves from head to head.
  *
  * @typedef {import("../app.js").App} App
  */

@@ -1,7 +1,6 @@
 /**
  * What the signs in and around tokens mean ([CLS], a blank, a join), from the glossary, which is fetched when the first
- * of
- * them is pointed at.
+ * of them is pointed at.
  *
  * @typedef {import("../../picture/overview.js").Token} Token
  * @typedef {{id: string, signs?: string[], says: string}} Entry
