@@ -32,7 +32,6 @@ LEFT_OUT = 3  # years that end in this digit are never trained on
 FAR_YEARS = (*range(1500, FIRST_YEAR), *range(LAST_YEAR + 1, 2500))  # in four digits only
 ONE_IN, SKIPPED = 10, 3  # every tenth day, counted through, is held out
 PAD, START, END, UNKNOWN = "<pad>", "<s>", "</s>", "<unk>"
-IGNORED = -100  # a label that does not count, as transformers has it
 Which = Literal["trained", "held out", "other years", "far years", "other forms"]
 
 

@@ -39,7 +39,6 @@ _NAMES = {
         "lunes martes miércoles jueves viernes sábado domingo",
     ),
 }
-LANGUAGES = tuple(_NAMES)
 MONTHS, SHORT_MONTHS, WEEKDAYS = (
     {language: tuple(names[which].split()) for language, names in _NAMES.items()} for which in range(3)
 )

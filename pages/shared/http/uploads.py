@@ -19,7 +19,6 @@ from pages.shared.inside import of_streamlit
 MEGABYTE = 1_000_000
 A_VISITOR = 2 * 67 * MEGABYTE  # two of the largest: the second is here before the first is taken away
 IN_ALL = 4 * A_VISITOR
-FRAMING = 2 * MEGABYTE  # what a form may add to a file
 LEFT_SECONDS = 20.0  # after which whoever is not connected has left; a blink of the network is shorter
 LOOK_SECONDS = 5.0
 

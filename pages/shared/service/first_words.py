@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FIND_BYTES = 4 * 1_000_000  # thousands of texts
 VECTOR_BYTES = 8 * 1_000_000  # thousands of sentences
-MOST_BEFORE = 8  # sentences of one visitor that are compared
 
 
 @cache
@@ -65,7 +64,7 @@ def closest(source: Source, texts: Sequence[str]) -> tuple[str, float] | None:
     model = service().loaded(source.model)
     if model is None or model.sentences is None or model.sentences.problem:
         return None
-    texts = [text for text in dict.fromkeys(texts) if text != source.text][:MOST_BEFORE]
+    texts = [text for text in dict.fromkeys(texts) if text != source.text]
     if not texts:
         return "", 0.0
     from attention_core.reading.readout import cosine, sentence_vector

@@ -122,6 +122,9 @@ test("what to look for belongs to the whole example: the same text with another 
   assert.equal(lookFor(GALLERY, "It was tired."), "it → animal");
   assert.equal(lookFor(GALLERY, "A?", "B."), "A → B");
   assert.equal(lookFor(GALLERY, "A?"), "");
+  const dates = [{ ...GALLERY[0], text: "03/04/21", target: "2021-04-03", look_for: "0 → 3" }];
+  assert.equal(lookFor(dates, "03/04/21", "", "2021-04-03"), "0 → 3");
+  assert.equal(lookFor(dates, "03/04/21"), "");
 });
 
 test("topics and their examples keep the order of the gallery", () => {
