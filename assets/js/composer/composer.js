@@ -225,8 +225,8 @@ function mount(root) {
     document.dispatchEvent(new CustomEvent("sightline:typed", { detail }));
   }
 
-  /** @param {boolean} [elsewhere]  it may be read by another model than this page's */
-  function commit(elsewhere = false) {
+  /** @param {Texts} [example] it may be read by another model than this page's, which has fields that this one lacks */
+  function commit(example) {
     const now = typed();
     if (isBlank(now.text)) {
       say(notes, "There is no text yet: type a sentence or take an example. The picture stays as it is.");
@@ -234,9 +234,9 @@ function mount(root) {
     }
     lastNonce = Math.max(lastNonce + 1, Date.now());
     committed = now;
-    sent = clean(now);
+    sent = clean(example ?? now);
     callbacks.commit({ ...sent, nonce: lastNonce });
-    if (elsewhere) rest.cancel();
+    if (example) rest.cancel();
     else tell(true);
     draw();
   }
@@ -244,10 +244,11 @@ function mount(root) {
   /** @param {import("./text.js").Example} example */
   function choose(example) {
     say(notes, "");
-    fill({ text: example.text, start: 0, pair: example.pair ?? "", target: example.target ?? "" });
+    const texts = { text: example.text, start: 0, pair: example.pair ?? "", target: example.target ?? "" };
+    fill(texts);
     draw();
     recount();
-    commit(true);
+    commit(texts);
     textField.area.focus({ preventScroll: true });
   }
 
@@ -317,12 +318,14 @@ function mount(root) {
   }).observe(composer);
 
   /**
-   * The texts that come with the data are no news: we sent them, or they were there before. Somebody may have typed on.
+   * The texts that come with the data are no news: they were there before, or we sent them and somebody has typed on.
    * @param {ComposerData | undefined} before
    */
   function isKnown(before) {
     const news = textsIn(data);
-    return (sent !== null && same(sent, news)) || (before !== undefined && same(textsIn(before), news));
+    const now = typed();
+    if (sent !== null && same(sent, news)) return same(now, news) || !same(now, committed);
+    return before !== undefined && same(textsIn(before), news);
   }
 
   /** @param {ComposerData} nextData @param {Callbacks} nextCallbacks @param {string} key */

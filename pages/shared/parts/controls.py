@@ -79,13 +79,14 @@ def _counting(view: View) -> dict[str, str]:
 def _commit() -> None:
     committed = st.session_state["composer"].get("text") or {}
     text, pair = str(committed.get("text") or ""), str(committed.get("pair") or "")
+    target = str(committed.get("target") or "")
     start = committed.get("start")
     if not isinstance(start, int) or not 0 < start < len(text) or not text[start:].strip():
         start = 0
     if not text.strip():
         return
     # An example of the gallery opens at the head and the token that it speaks of, in the model that it speaks of.
-    example = next((one for one in gallery() if (one["text"], one.get("pair") or "") == (text, pair)), {})
+    example = next((one for one in gallery() if _texts_of(one) == (text, pair, target)), {})
     # One that names a model opens that model; the others stay in the one that is open.
     model = example.get("model") or state.view().model
     place = {name: example[name] for name in ("layer", "head") if name in example}
@@ -98,7 +99,7 @@ def _commit() -> None:
         text=text,
         start=start,
         pair=pair,
-        target=str(committed.get("target") or ""),
+        target=target,
         query=example.get("query") if "layer" in place else None,
         key=None,
         **place,
@@ -387,6 +388,10 @@ def _gallery_in(model: str) -> list[dict[str, Any]]:
         else {**one, "look_for": f"In {_name(_model_of(one)).split()[0]}: {one['look_for']}"}
         for one in gallery()
     ]
+
+
+def _texts_of(example: Mapping[str, Any]) -> tuple[str, str, str]:
+    return example["text"], example.get("pair") or "", example.get("target") or ""
 
 
 def _model_of(example: Mapping[str, Any]) -> str:
