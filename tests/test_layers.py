@@ -33,6 +33,7 @@ ROWS = (
             "lab",
             "training",
             "grow",
+            "lessons",
         )
     ),
     "attention_core",  # the face: it imports everything, and nothing before it imports it
