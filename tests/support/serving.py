@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwrig
 ROOT = Path(__file__).resolve().parents[2]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 120_000  # until a fault is certain: a slow machine is none
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = [
@@ -195,6 +196,7 @@ def _where(message) -> str:
 def new_visit(browser: Browser, server_url: str, **context_options) -> tuple[BrowserContext, Visit]:
     """Open an empty page in a context of its own: own storage, own clipboard permission, 1280 × 800 unless told."""
     context = browser.new_context(**{"viewport": DESKTOP, "base_url": server_url, **context_options})
+    context.set_default_timeout(PATIENCE_MS)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     return context, watch(context.new_page(), server_url)
 
@@ -208,6 +210,19 @@ def wait_until_drawn(page: Page, *, other_than: str | None = None, timeout_s: fl
     drawn: Locator = page.locator(ready).first
     drawn.wait_for(state="attached", timeout=timeout_s * 1000)
     return drawn.get_attribute("data-ready") or ""
+
+
+def at_rest(visit: Visit, rest_ms: int = 600) -> None:
+    """Wait until the server has drawn the page and both have said nothing for a while, by the page's own clock.
+
+    What the page puts off for less than that is then done, however slow the machine is.
+    """
+    while True:
+        visit.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(state="attached")
+        said = len(visit.sent), len(visit.received)
+        visit.page.evaluate("ms => new Promise(done => setTimeout(done, ms))", rest_ms)
+        if said == (len(visit.sent), len(visit.received)):
+            return
 
 
 def skip_tour(context: BrowserContext) -> None:
