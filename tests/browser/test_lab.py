@@ -14,7 +14,7 @@ from attention_core.lab.edits import randomised, with_cell, with_switch
 from attention_core.lab.link import to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import run
-from tests.support.serving import PHONE, Visit, accessibility_faults
+from tests.support.serving import PHONE, Visit, accessibility_faults, at_rest
 
 ANIMAL = PRESETS["animal"].state
 
@@ -532,6 +532,41 @@ def test_the_browsers_back_and_forward_go_through_what_was_done(lab):
     page.get_by_test_id("lab-undo").click()
     settled(page)
     stands_at(0)
+
+
+def test_back_goes_past_the_address_by_which_the_lab_was_entered(visit: Callable[..., Visit]):
+    """The bare one: were it written again, every Back from there would come back to it."""
+    visitor = visit()
+    visitor.allow("/_stcore")  # Streamlit looks for its server below the page's address first
+    page, causal = visitor.page, visitor.page.get_by_test_id("lab-causal")
+    page.goto("about")
+    expect(page.get_by_role("heading", name="What a weight is", exact=True)).to_be_visible()
+    page.goto("lab")
+    addresses = [page.url]
+    expect(page).not_to_have_url(addresses[-1])
+    addresses.append(page.url)
+    causal.check()
+    settled(page)
+    expect(page).not_to_have_url(addresses[-1])
+    addresses.append(page.url)
+
+    def stands_at(step: int) -> None:
+        expect(page).to_have_url(addresses[step])
+        expect(causal).to_be_checked(checked=step == 2)
+
+    page.go_back()
+    stands_at(1)
+    page.go_back()
+    at_rest(visitor)
+    stands_at(0)
+    for step in (1, 2):
+        page.go_forward()
+        stands_at(step)
+    for step in (1, 0):
+        page.go_back()
+        stands_at(step)
+    page.go_back()
+    expect(page).to_have_url(re.compile("/about$"))
 
 
 @pytest.mark.parametrize("text", ["animal." + to_link(ANIMAL)[:-8], "x" * 4_500, "<script>alert(1)</script>"])
