@@ -53,6 +53,7 @@ def test_the_storyteller_has_its_induction_and_previous_token_heads(tmp_path_fac
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # more than half of its time
 @pytest.mark.timeout(1200)  # 20 models make 128 passes each: some minutes on a busy core
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_at_most_one_in_a_hundred_heads_of_random_models_has_a_label(architecture: str):
