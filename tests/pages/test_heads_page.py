@@ -346,6 +346,7 @@ def saved(model, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_the_page_gives_each_of_the_three_answers_and_those_that_a_notebook_gives(tmp_path, monkeypatch):
     monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
     name = saved(neighbour_model(bracketed_tokenizer()), tmp_path / "neighbours")
