@@ -56,9 +56,9 @@ NUMBERS := $(addprefix tests/core/,formula/test_attention.py capturing/test_capt
 	record/test_proof.py ledger/test_ledger.py)
 kernels: .venv/.dev
 	@set -e; best=$$($(BIN)/python -c 'import torch; print(torch.backends.cpu.get_cpu_capability().lower())'); \
-	for kernels in default avx2; do \
-		if [ $$kernels = $$best ]; then echo "These are all: unit had $$best."; break; fi; \
-		echo "With the kernels $$kernels:"; \
+	case $$best in avx512) others="default avx2" ;; avx2) others=default ;; *) others= ;; esac; \
+	echo "unit had the kernels $$best; others of this machine: $${others:-none}"; \
+	for kernels in $$others; do \
 		ATEN_CPU_CAPABILITY=$$kernels $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS); \
 	done
 
