@@ -18,7 +18,12 @@ def trainings() -> Trainings:
     """The queue of this process, made when it is first asked for."""
     settings = from_environment()
     return Trainings(
-        Limits(at_once=settings.trainings, seconds=settings.training_seconds, lease=settings.training_lease)
+        Limits(
+            at_once=settings.trainings,
+            seconds=settings.training_seconds,
+            lease=settings.training_lease,
+            niceness=settings.training_niceness,
+        )
     )
 
 
