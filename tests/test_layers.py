@@ -387,7 +387,7 @@ def test_the_first_requirement_is_torch():
 
 
 def test_every_package_that_our_code_imports_is_a_requirement():
-    known = {name.replace("-", "_") for name in pinned("requirements.txt")} | {"PIL", "yaml", "minify"}
+    known = {name.replace("-", "_") for name in pinned("requirements.txt")} | {"PIL", "yaml"}
     known |= set(sys.stdlib_module_names) | {"attention_core", "pages", "app"}
     for path in OURS:
         unknown = {name.split(".")[0] for name, _ in imports_in(path) if name} - known

@@ -105,9 +105,3 @@ def test_without_a_disk_nothing_is_put_away(monkeypatch):
     assert of(monkeypatch, SIGHTLINE_DISK_MB="0").shelf_bytes == 0
     with pytest.raises(ValueError, match="SIGHTLINE_DISK_MB must be a whole number from 0; got '-1'"):
         of(monkeypatch, SIGHTLINE_DISK_MB="-1")
-
-
-def test_files_are_minified_unless_somebody_looks_for_a_fault(monkeypatch):
-    monkeypatch.delenv("SIGHTLINE_READABLE", raising=False)
-    assert not from_environment().readable
-    assert of(monkeypatch, SIGHTLINE_READABLE="1").readable

@@ -160,5 +160,5 @@ def middleware() -> list[Middleware]:
         Middleware(OnlyBytes),
         Middleware(BoundedUploads),
         Middleware(FirstFrame),
-        Middleware(HashedFiles, files=streamlits, ours=ours, readable=engine().settings.readable),
+        Middleware(HashedFiles, files=streamlits, ours=ours),
     ]

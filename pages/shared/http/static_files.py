@@ -15,7 +15,7 @@ from threading import Lock
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pages.shared.http.sent_files import made_of, minified, sent
+from pages.shared.http.sent_files import made_of, sent
 from pages.shared.inside.of_streamlit import HASHED, front_end
 from pages.shared.process import spent
 from pages.shared.service.bounded import BoundedCache
@@ -44,16 +44,13 @@ def streamlit_files() -> dict[str, Path]:
 class HashedFiles:
     """Answers GET and HEAD for `files` (address → file) and for `ours`; everything else goes on to the app.
 
-    Of ours goes what `sent_files` makes of them: minified where they go compressed, unless they are to stay `readable`.
-    Only what is in the mappings is ever read, so an address cannot lead out of them. What is not compressed yet is sent
-    as it is and compressed in the background, so that the very first visitor does not wait for it.
+    Of ours goes what `sent_files` makes of them. Only what is in the mappings is ever read, so an address cannot lead
+    out of them. What is not compressed yet is sent as it is and compressed in the background, so that the very first
+    visitor does not wait for it.
     """
 
-    def __init__(
-        self, app: ASGIApp, files: Mapping[str, Path], ours: Mapping[str, Path] | None = None, *, readable: bool = False
-    ) -> None:
+    def __init__(self, app: ASGIApp, files: Mapping[str, Path], ours: Mapping[str, Path] | None = None) -> None:
         self.app = app
-        self._readable = readable
         self._files = {**files, **(ours or {})}
         self._ours = frozenset((ours or {}).values())
         self._plain: BoundedCache[_Body] = BoundedCache(KEPT_BYTES, lambda body: len(body.data))
@@ -119,19 +116,14 @@ class HashedFiles:
 
     def _compress(self, file: Path, version: int) -> None:
         plain = self._read(file)
-        if file in self._ours and not self._readable:
-            plain = _as_body(minified(file, plain.data))
         data = gzip.compress(plain.data, compresslevel=9, mtime=0)
         smaller = len(plain.data) >= SMALLEST and len(data) < len(plain.data)
         tag = plain.tag[:-1] + b'-gzip"'  # another body needs another tag
         self._gzipped.put((file, version), _Body(data, tag, True) if smaller else plain)
 
     def _read(self, file: Path) -> _Body:
-        return _as_body(sent(file) if file in self._ours else file.read_bytes())
-
-
-def _as_body(data: bytes) -> _Body:
-    return _Body(data, b'"' + hashlib.sha256(data).hexdigest()[:20].encode() + b'"', False)
+        data = sent(file) if file in self._ours else file.read_bytes()
+        return _Body(data, b'"' + hashlib.sha256(data).hexdigest()[:20].encode() + b'"', False)
 
 
 def _type(file: Path) -> str:

@@ -31,7 +31,6 @@ class Settings:
     hub_bytes: int = 20_000 * MEGABYTE  # on the disk, of all models that were fetched
     hub_only: tuple[str, ...] = ()  # the hub models that visitors may load, by id; empty: any
     engine: str = "local"  # who computes: this process ("local"), or a reader process beside it ("process")
-    readable: bool = False  # are our modules and sheets sent as they are written, for who looks for a fault in them?
     hosts: tuple[str, ...] = ()  # names under which the server is reached, beside its own: "*.example.org" too
 
     def fetches(self, reference: str) -> bool:
@@ -69,7 +68,6 @@ def from_environment() -> Settings:
         hub_bytes=_number("SIGHTLINE_HUB_MB", 20_000) * MEGABYTE,
         hub_only=hub_only,
         engine=_one_of("SIGHTLINE_ENGINE", ("local", "process")),
-        readable=os.environ.get("SIGHTLINE_READABLE", "0") == "1",
         hosts=_several("SIGHTLINE_HOSTS"),
     )
 

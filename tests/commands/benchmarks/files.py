@@ -1,7 +1,7 @@
 """Processor time of a first visit's static files: answered as we do, and as Starlette's own parts would.
 
 Nothing is sent: what is counted is the work of the server's one event loop and its threads, for all files that
-Streamlit's page names, in this process. Then the bytes of our own modules and sheets that each page asks for.
+Streamlit's page names, in this process.
 """
 
 import asyncio
@@ -18,39 +18,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message
 from streamlit import file_util
 
-from pages.shared.assets import ASSETS_URL, asset_files
-from pages.shared.http.first_frame import FirstFrame
 from pages.shared.http.static_files import COMPRESSIBLE, SMALLEST, HashedFiles, streamlit_files
-from pages.shared.session.menu import MENU
 from tests.commands.benchmarks.table import Row, ratio_of
-
-SHEETS = {"explore/explorer.js": "explorer.css", "composer/composer.js": "composer.css"}  # others are their view's name
 
 
 def rows(rounds: int) -> list[Row]:
-    return asyncio.run(_rows(rounds)) + asyncio.run(_bytes_of_pages())
-
-
-async def _bytes_of_pages() -> list[Row]:
-    """What a first visit to each page fetches of ours, compressed: modules by its first frame's links, and sheets."""
-    nobody, found = PlainTextResponse("not ours", 404), []
-    for entry in MENU:
-        page = await _answer(FirstFrame(nobody), f"/{entry.url_path}")
-        modules = sorted(set(re.findall(rf"{ASSETS_URL}js/([\w/.-]+\.js)", page.decode())))
-        sheets = [SHEETS.get(name, f"{Path(name).stem}.css") for name in (f"{view}.js" for view in entry.views)]
-        names = [f"js/{name}" for name in modules] + [f"css/{name}" for name in sheets]
-        known = asset_files()
-        addresses = [address for name in names if (address := f"/{ASSETS_URL}{name}") in known]
-        sizes: dict[bool, int] = {}
-        for readable in (True, False):
-            app = HashedFiles(nobody, {}, known, readable=readable)
-            for address in addresses:
-                await _answer(app, address)
-            await asyncio.sleep(2)  # compressed behind the first visit
-            sizes[readable] = sum([len(await _answer(app, address)) for address in addresses])
-        note = f"{len(addresses)} files; as they are written {sizes[True] / 1e3:.0f} kB"
-        found.append(Row(f"our own files of {entry.title}, compressed", sizes[False], "B", None, note))
-    return found
+    return asyncio.run(_rows(rounds))
 
 
 async def _rows(rounds: int) -> list[Row]:
@@ -93,30 +66,23 @@ def _compress(files: dict[str, Path], into: Path) -> None:
 
 async def _visit(app: ASGIApp, names: list[str]) -> tuple[float, int]:
     """Seconds of processor, bytes of all bodies."""
-    began, n_bytes = time.process_time(), 0
-    for name in names:
-        n_bytes += len(await _answer(app, name))
-    return time.process_time() - began, n_bytes
-
-
-async def _answer(app: ASGIApp, path: str) -> bytes:
-    """The body of the answer to a browser's GET."""
-    body = b""
+    n_bytes = 0
 
     async def receive() -> Message:
         await asyncio.Event().wait()  # a visitor who says nothing more
         raise AssertionError
 
     async def send(message: Message) -> None:
-        nonlocal body
+        nonlocal n_bytes
         assert message.get("status", 200) == 200
-        body += message.get("body", b"")
+        n_bytes += len(message.get("body", b""))
 
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
         "root_path": "", "query_string": b"", "server": ("localhost", 80), "client": ("localhost", 1),
         "headers": [(b"host", b"localhost"), (b"accept-encoding", b"gzip, deflate, br")],
-        "path": path, "raw_path": path.encode(),
     }  # fmt: skip
-    await app(scope, receive, send)
-    return body
+    began = time.process_time()
+    for name in names:
+        await app({**scope, "path": name, "raw_path": name.encode()}, receive, send)
+    return time.process_time() - began, n_bytes
