@@ -12,9 +12,9 @@ import re
 from typing import Annotated, Literal
 
 import yaml
-from msgspec import Meta, Struct, ValidationError, convert, json
+from msgspec import Meta, Struct, ValidationError, convert, json, to_builtins
 
-from attention_core.formats.json_data import Json, JsonObject
+from attention_core.formats.json_data import Json, JsonMapping, JsonObject
 
 FORMAT = 1
 MOST_BYTES = 200_000  # of a lesson from outside
@@ -221,6 +221,19 @@ def read_lesson(text: str) -> Lesson:
         raise LessonError(f"{_line(fault.problem_mark)}{fault.problem}.") from None
     _figures_are_there(lesson, root)
     return lesson
+
+
+def plain_step(step: Step) -> JsonObject:
+    """A step as plain data, to be sent to whoever computes; `step_from` makes it a step again."""
+    return to_builtins(step)
+
+
+def step_from(plain: JsonMapping) -> Step:
+    """A step from plain data. Raises LessonError where it is none."""
+    try:
+        return convert(plain, Step)
+    except ValidationError as fault:
+        raise LessonError(f"This is no step of a lesson: {fault}.") from None
 
 
 def figures_in(sentence: str) -> list[str]:

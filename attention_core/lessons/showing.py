@@ -89,7 +89,7 @@ def answer_of(asked: Asked, given: Json) -> Answer:
 
 
 def _put_in(sentence: str, stands: Mapping[str, str]) -> str:
-    """What stands for a word of the lesson, wherever that is quoted: “it”, or ‘it’ in a name, which is quoted itself."""
+    """What stands for a word of the lesson, wherever that is quoted: “it”, or ‘it’ in a name that is quoted itself."""
     return re.sub(
         r"([“‘])([^“”‘’]+)([”’])",
         lambda found: f"{found[1]}{stands.get(found[2], '').strip('·‿') or found[2]}{found[3]}",
