@@ -41,7 +41,8 @@ export function createStep(seen, given, last, does) {
       (last
         ? h("button", { type: "button", class: "sl-primary", onclick: does.list }, "Finish")
         : h("button", { type: "button", class: "sl-primary", onclick: () => does.go(1) }, "Next")),
-    open && link(open),
+    // Before an answer it would be the answer; a head is looked for there.
+    open && (given || !asked || ask.kind === "find-head") && link(open),
   );
   return h(
     "div",
