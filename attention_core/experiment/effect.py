@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import asked
 from attention_core.experiment.edits import Edit, edits_of
 from attention_core.experiment.null import Null, null_of
-from attention_core.experiment.question import Question, asked
+from attention_core.experiment.question import Question
 from attention_core.experiment.running import Runs
 from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel

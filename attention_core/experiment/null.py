@@ -19,9 +19,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.experiment.asking import Asking
 from attention_core.experiment.compiling import Op, Stage
 from attention_core.experiment.edits import AddDirection, CutLink, Edit, Patch, ReplaceToken
-from attention_core.experiment.question import Asking
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.formats.shown import short_repr
 
@@ -89,7 +89,7 @@ def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is 
     if layer is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=why)
     outcome = runs.run([(), edits], keep=frozenset((layer,)))
-    change = changes_in(runs, outcome, edits, layer)[0]
+    change = change_in(runs, outcome, 1, edits, layer)
     if change is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=_no_output(layer))
     links = _links_alike(runs, edits, seed)
@@ -138,18 +138,19 @@ def in_slices(
     variants: Sequence[Sequence[Edit]],
     stop: Callable[[], bool],
     keep: frozenset[int] = frozenset(),
-    seen: Callable[[int, Outcome], None] = lambda start, outcome: None,
+    seen: Callable[[int, Outcome, float], None] = lambda start, outcome, before: None,
 ) -> Iterator[tuple[int, Float[Tensor, " row"]]]:
     """Effects of edits in slices, each a batch with the base as its first row: how many, and after − before of each.
 
-    `stop` is asked before each slice; `seen` is shown what each ended with. Raises Stopped.
+    `stop` is asked before each slice; `seen` is shown what each ended with and what its
+    first row says. Raises Stopped.
     """
     at_once = runs.rows_at_once() - 1
     for start in range(0, len(variants), at_once):
         _stop_if(stop)
         outcome = runs.run([(), *variants[start : start + at_once]], keep=keep)
         values = asking.read(outcome).values
-        seen(start, outcome)
+        seen(start, outcome, float(values[0]))
         yield len(values) - 1, values[1:] - values[0]
 
 
@@ -170,16 +171,16 @@ def where_written(edits: Sequence[Edit]) -> tuple[int | None, str]:
     return None, f"Layers {', '.join(map(str, layers))} were edited: a null of the same length is made for one layer."
 
 
-def changes_in(
-    runs: Runs, outcome: Outcome, edits: Sequence[Edit], layer: int
-) -> list[Float[Tensor, "token d_model"] | None]:
-    """Δ of each row after the first: what W_O writes otherwise, or the residual stream where that was edited."""
+def change_in(
+    runs: Runs, outcome: Outcome, row: int, edits: Sequence[Edit], layer: int
+) -> Float[Tensor, "token d_model"] | None:
+    """Δ of a row of a batch whose first is unedited: what W_O writes otherwise, or the residual stream where that was
+    edited. None where W_O was not observed."""
     if stage_of(edits) == "residual":
-        stream = outcome.stream[layer].float()
-        return list(stream[1:] - stream[0])
+        return outcome.stream[layer][row].float() - outcome.stream[layer][0].float()
     matrix = runs.sites.site(layer).matrix()
-    read = outcome.read[layer].float()
-    return [None if matrix is None else one @ matrix.to(one.device) for one in read[1:] - read[0]]
+    read = outcome.read[layer]
+    return None if matrix is None else (read[row].float() - read[0].float()) @ matrix.to(read.device)
 
 
 def turned(change: Float[Tensor, "token d_model"], n: int, seed: int) -> Iterator[Float[Tensor, "token d_model"]]:

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_core.capturing.capture import Prepared, accepted_by, prepare
@@ -44,6 +44,14 @@ class Outcome:
     begins: int  # the block from which it was computed; 0 is a whole run
 
     __repr__ = short_repr
+
+    def as_the_first(self) -> Bool[Tensor, " batch"]:
+        """Which runs ended as the first one did, to the bit."""
+        same = torch.ones(self.n_rows, dtype=torch.bool)
+        for tensor in (self.hidden, *self.said.values()):
+            if tensor is not None:
+                same &= (tensor == tensor[:1]).flatten(1).all(dim=1).cpu()
+        return same
 
 
 @dataclass(eq=False)

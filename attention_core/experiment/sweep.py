@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import Asking, asked
 from attention_core.experiment.edits import Edit, ExperimentError, ReplaceToken, SwitchOff, edits_of
-from attention_core.experiment.null import ENOUGH, changes_in, drawn, in_slices, largest_by_chance, where_written
-from attention_core.experiment.question import Asking, Question, asked
+from attention_core.experiment.null import ENOUGH, change_in, drawn, in_slices, largest_by_chance, where_written
+from attention_core.experiment.question import Question
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.experiment.what import What
 from attention_core.formats.shown import short_repr
@@ -190,8 +191,8 @@ class _Sweeping:
             own = [self.variants[i] for i in group]
             keep = frozenset(self.layers[i] for i in group) if self.with_null else frozenset()
 
-            def seen(start: int, outcome: Outcome, group: list[int] = group) -> None:
-                self._seen(group[start:], outcome)
+            def seen(start: int, outcome: Outcome, before: float, group: list[int] = group) -> None:
+                self._seen(group[start:], outcome, before)
 
             start = 0
             for size, values in in_slices(self.runs, self.asking, own, self.stop, keep, seen):
@@ -220,12 +221,12 @@ class _Sweeping:
         largest = largest_by_chance(effects)
         return None if largest is None else Chance(effects.numel(), largest, len(self.variants))
 
-    def _seen(self, group: Sequence[int], outcome: Outcome) -> None:
+    def _seen(self, group: Sequence[int], outcome: Outcome, before: float) -> None:
         """Keep what a batch's first row says, and what each of the others writes otherwise."""
-        self.before = float(self.asking.read(outcome).values[0])
+        self.before = before
         if self.with_null:
-            for row, i in enumerate(group[: outcome.n_rows - 1]):
-                self.changes[i] = changes_in(self.runs, outcome, self.variants[i], self.layers[i])[row]
+            for row, i in enumerate(group[: outcome.n_rows - 1], 1):
+                self.changes[i] = change_in(self.runs, outcome, row, self.variants[i], self.layers[i])
 
     def _groups(self) -> list[list[int]]:
         """Variants that begin at the same layer go together; those of the words first."""

@@ -9,6 +9,7 @@ import torch
 
 from attention_core import capture, load_trace
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import asked
 from attention_core.experiment.edits import (
     KINDS,
     AddDirection,
@@ -24,7 +25,7 @@ from attention_core.experiment.edits import (
     edit_from_plain,
 )
 from attention_core.experiment.effect import effect, ratio
-from attention_core.experiment.null import Stopped, added, changes_in, largest_by_chance, percentile, turned
+from attention_core.experiment.null import Stopped, added, change_in, largest_by_chance, percentile, turned
 from attention_core.experiment.question import (
     QUESTIONS,
     Divergence,
@@ -33,7 +34,6 @@ from attention_core.experiment.question import (
     Question,
     SentenceSimilarity,
     TokenVector,
-    asked,
     question_from_plain,
 )
 from attention_core.experiment.running import Runs
@@ -123,7 +123,7 @@ def test_a_null_undone_by_no_turn_at_all_is_the_effect_itself(question: Question
     asking = asked(question, runs)
     outcome = runs.run([(), edits], keep=frozenset((0,)))
     before, after = asking.read(outcome).values
-    change = changes_in(runs, outcome, edits, 0)[0]
+    change = change_in(runs, outcome, 1, edits, 0)
     assert change is not None
     undone = runs.run([edits, edits], more=[(), (added(0, "written", -change),)])
     assert math.isclose(float(asking.from_bases(undone)), float(after - before), abs_tol=1e-5)
