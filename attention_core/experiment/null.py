@@ -124,7 +124,7 @@ def drawn(  # noqa: PLR0913 (what is asked, of which edit, how often, and who ma
     `stop` is asked before each slice. Raises Stopped.
     """
     ops = [added(layer, stage_of(edits), -one) for one in turned(change, draws, seed)]
-    at_once = runs.rows_at_once() - 1
+    at_once = evenly(draws, runs.rows_at_once(edits) - 1)
     for start in range(0, draws, at_once):
         _stop_if(stop)
         chosen = ops[start : start + at_once]
@@ -145,13 +145,27 @@ def in_slices(
     `stop` is asked before each slice; `seen` is shown what each ended with and what its
     first row says. Raises Stopped.
     """
-    at_once = runs.rows_at_once() - 1
+    at_once = evenly(len(variants), runs.rows_at_once(_earliest(variants)) - 1)
     for start in range(0, len(variants), at_once):
         _stop_if(stop)
         outcome = runs.run([(), *variants[start : start + at_once]], keep=keep)
         values = asking.read(outcome).values
         seen(start, outcome, float(values[0]))
         yield len(values) - 1, values[1:] - values[0]
+
+
+def evenly(n: int, most: int) -> int:
+    """The size of slices of at most so many, as few as can be and then as even: 12 by at most 7 are 6 and 6."""
+    return math.ceil(n / math.ceil(n / most)) if n else 1
+
+
+def _earliest(variants: Sequence[Sequence[Edit]]) -> Sequence[Edit]:
+    """The variant that begins first; one of the words before all others."""
+    return min(
+        variants,
+        key=lambda edits: min((layer for edit in edits for layer in edit.layers), default=-1),
+        default=(),
+    )
 
 
 def _stop_if(stop: Callable[[], bool]) -> None:

@@ -23,6 +23,7 @@ from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 
 DRAWS = 20
+A_RUN = 100_000_000  # multiply-adds that take as long as what a run costs besides, some milliseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,10 +230,23 @@ class _Sweeping:
                 self.changes[i] = change_in(self.runs, outcome, row, self.variants[i], self.layers[i])
 
     def _groups(self) -> list[list[int]]:
-        """Variants that begin at the same layer go together; those of the words first."""
+        """Variants that begin at the same layer go together; those of the words first.
+
+        Those of the next layer go along where that costs less than one more run.
+        """
         first: dict[int, list[int]] = {}
         for i, edits in enumerate(self.variants):
             layers = [layer for edit in edits for layer in edit.layers]
             words = any(isinstance(edit, ReplaceToken) for edit in edits)
             first.setdefault(-1 if words or not layers else min(layers), []).append(i)
-        return [first[layer] for layer in sorted(first)]
+        groups: list[list[int]] = []
+        begins = -1
+        for layer in sorted(first):
+            own = first[layer]
+            fits = bool(groups) and len(groups[-1]) + len(own) < self.runs.rows_at_once()
+            if begins >= 0 and fits and len(own) * self.runs.work_between(begins, layer) <= A_RUN:
+                groups[-1] += own
+            else:
+                groups.append(own)
+                begins = layer
+        return groups

@@ -25,7 +25,7 @@ from attention_core.experiment.edits import (
     edit_from_plain,
 )
 from attention_core.experiment.effect import effect, ratio
-from attention_core.experiment.null import Stopped, added, change_in, largest_by_chance, percentile, turned
+from attention_core.experiment.null import Stopped, added, change_in, evenly, largest_by_chance, percentile, turned
 from attention_core.experiment.question import (
     QUESTIONS,
     Divergence,
@@ -39,6 +39,7 @@ from attention_core.experiment.question import (
 from attention_core.experiment.running import Runs
 from attention_core.experiment.sweep import sweep
 from attention_core.experiment.what import EveryHead, EveryLink, EveryToken, what_from_plain
+from attention_core.models.loading import wrap_model
 from tests.core.experiment.by_hand import OTHER
 from tests.core.reading.test_readout import speaking
 from tests.support.tiny import SENTENCE, family
@@ -223,3 +224,40 @@ def test_a_model_is_the_same_to_the_bit_after_a_thousand_edited_runs():
     assert plain.ending is not None and plain.ending.hidden is not None
     again = capture(model, SENTENCE).ending
     assert again is not None and again.hidden is not None and torch.equal(plain.ending.hidden, again.hidden)
+
+
+def test_a_model_whose_blocks_hand_keys_past_the_stream_is_run_whole():
+    """Gemma 3n's last layers read keys of an earlier block: of one that is not run again there is one row."""
+    from tests.commands.matrix.checking import build, model_class
+    from tests.commands.matrix.shrinking import tiny_config
+    from tests.support.tiny import tokenizer
+
+    config = tiny_config("gemma3n_text")
+    model = wrap_model(build(model_class(config, "gemma3n_text"), config), tokenizer(), name="gemma3n")
+    runs = Runs(prepare(model, SENTENCE))
+    found = runs.run([(), *((SwitchOff(5, head, "zero"),) for head in range(3))])
+    assert not runs.resumes and found.begins == 0
+
+
+def test_slices_are_as_few_as_can_be_and_then_as_even():
+    assert [evenly(12, 7), evenly(20, 7), evenly(21, 7), evenly(5, 7), evenly(1, 3), evenly(0, 3)] == [6, 7, 7, 5, 1, 1]
+
+
+def test_small_models_are_swept_in_one_run_and_none_runs_what_it_need_not(monkeypatch: pytest.MonkeyPatch):
+    """Two layers of a tiny GPT-2 fit one batch; of larger ones each layer begins at its own block."""
+    begun: list[tuple[int, int]] = []
+    own = Runs.run
+
+    def counted(self: Runs, variants, **options):
+        found = own(self, variants, **options)
+        begun.append((found.begins, len(variants)))
+        return found
+
+    monkeypatch.setattr(Runs, "run", counted)
+    small = sweep(family("gpt2"), SENTENCE, EveryHead("zero"), TokenVector(4), draws=0)
+    assert begun == [(0, 7)]
+    begun.clear()
+    monkeypatch.setattr("attention_core.experiment.sweep.A_RUN", 0)
+    apart = sweep(family("gpt2"), SENTENCE, EveryHead("zero"), TokenVector(4), draws=0)
+    assert begun == [(0, 4), (1, 4)]
+    torch.testing.assert_close(small.effects, apart.effects, atol=1e-6, rtol=0)
