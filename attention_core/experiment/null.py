@@ -12,7 +12,7 @@ Source: a Monte Carlo test (Dwass 1957), and the largest of many (Westfall and Y
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,16 +75,18 @@ class Null:
         return " ".join(parts)
 
 
-def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is watched)
+def null_slices(  # noqa: PLR0913 (what is asked, of what, how often, and who may stop it)
     runs: Runs,
     edits: tuple[Edit, ...],
     asking: Asking,
     draws: int,
     seed: int,
-    progress: Callable[[int, int], None] | None,
     stop: Callable[[], bool],
-) -> Null:
-    """The null of some edits of one layer. Raises Stopped if `stop` said so."""
+) -> Generator[tuple[int, int], None, Null]:
+    """The null of some edits of one layer, batch by batch: yields how many runs are done and how many there are.
+
+    `stop` is asked before each batch. Raises Stopped if it said so.
+    """
     layer, why = where_written(edits)
     if layer is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=why)
@@ -98,12 +100,12 @@ def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is 
     for size, values in drawn(runs, asking, edits, layer, change, draws, seed, stop):
         found.append(values)
         done += size
-        _tell(progress, done, total)
+        yield done, total
     of_links: list[Tensor] = []
     for size, values in in_slices(runs, asking, links, stop):
         of_links.append(values)
         done += size
-        _tell(progress, done, total)
+        yield done, total
     alike = _is_link(edits)
     return Null(torch.cat(found), torch.cat([*of_links, torch.zeros(0, dtype=torch.float64)]) if alike else None)
 
@@ -260,8 +262,3 @@ def _links_alike(runs: Runs, edits: Sequence[Edit], seed: int) -> list[tuple[Edi
     order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = [places[i] for i in sorted(order[:_MOST_LINKS])]
     return [(CutLink(edit.layer, edit.head, query, (key,), edit.how),) for query, key in chosen]
-
-
-def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)

@@ -24,7 +24,7 @@ from attention_core.experiment.edits import (
     ZeroValue,
     edit_from_plain,
 )
-from attention_core.experiment.effect import effect, ratio
+from attention_core.experiment.effect import effect, effect_slices, ratio
 from attention_core.experiment.null import Stopped, added, change_in, evenly, largest_by_chance, percentile, turned
 from attention_core.experiment.question import (
     QUESTIONS,
@@ -85,6 +85,15 @@ def test_an_effect_without_its_control_says_so():
     beside = effect(family("bert"), SENTENCE, SwitchOff(0, 1, "zero"))
     assert beside.control is not None and len(beside.control.values) == 20
     assert beside.difference == found.difference and "what chance does" in beside.says
+
+
+def test_an_effect_gives_the_turn_back_between_its_batches_and_can_be_stopped_there():
+    runs, edits = Runs(prepare(family("bert"), SENTENCE)), (SwitchOff(0, 1, "zero"),)
+    steps = list(effect_slices(runs, edits, draws=80))
+    assert len(steps) > 1 and steps[-1] == (80, 80)
+    stops = iter([False, True])
+    with pytest.raises(Stopped):
+        list(effect_slices(runs, edits, draws=80, stop=lambda: next(stops)))
 
 
 def test_the_null_keeps_every_length_and_every_angle():
@@ -217,7 +226,8 @@ def test_a_model_is_the_same_to_the_bit_after_a_thousand_edited_runs():
     with pytest.raises(ExperimentError):
         runs.run([(), (CutLink(0, 0, 0, (0,)),)])
     with pytest.raises(Stopped):
-        sweep(model, SENTENCE, EveryHead(), TokenVector(1), stop=lambda: True)
+        stops = iter([False, False, True])  # in the middle of its draws
+        sweep(model, SENTENCE, EveryHead(), TokenVector(1), stop=lambda: next(stops))
     after = model.model.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert dict(model.model.named_modules()) == modules
