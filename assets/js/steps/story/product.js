@@ -1,8 +1,8 @@
 /**
  * A vector through a linear map, as the product of matrices that it is: x · W = q.
  *
- * W stands over the result and x beside it, so that each number of the result stands under the column of W that makes it
- * and in the row of x. One column is lit, and multiplied out.
+ * W stands over the result and x beside it, so that each number of the result stands under the column of W that makes
+ * it, and in the row of x. One column is lit, and multiplied out.
  *
  * @typedef {import("../steps.js").Steps} Steps
  * @typedef {"q" | "k" | "v"} Letter

@@ -69,7 +69,10 @@ function random(app) {
   );
 }
 
-/** How far scores lie apart, by size, and in this head. @param {Steps} app @param {number[]} sizes @param {number} at */
+/**
+ * How far scores lie apart, by size, and in this head.
+ * @param {Steps} app @param {number[]} sizes @param {number} at
+ */
 function spreadTable(app, sizes, at) {
   const { random_spreads: spreads, score_spread: own } = app.arrays;
   const top = Math.max(topOf(spreads.data), own.data[0]);
