@@ -69,7 +69,7 @@ function answer(app, { next, rows }) {
           "tr",
           null,
           h("th", { scope: "col" }, ""),
-          h("th", { scope: "col", class: "sl-wide" }, "chance of ", h("bdi", null, next), ", which comes next"),
+          h("th", { scope: "col", class: "sl-wide" }, "chance of ", h("bdi", null, `“${next}”`), ", which comes next"),
           h("th", { scope: "col" }, "likeliest"),
         ),
       ),
@@ -91,7 +91,7 @@ function answer(app, { next, rows }) {
               { class: "sl-said" },
               ...says
                 .slice(0, 3)
-                .flatMap(({ t, p: chance }, i) => [i ? ", " : "", h("bdi", null, t), ` ${share(chance)}`]),
+                .flatMap(({ t, p: chance }, i) => [i ? ", " : "", h("bdi", null, `“${t}”`), ` ${share(chance)}`]),
             ),
           ),
         ),
@@ -104,7 +104,8 @@ function answer(app, { next, rows }) {
 function beside({ rows }) {
   return rows
     .filter((row) => row.beside)
-    .map((row) => h("p", { class: "sl-second" }, `${row.what[0].toUpperCase()}${row.what.slice(1)}: ${row.beside}`));
+    .map((row) => h("p", { class: "sl-second" }, `${row.what[0].toUpperCase()}${row.what.slice(1)}: ${row.beside}`))
+    .concat(h("p", { class: "sl-second" }, "Changes are compared in the logarithm of the chance."));
 }
 
 /** @param {number | null} p */
