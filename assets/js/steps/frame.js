@@ -80,8 +80,10 @@ export function createFrame(app) {
     place(panel, { name, at }) {
       const number = `[data-focus="${CSS.escape(`num:${name}:${at.join(",")}`)}"]`;
       const strip = `[data-strip="${name}"][data-row="${at.length === 2 ? at[0] : ""}"]`;
-      const from = body.querySelector(number) ?? body.querySelector(strip);
-      const place = from?.closest(STANDS_IN);
+      const places = [...body.querySelectorAll(`${number}, ${strip}`)]
+        .map((one) => one.closest(STANDS_IN))
+        .filter((one) => one !== null);
+      const place = places.find((one) => one instanceof HTMLTableRowElement) ?? places[0];
       if (!place) body.append(panel);
       else if (place instanceof HTMLTableRowElement)
         place.after(h("tr", { class: "sl-opened-row" }, h("td", { colspan: place.cells.length }, panel)));

@@ -157,8 +157,8 @@ def on_screen(page, found) -> bool:
 
 
 def test_what_a_number_opens_stands_under_its_row_and_is_scrolled_to(walk):
-    page = walk(step="scores", mode="numbers")
-    last = page.locator('[data-tensor="scores"]').last
+    page = walk(step="scores", k=2)  # whose score stands in the sentence and beside the strips too
+    last = page.locator('tr[data-chosen] [data-tensor="scores"]')
     last.click()
     panel = page.get_by_test_id("sl-products")
     panel.wait_for()

@@ -173,7 +173,7 @@ function saying(app, told, { arrays: { left, right, products, sums } }, added) {
   if (added === 0) return told.replaceChildren("Nothing is added up yet.");
   const i = added - 1;
   if (added === n)
-    return told.replaceChildren(`All ${n} products added up are the score: `, number(sums.data[i], "sums", i), ".");
+    return told.replaceChildren(`All ${n} products added up are the score: `, num(app, "scores", [app.key]), ".");
   told.replaceChildren(
     `Component ${i}: `,
     number(left.data[i], "left", i),
