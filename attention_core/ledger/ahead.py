@@ -1,7 +1,6 @@
 """What a causal model would say if its heads could look ahead: the mask taken off in a run, and measured."""
 
 import math
-from typing import Any
 
 from attention_core.capturing.capture import Prepared, prepare
 from attention_core.experiment.edits import Break, ExperimentError
@@ -9,6 +8,7 @@ from attention_core.experiment.effect import Effect, effect_of
 from attention_core.experiment.question import LogProb
 from attention_core.experiment.running import Runs
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.reading.readout import Choice
 from attention_core.record.record import Record
 
@@ -23,7 +23,7 @@ def ahead_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
     Raises ValueError for a layer or head that does not exist.
     """
     layer, head = trace.place(layer, head)
-    header: dict[str, Any] = {"next": "", "rows": [], "why_not": ""}
+    header: JsonObject = {"next": "", "rows": [], "why_not": ""}
     try:
         header |= _measured(trace, layer, head, query)
     except ExperimentError as error:
@@ -31,7 +31,7 @@ def ahead_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
     return wire.pack(header)
 
 
-def _measured(trace: Record, layer: int, head: int, query: int) -> dict[str, Any]:
+def _measured(trace: Record, layer: int, head: int, query: int) -> JsonObject:
     if trace.ending is None:
         raise ExperimentError("The model that made this trace is not here, and so nothing can be changed in it.")
     if trace.layers[layer].kind != "decoder self" or not trace.layers[layer].causal:
@@ -72,12 +72,12 @@ def _prepared(trace: Record) -> Prepared:
     )
 
 
-def _changed(what: str, effect: Effect) -> dict[str, Any]:
+def _changed(what: str, effect: Effect) -> JsonObject:
     beside = "" if effect.control is None else effect.control.says(effect.difference)
     return _row(what, effect.after, effect.top_after, beside)
 
 
-def _row(what: str, log_probability: float, top: tuple[Choice, ...], beside: str) -> dict[str, Any]:
+def _row(what: str, log_probability: float, top: tuple[Choice, ...], beside: str) -> JsonObject:
     return {
         "what": what,
         "p": wire.number(math.exp(log_probability)),

@@ -44,10 +44,10 @@ def _ledger(name: str) -> Callable[..., bytes]:
     return make
 
 
-def _ahead(trace: "Trace", _: "Reading", *of: Any) -> bytes:
+def _ahead(trace: "Trace", _: "Reading", layer: int, head: int, query: int) -> bytes:
     from attention_core.ledger.ahead import ahead_pack
 
-    return ahead_pack(trace, *of)
+    return ahead_pack(trace, layer, head, query)
 
 
 def _across(trace: "Trace", _: "Reading", way: str, group: str, query: int, how: str) -> bytes:
