@@ -14,7 +14,7 @@ import streamlit as st
 from pages.shared.address import bar
 from pages.shared.inside import of_streamlit
 
-Page = Literal["view", "lab", "growth"]  # who keeps an address
+Page = Literal["view", "lab", "growth", "compared"]  # who keeps an address
 ADDRESSES = 64  # of those written: a browser is a few quick choices behind, never more
 
 
@@ -34,10 +34,12 @@ def know(params: Mapping[str, str], of: Page) -> None:
         known.append(_short(params))
 
 
-def write(params: Mapping[str, str], of: Page) -> None:
-    """Put parameters into the address, and nothing of another page's."""
-    bar.put(params)
-    know(params, of)
+def write(params: Mapping[str, str], of: Page, beside: Mapping[Page, Mapping[str, str]] | None = None) -> None:
+    """Put parameters into the address, with those that others keep `beside` them, and nothing of another page's."""
+    every = {of: params, **(beside or {})}
+    bar.put({name: value for part in every.values() for name, value in part.items()})
+    for page, part in every.items():
+        know(part, page)
 
 
 def _short(params: Mapping[str, str]) -> int:
