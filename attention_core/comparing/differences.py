@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, SupportsIndex
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,7 +18,7 @@ from attention_core.record.record import Record
 from attention_core.text.tokens import Token
 
 Layer = SupportsIndex | str
-Head = SupportsIndex | Literal["mean", "max"]  # one, or all heads of a layer as one
+Head = SupportsIndex | str  # one, or "mean" or "max": all heads of a layer as one
 Other = tuple[Layer, Head]  # a layer and a head of B
 
 
@@ -68,7 +68,7 @@ class Comparison:
     def readable(
         self, layer: Layer, *, other: Layer | None = None
     ) -> tuple[Bool[Tensor, "row column"], Bool[Tensor, "row column"]]:
-        """Which cells A, and B, may read: False where a mask forbids all of a cell, or where a side has no such cell."""
+        """Which cells A, and B, may read: False where a mask forbids all of one, or where a side has no such cell."""
         there = layer if other is None else other
         rows, columns = self.rows(layer), self.columns(layer)
         found = []

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from attention_core.formats.fields import Field, one_of, read, reported, shaped, switch, whole
+from attention_core.formats.fields import Field, one_of, read, reported, switch, whole
 from attention_core.formats.fields import to_params as params_of
 
 VERSION = "1"
@@ -70,7 +70,7 @@ def from_report(report: Mapping[str, Any], before: ComparedView) -> ComparedView
 
 
 def pairs_in(fixed: str) -> tuple[tuple[int, int], ...]:
-    """The pairs of tokens that "3-4_6-5" stands for, rising. Raises ValueError for anything else, or pairs that cross."""
+    """Pairs of tokens such as "3-4_6-5", rising. Raises ValueError for anything else, or pairs that cross."""
     if not fixed:
         return ()
     pairs = []

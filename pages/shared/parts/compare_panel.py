@@ -38,10 +38,14 @@ class Sides:
 
 def side_b(view: View, now: ComparedView) -> None:
     """B's text, model and files, under those of A."""
-    st.html("<h2 class='sl-h'>B, beside the text above, which is A</h2>")
     with st.container(key="compare_examples", horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(
+            "<p class='sl-said'>The text above is <b>A</b>, the one below <b>B</b>. Pairs to try:</p>", width="content"
+        )
         for i, example in enumerate(examples()):
-            st.button(example.title, key=f"compare_example_{i}", on_click=session.show, args=(example,))
+            st.button(
+                example.title, key=f"compare_example_{i}", type="tertiary", on_click=session.show, args=(example,)
+            )
     left, right = st.columns([3.2, 1], gap="medium", vertical_alignment="top")
     with left:
         if session.file():

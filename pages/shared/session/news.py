@@ -36,7 +36,7 @@ def know(params: Mapping[str, str], of: Page) -> None:
 
 def write(params: Mapping[str, str], of: Page, beside: Mapping[Page, Mapping[str, str]] | None = None) -> None:
     """Put parameters into the address, with those that others keep `beside` them, and nothing of another page's."""
-    every = {of: params, **(beside or {})}
+    every: dict[Page, Mapping[str, str]] = {of: params, **(beside or {})}
     bar.put({name: value for part in every.values() for name, value in part.items()})
     for page, part in every.items():
         know(part, page)
