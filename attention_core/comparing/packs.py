@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core.comparing.alignment import Alignment, Place
@@ -119,14 +120,12 @@ def _facts(both: Comparison) -> dict[str, Any]:
     return {"says": both.says, "notes": list(both.notes), "by": both.source.by}
 
 
-def _first(numbers: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+def _first(numbers: NDArray[Any]) -> NDArray[Any]:
     """Their places, smallest first; what is no number comes last, and equal ones in the order of heads."""
     return np.argsort(np.where(np.isnan(numbers), np.inf, numbers), kind="stable").astype("<i4")
 
 
-def _thumbnails(
-    difference: Float[Tensor, "head row column"], readable: Bool[Tensor, "row column"]
-) -> "np.ndarray[Any, Any]":
+def _thumbnails(difference: Float[Tensor, "head row column"], readable: Bool[Tensor, "row column"]) -> NDArray[Any]:
     """The difference of the largest size in each block of cells, as codes; alone where no cell of a block is both's."""
     block = max(1, math.ceil(max(difference.shape[-2:]) / THUMBNAIL_SIDE))
     missing = difference.isnan() | ~readable
@@ -135,7 +134,9 @@ def _thumbnails(
     return wire.encode_s1(signed.numpy(), alone.numpy())
 
 
-def strongest_of_blocks(values: Float[Tensor, "*batch row column"], block: int) -> Float[Tensor, "*batch row column"]:
+def strongest_of_blocks(
+    values: Float[Tensor, "*batch row column"], block: int
+) -> Float[Tensor, "*batch block_row block_column"]:
     """The value of the largest size in each block of cells, with its sign; where two are of one size, the larger."""
     if block == 1:
         return values
@@ -152,7 +153,7 @@ def _there(rows: Alignment, columns: Alignment, side: str) -> Bool[Tensor, "row 
     return has[0][:, None] & has[1]
 
 
-def _kinds(readable: Bool[Tensor, "row column"], there: Bool[Tensor, "row column"]) -> "np.ndarray[Any, Any]":
+def _kinds(readable: Bool[Tensor, "row column"], there: Bool[Tensor, "row column"]) -> NDArray[Any]:
     kinds = np.full(tuple(there.shape), NOT_THERE, dtype="|u1")
     kinds[there.numpy()] = MASKED
     kinds[(there & readable).numpy()] = READ

@@ -66,10 +66,7 @@ function createAtlas(app, side) {
     draw() {
       element.hidden = side === "both" && !app.changed?.arrays.pictures.data.length;
       if (element.hidden) return;
-      say(
-        title,
-        side === "both" ? "signed; the strongest difference of each block" : app.data.names[side === "a" ? 0 : 1],
-      );
+      say(title, side === "both" ? "the strongest difference of each block" : app.data.names[side === "a" ? 0 : 1]);
       const found = groups();
       const wanted = found.map((group) => group.id).join();
       if (made !== wanted) {

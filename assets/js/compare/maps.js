@@ -175,7 +175,8 @@ function createMap(app, side, ground) {
     keys = cells.columns.map((column) => ({ t: labelOf(column, side) }));
     if (measure || !g) {
       const [nQuery, nKey] = [cells.nRows, cells.nColumns];
-      const names = [queries, keys].map((labels) => labels.map(({ t }) => t));
+      // The longest labels of the three: all maps are then of one size, and a cell stands where it does in the others.
+      const names = [cells.rows, cells.columns].map((places) => places.map((one) => labelOf(one, "both") ?? ""));
       const width = place.width;
       g = place.geometry(theme, names[0], names[1], {
         width,
