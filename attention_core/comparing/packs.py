@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from attention_core.comparing.alignment import Alignment, Place
 from attention_core.comparing.differences import Comparison, Head, Layer, apart
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.record.groups import layer_name
 from attention_core.text.tokens import JOIN, Token
 
@@ -33,7 +33,7 @@ def changed_pack(both: Comparison) -> bytes:
     """
     check_length(both)
     why = both.why_no_same_heads
-    layers: list[dict[str, Any]] = []
+    layers: list[JsonObject] = []
     changed, pictures, offset = [], [], 0
     for index, layer in enumerate(both.a.layers if not why else ()):
         a, b = both.all_weights(index)
@@ -116,17 +116,19 @@ def check_length(both: Comparison) -> None:
         )
 
 
-def _facts(both: Comparison) -> dict[str, Any]:
+def _facts(both: Comparison) -> JsonObject:
     return {"says": both.says, "notes": list(both.notes), "by": both.source.by}
 
 
-def _first(numbers: NDArray[Any]) -> NDArray[Any]:
+def _first(numbers: NDArray[np.float32]) -> NDArray[np.int32]:
     """Their places, smallest first; what is no number comes last, and equal ones in the order of heads."""
     return np.argsort(np.where(np.isnan(numbers), np.inf, numbers), kind="stable").astype("<i4")
 
 
-def _thumbnails(difference: Float[Tensor, "head row column"], readable: Bool[Tensor, "row column"]) -> NDArray[Any]:
-    """The difference of the largest size in each block of cells, as codes; alone where no cell of a block is both's."""
+def _thumbnails(
+    difference: Float[Tensor, "head row column"], readable: Bool[Tensor, "row column"]
+) -> NDArray[np.uint8]:
+    """The difference of the largest size in each block, as codes; alone where no cell of a block is both's."""
     block = max(1, math.ceil(max(difference.shape[-2:]) / THUMBNAIL_SIDE))
     missing = difference.isnan() | ~readable
     signed = strongest_of_blocks(difference.masked_fill(missing, 0.0), block)
@@ -153,18 +155,18 @@ def _there(rows: Alignment, columns: Alignment, side: str) -> Bool[Tensor, "row 
     return has[0][:, None] & has[1]
 
 
-def _kinds(readable: Bool[Tensor, "row column"], there: Bool[Tensor, "row column"]) -> NDArray[Any]:
+def _kinds(readable: Bool[Tensor, "row column"], there: Bool[Tensor, "row column"]) -> NDArray[np.uint8]:
     kinds = np.full(tuple(there.shape), NOT_THERE, dtype="|u1")
     kinds[there.numpy()] = MASKED
     kinds[(there & readable).numpy()] = READ
     return kinds
 
 
-def _places(alignment: Alignment, a: Sequence[Token], b: Sequence[Token]) -> list[dict[str, Any]]:
+def _places(alignment: Alignment, a: Sequence[Token], b: Sequence[Token]) -> list[JsonObject]:
     return [_place(place, a, b) for place in alignment.places]
 
 
-def _place(place: Place, a: Sequence[Token], b: Sequence[Token]) -> dict[str, Any]:
+def _place(place: Place, a: Sequence[Token], b: Sequence[Token]) -> JsonObject:
     return {
         "a": _shown(place.a, a),
         "b": _shown(place.b, b),

@@ -6,10 +6,10 @@ or head that is None, are A's. The names of the parameters are none of those of 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
-from attention_core.formats.fields import Field, one_of, read, reported, switch, whole
+from attention_core.formats.fields import Field, Value, one_of, read, reported, switch, whole
 from attention_core.formats.fields import to_params as params_of
+from attention_core.formats.json_data import JsonMapping
 
 VERSION = "1"
 
@@ -63,7 +63,7 @@ def from_params(params: Mapping[str, str]) -> tuple[ComparedView, tuple[str, ...
     return ComparedView(**values), sentences
 
 
-def from_report(report: Mapping[str, Any], before: ComparedView) -> ComparedView:
+def from_report(report: JsonMapping, before: ComparedView) -> ComparedView:
     """What the browser reports (JSON, each name with `b_` before it); what is no such value stays as it was."""
     told = {name.removeprefix("b_"): value for name, value in report.items() if name.startswith("b_")}
     return replace(before, **reported(told, _REPORTED))
@@ -100,7 +100,7 @@ def _model(text: str) -> str:
 
 
 _TOKEN = ("the number of a token, from 0", whole)
-_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_PARSERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "version": (f"{VERSION}, as this page writes it", one_of(VERSION)),
     "model": ("the name of a model", _model),
     "text": ("a text", str),

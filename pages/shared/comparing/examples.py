@@ -3,8 +3,8 @@
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.address.comparison import ComparedView
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
@@ -16,8 +16,8 @@ class Example:
 
     title: str
     says: str
-    view: dict[str, Any]
-    compared: dict[str, Any]
+    view: JsonObject
+    compared: JsonObject
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from attention_core.formats.fields import LINK_LIMIT, query, well_formed
+from attention_core.formats.json_data import Json
 from pages.shared.address import bar
 from pages.shared.address.comparison import ComparedView, from_params, from_report, to_params
 from pages.shared.address.view import View
@@ -49,7 +49,7 @@ def seed() -> int:
     return state.seed() + st.session_state.get("compared_seed", 0)
 
 
-def change(**values: Any) -> None:
+def change(**values: Json) -> None:
     """Change what B is from Python."""
     before = st.session_state.get("compared") or ComparedView()
     texts = {

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
@@ -76,7 +75,7 @@ def _take_texts(view: View, names: list[str]) -> None:
         typed = {"text": "", "pair": "", "target": ""}
     # Where B's text is another one the same head is compared, unless another was chosen before.
     first = st.session_state.get("compared_first") is not None
-    heads_again: dict[str, Any] = {"layer": None, "head": None} if first and typed["text"] else {}
+    heads_again: dict[str, None] = {"layer": None, "head": None} if first and typed["text"] else {}
     session.change(**typed, **heads_again, fixed="", query=None, key=None)
 
 

@@ -6,9 +6,8 @@ their colours as variables of the page, "var(--c-ink)": the view puts in what th
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import Json, JsonMapping, JsonObject
 from attention_core.grow.record import Run
 from attention_core.grow.tasks import SCORES
 from pages.shared.grow.packs import facts_of
@@ -185,7 +185,7 @@ _AXIS = {
 }
 
 
-def _figure(traces: Sequence[Mapping[str, Any]], **layout: Any) -> go.Figure:
+def _figure(traces: Sequence[JsonMapping], **layout: Json) -> go.Figure:
     """Made in one go: a figure that is put together part by part is checked as a whole at every part."""
     return go.Figure([{"type": "scatter", **trace} for trace in traces], layout={**_LAYOUT, **layout})
 
@@ -204,12 +204,12 @@ def _named(runs: Sequence[Run], run: Run, name: str) -> str:
     return html.escape(name if len(runs) == 1 else f"{name} ({facts_of(run)['title']})", quote=False)
 
 
-def _curve(run: Run, values: Float32[ndarray, " saved"], colour: str, *, name: str, dashed: bool) -> dict[str, Any]:
+def _curve(run: Run, values: Float32[ndarray, " saved"], colour: str, *, name: str, dashed: bool) -> JsonObject:
     line = {"color": colour, "width": 2 if dashed else 2.25, "dash": "7px,4px" if dashed else "solid"}
     return {"name": name, "x": run.steps, "y": values, "mode": "lines", "line": line}
 
 
-def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> dict[str, Any]:
+def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> JsonObject:
     """The curves one after another, each with a gap behind it."""
     gapped = np.full((curves.shape[1], len(run.saved) + 1), np.nan, np.float32)
     gapped[:, :-1] = curves.T
@@ -228,7 +228,7 @@ def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> d
 
 def _over_steps(
     runs: Sequence[Run],
-    traces: Sequence[Mapping[str, Any]],
+    traces: Sequence[JsonMapping],
     *,
     top: float,
     title: str,

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
-from attention_core.formats.fields import well_formed
+from attention_core.formats.fields import Value, well_formed
+from attention_core.formats.json_data import JsonMapping
 from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
@@ -62,7 +63,7 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
     return view, problems
 
 
-def change(**values: Any) -> None:
+def change(**values: Value) -> None:
     """Change the view from Python; the browser's views take it over."""
     _set(replace(st.session_state["view"], **values))
 
@@ -119,7 +120,7 @@ def take_report(key: str = "explorer") -> None:
     _take(st.session_state[key].get("view"))
 
 
-def last_report(key: str) -> Mapping[str, Any] | None:
+def last_report(key: str) -> JsonMapping | None:
     """What the browser's view `key` last reported, as it did; None if it has not."""
     return (st.session_state.get(key) or {}).get("view")
 
@@ -129,7 +130,7 @@ def leave(key: str) -> None:
 
     Two messages would be two runs: a busy server would read the second before the first one's choice was taken.
     """
-    asked: Mapping[str, Any] = st.session_state[key].get("leave") or {}
+    asked: JsonMapping = st.session_state[key].get("leave") or {}
     (_take_growth if key == "grow" else _take)(asked.get("view"))
     wanted = next((entry.script for entry in MENU if entry.url_path == asked.get("page")), "")
     st.session_state["wanted_page"] = wanted  # the next run opens it: a callback cannot
