@@ -19,6 +19,8 @@ from attention_core.lessons.lesson import Figure, FindHead, Number, Order, Point
 from attention_core.lessons.measuring import CannotAskError, measure, place_of, row_of, slip_values
 from attention_core.record.record import Record
 
+Answer = Any  # a place, a list of shares, a number, names: what the kind asks for, read where it is marked
+
 _SLIPS = {
     "forgot-root": "That is q·k before it is divided by √d.",
     "row-for-column": "Row and column are exchanged: the query is the word that looks.",
@@ -35,7 +37,7 @@ class Asked:
     words: tuple[str, ...]  # that the choices are named by: tokens of the row, names of figures, heads
     among: tuple[int, ...]  # places in `words` that can be chosen
     why_not: str  # a sentence; "" if it is asked
-    mark: Callable[[Any], marks.Mark]
+    mark: Callable[[Answer], marks.Mark]
     query: int | None = None  # whose row it is
 
 
@@ -153,6 +155,7 @@ def _never(_: object) -> marks.Mark:
     raise CannotAskError("This is not asked here.")
 
 
+# Any: each takes its own question.
 _ASKS: dict[type, Callable[[Any, Record], Asked]] = {
     Point: _point,
     Sketch: _sketch,

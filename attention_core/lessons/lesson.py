@@ -9,10 +9,12 @@ which head, and the answer is computed from the text that the learner has then. 
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from msgspec import Meta, Struct, ValidationError, convert, json
+
+from attention_core.formats.json_data import Json, JsonObject
 
 FORMAT = 1
 MOST_BYTES = 200_000  # of a lesson from outside
@@ -183,9 +185,9 @@ class Lesson(_Part, frozen=True):
     words: tuple[str, ...] = ()  # of the glossary, that it introduces
 
 
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     """The format as JSON Schema (2020-12)."""
-    described: dict[str, Any] = json.decode(json.encode(json.schema(Lesson)))  # lists, as it stands in a file
+    described: JsonObject = json.decode(json.encode(json.schema(Lesson)))  # lists, as it stands in a file
     return described
 
 
@@ -223,11 +225,11 @@ def figures_in(sentence: str) -> list[str]:
     return re.findall(r"\{([a-z][a-z0-9_]*)\}", sentence)
 
 
-def _plain(root: yaml.Node) -> Any:
+def _plain(root: yaml.Node) -> Json:
     return yaml.constructor.SafeConstructor().construct_document(root)
 
 
-def _line(mark: Any) -> str:
+def _line(mark: yaml.Mark | None) -> str:
     return f"Line {mark.line + 1}: " if mark else ""
 
 
@@ -261,7 +263,7 @@ def _no_key_twice(node: yaml.Node) -> None:
         _no_key_twice(inner)
 
 
-def _at(root: yaml.Node, path: str) -> Any:
+def _at(root: yaml.Node, path: str) -> yaml.Mark | None:
     """Where the part lies that msgspec calls `path`, as `.steps[2].ask.kind`; as near as it can be found."""
     node = root
     for name, index in re.findall(r"\.(\w+)|\[(\d+|\.\.\.)\]", path):

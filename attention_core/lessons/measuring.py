@@ -32,8 +32,9 @@ def layer_of(trace: Record, layer: int, head: int = 0) -> LayerTrace:
 def place_of(word: Word, trace: Record, layer: int, head: int, *, as_key: bool = False) -> int:
     """Where a word stands among the layer's queries, or among its keys.
 
-    A word of several pieces is where its last piece stands, a word that stands twice is its first. If the text lacks it: the query (or key) of the head's
-    strongest link between two words, or the last word. Raises CannotAskError where neither can be.
+    A word of several pieces is where its last piece stands, a word that stands twice is its first. If the text lacks
+    it: the query (or key) of the head's strongest link between two words, or the last word. Raises CannotAskError where
+    neither can be.
     """
     layer_of(trace, layer, head)
     tokens = trace.key_tokens(layer) if as_key else trace.query_tokens(layer)
