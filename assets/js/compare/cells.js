@@ -102,17 +102,17 @@ export function numberOf(value, kind, name) {
 }
 
 /** A place in words: “bank”, or “river” in A and “city” in B. @param {Place} place */
-export function nameOf({ a, b }) {
+export function nameOf({ a, b, same }) {
   if (a === null) return `“${b}” (B only)`;
   if (b === null) return `“${a}” (A only)`;
-  return a === b ? `“${a}”` : `“${a}” in A, “${b}” in B`;
+  return same || a === b ? `“${a}”` : `“${a}” in A, “${b}” in B`;
 }
 
 /** A side's label of a place. @param {Place} place @param {Side | "both"} side */
 export function labelOf(place, side) {
   if (side !== "both") return place[side] ?? "–";
   if (place.a === null || place.b === null) return `${place.a ?? place.b} (${place.a === null ? "B" : "A"})`;
-  return place.a === place.b ? place.a : `${place.a}/${place.b}`;
+  return place.same || place.a === place.b ? place.a : `${place.a}/${place.b}`;
 }
 
 /**

@@ -12,6 +12,7 @@ from attention_core.formats.json_data import JsonMapping, JsonObject
 from pages.shared.address.comparison import ComparedView
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES, PLOTLY_URL
+from pages.shared.comparing import session
 from pages.shared.engine.plain import TraceSummary
 from pages.shared.process.boot import BOOT
 from pages.shared.session import state
@@ -171,8 +172,10 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool, labels_by: str = "") -> 
 
 def compare(view: View, now: ComparedView, seat: Seat, *, key_b: str, names: tuple[str, str], same_run: bool) -> None:
     """Two heads beside each other, and their difference. `view` must name one layer; `now` is B where it is not A's."""
+    no_link = {"link_note": "A file has no link. Send the file instead."} if session.file() else {}
     data = {
         **seat.data,
+        **no_link,
         "key_b": key_b,
         "names": names,
         "same_run": same_run,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote_plus, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from attention_core import capture, compare, load_model
+from attention_core import capture, compare, load_model, save_trace
 from tests.support.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
 
 RIVER, CITY = "He sat on the bank of the river.", "He sat in the bank of the city."
@@ -143,6 +143,23 @@ def test_another_model_has_other_heads_and_the_closest_one_is_shown(opened):
     expect(page.get_by_test_id("sl-cmp-list").locator("button")).to_have_count(10)
     page.get_by_test_id("sl-cmp-list").locator("button").nth(3).click()
     expect(page.get_by_test_id("sl-cmp-list").locator("button").nth(3)).to_have_attribute("aria-current", "true")
+
+
+def test_two_opened_files_are_compared_and_have_no_link(opened, tmp_path):
+    page = opened()
+    for name, text in (("a", RIVER), ("b", CITY)):
+        save_trace(capture(load_model("minilm"), text), tmp_path / f"{name}.safetensors")
+    page.locator(".st-key-compare_picker").get_by_role("button", name="⋯").click()
+    page.locator(".st-key-compare_upload input[type=file]").set_input_files(tmp_path / "b.safetensors")
+    expect(page.get_by_text("B is a file, of MiniLM")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("sl-cmp-says")).to_contain_text("A has 16 tokens and B has 11")
+    page.locator(".st-key-frame_picker").get_by_role("button", name="⋯").click()
+    page.locator(".st-key-frame_trace input[type=file]").set_input_files(tmp_path / "a.safetensors")
+    expect(page.get_by_test_id("sl-cmp-says")).to_contain_text("all 11 places have a partner")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("sl-copy").click()
+    expect(page.get_by_text("Send the file instead")).to_be_visible()
 
 
 def test_explore_leads_here_with_its_text_as_a(visit):

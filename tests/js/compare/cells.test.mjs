@@ -64,6 +64,11 @@ test("names and labels tell both sides", () => {
   );
 });
 
+test("a word that two tokenizers write in their own way has one name, and each side's label is its own", () => {
+  const sat = { a: "sat", b: "·sat", i: [2], j: [1], same: true };
+  assert.deepEqual([nameOf(sat), labelOf(sat, "both"), labelOf(sat, "b")], ["“sat”", "sat", "·sat"]);
+});
+
 test("codes of the difference: 127 is 0, the scale's end is 126 from it, 255 is one side's alone or masked", () => {
   assert.deepEqual([...cells().signed(0.5)], [253, 127, 255, 253, 255, 255]);
   assert.deepEqual([...cells().signed(1)].slice(0, 2), [190, 127]);
