@@ -41,7 +41,19 @@ ROWS = (
     "pages.shared.assets",
     *(
         f"pages.shared.{package}"
-        for package in ("inside", "process", "address", "service", "engine", "session", "lab", "grow", "parts", "http")
+        for package in (
+            "inside",
+            "process",
+            "address",
+            "service",
+            "engine",
+            "session",
+            "lab",
+            "grow",
+            "comparing",
+            "parts",
+            "http",
+        )
     ),
     "pages.shared",
     "pages",

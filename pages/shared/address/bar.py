@@ -4,14 +4,15 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from pages.shared.address import growth
+from pages.shared.address import comparison, growth
 from pages.shared.address.view import PARAMETERS
 
 VIEW = frozenset({"v", *PARAMETERS.values()})
 LAB = "lab"
 GROWTH = frozenset(growth.PARAMETERS.values())
+COMPARED = frozenset(comparison.PARAMETERS.values())
 MARK = "sig"  # of a link that was copied from a page of this process: see `http.first_picture`
-_OURS = VIEW | {LAB, MARK} | GROWTH  # other parameters (embed=true) are Streamlit's
+_OURS = VIEW | {LAB, MARK} | GROWTH | COMPARED  # other parameters (embed=true) are Streamlit's
 
 
 def read(names: Collection[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
 from attention_core.formats.json_data import JsonObject
-from pages.shared.engine.packs import Part, SavedFile, Wanted
+from pages.shared.engine.packs import Fixed, Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -134,6 +134,17 @@ class Engine(ABC):
     @abstractmethod
     def pack(self, picture: Picture, part: Part) -> bytes:
         """One pack of a picture, as a gzip file; made once and kept."""
+
+    @abstractmethod
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        """One pack of two pictures' traces side by side, as a gzip file; made once and kept.
+
+        `fixed` are tokens of A and of B that belong together; the rest is aligned around them.
+        """
+
+    @abstractmethod
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        """Load a model, unless it would push out the one `beside`: then Refused, with the sizes of both."""
 
     @abstractmethod
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:

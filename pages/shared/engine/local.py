@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from attention_core.formats.json_data import JsonObject
 from pages.shared.address.view import View
 from pages.shared.engine.engine import Engine, Handle
-from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
+from pages.shared.engine.packs import HEADS, Fixed, Part, SavedFile, Wanted, maker, pair_maker, recipe
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -194,6 +194,19 @@ class LocalEngine(Engine):
             )
         return self.service.packed(key, part, maker(part))
 
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        keys = self.service.key(a), self.service.key(b)
+        return self.service.packed_together(keys, (*part, fixed), pair_maker(part, fixed))
+
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        gone = Event()
+
+        def job() -> bool:
+            self._model(model, lambda: not gone.is_set(), beside)
+            return True
+
+        return Job(self._waiters.submit(job), lambda: Progress(doing=self.service.progress(model)), gone)
+
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
         make, media_type, name = recipe(picture, wanted)
         made = self.service.file(self.service.key(picture), astuple(wanted), make)
@@ -245,13 +258,13 @@ class LocalEngine(Engine):
 
         return to_link(from_trace(self._read(source), layer, head, tokens))
 
-    def _model(self, name: str) -> "LoadedModel":
+    def _model(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A model, loaded (again) if it is not here. Raises Refused with a sentence where it cannot be."""
         self.service.start().result()
         from attention_core import ModelError
 
         try:
-            return self.service.model(name)
+            return self.service.model(name, wanted, beside)
         except ModelError as error:
             raise Refused(str(error)) from None
 

@@ -104,6 +104,24 @@ def maker(part: Part) -> Make:
     return lambda trace, reading: make(trace, reading, *of)
 
 
+Fixed = tuple[tuple[int, int], ...]  # tokens of A and of B that belong together, whatever the alignment finds
+
+
+def pair_maker(part: Part, fixed: Fixed) -> "Callable[[Trace, Trace], bytes]":
+    """What makes a pack of two traces. Raises ValueError for a name that no such pack has."""
+    from attention_core.comparing import packs
+    from attention_core.comparing.differences import compare
+
+    name, *of = part
+    if name == "cells":
+        layer, head, other, theirs = of
+        return lambda a, b: packs.cells_pack(compare(a, b, fixed=fixed), (layer, head), (other, theirs))
+    if name not in ("changed", "against"):
+        raise ValueError(f"there is no pack {name!r} of two traces; there are changed, against, cells")
+    make: Callable[..., bytes] = packs.changed_pack if name == "changed" else packs.against_pack
+    return lambda a, b: make(compare(a, b, fixed=fixed), *of)
+
+
 class FileBytes(Protocol):
     """A finished file on the disk, without a name; its bytes are there as long as this is."""
 

@@ -14,7 +14,7 @@ from attention_core.formats.json_data import JsonObject
 from pages.shared.engine import messages
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.keeper import Asked, Keeper
-from pages.shared.engine.packs import Part, SavedFile, Wanted
+from pages.shared.engine.packs import Fixed, Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -137,6 +137,12 @@ class ProcessEngine(Engine):
 
     def pack(self, picture: Picture, part: Part) -> bytes:
         return self._ask("pack", picture, part).future.result()
+
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        return self._ask("compare", a, b, part, fixed).future.result()
+
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        return self._ask("bring", model, beside, visitor)
 
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
         (media_type, name), file = self._ask("save", picture, wanted).future.result()

@@ -120,13 +120,14 @@ class Service:
                 self._started = self._worker.submit(lambda: self._warm(pause))
             return self._started
 
-    def model(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+    def model(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence.
 
-        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted.
+        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted. One
+        that would push out the model `beside` is not loaded.
         """
         self.start().result()
-        return self._models.get(name, wanted)
+        return self._models.get(name, wanted, beside)
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -232,6 +233,17 @@ class Service:
         """A finished pack, gzipped once and kept. `part` names it within the picture; `make` builds it."""
         picture = self.picture(key)
         return self._packs.get((key, part), lambda: self._pack(key, picture, make))
+
+    def packed_together(self, keys: tuple[str, ...], part: tuple[object, ...], make: "Callable[..., bytes]") -> bytes:
+        """A finished pack of several pictures' traces, in their order, which `make` takes; otherwise as `packed`."""
+        sources = [self.picture(key).source for key in keys]
+
+        def made() -> bytes:
+            traces = [self.trace(source) for source in sources]
+            lane = next((lane for lane in map(self._lane_of, traces) if lane is self._long_worker), self._worker)
+            return compressed(lane.submit(lambda: make(*traces), keys[0], short=lane is self._worker).result())
+
+        return self._packs.get((keys, part), made)
 
     def file(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], Content]") -> MadeFile:
         """A file to save, made once and kept for a while. `part` names it within the picture; `make` builds it.

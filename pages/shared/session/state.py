@@ -181,7 +181,7 @@ def show_file(source: Source) -> None:
 def close_file() -> None:
     """Back to the text."""
     st.session_state["file"] = ""
-    opened_files().leave([of_streamlit.session_id()])
+    opened_files().close(of_streamlit.session_id())
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
