@@ -39,7 +39,19 @@ ROWS = (
     "pages.shared.assets",
     *(
         f"pages.shared.{package}"
-        for package in ("inside", "process", "address", "service", "engine", "session", "lab", "grow", "parts", "http")
+        for package in (
+            "inside",
+            "process",
+            "address",
+            "service",
+            "engine",
+            "session",
+            "lab",
+            "grow",
+            "experiment",
+            "parts",
+            "http",
+        )
     ),
     "pages.shared",
     "pages",

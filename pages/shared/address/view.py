@@ -5,6 +5,7 @@ picture after a default has changed. Reading never fails: what cannot be used is
 plain sentence. These sentences quote the link: show them as text, never as markup.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -30,6 +31,7 @@ from attention_core.text.languages import plain_name
 VERSION = 1
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 PICTURES = ("heatmap", "links", "sentence")
+LONGEST_QUESTION = 1_000  # characters
 MODES = ("story", "numbers", "formula", "code")
 
 
@@ -64,6 +66,8 @@ class View:
     metric_y: str = "previous"  # and up
     sort: str = "head"  # of the table of heads: a column, with "-" before it for largest first
     only: str = ""  # heads that the table shows: "label:induction;layer:3;entropy:2.5", the last one a smallest value
+    question: str = ""  # what an experiment asks, as JSON of plain data; "": the first that is proposed
+    fill: str = "mean"  # what an experiment puts in the place of a head that it switches off: "mean" or "zero"
 
     @property
     def text_read(self) -> str:
@@ -100,6 +104,8 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "metric_y": "hy",
     "sort": "hs",
     "only": "hf",
+    "question": "ask",
+    "fill": "off",
 }
 _ALWAYS = ("model", "text", "layer", "head")
 _WORDS = {  # how a sentence calls the field
@@ -120,6 +126,8 @@ _WORDS = {  # how a sentence calls the field
     "metric_y": "metric up",
     "sort": "order of the heads",
     "only": "filter of the heads",
+    "question": "question",
+    "fill": "way to switch a head off",
 }
 
 
@@ -239,6 +247,20 @@ def _head(text: str) -> int | str:
     return text if text in ("mean", "max") else whole(text)
 
 
+def _question(text: str) -> str:
+    """A question as plain data: names and numbers; whether it can be asked of this text, the engine says."""
+    if not text:
+        return ""
+    try:
+        plain = json.loads(text)
+    except RecursionError:
+        raise ValueError from None
+    fits = isinstance(plain, dict) and isinstance(plain.get("question"), str) and len(text) <= LONGEST_QUESTION
+    if not fits or any(isinstance(value, dict | list | float) for value in plain.values()):
+        raise ValueError
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def _model(text: str) -> str:
     if not text.strip() or len(text) > 500 or not text.isprintable():
         raise ValueError
@@ -277,6 +299,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "metric_y": _METRIC,
     "sort": ("the name of a column, with “-” before it for largest first", shaped(r"-?[a-z_]{1,40}")),
     "only": ("conditions such as layer:3;entropy:2.5", shaped(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}")),
+    "question": ("a question as it is copied from this page", _question),
+    "fill": ("mean or zero", one_of("mean", "zero")),
 }
 
 

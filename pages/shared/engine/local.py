@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pages.shared.address.view import View
+from pages.shared.engine.answers import Effected, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
+from pages.shared.engine.experiments import Doing, Experiments
 from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
 from pages.shared.engine.plain import (
     Closest,
@@ -71,6 +73,7 @@ class LocalEngine(Engine):
         self._models: WeakKeyDictionary[Module, ModelSummary] = WeakKeyDictionary()
         self._traces: WeakKeyDictionary[Trace, TraceSummary] = WeakKeyDictionary()
         self._surveys = Surveys(service)
+        self._experiments = Experiments(service)
 
     @property
     def settings(self) -> Settings:
@@ -243,6 +246,20 @@ class LocalEngine(Engine):
         from attention_core.lab.seed import from_trace
 
         return to_link(from_trace(self._read(source), layer, head, tokens))
+
+    def effect(
+        self, source: Source, edits: Sequence[Plain], question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Effected]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.effect, source, edits, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def sweep(
+        self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Swept]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.sweep, source, what, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
 
     def _model(self, name: str) -> "LoadedModel":
         """A model, loaded (again) if it is not here. Raises Refused with a sentence where it cannot be."""

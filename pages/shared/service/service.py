@@ -24,7 +24,7 @@ from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source
-from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
+from pages.shared.service.told import LONG_TOKENS, is_long, texts_of, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -263,6 +263,11 @@ class Service:
         """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
         return self._in_turn(lambda: job(*arguments))
 
+    def work_on(self, model: "LoadedModel", source: Source, job: Callable[[], Result], visitor: str) -> Result:
+        """A piece of work on a source's text; that of a long text does not stand before everybody's sentence."""
+        lane = self._long_worker if is_long(source, model) else self._worker
+        return lane.submit(job, visitor).result()
+
     def _in_turn(self, job: Callable[[], Result], visitor: str = "", *, short: bool = False) -> Result:
         return self._worker.submit(job, visitor, short=short).result()
 
@@ -316,11 +321,8 @@ class Service:
 
         begun = time.perf_counter()
         # What a link has for a model of another kind is not read; the page says so (`opening`).
-        decodes = model.facts.encoder_decoder
-        pair = source.pair if not decodes or model.task is not None else None
-        target = source.target if decodes else None
         with spent.on("pass"):
-            trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
+            trace = capture(model, source.text, *texts_of(model, source), **what_is_told(model, source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace

@@ -23,6 +23,13 @@ def what_is_told(model: "LoadedModel", source: Source) -> dict[str, Any]:
     }
 
 
+def texts_of(model: "LoadedModel", source: Source) -> tuple[str | None, str | None]:
+    """The second sentence and the decoder's text that a model reads: of what a link has, what is for such a model."""
+    decodes = model.facts.encoder_decoder
+    pair = source.pair if not decodes or model.task is not None else ""
+    return pair or None, (source.target if decodes else "") or None
+
+
 def is_long(source: Source, model: "LoadedModel") -> bool:
     """Would reading it take so long that it does not stand before others' sentences?"""
     limit = model.facts.context_length

@@ -48,6 +48,7 @@ def open_view() -> View:
         opened, problems = view_at(ours)
         _set(opened)
         st.session_state["problems"] = problems
+        st.session_state["linked"] = bool(ours)  # somebody chose this view: it is no mere beginning
         news.know(ours, "view")
         st.session_state["file"] = ""
     return st.session_state["view"]
