@@ -1,5 +1,6 @@
 """Page: change a real model's run, and see what that does to what it says, beside what chance does."""
 
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -13,7 +14,7 @@ if asking.opens_on_example():
     st.rerun()  # the text box stands above the page: it shows the other text too
 view, trace = opening.trace_of_page(state.view())
 asking.stop_without_model(trace)
-picture = picture_of(view)
+picture = picture_of(replace(view, edits=""))  # every effect is measured against the run as the model makes it
 components.experiment(
     view,
     components.Seat(

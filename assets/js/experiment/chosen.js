@@ -39,13 +39,26 @@ export function createChosen(app) {
     },
     "Open in Explore",
   );
+  const keep = h(
+    "button",
+    {
+      type: "button",
+      "data-testid": "sl-exp-keep",
+      onclick: () => {
+        if (app.selected === null || !app.heads) return;
+        const { layer, head } = app.heads.places[app.selected];
+        app.wish("keep", { layer, head, fill: app.fill });
+      },
+    },
+    "Keep it switched off on every page",
+  );
   const none = h("p", { class: "sl-empty" }, "Choose a head in the atlas: what switching it off does stands here.");
   const filled = h(
     "div",
     { class: "sl-hp-body" },
     h("div", null, title, says, line, control),
     bars,
-    h("div", { class: "sl-hp-top" }, canvas, h("div", null, looked, open)),
+    h("div", { class: "sl-hp-top" }, canvas, h("div", null, looked, keep, open)),
   );
   const element = h(
     "aside",

@@ -262,9 +262,9 @@ export class ExperimentView extends View {
     this.leave("");
   }
 
-  /** Something that only Python can do. @param {string} name */
-  wish(name) {
-    this.callbacks.setTrigger?.("wish", { name, at: Date.now() });
+  /** Something that only Python can do. @param {string} name @param {object} [more] */
+  wish(name, more = {}) {
+    this.callbacks.setTrigger?.("wish", { name, ...more, at: Date.now() });
   }
 
   landing() {

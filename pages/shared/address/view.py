@@ -27,6 +27,7 @@ from attention_core.formats.fields import (
 )
 from attention_core.formats.fields import to_params as params_of
 from attention_core.text.languages import plain_name
+from pages.shared.address.edits import for_another_text, verified
 
 VERSION = 1
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
@@ -67,6 +68,8 @@ class View:
     sort: str = "head"  # of the table of heads: a column, with "-" before it for largest first
     only: str = ""  # heads that the table shows: "label:induction;layer:3;entropy:2.5", the last one a smallest value
     question: str = ""  # what an experiment asks, as JSON of plain data; "": the first that is proposed
+    edits: str = ""  # what is changed in the run, as `address/edits` writes it
+    unedited: bool = False  # the run before those changes is shown
     fill: str = "mean"  # what an experiment puts in the place of a head that it switches off: "mean" or "zero"
 
     @property
@@ -105,6 +108,8 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "sort": "hs",
     "only": "hf",
     "question": "ask",
+    "edits": "e",
+    "unedited": "u",
     "fill": "off",
 }
 _ALWAYS = ("model", "text", "layer", "head")
@@ -127,6 +132,8 @@ _WORDS = {  # how a sentence calls the field
     "sort": "order of the heads",
     "only": "filter of the heads",
     "question": "question",
+    "edits": "change of the run",
+    "unedited": "“run before”",
     "fill": "way to switch a head off",
 }
 
@@ -165,6 +172,19 @@ def from_report(report: Mapping[str, Any], before: View) -> View:
     The model, its texts and what it is told are not a view's to report.
     """
     return replace(before, **reported(report, _REPORTED))
+
+
+def with_its_edits(before: View, after: View) -> View:
+    """The view after a change, with those edits of the run that still mean the same there.
+
+    Another model has other heads; tokens of another text are others, unless it only goes on where the one before ended.
+    """
+    if after.model != before.model:
+        return replace(after, edits="", unedited=False)
+    same = all(getattr(before, name) == getattr(after, name) for name in ("start", "pair", "target"))
+    if same and after.text.startswith(before.text):
+        return after
+    return replace(after, edits=for_another_text(after.edits))
 
 
 def link(view: View) -> str | None:
@@ -300,6 +320,8 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "sort": ("the name of a column, with “-” before it for largest first", shaped(r"-?[a-z_]{1,40}")),
     "only": ("conditions such as layer:3;entropy:2.5", shaped(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}")),
     "question": ("a question as it is copied from this page", _question),
+    "edits": ("changes as they are copied from this page", verified),
+    "unedited": _SWITCH,
     "fill": ("mean or zero", one_of("mean", "zero")),
 }
 
@@ -332,5 +354,5 @@ FIELDS = {
     )
     for name, parameter in PARAMETERS.items()
 }
-_GIVEN = ("model", "text", "start", "pair", "target", "source_language", "target_language", "chat")
+_GIVEN = ("model", "text", "start", "pair", "target", "source_language", "target_language", "chat", "edits", "unedited")
 _REPORTED = {name: field for name, field in FIELDS.items() if name not in _GIVEN}

@@ -126,6 +126,7 @@ class Experiments:
         from attention_core.capturing.capture import prepare
         from attention_core.experiment.running import Runs
 
+        # What was changed in the run that is looked at is not changed here: every effect is that of its own edits.
         if source.file:
             raise Refused("A saved trace has no model that could be run again: write its text into the text box.")
         self._service.start().result()

@@ -143,11 +143,12 @@ class LocalEngine(Engine):
             return gone.is_set()
 
         def job() -> Written:
+            from attention_core.capturing.encode import CaptureError
             from attention_core.reading.generation import GenerationError
 
             try:
                 made = self.service.write(source, n, cast("How", how), seed, stop, visitor)
-            except GenerationError as error:
+            except (CaptureError, GenerationError) as error:
                 raise Refused(str(error)) from None
             into = "target" if self.service.model(source.model).facts.encoder_decoder else "text"
             return _written(made, into)
@@ -238,7 +239,7 @@ class LocalEngine(Engine):
         return first_words.finds_in(source, self._read(source))
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
-        found = first_words.closest(source, texts)
+        found = None if source.edits else first_words.closest(source, texts)  # the others would be read unedited
         return None if found is None else Closest(*found)
 
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:

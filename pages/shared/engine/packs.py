@@ -182,4 +182,5 @@ def _script(trace: "Trace", picture: "Picture", wanted: Wanted) -> str:
         query=wanted.query,
         reading=picture.reading(),
         file=TRACE_FILE if source.file else None,
+        edits=trace.edits,
     )

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from attention_core.formats.fields import well_formed
+from pages.shared.address.edits import for_another_text
 from pages.shared.address.view import View, from_report
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.engine import Handle
@@ -181,7 +182,9 @@ def _view(picture: Picture, asked: Mapping[str, Any]) -> View:
     texts = {name: well_formed(asked.get(name, getattr(source, name))) for name in _texts}
     if not isinstance(start, int) or not 0 < start < len(texts["text"]) or not texts["text"][start:].strip():
         start = 0
-    view = View(model=source.model, start=start, **texts, **told, **reading)
+    same = all(text == getattr(source, name) for name, text in texts.items())
+    edits = source.edits if same else for_another_text(source.edits)
+    view = View(model=source.model, start=start, edits=edits, **texts, **told, **reading)
     place = {name: asked[name] for name in ("layer", "head") if name in asked}
     return replace(from_report(place, view), query=None, key=None)
 

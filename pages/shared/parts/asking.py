@@ -1,5 +1,6 @@
 """What the page Experiment stands on: an example to open with, what the model says, and what can be asked of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -12,7 +13,7 @@ from pages.shared.experiment.questions import proposals
 from pages.shared.parts import given, theme
 from pages.shared.parts.readout_words import who_says_next
 from pages.shared.service.sources import picture_of
-from pages.shared.session import state
+from pages.shared.session import changes, state
 
 _BEFORE = "experiment_before"  # what was looked at before the example
 
@@ -47,7 +48,7 @@ def stop_without_model(trace: TraceSummary) -> None:
 
 def told(view: View, trace: TraceSummary) -> dict[str, Any]:
     """What the browser's view is told: the questions that can be asked, and what stands around them."""
-    source = picture_of(view).source
+    source = picture_of(replace(view, edits="")).source
     readout = engine().known_readout(source)
     if readout is None:
         place = st.empty()
@@ -73,10 +74,15 @@ def told(view: View, trace: TraceSummary) -> dict[str, Any]:
 
 def take_wish() -> None:
     """Something was pressed: open the example, or go back to what was there before it."""
-    wish = (st.session_state["experiment"].get("wish") or {}).get("name")
+    asked = st.session_state["experiment"].get("wish") or {}
+    wish = asked.get("name")
     if wish == "example":
         st.session_state[_BEFORE] = state.view()
         _open_first()
+    elif wish == "keep":
+        layer, head, how = asked.get("layer"), asked.get("head"), asked.get("fill")
+        if type(layer) is int and type(head) is int and how in ("mean", "zero"):
+            changes.add({"edit": "switch off", "layer": layer, "head": head, "how": how, "texts": []})
     elif wish == "back" and _BEFORE in st.session_state:
         before: View = st.session_state.pop(_BEFORE)
         state.change(

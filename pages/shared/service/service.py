@@ -24,7 +24,7 @@ from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source
-from pages.shared.service.told import LONG_TOKENS, is_long, texts_of, what_is_told
+from pages.shared.service.told import LONG_TOKENS, edits_of, is_long, texts_of, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -190,12 +190,15 @@ class Service:
 
         `stop` is asked after each token. Raises GenerationError of `reading.generation` with a plain sentence.
         """
+        from attention_core.experiment.writing import continue_edited
         from attention_core.reading.generation import continue_text
 
         model = self.model(source.model)
 
         def job() -> "Continuation":
             told = what_is_told(model, source)
+            if edits := edits_of(source):
+                return continue_edited(model, source.text, edits, n, how=how, seed=seed, stop=stop)
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
@@ -322,7 +325,8 @@ class Service:
         begun = time.perf_counter()
         # What a link has for a model of another kind is not read; the page says so (`opening`).
         with spent.on("pass"):
-            trace = capture(model, source.text, *texts_of(model, source), **what_is_told(model, source))
+            told = what_is_told(model, source)
+            trace = capture(model, source.text, *texts_of(model, source), **told, edits=edits_of(source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from pages.shared.address.edits import plain_edits
 from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
+    from attention_core.experiment.edits import Edit
     from attention_core.models.facts import LoadedModel
 
 LONG_TOKENS = 1_024  # a longer text takes a second or more
@@ -28,6 +30,15 @@ def texts_of(model: "LoadedModel", source: Source) -> tuple[str | None, str | No
     decodes = model.facts.encoder_decoder
     pair = source.pair if not decodes or model.task is not None else ""
     return pair or None, (source.target if decodes else "") or None
+
+
+def edits_of(source: Source) -> "tuple[Edit, ...]":
+    """What is changed in a source's run. Raises ExperimentError for what is no edit."""
+    if not source.edits:
+        return ()
+    from attention_core.experiment.edits import edit_from_plain
+
+    return tuple(map(edit_from_plain, plain_edits(source.edits)))
 
 
 def is_long(source: Source, model: "LoadedModel") -> bool:

@@ -18,7 +18,16 @@ from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
-from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
+from pages.shared.address.view import (
+    View,
+    clamp,
+    clamp_telling,
+    from_params,
+    from_report,
+    link,
+    to_params,
+    with_its_edits,
+)
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.opened import opened_files
 from pages.shared.engine.plain import Refused, TraceSummary
@@ -65,7 +74,8 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
 
 def change(**values: Any) -> None:
     """Change the view from Python; the browser's views take it over."""
-    _set(replace(st.session_state["view"], **values))
+    after = replace(st.session_state["view"], **values)
+    _set(after if "edits" in values else with_its_edits(st.session_state["view"], after))
 
 
 def usual_again(view: View) -> bool:
@@ -206,7 +216,7 @@ def fall_back() -> View:
     st.session_state["file"] = source.file
     before = st.session_state["view"]
     if not source.file:
-        told = {name: getattr(source, name) for name in _TOLD}
+        told = {name: getattr(source, name) for name in (*_TOLD, "edits")}
         texts = {"text": source.text, "start": 0, "pair": source.pair, "target": source.target}
         before = replace(before, model=source.model, **texts, **told)
     st.session_state["view"] = before
