@@ -16,7 +16,7 @@ export function createStrip(app) {
   const figure = createFigure({ testid: "sl-exp-figure", free: "Look", placed: () => marks() });
   const ring = h("div", { class: "sl-sp-chosen", hidden: true });
   figure.over.append(ring);
-  const stage = h("div", { class: "sl-sp-stage", role: "img" }, figure.element);
+  const stage = h("div", { class: "sl-sp-stage", role: "group" }, figure.element);
   const element = h(
     "section",
     { class: "sl-exp-strip", "aria-label": "Effects beside chance", "data-testid": "sl-exp-strip", hidden: true },
