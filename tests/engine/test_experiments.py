@@ -5,7 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from attention_core import EveryHead, LogDifference, SwitchOff, effect, load_model, sweep
+from attention_core import EveryHead, LogDifference, SwitchOff, effect, lenses, load_model, sweep
 from attention_core.experiment.edits import CutLink
 from pages.shared.engine.experiments import Doing, Experiments
 from pages.shared.engine.plain import Refused
@@ -45,6 +45,23 @@ def test_a_sweep_is_the_cores_with_chance_and_without(engine, speakers):
     assert own.chance is not None and compared.chance is not None
     assert (compared.chance.largest, compared.chance.n) == (own.chance.largest, own.chance.n)
     assert (compared.before, compared.unit) == (own.before, own.question.unit)
+
+
+def test_five_lenses_on_a_row_are_the_cores(engine, speakers):
+    source = Source(speakers["gpt2"], TEXT)
+    own = lenses(load_model(source.model), TEXT, 1, 2, 4)
+    found = got(engine.lenses(source, 1, 2, 4))
+    assert own.length is not None and own.signed is not None
+    rows = (own.weight, own.length, own.signed, own.zeroed, own.cut)
+    for lens, row in zip(("weight", "length", "signed", "zeroed", "cut"), rows, strict=True):
+        assert getattr(found, lens) == tuple(None if x != x else x for x in row.tolist()), lens
+    assert (found.says, found.missing) == (own.says, own.missing)
+    assert found.top["weight"] == own.top("weight") and found.top["cut"] == own.top("cut")
+    assert found.tokens == tuple(token.text for token in own.tokens)
+    with pytest.raises(Refused, match="99"):
+        got(engine.lenses(source, 1, 99, 4))
+    with pytest.raises(Refused, match="up to 256 tokens"):
+        got(engine.lenses(Source("minilm", "a word and " * 150), 1, 1, 4))
 
 
 def test_a_sweep_counts_its_runs(engine, speakers):

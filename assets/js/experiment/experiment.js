@@ -315,6 +315,7 @@ export class ExperimentView extends View {
   leaveAll() {
     this.sweeping.leave();
     this.measuring.leave();
+    this.frame.lenses.leave();
   }
 
   destroy() {

@@ -11,6 +11,7 @@ import { asPictures, createKeeping } from "../keeping/bar.js";
 import { createAsk } from "./ask.js";
 import { createAtlas } from "./atlas.js";
 import { createChosen } from "./chosen.js";
+import { createLenses } from "./lenses.js";
 import { createRanked } from "./ranked.js";
 import { createStrip } from "./strip.js";
 
@@ -25,6 +26,7 @@ export function createFrame(app) {
   const ranked = createRanked(app);
   const strip = createStrip(app);
   const chosen = createChosen(app);
+  const lenses = createLenses(app);
   const keep = createKeeping(app, [
     ...asPictures(atlas.slide),
     {
@@ -47,6 +49,7 @@ export function createFrame(app) {
     ask.element,
     h("div", { class: "sl-exp-plots" }, atlas.element, ranked.element),
     strip.element,
+    lenses.element,
     chosen.element,
   );
   view.append(state.element, body);
@@ -66,14 +69,17 @@ export function createFrame(app) {
     state,
     ask,
     chosen,
+    lenses,
     draw() {
-      for (const part of [ask, atlas, ranked, strip, chosen]) part.draw();
+      for (const part of [ask, atlas, ranked, strip, chosen, lenses]) part.draw();
     },
     /** The selection, or what the pointer is over, has changed. @param {string} from */
     marks(from) {
       atlas.marks();
       ranked.marks();
-      if (from !== "hover") strip.marks();
+      if (from === "hover") return;
+      strip.marks();
+      lenses.draw();
     },
     /** @param {string} text */
     announce: (text) => say(live, text),

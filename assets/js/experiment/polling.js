@@ -12,7 +12,7 @@ const PAGE = Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one
 
 /**
  * @template Found
- * @param {"sweep" | "effect"} kind
+ * @param {"sweep" | "effect" | "lenses"} kind
  * @param {(told: Told<Found>, found: Found | null) => void} tell  told at every news; `found` is the newest that there is
  */
 export function createPolling(kind, tell) {

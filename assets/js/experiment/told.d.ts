@@ -93,6 +93,19 @@ export type Effected = {
   control: string;
 };
 
+/** One row through five lenses; null where a lens has no number. */
+export type Lensed = {
+  tokens: string[];
+  weight: (number | null)[];
+  length: (number | null)[] | null;
+  signed: (number | null)[] | null;
+  zeroed: (number | null)[];
+  cut: (number | null)[];
+  top: { weight: number | null; length: number | null; signed: number | null; zeroed: number | null; cut: number | null };
+  missing: string[];
+  says: string;
+};
+
 /** How an experiment stands. */
 export type Told<Found> = {
   state: "none" | "working" | "ready" | "stopped" | "failed";

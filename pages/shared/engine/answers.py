@@ -47,6 +47,26 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class Lensed:
+    """One row of one head through five lenses; None where a lens has no number for a key, or none at all."""
+
+    tokens: tuple[str, ...]  # the keys
+    weight: tuple[float | None, ...]
+    length: tuple[float | None, ...] | None
+    signed: tuple[float | None, ...] | None
+    zeroed: tuple[float | None, ...]
+    cut: tuple[float | None, ...]
+    top: dict[str, int | None]  # of each lens the key that is first
+    missing: tuple[str, ...]  # sentences: why a lens is not there
+    says: str  # where their first keys differ and, if the numbers show it, why
+
+    @property
+    def nbytes(self) -> int:
+        """About what it takes in memory."""
+        return 2_000 + 200 * len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class Effected:
     """What some edits do to what a model says."""
 

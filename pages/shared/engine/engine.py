@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from pages.shared.engine.answers import Effected, Plain, Swept
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
     Closest,
@@ -197,3 +197,7 @@ class Engine(ABC):
         Without `draws` effects alone; with 20 or more also what chance does to the largest of them, which takes as many
         times the runs. `progress` counts the runs. Cancelled it comes to what was done so far, `finished` false.
         """
+
+    @abstractmethod
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        """One row of one head through five lenses, of a text of at most `experiments.MOST_KEYS` keys."""

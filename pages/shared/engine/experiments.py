@@ -3,6 +3,7 @@
 Between two slices somebody else's sentence is read. What was stopped keeps the runs that were done.
 """
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from itertools import groupby
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from pages.shared.engine.answers import ByChance, Effected, Plain, Swept, Variant
+from pages.shared.engine.answers import ByChance, Effected, Lensed, Plain, Swept, Variant
 from pages.shared.engine.plain import Progress, Refused, SaidChoice
 from pages.shared.service.service import Service
 from pages.shared.service.sources import Source
 from pages.shared.service.told import texts_of, what_is_told
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attention_core.experiment.edits import Edit
     from attention_core.experiment.question import Question
     from attention_core.experiment.running import Runs
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from attention_core.reading.readout import Choice
 
 Result = TypeVar("Result")
+
+SHORT_NAMES = ("weight", "length", "signed", "zeroed", "cut")  # of the lenses, in the core's order
+MOST_KEYS = 256  # of a row through five lenses: each key takes two runs
 
 
 class Doing:
@@ -98,6 +104,24 @@ class Experiments:
                 level=None if found.control is None else found.control.level,
                 control="" if found.control is None else found.control.says(found.difference),
             )
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, doing: Doing) -> Lensed:
+        """One row through five lenses; see `Engine.lenses`."""
+        from attention_core.experiment.lenses import NAMES, lenses_of
+
+        with _refusing():
+            runs = self._runs(source)
+            turn = _Turn(self._service, source, runs.model, doing.visitor)
+            n_keys = turn(lambda: runs.record.layers[layer].n_key if layer < len(runs.record.layers) else 0)
+            if n_keys > MOST_KEYS:
+                raise Refused(f"Five lenses are for texts of up to {MOST_KEYS} tokens; this row has {n_keys:,} keys.")
+            found = turn(lambda: lenses_of(runs, layer, head, query))
+            rows = (found.weight, found.length, found.signed, found.zeroed, found.cut)
+            weight, length, signed, zeroed, cut = map(_row, rows)
+            assert weight is not None and zeroed is not None and cut is not None
+            top = {short: found.top(name) for short, name in zip(SHORT_NAMES, NAMES, strict=True)}
+            tokens = tuple(token.text for token in found.tokens)
+            return Lensed(tokens, weight, length, signed, zeroed, cut, top, found.missing, found.says)
 
     def _measured(
         self,
@@ -214,6 +238,10 @@ def _swept(parts: "list[Sweep]", total: int) -> Swept:
         total=total,
         finished=len(found) == total,
     )
+
+
+def _row(values: "Tensor | None") -> tuple[float | None, ...] | None:
+    return None if values is None else tuple(x if math.isfinite(x) else None for x in values.tolist())
 
 
 def _question(plain: Plain | None) -> "Question | None":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pages.shared.address.view import View
-from pages.shared.engine.answers import Effected, Plain, Swept
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.experiments import Doing, Experiments
 from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
@@ -260,6 +260,11 @@ class LocalEngine(Engine):
     ) -> Handle[Swept]:
         doing = Doing(visitor)
         future = self._waiters.submit(self._experiments.sweep, source, what, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.lenses, source, layer, head, query, doing)
         return Job(future, doing.progress, doing.gone)
 
     def _model(self, name: str) -> "LoadedModel":

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import finalize
 
 from pages.shared.engine import messages
-from pages.shared.engine.answers import Effected, Plain, Swept
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.keeper import Asked, Keeper
 from pages.shared.engine.packs import Part, SavedFile, Wanted
@@ -178,6 +178,9 @@ class ProcessEngine(Engine):
         self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
     ) -> Handle[Swept]:
         return self._ask("sweep", source, what, question, draws, visitor)
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        return self._ask("lenses", source, layer, head, query, visitor)
 
     def _ask(self, op: str, *arguments: Any, lasting: bool = False) -> Asked:
         kind = tuple[str, str] if op == "save" else messages.operations()[op].answer

@@ -14,7 +14,7 @@ from functools import cache
 from threading import Event, Lock
 from typing import Any, Literal, TypeVar
 
-from pages.shared.engine.answers import Effected, Plain, Swept
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.engine import Handle
 from pages.shared.engine.plain import Progress
@@ -24,7 +24,8 @@ from pages.shared.service.sources import Source
 from pages.shared.service.turns import NoLongerWanted
 
 Answer = TypeVar("Answer")
-Kind = Literal["sweep", "effect"]
+Kind = Literal["sweep", "effect", "lenses"]
+Found = Swept | Effected | Lensed
 State = Literal["none", "working", "ready", "stopped", "failed"]
 
 KEPT_BYTES = 16 * 1_000_000  # hundreds of sweeps
@@ -42,7 +43,7 @@ class Asked:
 
     kind: Kind
     source: Source
-    of: str  # what a sweep goes through, or the edits
+    of: str  # what a sweep goes through, the edits, or the row that is looked at
     question: str  # "": the usual one of the model
 
     @classmethod
@@ -56,7 +57,7 @@ class Told:
     """How an experiment stands."""
 
     state: State
-    found: Swept | Effected | None = None  # so far
+    found: Found | None = None  # so far
     says: str = ""  # what it does, or why it ended
     done: int = 0  # runs
     total: int = 0
@@ -70,7 +71,7 @@ class _Running:
     stop: Event = field(default_factory=Event)
     doing: str = "Waiting for its turn …"
     far: Progress = field(default_factory=Progress)
-    found: Swept | Effected | None = None
+    found: Found | None = None
 
     @property
     def wanted(self) -> bool:
@@ -148,15 +149,17 @@ class Book:
 
 def _measured(asked: Asked, running: _Running) -> Told:
     """First what is asked alone, then the same beside chance."""
-    measure: Callable[[int], Handle[Swept] | Handle[Effected]] = _asking(asked)
+    measure: Callable[[int], Handle[Any]] = _asking(asked)
     running.doing = "Running the text …"
-    found: Swept | Effected = _waited(measure(0), running)
+    found: Found = _waited(measure(0), running)
     running.found = found
+    if isinstance(found, Lensed):  # it is compared with nothing
+        return Told("ready", found)
     if isinstance(found, Swept) and not found.finished:
         return Told("stopped", found, STOPPED)
     running.doing, running.far = "Comparing with chance …", Progress()
-    compared: Swept | Effected = _waited(measure(DRAWS), running)
-    stopped = not compared.finished if isinstance(compared, Swept) else not compared.control
+    compared: Found = _waited(measure(DRAWS), running)
+    stopped = not (compared.finished if isinstance(compared, Swept) else getattr(compared, "control", ""))
     if stopped:
         if isinstance(found, Swept):
             found = replace(found, why_no_chance=STOPPED)
@@ -164,9 +167,11 @@ def _measured(asked: Asked, running: _Running) -> Told:
     return Told("ready", compared)
 
 
-def _asking(asked: Asked) -> "Callable[[int], Handle[Swept] | Handle[Effected]]":
+def _asking(asked: Asked) -> "Callable[[int], Handle[Any]]":
     of, question = json.loads(asked.of), json.loads(asked.question) if asked.question else None
     name = f"experiment {hash(asked)}"  # whose turns it takes: one place in the round, however many runs there are
+    if asked.kind == "lenses":
+        return lambda _: engine().lenses(asked.source, of["layer"], of["head"], of["query"], name)
     if asked.kind == "sweep":
         return lambda draws: engine().sweep(asked.source, of, question, draws, name)
     return lambda draws: engine().effect(asked.source, of, question, draws, name)

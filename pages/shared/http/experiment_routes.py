@@ -7,15 +7,16 @@ the query string: edits and questions are plain data.
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from pages.shared.engine.answers import Effected, Swept
+from pages.shared.engine.answers import Lensed, Swept
 from pages.shared.engine.choosing import engine
-from pages.shared.experiment.book import Asked, Told, book
+from pages.shared.experiment.book import Asked, Found, Kind, Told, book
 from pages.shared.experiment.script import script
 from pages.shared.http.answering import Endpoint
 from pages.shared.service.service import compressed
@@ -71,12 +72,14 @@ def experiment_routes(answering: Answering, zipped: Zipped) -> list[BaseRoute]:
 def _asked(request: Request) -> Asked:
     """What is asked, from the address. Raises ValueError for what is no question."""
     kind = request.path_params["kind"]
-    if kind not in ("sweep", "effect"):
+    named = next((one for one in get_args(Kind) if one == kind), None)
+    if named is None:
         raise ValueError(f"there is no experiment {kind[:20]!r}")
-    named: Literal["sweep", "effect"] = kind
     of = _plain(request, "of")
-    if not isinstance(of, dict if kind == "sweep" else list):
-        raise ValueError("a sweep goes through one thing, an effect is of a list of edits")
+    if not isinstance(of, list if kind == "effect" else dict):
+        raise ValueError("a sweep goes through one thing, lenses look at one row, an effect is of a list of edits")
+    if kind == "lenses" and not all(type(of.get(name)) is int and of[name] >= 0 for name in ("layer", "head", "query")):
+        raise ValueError("a row is named by layer, head and query, numbers from 0")
     question = _plain(request, "question")
     if not (question is None or isinstance(question, dict)):
         raise ValueError("a question is plain data")
@@ -115,11 +118,15 @@ def _telling(request: Request, told: Told) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-def _compared(found: Swept | Effected) -> bool:
+def _compared(found: Found) -> bool:
+    if isinstance(found, Lensed):
+        return False
     return found.chance is not None if isinstance(found, Swept) else bool(found.control)
 
 
-def _in_json(found: Swept | Effected) -> dict[str, Any]:
+def _in_json(found: Found) -> dict[str, Any]:
+    if isinstance(found, Lensed):
+        return asdict(found)
     if isinstance(found, Swept):
         return {
             "question": found.question,

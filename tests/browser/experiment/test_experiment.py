@@ -152,6 +152,17 @@ def test_the_keyboard_alone_begins_chooses_and_opens(experiment):
     page.wait_for_function("([l, h]) => new URLSearchParams(location.search).get('l') === l", arg=[layer, head])
 
 
+def test_a_row_is_seen_through_five_lenses(experiment):
+    page = experiment(v=1, m="minilm", t="The animal was tired", l=3, h=1, q=4)
+    page.get_by_test_id("sl-exp-lenses-begin").click()
+    table = page.get_by_test_id("sl-exp-lenses").locator("tbody tr")
+    expect(table).to_have_count(6)
+    expect(page.get_by_test_id("sl-exp-lenses").locator("[data-first]")).to_have_count(5)
+    expect(page.get_by_test_id("sl-exp-lenses-says")).not_to_be_empty()
+    page.get_by_test_id("sl-exp-query").select_option("1")
+    expect(table).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP, {"width": 1920, "height": 1080}], ids=["390", "1280", "1920"])
 def test_it_has_no_accessibility_faults_and_nothing_sticks_out(experiment, size, scheme):

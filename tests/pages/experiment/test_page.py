@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from attention_core import EveryHead, SwitchOff, TokenVector, effect, load_model, sweep
+from attention_core import EveryHead, SwitchOff, TokenVector, effect, lenses, load_model, sweep
 from attention_core.formats import wire
 from pages.shared.address.view import View
 from pages.shared.experiment.examples import FIRST
@@ -123,6 +123,22 @@ def test_one_edit_is_measured_beside_its_chance(client):
     assert own.control is not None
     assert told["found"]["difference"] == own.difference and told["found"]["level"] == own.control.level
     assert told["found"]["control"] == own.control.says(own.difference)
+
+
+def test_a_row_is_looked_at_through_five_lenses(client):
+    path = f"/sightline/data/{key()}/experiment/lenses"
+    params = {"of": json.dumps({"layer": 3, "head": 1, "query": 3}), "page": "one"}
+    client.post(f"{path}/begin", params=params)
+    told = until_it_ended(client, path, **params)
+    own = lenses(load_model("minilm"), TEXT, 3, 1, 3)
+    assert told["state"] == "ready" and told["found"]["weight"] == own.weight.tolist()
+    assert told["found"]["says"] == own.says
+    for wrong in (
+        {"layer": 3, "head": 1},
+        {"layer": 3, "head": -1, "query": 3},
+        {"layer": True, "head": 1, "query": 3},
+    ):
+        assert client.get(path, params={"of": json.dumps(wrong)}).status_code == 404
 
 
 def test_one_that_cannot_be_done_says_why(client):
