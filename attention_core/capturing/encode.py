@@ -162,7 +162,7 @@ def _about_words(tokenizer: Any, text: str) -> list[str]:
 
 def unknown_note(tokenizer: Any, ids: Sequence[int]) -> str:
     """A sentence if at least half of a text's own tokens stand for what the tokenizer does not know; else ""."""
-    n = sum(id_ == tokenizer.unk_token_id for id_ in ids)
+    n = list(ids).count(tokenizer.unk_token_id)  # asked once: the tokenizer looks it up each time
     if not n or 2 * n < len(ids):
         return ""
     return (

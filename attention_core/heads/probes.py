@@ -221,7 +221,7 @@ class _Side:
     @property
     def known(self) -> bool:
         """Does the tokenizer know most of it?"""
-        return sum(id_ == self.tokenizer.unk_token_id for id_ in self.own) <= MOST_UNKNOWN * len(self.own)
+        return self.own.count(self.tokenizer.unk_token_id) <= MOST_UNKNOWN * len(self.own)
 
     def cut(self, length: int, generator: torch.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The first `length` tokens with the special ones after them, and the same in another order."""

@@ -117,7 +117,8 @@ def read_out(trace: Record, n_choices: int = N_CHOICES) -> Readout:
     if head is not None and head.predicts == "next token" and not compares:
         return _next_token(trace, ending, n_choices)
     if head is not None and head.predicts == "masked token":
-        masks = [i for i, token in enumerate(trace.source_tokens) if token.id == model.tokenizer.mask_token_id]
+        mask = model.tokenizer.mask_token_id
+        masks = [i for i, token in enumerate(trace.source_tokens) if token.id == mask]
         if masks:
             return _masked_tokens(trace, ending, masks, n_choices)
         if trace.pair is None:

@@ -175,20 +175,23 @@ def _pass(model: torch.nn.Module, tokenizer, text: str) -> float:
 
 def _rerun(page) -> float:
     """Streamlit's own key for a rerun; its page says when the script has run."""
-    page.evaluate("document.activeElement?.blur()")
+    page.get_by_test_id("sl-text").blur()
     page.evaluate(
-        """window.again = new Promise((resolve) => {
+        """window.again = new Promise((resolve, reject) => {
           const app = document.querySelector('[data-testid=stApp]')
           let start = null, ran = false
           document.addEventListener('keydown', (event) => { start = event.timeStamp }, {once: true, capture: true})
           new MutationObserver((_, observer) => {
             const state = app.getAttribute('data-test-script-state')
-            if (state === 'running') ran = true
+            if (state !== 'notRunning') ran = true  // a short run goes from "rerunRequested" straight to its end
             if (state !== 'notRunning' || !ran || start === null) return
             observer.disconnect()
             resolve(performance.now() - start)
           }).observe(app, {attributes: true})
-        })"""
+          setTimeout(() => reject(new Error('nothing was run within 20 s')), 20000)
+        })
+        window.again.catch(() => {})
+        null  // what evaluate waits for: a promise would be waited for here, before the key"""
     )
     page.keyboard.press("r")
     took = page.evaluate("again")
