@@ -24,7 +24,10 @@ export function createAsk(app) {
   const sentence = h("h2", { class: "sl-exp-question", "data-testid": "sl-exp-question" });
   const fill = h(
     "select",
-    { "aria-label": "What stands in the place of a head that is switched off", onchange: () => app.setFill(fill.value) },
+    {
+      "aria-label": "What stands in the place of a head that is switched off",
+      onchange: () => app.setFill(fill.value),
+    },
     ...FILLS.map(([value, words]) => h("option", { value }, words)),
   );
   const button = h(
@@ -74,7 +77,11 @@ export function createAsk(app) {
     button.hidden = working || !questions.length;
     say(
       button,
-      told?.state === "ready" ? "Every head was switched off" : swept ? "Switch each head off again" : "Switch each head off",
+      told?.state === "ready"
+        ? "Every head was switched off"
+        : swept
+          ? "Switch each head off again"
+          : "Switch each head off",
     );
     const done = told?.state === "ready";
     mark(button, "aria-disabled", done || null);
@@ -91,7 +98,8 @@ export function createAsk(app) {
     const name = (/** @type {import("./told").Variant} */ one) =>
       heads?.nameOf(Number(one.layer), Number(one.head)) ?? "";
     const ended = told?.state === "failed" || told?.state === "stopped";
-    const part = swept && !swept.finished ? ` ${count(swept.found.length)} of ${count(swept.total)} heads were done.` : "";
+    const part =
+      swept && !swept.finished ? ` ${count(swept.found.length)} of ${count(swept.total)} heads were done.` : "";
     say(
       says,
       !questions.length
@@ -102,7 +110,8 @@ export function createAsk(app) {
             ? verdict(swept, name)
             : working
               ? ""
-              : `Each of ${heads ? count(heads.places.length) : "the"} heads is switched off alone, and the question is ` +
+              : `Each of ${heads ? count(heads.places.length) : "the"} heads is switched off alone, and the ` +
+                "question is " +
                 "asked again; then the same change in length, in random directions, says what chance does.",
     );
     mark(says, "role", told?.state === "failed" ? "alert" : null);

@@ -1,6 +1,6 @@
 /**
- * Layers × heads, coloured by what switching a head off does: 0 in the middle, both ends alike. A number in the cell, and
- * a frame around those beyond chance, say the same without colour.
+ * Layers × heads, coloured by what switching a head off does: 0 in the middle, both ends alike. A number in the cell,
+ * and a frame around those beyond chance, say the same without colour.
  *
  * @typedef {import("./experiment.js").ExperimentView} ExperimentView
  */

@@ -1,6 +1,6 @@
 /**
- * The chosen head: what switching it off does, before and after beside each other, its control in words and as a line of
- * chance's own effects, and what it looked at.
+ * The chosen head: what switching it off does, before and after beside each other, its control in words and as a line
+ * of chance's own effects, and what it looked at.
  *
  * @typedef {import("./experiment.js").ExperimentView} ExperimentView
  * @typedef {import("./told").Effected} Effected
@@ -135,7 +135,10 @@ export function createChosen(app) {
           .sort((a, b) => b.weight - a.weight)
           .slice(0, LOOKED_AT);
         const words = best.map(({ weight, key }) => `${quoted(keys[key].t)} ${weight.toFixed(2)}`);
-        say(looked, `Unchanged, at ${quoted(queries[at].t)} (token ${queries[at].i}) it looked at ${words.join(", ")}.`);
+        say(
+          looked,
+          `Unchanged, at ${quoted(queries[at].t)} (token ${queries[at].i}) it looked at ${words.join(", ")}.`,
+        );
       })
       .catch(() => say(looked, ""));
   }
@@ -213,7 +216,12 @@ function column(title, choices) {
   );
 }
 
-/** A number alone: a log-probability as the probability that it is, too. @param {string} title @param {Effected} one @param {number | null} x */
+/**
+ * A number alone: a log-probability as the probability that it is, too.
+ * @param {string} title
+ * @param {Effected} one
+ * @param {number | null} x
+ */
 function value(title, one, x) {
   const isLog = String(one.question.question).startsWith("log-probability");
   const bar = h("span", { class: "sl-bar" });

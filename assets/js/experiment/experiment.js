@@ -194,11 +194,9 @@ export class ExperimentView extends View {
     const { source, question, selected, heads } = this;
     this.toldOfOne = this.one = null;
     if (!source || !question || selected === null || !heads) return;
-    this.measuring
-      .look(source, [switchedOff(heads.places[selected], this.fill)], question)
-      .then((told) => {
-        if (told?.state === "none") this.measuring.begin();
-      });
+    this.measuring.look(source, [switchedOff(heads.places[selected], this.fill)], question).then((told) => {
+      if (told?.state === "none") this.measuring.begin();
+    });
   }
 
   /** @param {import("./told").Told<Effected>} told @param {Effected | null} found */

@@ -1,6 +1,6 @@
 /**
- * What stands where: the question on top, then the atlas of effects with its list and the strip of chance, and the chosen
- * head beside them.
+ * What stands where: the question on top, then the atlas of effects with its list and the strip of chance, and the
+ * chosen head beside them.
  *
  * @typedef {import("./experiment.js").ExperimentView} ExperimentView
  */

@@ -94,7 +94,9 @@ export function createLenses(app) {
     const agree = new Set(LENSES.map(([lens]) => found.top[lens]).filter((top) => top !== null)).size < 2;
     say(
       says,
-      [found.says || (agree ? "All lenses have the same first key." : "The lenses differ."), ...found.missing].join(" "),
+      [found.says || (agree ? "All lenses have the same first key." : "The lenses differ."), ...found.missing].join(
+        " ",
+      ),
     );
     const tops = LENSES.map(([lens]) => topOf(found[lens]));
     body.replaceChildren(
@@ -116,7 +118,9 @@ export function createLenses(app) {
     const tokens = overview.queries(heads.places[selected].layer);
     if (query.options.length !== tokens.length || query.dataset.key !== app.sourceKey) {
       query.dataset.key = app.sourceKey;
-      query.replaceChildren(...tokens.map(({ t, i }) => h("option", { value: i, "aria-label": `${quoted(t)}, token ${i}` }, t)));
+      query.replaceChildren(
+        ...tokens.map(({ t, i }) => h("option", { value: i, "aria-label": `${quoted(t)}, token ${i}` }, t)),
+      );
       at = app.data.select.query ?? tokens.findLast(({ s }) => !s)?.i ?? tokens.length - 1;
     }
     if (at !== null) query.value = String(at);

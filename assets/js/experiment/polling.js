@@ -1,5 +1,5 @@
 /**
- * One experiment on the server: begun, looked at while it runs, stopped. The server keeps what came of it for everybody.
+ * One experiment on the server: begun, looked at while it runs, stopped. The server keeps what came of it for all.
  *
  * @template Found
  * @typedef {import("./told").Told<Found>} Told
@@ -8,12 +8,14 @@
 const EVERY = 400;
 
 /** This page's name among those that watch. */
-const PAGE = Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16).padStart(2, "0")).join("");
+const PAGE = Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16).padStart(2, "0")).join(
+  "",
+);
 
 /**
  * @template Found
  * @param {"sweep" | "effect" | "lenses"} kind
- * @param {(told: Told<Found>, found: Found | null) => void} tell  told at every news; `found` is the newest that there is
+ * @param {(told: Told<Found>, found: Found | null) => void} tell  told at every news; `found`: the newest
  */
 export function createPolling(kind, tell) {
   /** What is looked at. @type {{source: import("../base/source.js").HttpSource, query: string} | null} */

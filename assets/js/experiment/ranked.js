@@ -27,7 +27,14 @@ export function createRanked(app) {
         h(
           "thead",
           null,
-          h("tr", null, h("th", { scope: "col" }, "rank"), h("th", { scope: "col" }, "head"), unit, h("th", { scope: "col" }, "beside chance")),
+          h(
+            "tr",
+            null,
+            h("th", { scope: "col" }, "rank"),
+            h("th", { scope: "col" }, "head"),
+            unit,
+            h("th", { scope: "col" }, "beside chance"),
+          ),
         ),
         body,
       ),

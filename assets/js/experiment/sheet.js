@@ -29,7 +29,17 @@ export async function saveScript(app) {
  * @param {import("./told").Swept} swept
  */
 export function effectsCsv({ found, question, unit, before, chance }) {
-  const names = ["layer", "head", "edited", "difference", "unit", "before", "chance_largest", "beyond_chance", "question"];
+  const names = [
+    "layer",
+    "head",
+    "edited",
+    "difference",
+    "unit",
+    "before",
+    "chance_largest",
+    "beyond_chance",
+    "question",
+  ];
   const asked = JSON.stringify(question);
   const rows = found.map(({ layer, head, words, difference }) => [
     layer ?? "",

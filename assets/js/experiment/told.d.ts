@@ -101,7 +101,13 @@ export type Lensed = {
   signed: (number | null)[] | null;
   zeroed: (number | null)[];
   cut: (number | null)[];
-  top: { weight: number | null; length: number | null; signed: number | null; zeroed: number | null; cut: number | null };
+  top: {
+    weight: number | null;
+    length: number | null;
+    signed: number | null;
+    zeroed: number | null;
+    cut: number | null;
+  };
   missing: string[];
   says: string;
 };

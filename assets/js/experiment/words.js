@@ -5,17 +5,13 @@
  * @typedef {import("./told").Plain} Plain
  */
 
-const LOGS = [
-  "log-probability",
-  "difference of two log-probabilities",
-  "log-probability of the text",
-  "label",
-];
+const LOGS = ["log-probability", "difference of two log-probabilities", "log-probability of the text", "label"];
 
 /** Two or three digits that mean something, a true minus. @param {number} x */
 export function short(x) {
   const size = Math.abs(x);
-  const text = size >= 100 ? x.toFixed(0) : size >= 1 ? x.toFixed(1) : size === 0 ? "0" : String(Number(x.toPrecision(2)));
+  const text =
+    size >= 100 ? x.toFixed(0) : size >= 1 ? x.toFixed(1) : size === 0 ? "0" : String(Number(x.toPrecision(2)));
   return text.replace("-", "−").replace(/e−?(\d+)$/, (found) => found);
 }
 
@@ -30,8 +26,8 @@ export function unitOf(unit) {
 }
 
 /**
- * What an edit did, as the end of a sentence: "costs 7.3 nats". @param {Plain} question @param {number | null} d after −
- * before @param {string} unit
+ * What an edit did, as the end of a sentence: "costs 7.3 nats".
+ * @param {Plain} question @param {number | null} d  after − before @param {string} unit
  */
 export function effect(question, d, unit) {
   if (d === null) return "does something that is no number";

@@ -25,6 +25,7 @@ Answering = Callable[[Callable[[Request], Response]], Endpoint]
 Zipped = Callable[[Request, bytes], Response]
 
 MOST_ASKED = 20_000  # characters of what is asked
+_ROW = ("layer", "head", "query")
 PAGE = 40  # characters of a page's name
 
 
@@ -78,12 +79,16 @@ def _asked(request: Request) -> Asked:
     of = _plain(request, "of")
     if not isinstance(of, list if kind == "effect" else dict):
         raise ValueError("a sweep goes through one thing, lenses look at one row, an effect is of a list of edits")
-    if kind == "lenses" and not all(type(of.get(name)) is int and of[name] >= 0 for name in ("layer", "head", "query")):
+    if kind == "lenses" and not (isinstance(of, dict) and all(_is_index(of.get(name)) for name in _ROW)):
         raise ValueError("a row is named by layer, head and query, numbers from 0")
     question = _plain(request, "question")
     if not (question is None or isinstance(question, dict)):
         raise ValueError("a question is plain data")
     return Asked.plainly(named, engine().picture(request.path_params["key"]).source, of, question)
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _plain(request: Request, name: str) -> Any:

@@ -63,7 +63,8 @@ test("an effect is said in words that fit the question", () => {
   assert.equal(effect(log, 0, "nats"), "changes nothing");
   assert.equal(effect(log, null, "nats"), "does something that is no number");
   assert.equal(effect({ question: "divergence" }, 0.5, "nats"), "changes the answer by 0.5 nats");
-  assert.equal(effect({ question: "a token's own vector" }, -0.25, "cosine"), "turns the vector by 0.25 (1 − cosine)");
+  const vector = { question: "a token's own vector" };
+  assert.equal(effect(vector, -0.25, "cosine"), "turns the vector by 0.25 (1 − cosine)");
   assert.equal(effect({ question: "similarity of two sentences" }, -0.1, "cosine, or"), "makes it less alike by 0.1");
   assert.equal(role(log, 2), "it works against the answer");
   assert.equal(role({ question: "divergence" }, 2), "");
