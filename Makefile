@@ -17,6 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest
 # Files of tests that run at a time; WORKERS=0: one after another in this process. A file stays with one worker, so
 # what it makes for all its tests is made once; in the order of their names, which has the long ones in the middle.
+# In tests/browser each worker has a server and a Chromium of its own.
 WORKERS ?= 2
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -54,10 +55,12 @@ quick: .venv/.dev node_modules/.package-lock.json tools
 NUMBERS := $(addprefix tests/core/,formula/test_attention.py capturing/test_capturing.py record/test_projections.py \
 	record/test_proof.py ledger/test_ledger.py)
 kernels: .venv/.dev
-	ATEN_CPU_CAPABILITY=default $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
-	@$(BIN)/python -c 'import sys, torch; sys.exit(not torch.cpu._is_avx2_supported())' \
-		|| { echo "No AVX2 here: its kernels were not tried."; exit 0; } \
-		&& ATEN_CPU_CAPABILITY=avx2 $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS)
+	@set -e; best=$$($(BIN)/python -c 'import torch; print(torch.backends.cpu.get_cpu_capability().lower())'); \
+	case $$best in avx512) others="default avx2" ;; avx2) others=default ;; *) others= ;; esac; \
+	echo "unit had the kernels $$best; others of this machine: $${others:-none}"; \
+	for kernels in $$others; do \
+		ATEN_CPU_CAPABILITY=$$kernels $(PYTEST) $(SIDE_BY_SIDE) -q -k 'not thread and not at_once and not megabyte' $(NUMBERS); \
+	done
 
 js: tools
 	node --test tests/js/*/*.test.mjs
@@ -67,7 +70,7 @@ fuzz: .venv/.dev
 	SIGHTLINE_FUZZ_SECONDS=$(SECONDS) $(PYTEST) tests/fuzz
 
 browser: .venv/.dev tools
-	$(PYTEST) tests/browser -m 'not slow'
+	$(PYTEST) $(SIDE_BY_SIDE) tests/browser -m 'not slow'
 
 # Hundreds of tries in a browser, beside busy loops and on a slow network: a quarter of an hour and more.
 lasting: .venv/.dev tools

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, SupportsIndex
 
+import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,8 +23,8 @@ from attention_core.trace import Trace, capture
 
 def capture_ids(
     model: LoadedModel,
-    ids: Sequence[int] | Tensor | NDArray[Any],
-    target_ids: Sequence[int] | Tensor | NDArray[Any] | None = None,
+    ids: Sequence[int] | Tensor | NDArray[np.generic],
+    target_ids: Sequence[int] | Tensor | NDArray[np.generic] | None = None,
     *,
     plain: bool = False,
 ) -> Trace:
@@ -41,11 +42,11 @@ def capture_ids(
 
 def capture_batch(
     model: LoadedModel,
-    texts: Iterable[Any],
+    texts: Iterable[str | tuple[str, str] | Sequence[int] | Tensor | NDArray[np.generic]],
     *,
     targets: Sequence[str | None] | None = None,
     progress: bool | Callable[[int, int], None] = True,
-    **options: Any,
+    **options: Any,  # those of `capture`, each of its own type
 ) -> list[Trace]:
     """A trace of each text, in order. They are read one after the other, so no padding is ever seen.
 
@@ -81,7 +82,12 @@ def capture_batch(
     return traces
 
 
-def _captured(model: LoadedModel, one: Any, target: str | None, options: dict[str, Any]) -> Trace:
+def _captured(
+    model: LoadedModel,
+    one: Any,  # whatever stands in the list: looked at here, and by `capture`
+    target: str | None,
+    options: dict[str, Any],  # those of `capture`
+) -> Trace:
     if isinstance(one, tuple) and len(one) == 2 and all(isinstance(text, str) for text in one):
         return capture(model, str(one[0]), str(one[1]), target, **options)
     if not isinstance(one, str) and (hasattr(one, "tolist") or _is_row(one)):
@@ -90,7 +96,7 @@ def _captured(model: LoadedModel, one: Any, target: str | None, options: dict[st
     return capture(model, text, target=target, **options)
 
 
-def _is_row(one: Any) -> bool:
+def _is_row(one: object) -> bool:
     return isinstance(one, Sequence) and bool(one) and isinstance(one[0], SupportsIndex)
 
 

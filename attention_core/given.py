@@ -1,27 +1,26 @@
 """The face for attention that was made elsewhere: matrices and tokens become a trace."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from attention_core.record.given import NAME, record_of_given
+from attention_core.record.given import NAME, Given, record_of_given
 from attention_core.text.tokens import Token
 from attention_core.trace import Trace
 
 
 def trace_from_attention(  # noqa: PLR0913 (public; the five forms that people have, all but one of them left out)
-    attention: Any = None,
+    attention: Given = None,
     tokens: Sequence[str | Token] | None = None,
     *,
-    encoder_attention: Any = None,
-    decoder_attention: Any = None,
-    cross_attention: Any = None,
+    encoder_attention: Given = None,
+    decoder_attention: Given = None,
+    cross_attention: Given = None,
     encoder_tokens: Sequence[str | Token] | None = None,
     decoder_tokens: Sequence[str | Token] | None = None,
-    q: Any = None,
-    k: Any = None,
-    v: Any = None,
+    q: Given = None,
+    k: Given = None,
+    v: Given = None,
     scale: float | None = None,
-    allowed: Any = None,
+    allowed: Given = None,
     batch: int | None = None,
     sums_to_one: bool = True,
     text: str | None = None,

@@ -3,12 +3,12 @@
 Behind each door the module is imported when somebody opens it: a page that draws pictures need not wait for the rest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from io import BufferedIOBase
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 from jaxtyping import Float
 from torch import Tensor
@@ -178,13 +178,13 @@ class Trace(Record):
         """The tensors are shared."""
         return Trace.of(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Trace":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Trace":
         """With tensors of its own; the model, which the proof and the readout ask, is shared."""
         from attention_core.record.copying import deep_copy
 
         return Trace.of(deep_copy(self, memo))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[bytes], "Trace"], tuple[bytes]]:
         """A pickle holds what a saved file holds: everything but the model."""
         return load_trace, (saved.trace_bytes(self),)
 

@@ -5,8 +5,10 @@ attention_core is not imported here: jaxtyping checks shapes only in modules tha
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -30,6 +32,14 @@ install_import_hook(SHAPED, "beartype.beartype")
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """No shape is checked: for thousands of passes through what other tests go through with their shapes checked."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(autouse=True)

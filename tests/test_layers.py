@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ ROWS = (
             "lab",
             "training",
             "grow",
+            "lessons",
         )
     ),
     "attention_core",  # the face: it imports everything, and nothing before it imports it
@@ -113,6 +115,7 @@ def imports_of(source: str, module: str, *, is_package: bool = False) -> list[tu
     return found
 
 
+@cache
 def imports_in(path: Path) -> list[tuple[str, bool]]:
     return imports_of(path.read_text(encoding="utf-8"), module_name(path), is_package=path.name == "__init__.py")
 
@@ -357,24 +360,47 @@ def test_a_readers_process_has_no_pages():
     assert run_python(f"import sys, pages.shared.engine.reader; print(*sorted({heavy} & set(sys.modules)))") == ""
 
 
-def test_every_public_name_of_the_core_can_be_imported_and_is_documented():
-    code = "import attention_core as c; print(*[n for n in c.__all__ if not getattr(c, n).__doc__])"
-    assert run_python(code) == ""
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        "flow import rollout, flow",
-        "contribution import head_writes, contribution_shares",
-        "models import load_model, wrap_model, LoadedModel, ModelError",
-        "pictures import groups, rows_and_columns, weights_of",
-        "reading import Reading",
-        "metrics import strongest, entropy",
-    ],
+# Runs each argument in a process of its own, in which nothing of ours was imported yet, and prints a line about each.
+APART = """
+import os, sys, torch
+from transformers import AutoModel, PreTrainedModel
+for code in sys.argv[1:]:
+    if not (pid := os.fork()):
+        try:
+            exec(code)
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+        print(flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+NAMES = (
+    "flow import rollout, flow",
+    "contribution import head_writes, contribution_shares",
+    "models import load_model, wrap_model, LoadedModel, ModelError",
+    "pictures import groups, rows_and_columns, weights_of",
+    "reading import Reading",
+    "metrics import strongest, entropy",
 )
-def test_what_readme_and_downloaded_scripts_import_is_still_there(names: str):
-    assert run_python(f"from attention_core.{names}") == ""
+PUBLIC = "import attention_core as c; print(*[n for n in c.__all__ if not getattr(c, n).__doc__], end='')"
+
+
+@pytest.fixture(scope="module")
+def said_apart() -> dict[str, str]:
+    """What Python says to each import: torch and transformers take seconds, and are imported once for all of them."""
+    codes = [PUBLIC, *(f"from attention_core.{names}" for names in NAMES)]
+    done = subprocess.run([sys.executable, "-c", APART, *codes], cwd=ROOT, capture_output=True, text=True, check=True)
+    return dict(zip(codes, done.stdout.splitlines(), strict=True))
+
+
+def test_every_public_name_of_the_core_can_be_imported_and_is_documented(said_apart):
+    assert said_apart[PUBLIC] == ""
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_what_readme_and_downloaded_scripts_import_is_still_there(said_apart, names: str):
+    assert said_apart[f"from attention_core.{names}"] == ""
 
 
 def pinned(name: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The attention calls of one run, and the layers of the record that they become."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,7 +10,7 @@ from attention_core.capturing.encode import CaptureError
 from attention_core.capturing.masks import PassedMask, read_mask
 from attention_core.capturing.search import find_projections
 from attention_core.formula.masks import Band
-from attention_core.inside.of_transformers import AttentionFunction, eager_function
+from attention_core.inside.of_transformers import AttentionFunction, Keywords, eager_function
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.hooks import Watcher
 from attention_core.observe.interface import EAGER, AttentionCall, choose_attention
@@ -167,7 +166,7 @@ class _Eager:
     k: Float[Tensor, "batch kv_head key d_head"]
     v: Float[Tensor, "batch kv_head key d_value"]
     mask: PassedMask
-    keywords: dict[str, Any]
+    keywords: Keywords
 
     def __call__(self, head: int, rows: slice) -> Float[Tensor, "row key"] | None:
         q, k, v, keywords = self.q, self.k, self.v, self.keywords

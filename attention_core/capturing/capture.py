@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from attention_core.capturing.given import returned_weights
 from attention_core.capturing.given_texts import ids_of, require_model, require_text
 from attention_core.formats.memory import said_as
 from attention_core.formats.shown import short_repr
+from attention_core.inside.of_torch import AnyModule
 from attention_core.models.facts import LoadedModel
 from attention_core.observe.decoder import what_the_decoder_reads
 from attention_core.observe.hooks import Watcher, install, watcher
@@ -148,8 +149,8 @@ def prepare(
 
 def capture_ids(
     model: LoadedModel,
-    ids: Sequence[int] | Tensor | NDArray[Any],
-    target_ids: Sequence[int] | Tensor | NDArray[Any] | None = None,
+    ids: Sequence[int] | Tensor | NDArray[np.generic],
+    target_ids: Sequence[int] | Tensor | NDArray[np.generic] | None = None,
     *,
     plain: bool = False,
 ) -> Record:
@@ -166,8 +167,8 @@ def capture_ids(
 
 def prepare_ids(
     model: LoadedModel,
-    ids: Sequence[int] | Tensor | NDArray[Any],
-    target_ids: Sequence[int] | Tensor | NDArray[Any] | None = None,
+    ids: Sequence[int] | Tensor | NDArray[np.generic],
+    target_ids: Sequence[int] | Tensor | NDArray[np.generic] | None = None,
 ) -> Prepared:
     """What `capture_ids` is given, checked; nothing runs. Raises as it does."""
     require_model(model)
@@ -273,11 +274,11 @@ def accepted_by(model: nn.Module) -> Set[str]:
     return _keywords_of[model]
 
 
-def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **options: bool) -> Any:
+def _forward(model: LoadedModel, inputs: dict[str, Tensor], ended: _Ended, **options: bool) -> object:
     """Run the model, with its head if it was fine-tuned for a task; what it returns besides attention is in `ended`."""
     device = model.device
     task = None if "decoder_input_ids" in inputs else model.task  # which decides itself what its decoder reads
-    running: Any = model.model if task is None else task.whole
+    running: AnyModule = model.model if task is None else task.whole
     if task is not None:
         inputs = task.inputs(inputs)
     accepted = accepted_by(running)
@@ -335,7 +336,7 @@ def _tokens_read_twice(model: LoadedModel, source: "Encoded", ended: _Ended) -> 
 def _beyond_a_table(model: LoadedModel, inputs: dict[str, Tensor], error: Exception) -> str:
     """What a model has no entry for: one of the tokens, a second sentence, or something else of its own."""
     name, apart = model.facts.architecture, "the model and its tokenizer do not belong together."
-    whole: Any = model.model
+    whole: AnyModule = model.model
     parts = (whole.get_encoder(), whole.get_decoder()) if model.facts.encoder_decoder else (whole,)
     names, tokenizers = ("input_ids", "decoder_input_ids"), (model.tokenizer, model.target_tokenizer)
     for side, tokenizer, part in zip(names, tokenizers, parts, strict=False):

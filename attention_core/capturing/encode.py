@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
-from typing import Any
 
 from torch import nn
 
@@ -14,6 +13,7 @@ from attention_core.models.facts import LoadedModel
 from attention_core.models.task_head import lines_of
 from attention_core.text.chat import ChatError, chat_prompt
 from attention_core.text.languages import LanguageError, Languages
+from attention_core.text.tokenizer import Encoding, Tokenizer
 from attention_core.text.tokens import Token, clean_text, join_blanks, second_sentence, style_of, tokens_from, words_of
 from attention_core.text.word_breaks import NOT_KNOWN, has_unspaced, known, split_words
 
@@ -96,8 +96,7 @@ class Encoded:
 def encode(model: LoadedModel, text: str, pair: str | None, languages: Languages) -> Encoded:
     """A text, or two, as the model takes it in; cut where the model reads no further, and the notes say so."""
     tokenizer, limit = model.tokenizer, model.facts.context_length
-    options = {"return_offsets_mapping": tokenizer.is_fast, "languages": languages}
-    encoded, cut = _within(model, text, pair, options)
+    encoded, cut = _within(model, text, pair, languages, return_offsets_mapping=tokenizer.is_fast)
     tokens = _tokens(tokenizer, encoded, _added(model, encoded, text, languages), (text, pair or ""))
     notes = _about_words(tokenizer, text + (pair or "")) + _about_unknown(tokenizer, tokens)
     return _read(encoded, tokens, text, limit, cut, notes, pair)
@@ -107,12 +106,9 @@ def encode_chat(model: LoadedModel, text: str, pair: str | None, languages: Lang
     """The chat template around a text. What it writes of special tokens counts as added; a typed one does not."""
     tokenizer, limit = model.tokenizer, model.facts.context_length
     prompt = prompt_of(model, text, pair)
-    options = {
-        "return_offsets_mapping": tokenizer.is_fast,
-        "languages": languages,
-        "add_special_tokens": False,
-    }
-    encoded, cut = _within(model, prompt, None, options)
+    encoded, cut = _within(
+        model, prompt, None, languages, return_offsets_mapping=tokenizer.is_fast, add_special_tokens=False
+    )
     begin, end = _place_of(text, prompt)
     known = special_ids(tokenizer)
     spans = encoded["offset_mapping"] if tokenizer.is_fast else [(0, 0)] * len(encoded["input_ids"])
@@ -145,22 +141,24 @@ def _place_of(text: str, prompt: str) -> tuple[int, int]:
     return (begin, begin + len(words)) if begin >= 0 else (0, 0)
 
 
-def _within(model: LoadedModel, text: str, pair: str | None, options: dict[str, Any]) -> tuple[Any, int]:
+def _within(
+    model: LoadedModel, text: str, pair: str | None, languages: Languages, **options: bool
+) -> tuple[Encoding, int]:
     """A text as the tokenizer gives it, as far as the model reads, and how many tokens that leaves out."""
     limit = model.facts.context_length
-    encoded = model.encode(text, pair, **options)
+    encoded = model.encode(text, pair, languages=languages, **options)
     n_all = len(encoded["input_ids"])
     if limit is not None and n_all > limit:
-        encoded = model.encode(text, pair, truncation=True, max_length=limit, **options)
+        encoded = model.encode(text, pair, languages=languages, truncation=True, max_length=limit, **options)
     return encoded, n_all - len(encoded["input_ids"])
 
 
-def _about_words(tokenizer: Any, text: str) -> list[str]:
+def _about_words(tokenizer: Tokenizer, text: str) -> list[str]:
     """A sentence where the words of a script without blanks are not known."""
     return [NOT_KNOWN] if has_unspaced(text) and not (known() and tokenizer.is_fast) else []
 
 
-def unknown_note(tokenizer: Any, ids: Sequence[int]) -> str:
+def unknown_note(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
     """A sentence if at least half of a text's own tokens stand for what the tokenizer does not know; else ""."""
     n = list(ids).count(tokenizer.unk_token_id)  # asked once: the tokenizer looks it up each time
     if not n or 2 * n < len(ids):
@@ -171,13 +169,13 @@ def unknown_note(tokenizer: Any, ids: Sequence[int]) -> str:
     )
 
 
-def _about_unknown(tokenizer: Any, tokens: Sequence[Token]) -> list[str]:
+def _about_unknown(tokenizer: Tokenizer, tokens: Sequence[Token]) -> list[str]:
     said = unknown_note(tokenizer, [token.id for token in tokens if not token.special])
     return [said] if said else []
 
 
 def _read(
-    encoded: Any,
+    encoded: Encoding,
     tokens: tuple[Token, ...],
     text: str,
     limit: int | None,
@@ -203,7 +201,7 @@ def _twice(tokens: Sequence[Token]) -> list[str]:
     ]
 
 
-def special_ids(tokenizer: Any) -> set[int]:
+def special_ids(tokenizer: Tokenizer) -> set[int]:
     """The tokens that frame texts: a word that a tokenizer lacks and a [MASK] are read from the text like any other.
 
     What the tokenizer says of them counts, never how they look: those with a role (`all_special_ids`), and added ones
@@ -214,7 +212,7 @@ def special_ids(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *listed, *added} - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
-def tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
+def tokens_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[Token, ...]:
     """Tokens without a text of their own: what the tokenizer calls these ids."""
     pieces, known = pieces_of(tokenizer, ids), special_ids(tokenizer)
     specials = [id_ in known for id_ in ids]
@@ -222,12 +220,14 @@ def tokens_of_ids(tokenizer: Any, ids: Sequence[int]) -> tuple[Token, ...]:
     return tokens_from(pieces, ids, [(0, 0)] * len(ids), specials, words_of(pieces, specials, style), style)
 
 
-def pieces_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+def pieces_of(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     """The tokenizer's own pieces, with its marks for spaces; some tokenizers give bytes, which are shown as text."""
     return [piece if isinstance(piece, str) else str(piece) for piece in tokenizer.convert_ids_to_tokens(list(ids))]
 
 
-def _added(model: LoadedModel, encoded: Any, text: str, languages: Languages, *, target: bool = False) -> list[bool]:
+def _added(
+    model: LoadedModel, encoded: Encoding, text: str, languages: Languages, *, target: bool = False
+) -> list[bool]:
     """Which tokens the tokenizer put around a text: a special token that was typed is read like any other.
 
     Tokenizers written in Python do not say it. Of theirs, what the text alone gives without special tokens was typed;
@@ -252,7 +252,7 @@ def _n_same(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def _tokens(
-    tokenizer: Any, encoded: Any, specials: Sequence[bool], texts: tuple[str, str] = ("", "")
+    tokenizer: Tokenizer, encoded: Encoding, specials: Sequence[bool], texts: tuple[str, str] = ("", "")
 ) -> tuple[Token, ...]:
     ids = list(encoded["input_ids"])
     pieces = pieces_of(tokenizer, ids)
@@ -268,7 +268,7 @@ def _tokens(
 
 
 def _unspaced_words(
-    texts: tuple[str, str], encoded: Any, spans: Sequence[tuple[int, int]], words: Sequence[int | None]
+    texts: tuple[str, str], encoded: Encoding, spans: Sequence[tuple[int, int]], words: Sequence[int | None]
 ) -> list[int | None]:
     """The words of each sentence, cut where its script writes no blanks; each token alone where that is not known."""
     made: list[int | None] = [None] * len(words)
@@ -282,7 +282,7 @@ def _unspaced_words(
     return made
 
 
-def _words(encoded: Any, n_tokens: int) -> list[int | None]:
+def _words(encoded: Encoding, n_tokens: int) -> list[int | None]:
     """The word each token belongs to; words of a second sentence are counted on from the first."""
     words: list[int | None] = []
     for sequence, word in zip(encoded.sequence_ids(0), encoded.word_ids(0), strict=True):

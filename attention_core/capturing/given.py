@@ -3,7 +3,6 @@
 What does not look like weights between tokens is left out, and a sentence says so."""
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,7 +13,7 @@ from attention_core.record.layers import Kind, WeightsOnly
 
 
 def returned_weights(
-    found: Any, facts: ModelFacts, n_source: int, n_target: int
+    found: object, facts: ModelFacts, n_source: int, n_target: int
 ) -> tuple[tuple[WeightsOnly, ...], list[str]]:
     """The layers in a model's output, and sentences about what was left out of them.
 

@@ -7,10 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from attention_core.capturing.encode import CaptureError
+from attention_core.inside.of_torch import AnyModule
 from attention_core.models.facts import LoadedModel
 
 
-def require_model(model: Any) -> None:
+def require_model(model: object) -> None:
     """Raises CaptureError for anything but a LoadedModel."""
     if not isinstance(model, LoadedModel):
         raise CaptureError(
@@ -19,7 +20,7 @@ def require_model(model: Any) -> None:
         )
 
 
-def require_text(text: Any, name: str = "text", *, or_none: bool = False) -> None:
+def require_text(text: object, name: str = "text", *, or_none: bool = False) -> None:
     """Raises CaptureError for anything but one string."""
     if isinstance(text, str) or (or_none and text is None):
         return
@@ -39,7 +40,11 @@ def require_text(text: Any, name: str = "text", *, or_none: bool = False) -> Non
     raise CaptureError(f"{name} is a string; got {_a(text)}.")
 
 
-def ids_of(model: LoadedModel, given: Any, name: str = "ids") -> list[int]:
+def ids_of(
+    model: LoadedModel,
+    given: Any,  # whatever somebody passes for numbers: looked at below
+    name: str = "ids",
+) -> list[int]:
     """The numbers of some tokens as a plain list: from a list, an array, a tensor, or a batch of one.
 
     Raises CaptureError for several rows, for what is no number, and naming a number that the model has no vector for.
@@ -67,7 +72,7 @@ def ids_of(model: LoadedModel, given: Any, name: str = "ids") -> list[int]:
 
 def _n_vectors(model: LoadedModel, *, decoder: bool) -> int | None:
     """How many tokens the model has a vector for; None where it does not say."""
-    whole: Any = model.model
+    whole: AnyModule = model.model
     try:
         part = (whole.get_decoder() if decoder else whole.get_encoder()) if model.facts.encoder_decoder else whole
         table = part.get_input_embeddings().weight
@@ -76,11 +81,11 @@ def _n_vectors(model: LoadedModel, *, decoder: bool) -> int | None:
     return table.shape[0] if isinstance(table, Tensor) and table.dim() == 2 else None
 
 
-def _is_encoded(given: Any) -> bool:
+def _is_encoded(given: object) -> bool:
     return isinstance(given, Mapping) or (hasattr(given, "input_ids") and hasattr(given, "keys"))
 
 
-def _numbers(given: Any) -> bool:
+def _numbers(given: object) -> bool:
     return (
         isinstance(given, int)
         or (isinstance(given, Sequence) and bool(given) and isinstance(given[0], int))
@@ -88,6 +93,6 @@ def _numbers(given: Any) -> bool:
     )
 
 
-def _a(thing: Any) -> str:
+def _a(thing: object) -> str:
     name = type(thing).__name__
     return "None" if thing is None else f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

@@ -3,26 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
 
 from attention_core.capturing.encode import special_ids, unknown_note
+from attention_core.inside.of_torch import AnyModule
 from attention_core.models.facts import LoadedModel
+from attention_core.text.tokenizer import Tokenizer
 
 N_PIECES = 10  # of a first text that is made of the vocabulary
 MOST_README = 20_000  # bytes in which a folder's example is looked for
 SEED = 20_260_721
 
 
-def plain_ids(model: LoadedModel, tokenizer: Any) -> list[int]:
+def plain_ids(model: LoadedModel, tokenizer: Tokenizer) -> list[int]:
     """The vocabulary without what the tokenizer itself calls special, and without tokens that the model lacks.
 
     How a piece looks says nothing: chemical models write an atom as `[Na+]`, others a byte as `<0x0A>`.
     """
     left_out = special_ids(tokenizer) | set(tokenizer.all_special_ids)  # the unknown token and the mask too
-    embeddings: Any = model.model.get_input_embeddings()
+    embeddings: AnyModule = model.model.get_input_embeddings()
     rows = len(embeddings.weight)  # some tokenizers know more tokens than their model
     return sorted(id_ for id_ in tokenizer.get_vocab().values() if id_ not in left_out and id_ < rows)
 

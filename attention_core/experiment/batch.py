@@ -1,7 +1,7 @@
 """The editor of a batch: many runs of one text side by side, each with its own edits, the first usually with none."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class Batch:
         base: Mapping[int, Tensor] | None = None,
         keep: frozenset[int] = frozenset(),
         begins: int = 0,
-        watch: tuple[nn.Module, int, Callable[[Any], None]] | None = None,
+        watch: tuple[nn.Module, int, Callable[[object], None]] | None = None,
     ) -> None:
         self.sites, self.n_rows, self.base, self.keep = sites, len(rows), base, keep
         self.read: dict[int, Float[Tensor, "batch token channel"]] = {}
@@ -42,7 +42,7 @@ class Batch:
         self.weights: dict[int, Float[Tensor, "batch head query key"]] = {}  # of layers whose attention was edited
         self._block = begins - 1  # the block that was entered last
         self._done = sites.blocks[begins].first if begins else 0  # attention layers that have run, or were not needed
-        self._ops: dict[tuple[int, Stage], list[list[Any]]] = {}
+        self._ops: dict[tuple[int, Stage], list[list[object]]] = {}
         for i, ops in enumerate(rows):
             for op in ops:
                 where = self._ops.setdefault((op.layer, op.stage), [[] for _ in rows])
@@ -87,7 +87,7 @@ class Batch:
             self.stream[layer] = x if changed is None else changed
         return changed
 
-    def after(self, module: nn.Module, output: Any) -> Any:
+    def after(self, module: nn.Module, output: object) -> object:
         """What W_O wrote."""
         last = self._done - 1
         if self._watch is not None and self._watching and module is self._watch[0]:
@@ -110,7 +110,7 @@ class Batch:
                 "observed."
             )
 
-    def _take(self, layer: int, stage: Stage) -> list[list[Any]] | None:
+    def _take(self, layer: int, stage: Stage) -> list[list[object]] | None:
         self._left.discard((layer, stage))
         return self._ops.get((layer, stage))
 

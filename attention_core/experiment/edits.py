@@ -7,9 +7,10 @@ edit does to numbers stands in `experiment/compiling`; here is what it is called
 import json
 from dataclasses import dataclass, fields
 from functools import total_ordering
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from attention_core.capturing.encode import CaptureError
+from attention_core.formats.json_data import Json, JsonObject
 
 
 class ExperimentError(CaptureError):
@@ -29,7 +30,7 @@ class Edit:
     __slots__ = ()
     name: ClassVar[str]
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> JsonObject:
         """Names, numbers and texts alone, as JSON takes them; `edit_from_plain` makes the edit again."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
         return {"edit": self.name} | {
@@ -52,7 +53,7 @@ class Edit:
         return (self.layer,) if hasattr(self, "layer") else ()  # type: ignore[attr-defined]
 
 
-def _listed(value: tuple[Any, ...]) -> list[Any]:
+def _listed(value: tuple[object, ...]) -> list[object]:
     return [_listed(one) if isinstance(one, tuple) else one for one in value]
 
 
@@ -304,7 +305,7 @@ KINDS: dict[str, type[Edit]] = {
 }
 
 
-def edit_from_plain(plain: Any) -> Edit:
+def edit_from_plain(plain: Json) -> Edit:
     """The edit that `to_plain` wrote. Raises ExperimentError naming what is not as it should be."""
     if not isinstance(plain, dict) or plain.get("edit") not in KINDS:
         raise ExperimentError(f"an edit is one of {', '.join(KINDS)}; got {plain!r:.80}")
@@ -319,7 +320,7 @@ def edit_from_plain(plain: Any) -> Edit:
         raise ExperimentError(f"“{kind.name}”: {str(error)[:120]}") from None
 
 
-def edits_of(given: Any) -> tuple[Edit, ...]:
+def edits_of(given: object) -> tuple[Edit, ...]:
     """One edit or several, as a tuple. Raises ExperimentError for anything else."""
     listed = (given,) if isinstance(given, Edit) else tuple(given) if isinstance(given, tuple | list) else None
     if listed is None or not all(isinstance(one, Edit) for one in listed):
@@ -327,15 +328,15 @@ def edits_of(given: Any) -> tuple[Edit, ...]:
     return listed
 
 
-def _tupled(value: Any) -> Any:
+def _tupled(value: Json) -> Json:
     return tuple(_tupled(one) for one in value) if isinstance(value, list | tuple) else value
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
@@ -346,7 +347,7 @@ def _whole(edit: Edit, *names: str, or_none: bool = False) -> None:
             raise ExperimentError(f"“{edit.name}”: {name} is a number from 0{' or None' * or_none}; got {value!r:.40}")
 
 
-def _one_of(edit: Edit, name: str, allowed: tuple[Any, ...]) -> None:
+def _one_of(edit: Edit, name: str, allowed: tuple[object, ...]) -> None:
     if getattr(edit, name) not in allowed:
         shown = ", ".join(f"“{one}”" for one in allowed if one is not None)
         raise ExperimentError(f"“{edit.name}”: {name} is one of {shown}; got {getattr(edit, name)!r:.40}")

@@ -70,7 +70,7 @@ def effect(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    **texts: Any,
+    **texts: Any,  # what `prepare` takes beside the text, each of its own type
 ) -> Effect:
     """Run a text with and without some edits, side by side, and answer a question of both.
 

@@ -7,7 +7,7 @@ told from the unedited text and stays, so that every run is asked the same.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor
 from attention_core.capturing.capture import Prepared
 from attention_core.experiment.edits import ExperimentError
 from attention_core.experiment.running import Outcome, Runs
+from attention_core.formats.json_data import Json, JsonObject
 from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 from attention_core.models.sentence_encoder import SentenceEncoder, compared
@@ -31,7 +32,7 @@ class Question:
     name: ClassVar[str]
     unit: ClassVar[str]
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> JsonObject:
         """Names and numbers alone, as JSON takes them; `question_from_plain` makes the question again."""
         return {"question": self.name} | {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
 
@@ -118,7 +119,7 @@ QUESTIONS: dict[str, type[Question]] = {
 }
 
 
-def question_from_plain(plain: Any) -> Question:
+def question_from_plain(plain: Json) -> Question:
     """The question that `to_plain` wrote. Raises ExperimentError naming what is not as it should be."""
     if not isinstance(plain, dict) or plain.get("question") not in QUESTIONS:
         raise ExperimentError(f"a question is one of {', '.join(QUESTIONS)}; got {json.dumps(plain, default=str)[:80]}")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -24,7 +23,7 @@ from attention_core.experiment.second import Second
 from attention_core.experiment.sites import Noting, Sites, forget, noted, sites_of
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_accelerate import unwrapped
-from attention_core.inside.of_torch import shallow_copy
+from attention_core.inside.of_torch import AnyModule, shallow_copy
 from attention_core.models.facts import LoadedModel
 from attention_core.observe import editing
 from attention_core.record.record import Record
@@ -98,7 +97,7 @@ class Runs:
         *,
         more: Sequence[Sequence[Op]] | None = None,
         keep: frozenset[int] = frozenset(),
-        watch: tuple[nn.Module, int, Callable[[Any], None]] | None = None,
+        watch: tuple[nn.Module, int, Callable[[object], None]] | None = None,
     ) -> Outcome:
         """One batch: a row for each of `variants`, each a list of edits; `more` are functions that go with them.
 
@@ -146,7 +145,7 @@ class Runs:
             raise ExperimentError(f"Layer {layer} lies in no block whose output could be compared.")
         module, found = self.sites.blocks[block].module, []
 
-        def keep(output: Any) -> None:
+        def keep(output: object) -> None:
             found.append(output[0] if isinstance(output, tuple) else output)
 
         self.run(variants, watch=(module, self.sites.blocks[block].first, keep))
@@ -204,7 +203,7 @@ class Runs:
                 return False
             finally:
                 editing.editor.reset(token)
-            if not _same(whole, _outcome(self.model, found, None, begins)):
+            if not isinstance(whole, Outcome) or not _same(whole, _outcome(self.model, found, None, begins)):
                 return False
         return True
 
@@ -225,14 +224,14 @@ _lock = Lock()
 class _Done(nn.Module):
     """Stands where a block stood and gives what that gave; whoever asks for anything else asks the block."""
 
-    def __init__(self, block: nn.Module, gave: Any) -> None:
+    def __init__(self, block: nn.Module, gave: object) -> None:
         super().__init__()
         self.__dict__["block"], self.__dict__["gave"] = block, gave
 
-    def forward(self, *_: Any, **__: Any) -> Any:
+    def forward(self, *_: object, **__: object) -> object:
         return self.__dict__["gave"]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> AnyModule:
         return getattr(self.__dict__["block"], name)
 
 
@@ -276,7 +275,7 @@ def _replaced_part(part: nn.Module, done: Mapping[int, nn.Module]) -> nn.Module:
     return done[id(part)] if id(part) in done else _with_parts(part, done)
 
 
-def _for_rows(gave: Any, n_rows: int) -> Any:
+def _for_rows(gave: object, n_rows: int) -> object:
     if isinstance(gave, Tensor):
         return gave.expand(n_rows, *gave.shape[1:]) if gave.dim() and gave.shape[0] == 1 else gave
     if isinstance(gave, tuple):
@@ -294,20 +293,20 @@ def _runner(model: LoadedModel) -> nn.Module:
     return model.model if model.task is None else model.task.whole
 
 
-def _forward(model: LoadedModel, inputs: Mapping[str, Tensor], running: nn.Module | None = None) -> Any:
+def _forward(model: LoadedModel, inputs: Mapping[str, Tensor], running: nn.Module | None = None) -> object:
     model.hold()
-    whole: Any = _runner(model)
+    whole: AnyModule = _runner(model)
     accepted = accepted_by(whole)
     if model.task is not None:
         inputs = model.task.inputs(inputs)
-    options: dict[str, Any] = {}
+    options: dict[str, bool] = {}
     if "use_cache" in accepted or ("kwargs" in accepted and model.task is None):
         options["use_cache"] = False
     with torch.inference_mode():
         return (running or whole)(**{name: ids.to(model.device) for name, ids in inputs.items()}, **options)
 
 
-def _outcome(model: LoadedModel, found: Any, batch: Batch | None, begins: int) -> Outcome:
+def _outcome(model: LoadedModel, found: object, batch: Batch | None, begins: int) -> Outcome:
     hidden = getattr(found, "last_hidden_state", None) if model.task is None else None
     names = ("logits", "start_logits", "end_logits") if model.task is not None else ()
     said = {name: getattr(found, name, None) for name in names}

@@ -7,7 +7,7 @@ does not give that output, nothing says what a head is, and edits are refused.
 
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -122,7 +122,7 @@ class Noting:
         self.gave: list[object] = []  # by call of a block: what it returned
         self.n_calls = 0
         self.sites: Sites | None = None
-        self.found: Any = None  # what the run ended with, where somebody keeps it
+        self.found: object = None  # what the run ended with, where somebody keeps it
         self._open: list[int] = []
 
     def attend(self, asked: Asked) -> Attended:

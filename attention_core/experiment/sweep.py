@@ -100,7 +100,7 @@ def sweep(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] = lambda: False,
-    **texts: Any,
+    **texts: Any,  # what `prepare` takes beside the text, each of its own type
 ) -> Sweep:
     """What each of many edits does alone: `EveryHead()`, `EveryLayer()`, `EveryToken()`, `EveryLink(…)`, or a list.
 

@@ -1,12 +1,13 @@
 """What a sweep goes through: every head, layer, token or link, as plain data, and the edits that each stands for."""
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from attention_core.experiment.edits import Cut, CutLink, Edit, ExperimentError, Fill, ReplaceToken, SwitchOff
 from attention_core.experiment.running import Runs
+from attention_core.formats.json_data import Json, JsonObject
 
 
 class What:
@@ -19,7 +20,7 @@ class What:
         """The edits of each run."""
         raise NotImplementedError
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> JsonObject:
         """Names, numbers and texts alone; `what_from_plain` makes it again."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
         return {"sweep": self.name} | {
@@ -107,7 +108,7 @@ class EveryLink(What):
 SWEEPS: dict[str, type[What]] = {kind.name: kind for kind in (EveryHead, EveryLayer, EveryToken, EveryLink)}
 
 
-def what_from_plain(plain: Any) -> What:
+def what_from_plain(plain: Json) -> What:
     """What `to_plain` wrote. Raises ExperimentError naming what is not as it should be."""
     if not isinstance(plain, dict) or plain.get("sweep") not in SWEEPS:
         raise ExperimentError(f"a sweep is over {', '.join(SWEEPS)}; got {plain!r:.80}")

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
+from attention_core.formats.json_data import JsonMapping
+
 LINK_LIMIT = 4096  # bytes of the query string; longer ones are cut by some mail programs, proxies and chats
+
+
+Value = Any  # of one field: whatever its `parse` makes of a text, and the view that has the field says
 
 
 class Fault(ValueError):
@@ -23,10 +28,10 @@ class Field:
 
     parameter: str
     wanted: str  # what the value must be, as a sentence says it
-    parse: Callable[[str], Any]
+    parse: Callable[[str], Value]
     called: str  # how a sentence calls it: “The head”
     instead: str  # what is used for a value that cannot be: “1 was used”
-    default: Any = None
+    default: Value = None
     always: bool = False  # written out even where it is the default
 
     def fault(self, text: str) -> str:
@@ -36,12 +41,12 @@ class Field:
 
 def read(
     params: Mapping[str, str | Sequence[str]], fields: Mapping[str, Field]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+) -> tuple[dict[str, Value], tuple[str, ...]]:
     """The values that parameters give to fields, by field, and one sentence for each that could not be used.
 
     Never raises. Parameters with unknown names are left to others; what is missing or cannot be used is left out.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     sentences: list[str] = []
     for name, field in fields.items():
         text, repeated = single(params, field.parameter, field.called)
@@ -57,12 +62,12 @@ def read(
     return values, tuple(sentences)
 
 
-def reported(report: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
+def reported(report: JsonMapping, fields: Mapping[str, Field]) -> dict[str, Value]:
     """What a browser reports (JSON) of these fields. Values that cannot be used are left out.
 
     None is a value where it is the default, true and false are where the default is one of them.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
     for name in fields.keys() & report.keys():
         value, field = report[name], fields[name]
         if value is None and field.default is None:
@@ -100,7 +105,7 @@ def single(params: Mapping[str, str | Sequence[str]], parameter: str, called: st
     return (values[-1] if values else None), [said] if len(values) > 1 else []
 
 
-def written(value: Any) -> str:
+def written(value: Value) -> str:
     """A value as an address holds it."""
     return str(int(value)) if isinstance(value, bool) else str(value)
 

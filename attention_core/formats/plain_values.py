@@ -5,21 +5,22 @@
 Types alone: what numbers may be and how fields fit together is for who knows what they mean.
 """
 
-from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
+
+from attention_core.formats.json_data import Json, JsonMapping
 
 
 class Dataclass(Protocol):
     """Any dataclass, as the type checker knows one."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
 
 Values = TypeVar("Values", bound=Dataclass)
 
 
-def plain_values(given: Any, of: type[Values]) -> Values:
+def plain_values(given: Json, of: type[Values]) -> Values:
     """A dataclass from an object of JSON. Fields that have a default may be absent.
 
     Raises ValueError naming the field that is missing, unknown or of another type: true is no number, 3.0 no whole one.
@@ -31,7 +32,7 @@ def plain_values(given: Any, of: type[Values]) -> Values:
     return made
 
 
-def _nothing_beside(given: Mapping[str, Any], made: Dataclass) -> None:
+def _nothing_beside(given: JsonMapping, made: Dataclass) -> None:
     """msgspec passes over what a dataclass has no field for."""
     known = [field.name for field in fields(made)]
     if unknown := set(given) - set(known):

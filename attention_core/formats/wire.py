@@ -26,11 +26,11 @@ One rule for all packs, of pictures, the ledger, heads and growth:
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attention_core.formats.json_data import JsonMapping, JsonObject
 
 U2_ONE, U2_NAN, U2_MASKED = 65533, 65534, 65535
 U1_ONE, U1_NAN, U1_MASKED = 253, 254, 255
@@ -40,7 +40,7 @@ OVERSHOOT = 1e-3  # sums of rounded float16 weights may pass 1 by this much; suc
 _DTYPES = ("|u1", "<u2", "<f4", "<i4")  # what the browser has typed arrays for
 
 
-def pack(meta: Mapping[str, Any], /, **arrays: NDArray[Any]) -> bytes:
+def pack(meta: JsonMapping, /, **arrays: NDArray[np.generic]) -> bytes:
     """Join a JSON-able `meta` and named arrays (u1, u2, f4, i4) into one block of bytes.
 
     Raises ValueError for another dtype, for NaN or ±∞ in `meta` (JSON has no word for them) and for a `meta` that has
@@ -48,7 +48,7 @@ def pack(meta: Mapping[str, Any], /, **arrays: NDArray[Any]) -> bytes:
     """
     if "bufs" in meta:
         raise ValueError('meta must leave the name "bufs" to the list of buffers')
-    bufs: list[dict[str, Any]] = []
+    bufs: list[JsonObject] = []
     chunks: list[bytes] = []
     offset = 0
     for name, array in arrays.items():
@@ -72,7 +72,7 @@ def number(value: float, digits: int | None = None) -> float | None:
     return value if digits is None else round(value, digits)
 
 
-def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def unpack(data: bytes | bytearray | memoryview) -> tuple[JsonObject, dict[str, NDArray[np.number]]]:
     """Undo `pack`: the header without "bufs", and the arrays by name (read-only views of `data`).
 
     Raises ValueError if `data` is cut short or is no pack.
@@ -86,7 +86,7 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[s
         bufs = meta.pop("bufs")
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"a pack must begin with a JSON header that lists its buffers: {error!r}") from None
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[np.number]] = {}
     for buf in bufs:
         if buf["dtype"] not in _DTYPES:
             raise ValueError(f"array {buf['name']!r} must be one of u1, u2, f4, i4; got {buf['dtype']!r}")
@@ -99,7 +99,7 @@ def unpack(data: bytes | bytearray | memoryview) -> tuple[dict[str, Any], dict[s
     return meta, arrays
 
 
-def encode_u2(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint16]:
+def encode_u2(weights: NDArray[np.generic], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint16]:
     """Weights in [0, 1] as 16-bit codes. `masked` broadcasts to `weights`; a masked cell may hold anything.
 
     Raises ValueError for a weight under 0 or over 1 + `OVERSHOOT`.
@@ -107,12 +107,12 @@ def encode_u2(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) ->
     return _encode(weights, masked, U2_ONE, U2_NAN, U2_MASKED).astype("<u2")
 
 
-def encode_u1(weights: NDArray[Any], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+def encode_u1(weights: NDArray[np.generic], masked: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
     """Weights in [0, 1] as 8-bit codes; otherwise as `encode_u2`."""
     return _encode(weights, masked, U1_ONE, U1_NAN, U1_MASKED).astype("|u1")
 
 
-def decode_u2(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def decode_u2(codes: NDArray[np.number]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Codes of `encode_u2` as (weights, masked): NaN where the cell was NaN, ±∞ or masked."""
     codes = np.asarray(codes)
     weights = codes.astype(np.float32) / np.float32(U2_ONE)
@@ -121,7 +121,7 @@ def decode_u2(codes: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool
 
 
 def _encode(
-    weights: NDArray[Any], masked: NDArray[np.bool_] | None, one: int, nan: int, masked_code: int
+    weights: NDArray[np.generic], masked: NDArray[np.bool_] | None, one: int, nan: int, masked_code: int
 ) -> NDArray[np.float32]:
     weights = np.asarray(weights, dtype=np.float32)
     finite = np.isfinite(weights)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
-from typing import Any, get_args
+from typing import IO, get_args
 
 from attention_core.grow.record import Run, load_run, save_run
 from attention_core.grow.tasks import SCORES, TASKS, Positions, RunSettings
@@ -180,7 +180,7 @@ def _end_when_it_closes(pipe: int) -> None:
         return
 
 
-def _end_with(stream: Any) -> None:
+def _end_with(stream: IO[bytes]) -> None:
     while stream.read(1):
         pass
     os._exit(0)

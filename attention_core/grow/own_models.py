@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonMapping
 from attention_core.formats.wire import encode_u1
 from attention_core.grow.batches import even_weight, induction_targets, previous_targets, weight_on
 from attention_core.grow.record import Run, RunHead, SavedStep
@@ -133,15 +134,28 @@ def _dates(folder: Path) -> Run:
     )
 
 
+class _Words(TypedDict):
+    """What the caller says of a run's head."""
+
+    title: str
+    tokens: tuple[str, ...]
+    scored: tuple[bool, ...]
+    chance: float
+    even: tuple[float, ...]
+    facts: Mapping[str, str]
+    keys: NotRequired[tuple[str, ...]]
+    measured: str
+
+
 def _run(
     folder: Path,
     maps_of: str,
-    loss: Callable[[Mapping[str, Any]], float],
+    loss: Callable[[JsonMapping], float],
     targets: Mapping[str, Bool[Tensor, "1 query key"]],
     *,
     n_steps: int | None = None,
     causal: bool = True,
-    **head: Any,
+    **head: Unpack[_Words],
 ) -> Run:
     """The saved steps of a folder, each with its maps and the scores that follow from them."""
     from safetensors.torch import load_file
@@ -150,7 +164,7 @@ def _run(
     n_queries = next(iter(targets.values())).shape[1]
     weights = stored[maps_of].float()[..., :n_queries, :] / 255  # as they were stored
     lines = json.loads((folder / "growth" / "curves.json").read_text(encoding="utf-8"))
-    log: dict[int, Mapping[str, Any]] = {line["step"]: line for line in lines}
+    log: dict[int, JsonMapping] = {line["step"]: line for line in lines}
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     saved = tuple(
         SavedStep(

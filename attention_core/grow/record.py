@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 from numpy import ndarray
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from attention_core.formats.plain_values import plain_values
 from attention_core.formats.wire import U1_MASKED, pack, unpack
 from attention_core.grow.tasks import SCORES, TASKS, RunSettings, Task
@@ -74,12 +74,12 @@ class RunHead:
         """What was learned, in words; None for a run without settings of this page."""
         return TASKS[self.settings.task] if self.settings else None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Plain dicts, lists, numbers and strings, for the header of a pack; `from_json` reads them back."""
         return {**asdict(self), "facts": dict(self.facts)}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "RunHead":
+    def from_json(cls, fields: JsonMapping) -> "RunHead":
         """Undo `as_json`. Raises ValueError for anything else."""
         head = plain_values(fields, cls)
         if unknown := set(head.scores) - set(SCORES):

@@ -6,7 +6,9 @@ Needs no torch. What the rows of a task look like is in `attention_core.grow.bat
 
 import string
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from attention_core.formats.json_data import Json, JsonObject
 
 Positions = Literal["learned", "rotary", "none"]
 
@@ -187,12 +189,12 @@ class RunSettings:
             parts.append("nonorm")
         return "-".join(parts)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """Plain numbers and strings by field name; `from_json` reads them back."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, fields: Any) -> "RunSettings":
+    def from_json(cls, fields: Json) -> "RunSettings":
         """Undo `as_json`. Raises ValueError for anything else."""
         if not isinstance(fields, dict) or set(fields) - set(cls.__slots__):
             raise ValueError(f"settings must be an object with some of {', '.join(cls.__slots__)}; got {fields!r}")

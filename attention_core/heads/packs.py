@@ -4,11 +4,11 @@ heads that look where a given one looks."""
 import math
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.heads.scores import METRICS, HeadScores
 from attention_core.heads.search import find_heads, similar_heads
 from attention_core.record.groups import groups, layer_name
@@ -103,7 +103,7 @@ def _said(found: Sequence[object]) -> dict[str, str]:
     return {"says": ALIKE_SAYS, "how": ALIKE_HOW}
 
 
-def _layer(trace: Record, index: int, encoder_decoder: bool) -> dict[str, Any]:
+def _layer(trace: Record, index: int, encoder_decoder: bool) -> JsonObject:
     layer = trace.layers[index]
     group = next(group for group in groups(trace) if index in group.layers)
     return {
@@ -118,9 +118,9 @@ def _layer(trace: Record, index: int, encoder_decoder: bool) -> dict[str, Any]:
     }
 
 
-def _words(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+def _words(tokens: Sequence[Token]) -> list[JsonObject]:
     """Each token as it is shown, with the first piece of its word, the word itself, and whether it is special."""
-    shown: list[dict[str, Any]] = []
+    shown: list[JsonObject] = []
     for _, word in groupby(enumerate(tokens), key=lambda pair: (pair[1].word, pair[0] if pair[1].word is None else 0)):
         pieces = list(word)
         whole = join_texts(token.text for _, token in pieces) if len(pieces) > 1 else pieces[0][1].text

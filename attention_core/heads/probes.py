@@ -8,7 +8,7 @@ always reads the same.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -19,6 +19,7 @@ from attention_core.formats.shown import short_repr
 from attention_core.heads.windows import Text, window_at
 from attention_core.models.facts import LoadedModel
 from attention_core.record.record import Record
+from attention_core.text.tokenizer import Tokenizer
 
 LENGTHS = (16, 64, 256)  # tokens, special ones included
 N_PROBES = (16, 16, 12)  # random or own texts at each of them
@@ -199,14 +200,14 @@ def frame(model: LoadedModel) -> tuple[list[int], list[int]]:
 class _Side:
     """A text as one side of a model reads it: its tokens, and the special ones before and after them."""
 
-    tokenizer: Any
+    tokenizer: Tokenizer
     before: list[int]
     own: list[int]
     after: list[int]
 
     @classmethod
     def of(
-        cls, model: LoadedModel, text: str, tokenizer: Any, ids: Sequence[int], start: Sequence[int] = ()
+        cls, model: LoadedModel, text: str, tokenizer: Tokenizer, ids: Sequence[int], start: Sequence[int] = ()
     ) -> "_Side":
         special = special_ids(tokenizer)
         places = [place for place, id_ in enumerate(ids) if id_ not in special]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from attention_core.inside.of_torch import AnyModule
 
-def unwrapped(copied: Any) -> Any:
+
+def unwrapped(copied: AnyModule) -> AnyModule:
     """The shallow copy of a module, without the wrapper that accelerate may have put before its `forward`.
 
     The wrapper stands among the object's own attributes and is bound to the module that was copied: left there, a run

@@ -39,6 +39,7 @@ def bytes_bar(say: Callable[[float], None]) -> type[tqdm]:
     lock = Lock()  # several files come at once, each in a thread
 
     class Bar(tqdm):
+        # tqdm's own arguments, passed on.
         def __init__(self, *args: Any, **options: Any) -> None:
             self.received = 0.0
             self.bytes = options.get("unit") == "B"

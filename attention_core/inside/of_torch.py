@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+AnyModule = Any  # a module by its parts and settings: torch types each as "a tensor or a module", whatever it is
+
 _CLASS_OF_COMPILED = "OptimizedModule"  # torch._dynamo's; importing it takes a second
 
 
-def last_forward_hook(module: nn.Module) -> Callable[..., Any] | None:
+def last_forward_hook(module: nn.Module) -> Callable[..., object] | None:
     """The forward hook that is called last; None without any.
 
     The documented handles say nothing of the order, and of nobody else's hooks. Without this, a hook that somebody puts
@@ -33,12 +35,12 @@ def run_last(module: nn.Module, hook: Callable[..., None]) -> None:
         module._forward_hooks[own] = module._forward_hooks.pop(own)
 
 
-def has_pre_hook(module: nn.Module, hook: Callable[..., Any]) -> bool:
+def has_pre_hook(module: nn.Module, hook: Callable[..., object]) -> bool:
     """Is this forward pre-hook on the module? A copied model has it from its original, and would get it twice."""
     return any(known is hook for known in module._forward_pre_hooks.values())
 
 
-def take_off(module: nn.Module, hooks: Sequence[Callable[..., Any]]) -> None:
+def take_off(module: nn.Module, hooks: Sequence[Callable[..., object]]) -> None:
     """Take these hooks off, before and after `forward`, whoever put them on.
 
     The documented way are handles, and a copied model has none. Without this our hooks would stay on the copy: dormant,
@@ -75,7 +77,7 @@ def holds_buffers_alone(module: nn.Module) -> bool:
     return bool(module._buffers) and not module._parameters
 
 
-def shallow_copy(module: nn.Module) -> Any:
+def shallow_copy(module: nn.Module) -> AnyModule:
     """A copy that shares every parameter, buffer and part, and can be given other parts: the original keeps its own.
 
     `copy.copy` alone leaves both with one table of parts. Without a table of its own, running a head without its body
@@ -91,17 +93,17 @@ def is_compiled(module: nn.Module) -> bool:
     return type(module).__name__ == _CLASS_OF_COMPILED
 
 
-def uncompiled(module: nn.Module) -> Any:
+def uncompiled(module: nn.Module) -> AnyModule:
     """The module that was compiled; any other as it is. Without this a compiled model is refused in a sentence."""
     return module._modules["_orig_mod"] if is_compiled(module) else module
 
 
-def compiled_call(module: nn.Module) -> Any:
+def compiled_call(module: nn.Module) -> Callable[..., object] | None:
     """What `module.compile()` left to be called in place of `forward`; None if it was not compiled."""
     return module._compiled_call_impl
 
 
-def set_compiled_call(module: nn.Module, call: Any) -> None:
+def set_compiled_call(module: nn.Module, call: Callable[..., object] | None) -> None:
     """Have `call` called in place of `forward`, or `forward` itself for None.
 
     torch documents how a module is compiled and not how that is undone. Without this, hooks inside a compiled model

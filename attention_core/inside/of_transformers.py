@@ -25,6 +25,8 @@ from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
+from attention_core.inside.of_torch import AnyModule
+
 __all__ = [
     "asks_the_interface",
     "attention_of",
@@ -59,6 +61,7 @@ __all__ = [
 # are the same functions, so that an observed model gives what an unobserved one does, bit for bit. Written anew they
 # would be a second opinion of what transformers computes.
 
+Keywords = dict[str, Any]  # scaling, softcap, is_causal …, by transformers' names: each of a type of its own
 AttentionFunction = Callable[..., tuple[Tensor, Tensor | None]]
 
 
@@ -74,7 +77,7 @@ def supports_sdpa(model: PreTrainedModel) -> bool:
     return model._supports_sdpa
 
 
-def attention_of(config: Any) -> str | None:
+def attention_of(config: PreTrainedConfig) -> str | None:
     """The name of the attention function that models of this configuration call, as transformers reads it.
 
     `set_attn_implementation` is the documented way to choose one; it says of no part whether it followed.
@@ -82,7 +85,7 @@ def attention_of(config: Any) -> str | None:
     return config._attn_implementation
 
 
-def set_attention(config: Any, name: str) -> None:
+def set_attention(config: PreTrainedConfig, name: str) -> None:
     """Choose a function before a model is built, whatever the folder's config.json says.
 
     The documented argument of `from_pretrained` does not reach the configurations within one of several models.
@@ -90,23 +93,23 @@ def set_attention(config: Any, name: str) -> None:
     config._attn_implementation = name
 
 
-def names_attention(config: Any) -> bool:
+def names_attention(config: PreTrainedConfig) -> bool:
     """Does this configuration say which attention function is called?"""
     return hasattr(config, "_attn_implementation_internal")
 
 
-def own_attention(config: Any) -> Any:
+def own_attention(config: PreTrainedConfig) -> str | None:
     """The name that stands in this very configuration, which may be None. `attention_of` would fill that in."""
     return config._attn_implementation_internal
 
 
-def set_own_attention(config: Any, name: Any) -> None:
+def set_own_attention(config: PreTrainedConfig, name: str | None) -> None:
     """Put back what `own_attention` gave, None too. Without it a model that was lent comes back set otherwise."""
     config._attn_implementation_internal = name
 
 
 def narrowed_to_chosen_keys(
-    mask: Tensor | None, module: nn.Module, query: Tensor, key: Tensor, keywords: dict[str, Any]
+    mask: Tensor | None, module: nn.Module, query: Tensor, key: Tensor, keywords: Keywords
 ) -> Tensor | None:
     """Fold a sparse model's choice of keys into the mask, and take its keyword away.
 
@@ -126,7 +129,7 @@ def narrowed_to_chosen_keys(
         if positions is None:
             positions = torch.arange(key.shape[2] - query.shape[2], key.shape[2], device=key.device)
         positions = torch.atleast_2d(positions).expand(query.shape[0], -1)
-        indexer: Any = module.get_submodule("indexer")
+        indexer: AnyModule = module.get_submodule("indexer")
         mask = indexer.build_block_mask(blocks, mask, key.shape[2], query.dtype, query.device, positions)
     return mask
 
@@ -145,7 +148,7 @@ def input_modalities(cls: type[PreTrainedModel] | PreTrainedModel) -> tuple[str,
     return (stated,) if isinstance(stated, str) else tuple(stated)
 
 
-def keep_attention_type(copied: Any) -> Any:
+def keep_attention_type(copied: PreTrainedModel) -> PreTrainedModel:
     """A copied model that keeps its kind of attention.
 
     BigBird changes its own for a short text, in parts that the copy shares: without this, in the original too.
@@ -176,7 +179,7 @@ def eager_function(module: nn.Module) -> AttentionFunction | None:
     return getattr(_file_of(module), own[0] if own else "eager_attention_forward", None)
 
 
-def shift_tokens_right(model: nn.Module) -> Callable[..., Any] | None:
+def shift_tokens_right(model: nn.Module) -> Callable[..., Tensor] | None:
     """The function of the model's file that moves a decoder's labels right; None if the file has none.
 
     Without it a decoder would be begun with the configuration's start token: for mBART in another language.
@@ -190,7 +193,7 @@ def shifts_by_start_token(model: PreTrainedModel) -> bool:
     return shift is not None and uses_name(shift, "decoder_start_token_id")
 
 
-def uses_name(function: Any, name: str) -> bool:
+def uses_name(function: Callable[..., object], name: str) -> bool:
     """Is this a name in the function's own code? Told before it is run: it might fail for want of what it names."""
     return name in inspect.unwrap(function).__code__.co_names
 
@@ -283,17 +286,17 @@ def knows_type(model_type: str) -> bool:
     return model_type in CONFIG_MAPPING
 
 
-def usual_classes(config_class: type[Any]) -> tuple[type[PreTrainedModel], ...]:
+def usual_classes(config_class: type[PreTrainedConfig]) -> tuple[type[PreTrainedModel], ...]:
     """What `AutoModel` builds of a configuration of this class; () if nothing, or if that needs a missing package."""
     try:
-        found: Any = MODEL_MAPPING[config_class]
+        found: object = MODEL_MAPPING[config_class]
     except (KeyError, ImportError, AttributeError, ValueError):
         return ()
     found = found if isinstance(found, tuple | list) else (found,)
     return tuple(cls for cls in found if isinstance(cls, type) and issubclass(cls, PreTrainedModel))
 
 
-def class_names(use: str) -> Mapping[str, Any]:
+def class_names(use: str) -> Mapping[str, str | tuple[str, ...]]:
     """`model_type` → name of the class (or names) for one use: "CAUSAL_LM", "SEQUENCE_CLASSIFICATION" …
 
     Names and no classes: looking a class up imports its file. Without these lists no checkpoint's head would be known.
@@ -318,7 +321,7 @@ def modelling_files(config: PreTrainedConfig) -> list[ModuleType]:
     return found
 
 
-def from_config(cls: type[PreTrainedModel], config: PreTrainedConfig, **options: Any) -> PreTrainedModel:
+def from_config(cls: type[PreTrainedModel], config: PreTrainedConfig, **options: object) -> PreTrainedModel:
     """Build a class of a configuration, without weights. What is documented does that for auto classes alone."""
     return cls._from_config(config, **options)
 
@@ -326,7 +329,7 @@ def from_config(cls: type[PreTrainedModel], config: PreTrainedConfig, **options:
 # --- what loading renames and leaves out
 
 
-def names_in_model(stored: Iterable[str], whole: PreTrainedModel, places: dict[str, Any]) -> dict[str, str]:
+def names_in_model(stored: Iterable[str], whole: PreTrainedModel, places: dict[str, Tensor]) -> dict[str, str]:
     """Stored tensor → what it is called in the model; `places` are the names that the model has a place for.
 
     Without it, what transformers reports itself is all that is known of a loading, and what it hides stays hidden.

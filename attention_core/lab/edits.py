@@ -2,9 +2,11 @@
 
 import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from attention_core.formats.json_data import Json
 from attention_core.lab.state import (
     DIRECT,
     MAPPED,
@@ -18,6 +20,8 @@ from attention_core.lab.state import (
     Switches,
     checked_value,
 )
+
+T = TypeVar("T")  # of what stands in a row
 
 
 def with_cell(state: LabState, matrix: str, row: int, column: int, value: float | int) -> LabState:
@@ -40,7 +44,7 @@ def with_cells(state: LabState, matrix: str, cells: Cells) -> LabState:
     return _with(state, {matrix: tuple(tuple(checked_value(float(value)) for value in row) for row in cells)})
 
 
-def with_switch(state: LabState, **switches: Any) -> LabState:
+def with_switch(state: LabState, **switches: Json) -> LabState:
     """Switches by name: `with_switch(state, causal=True)`. `n_heads` regroups the same columns into other heads."""
     unknown = set(switches) - {field.name for field in fields(Switches)} - {"n_heads"}
     if unknown:
@@ -80,13 +84,14 @@ def reordered(state: LabState, order: tuple[int, ...]) -> LabState:
     if sorted(order) != list(range(state.n_words)):
         raise ValueError(f"An order names each of {state.n_words} words once; got {order}.")
 
-    def rows(cells: Any) -> Any:
+    def rows(cells: Sequence[T]) -> tuple[T, ...]:
         return tuple(cells[i] for i in order)
 
-    def square(cells: Any) -> Any:
+    def square(cells: Sequence[Sequence[T]] | None) -> tuple[tuple[T, ...], ...] | None:
         return None if cells is None else tuple(rows(row) for row in rows(cells))
 
-    changed: dict[str, Any] = {name: rows(state.cells(name)) for name in state.matrices if name in ("x", *DIRECT)}
+    matrices = [name for name in state.matrices if name in ("x", *DIRECT)]
+    changed: dict[str, Any] = {name: rows(state.cells(name)) for name in matrices}  # fields of `LabState`, by name
     if state.real is not None:
         real = state.real
         changed["real"] = replace(

@@ -9,12 +9,13 @@ import base64
 import json
 import zlib
 from dataclasses import asdict, fields, replace
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attention_core.formats.fields import LINK_LIMIT as LINK_LIMIT
+from attention_core.formats.json_data import Json, JsonObject
 from attention_core.lab.edits import changed_from_real
 from attention_core.lab.state import (
     DIRECT,
@@ -39,7 +40,7 @@ _DECIMALS = 6
 
 def to_link(state: LabState) -> str:
     """The state as text, letters, digits, - and _. Longer than LINK_LIMIT it should be a file, not an address."""
-    header: dict[str, Any] = {"v": VERSION, "w": state.words, "m": []}
+    header: JsonObject = {"v": VERSION, "w": state.words, "m": []}
     if state.n_heads != 1:
         header["h"] = state.n_heads
     if state.features:
@@ -96,7 +97,7 @@ def from_link(text: str, limit: int = TEXT_LIMIT) -> LabState:
         raise ValueError(f"This link to the Lab cannot be used. {error}") from None
 
 
-def _read(text: str) -> dict[str, Any]:
+def _read(text: str) -> JsonObject:
     data = _unpacked(text)
     size = int.from_bytes(data[:3], "little")
     header = json.loads(data[3 : 3 + size].decode("utf-8", "surrogatepass"), parse_constant=_no_constant)
@@ -109,9 +110,9 @@ class _Refused(Exception):
     """A sentence for the reader."""
 
 
-def _fields(header: dict[str, Any], matrices: list[Cells]) -> dict[str, Any]:
+def _fields(header: JsonObject, matrices: list[Cells]) -> JsonObject:
     """What `LabState` is made from."""
-    found: dict[str, Any] = {
+    found: JsonObject = {
         "words": tuple(_text(word) for word in header["w"]),
         "switches": _switches(header.get("s", {})),
         "n_heads": _whole(header.get("h", 1)),
@@ -138,7 +139,7 @@ def _fields(header: dict[str, Any], matrices: list[Cells]) -> dict[str, Any]:
     return found | {name: tuple(tuple(row) for row in matrix) for name, matrix in zip(DIRECT, cells, strict=True)}
 
 
-def _switches(given: dict[str, Any]) -> Switches:
+def _switches(given: JsonObject) -> Switches:
     names = {field.name for field in fields(Switches)}
     if set(given) - names:
         raise TypeError("unknown switch")
@@ -157,7 +158,7 @@ def _switches(given: dict[str, Any]) -> Switches:
     return replace(Switches(), **given)
 
 
-def _packed(values: NDArray[np.float64]) -> tuple[str, int, NDArray[Any]]:
+def _packed(values: NDArray[np.float64]) -> tuple[str, int, NDArray[np.number]]:
     """The kind, its decimals and the stored numbers from which `_cells` gives `values` back exactly."""
     for decimals in range(_DECIMALS + 1):
         whole = np.rint(values * 10**decimals)
@@ -169,7 +170,7 @@ def _packed(values: NDArray[np.float64]) -> tuple[str, int, NDArray[Any]]:
     return kind, 0, values.astype(_FLOATS[kind])
 
 
-def _planes(values: NDArray[Any]) -> list[bytes]:
+def _planes(values: NDArray[np.number]) -> list[bytes]:
     """All first bytes, all second ones, …: like stands by like, which compresses better."""
     return [plane.tobytes() for plane in values.reshape(-1, 1).view(np.uint8).T]
 
@@ -181,7 +182,7 @@ def _deflated(parts: list[bytes], flush: int) -> bytes:
     return done + deflate.flush()
 
 
-def _matrices(shapes: list[Any], body: bytes) -> list[Cells]:
+def _matrices(shapes: list[Json], body: bytes) -> list[Cells]:
     sizes = []
     for rows, columns, kind, decimals in shapes:
         if not (1 <= _whole(rows) <= MAX_REAL and 1 <= _whole(columns) <= MAX_REAL):
@@ -204,7 +205,7 @@ def _matrices(shapes: list[Any], body: bytes) -> list[Cells]:
     ]
 
 
-def _cells(planes: NDArray[np.uint8], dtype: np.dtype[Any], rows: int, columns: int, _: str, decimals: int) -> Cells:
+def _cells(planes: NDArray[np.uint8], dtype: np.dtype, rows: int, columns: int, _: str, decimals: int) -> Cells:
     values = np.ascontiguousarray(planes.T).view(dtype).astype(np.float64).reshape(rows, columns)
     return tuple(tuple(row) for row in (values / 10**decimals + 0.0).tolist())
 
@@ -220,13 +221,13 @@ def _unpacked(text: str) -> bytes:
     return data
 
 
-def _whole(value: Any) -> int:
+def _whole(value: Json) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise TypeError(value)
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
     return value

@@ -27,7 +27,7 @@ import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -86,7 +86,7 @@ def checked_value(value: float, shown: str = "") -> float:
 
 def cells_of(rows: Float[Tensor, "row column"] | Sequence[Sequence[float | int]]) -> Cells:
     """A tensor or lists of numbers as cells. Raises ValueError if a cell may not hold a value."""
-    listed: Any = rows.tolist() if isinstance(rows, Tensor) else rows
+    listed: Sequence[Sequence[float | int]] = rows.tolist() if isinstance(rows, Tensor) else rows
     return tuple(tuple(checked_value(float(value)) for value in row) for row in listed)
 
 

@@ -1,12 +1,12 @@
 """One matrix as a picture of at most 128 cells a side."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.formats.shown import short_repr
 
 SIDE = 128  # cells a side of a picture; up to here cells are exact
@@ -27,7 +27,7 @@ class Matrix:
     __repr__ = short_repr
 
     @property
-    def header(self) -> dict[str, Any]:
+    def header(self) -> JsonObject:
         """Everything but the cells, as plain data for a pack; `exact` where no cell was put together with others."""
         finite = self.values[torch.isfinite(self.values)]
         return {

@@ -4,14 +4,14 @@ Tensors keep the names that they have in the ledger. Of a large tensor with a ro
 keys that matter most are sent at first: exact ones, never rounded pictures. `rows_pack` has the others.
 """
 
-from typing import Any
-
+import numpy as np
 import torch
 from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.ledger.matrices import matrices_of
 from attention_core.ledger.products import products_of, taken_apart
 from attention_core.ledger.records import Ledger, Step
@@ -42,7 +42,7 @@ def ledger_pack(trace: Record, layer: int, head: int, query: int) -> bytes:
     tensors = {name: tensor for step in found for name, tensor in step.tensors.items()}
     rows: dict[str, list[int]] = {}
     blocks: dict[str, int] = {}
-    buffers: dict[str, NDArray[Any]] = {}
+    buffers: dict[str, NDArray[np.generic]] = {}
     for name, tensor in tensors.items():
         if tensor.dim() == 2 and tensor.shape[0] == one.n_key and tensor.numel() * 4 > WHOLE_BYTES:
             rows[name] = first_rows(order, tensor)
@@ -174,7 +174,7 @@ def _prelude(trace: Record) -> str:
     return f"from attention_core import capture, load_model\ntrace = capture(load_model({trace.facts.id!r}), {shown})"
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> JsonObject:
     return {
         "name": step.name,
         "title": step.title,
@@ -207,7 +207,7 @@ def _tensor(found: Ledger, name: str) -> Tensor:
     raise ValueError(f"there is no tensor {name!r}")
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
+def _array(tensor: Tensor) -> NDArray[np.generic]:
     tensor = tensor.cpu()
     if tensor.dtype == torch.bool:
         return tensor.to(torch.uint8).numpy()

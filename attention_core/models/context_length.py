@@ -8,7 +8,7 @@ computed: a trial costs what looking the tokens up costs, and what is made of th
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from attention_core.formats.memory import is_out_of_memory
 from attention_core.inside.of_accelerate import unwrapped
-from attention_core.inside.of_torch import shallow_copy
+from attention_core.inside.of_torch import AnyModule, shallow_copy
 from attention_core.inside.of_transformers import keep_attention_type
+from attention_core.text.tokenizer import Tokenizer
 
 UNBOUNDED = 10**9  # tokenizers without a limit of their own report about 1e30
 FEW = 4  # tokens show where a table begins
@@ -43,7 +45,7 @@ class Limits:
     target: int | None = None  # of the decoder's text; None without a decoder too
 
 
-def limits_of(model: nn.Module, tokenizer: Any, *, two_texts: bool | None = None) -> Limits:
+def limits_of(model: nn.Module, tokenizer: Tokenizer, *, two_texts: bool | None = None) -> Limits:
     """The longest texts that a model reads: the smaller of what its configuration and its tokenizer state, tried.
 
     `two_texts`: whether it has an encoder and a decoder. None asks its configuration, which an encoder alone may keep
@@ -51,7 +53,7 @@ def limits_of(model: nn.Module, tokenizer: Any, *, two_texts: bool | None = None
 
     What cannot be tried (a model that wants more than text) is believed. The model is left as it was.
     """
-    whole: Any = model
+    whole: AnyModule = model
     token = _plain_id(whole, tokenizer)
     device = next((parameter.device for parameter in model.parameters() if not parameter.is_meta), torch.device("cpu"))
     config = whole.config.get_text_config()
@@ -69,12 +71,12 @@ def limits_of(model: nn.Module, tokenizer: Any, *, two_texts: bool | None = None
     )
 
 
-def _config_of(side: Any, shared: Any) -> Any:
+def _config_of(side: AnyModule, shared: PreTrainedConfig) -> PreTrainedConfig:
     """Some encoders and decoders have a configuration of their own."""
     return side.config.get_text_config() if hasattr(side, "config") else shared
 
 
-def _stated(config: Any, tokenizer: Any, names: tuple[str, ...]) -> int | None:
+def _stated(config: PreTrainedConfig, tokenizer: Tokenizer, names: tuple[str, ...]) -> int | None:
     """The smaller of what a configuration and a tokenizer allow."""
     of_tokenizer = getattr(tokenizer, "model_max_length", 0)
     limits = [
@@ -146,7 +148,13 @@ class _Tables(TorchFunctionMode):
         self.n = n
         self.places: list[int] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),  # of whatever function is called
+        kwargs: dict[str, Any] | None = None,  # of the same
+    ) -> object:
         if func is nn.functional.embedding and len(args) > 1:
             ids, n_rows = args[0], args[1].shape[0]
             if ids.numel() and int(ids.max()) >= n_rows:
@@ -195,7 +203,7 @@ def _no_cache(part: nn.Module) -> dict[str, bool]:
     return {"use_cache": False} if {"use_cache", "kwargs"} & set(inspect.signature(part.forward).parameters) else {}
 
 
-def _plain_id(model: Any, tokenizer: Any) -> int:
+def _plain_id(model: PreTrainedModel, tokenizer: Tokenizer) -> int:
     """A token that frames nothing and pads nothing."""
     special = {*tokenizer.all_special_ids, getattr(model.config.get_text_config(), "pad_token_id", None)}
     return next((id_ for id_ in range(len(tokenizer)) if id_ not in special), 0)

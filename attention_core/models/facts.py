@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -15,6 +14,7 @@ from attention_core.models.task_head import TaskHead
 from attention_core.observe.borrowed import Borrowed
 from attention_core.observe.interface import dispatches
 from attention_core.text.languages import LanguageError, Languages, Spoken
+from attention_core.text.tokenizer import Encoding, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class LoadedModel:
 
     facts: ModelFacts
     model: PreTrainedModel
-    tokenizer: Any
-    target_tokenizer: Any  # of the decoder's side; the same object for all but a few encoder-decoders
+    tokenizer: Tokenizer
+    target_tokenizer: Tokenizer  # of the decoder's side; the same object for all but a few encoder-decoders
     head: LanguageHead | None = None  # what turns the last vectors into words, where the checkpoint has it
     task: TaskHead | None = None  # what it was fine-tuned for, where the checkpoint has that head
     sentences: SentenceEncoder | None = None  # how it makes one vector of a text, where its files say so
@@ -95,8 +95,8 @@ class LoadedModel:
         *,
         target: bool = False,
         languages: Languages | None = None,
-        **options: Any,
-    ) -> Any:
+        **options: object,
+    ) -> Encoding:
         """Call the tokenizer, one thread at a time: asking for truncation changes a fast tokenizer for everybody.
 
         `target` reads the text as what the decoder writes. `languages` None tells those that are usual.
@@ -106,7 +106,7 @@ class LoadedModel:
         tokenizer = self.target_tokenizer if target else self.tokenizer
         told = languages or self.languages()
 
-        def call() -> Any:
+        def call() -> Encoding:
             with told.told(tokenizer):
                 return tokenizer(text_target=text, **options) if target else tokenizer(text, pair, **options)
 

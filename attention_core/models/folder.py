@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from attention_core.formats.strict_json import strict_json
 from attention_core.inside.of_transformers import knows_type
 from attention_core.models.limits import LimitError, check_files, check_numbers, check_tokenizer_settings
@@ -39,7 +39,7 @@ _MAX_AXES, _MAX_SIDE = 8, 2**48  # of one tensor
 class Contents:
     """What a model's folder says that it holds."""
 
-    config: Mapping[str, Any]  # config.json as it is
+    config: JsonMapping  # config.json as it is
     shapes: Mapping[str, tuple[int, ...]]  # of every stored tensor
     dtypes: Mapping[str, str]  # safetensors' names: "F32", "BF16" …
 
@@ -75,7 +75,7 @@ def read_folder(folder: Path, within: str = "", shown: str | None = None) -> Con
     return contents
 
 
-def _contents(folder: Path, shown: str, config: dict[str, Any]) -> Contents:
+def _contents(folder: Path, shown: str, config: JsonObject) -> Contents:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
     for file in weight_files(folder, shown):
@@ -84,7 +84,7 @@ def _contents(folder: Path, shown: str, config: dict[str, Any]) -> Contents:
     return Contents(config, shapes, dtypes)
 
 
-def check_config(name: str, config: object) -> dict[str, Any]:
+def check_config(name: str, config: object) -> JsonObject:
     """The parsed config.json, if it is of an architecture that transformers can build without other code."""
     if not isinstance(config, dict):
         raise ModelError(f"{name}/config.json does not hold a JSON object. Download the model again.")
@@ -158,7 +158,7 @@ def gigabytes(n_bytes: int) -> str:
     return f"{amount:.0f}" if amount >= 10 else f"{amount:.1f}" if amount >= 1 else f"{amount:.2g}"
 
 
-def _config(folder: Path, shown: str) -> dict[str, Any]:
+def _config(folder: Path, shown: str) -> JsonObject:
     file = folder / "config.json"
     if not file.is_file():
         if _is_unfinished(folder):

@@ -1,15 +1,13 @@
 """A model that somebody already has in memory: what of it can be captured."""
 
-from typing import Any
-
 from torch import nn
 from transformers import PreTrainedModel
 
-from attention_core.inside.of_torch import is_compiled, uncompiled
+from attention_core.inside.of_torch import AnyModule, is_compiled, uncompiled
 from attention_core.observe.refusal import ModelError
 
 
-def plain_model(model: Any, tokenizer: Any) -> tuple[PreTrainedModel, tuple[str, ...]]:
+def plain_model(model: object, tokenizer: object) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """The transformers model to be captured, and sentences about what stood around it.
 
     Raises ModelError with a plain sentence for what is no such model.
@@ -40,7 +38,7 @@ def plain_model(model: Any, tokenizer: Any) -> tuple[PreTrainedModel, tuple[str,
     return model, tuple(notes)
 
 
-def _without_peft(model: Any, notes: list[str]) -> Any:
+def _without_peft(model: AnyModule, notes: list[str]) -> AnyModule:
     """The model inside: adapters are in its own layers, and so in its maps. Virtual tokens would be left behind."""
     active = model.active_adapters if isinstance(getattr(model, "active_adapters", None), list | tuple) else None
     names = [name for name in (active or [getattr(model, "active_adapter", None)]) if name in model.peft_config]
@@ -64,7 +62,7 @@ def _no_model(model: nn.Module) -> str:
     return f"{what}. It holds one: wrap_model(model.get_submodule({inner!r}), tokenizer)."
 
 
-def _a(thing: Any) -> str:
+def _a(thing: object) -> str:
     return (
         "None"
         if thing is None

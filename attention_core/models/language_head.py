@@ -13,18 +13,25 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_accelerate import unwrapped
-from attention_core.inside.of_torch import shallow_copy
+from attention_core.inside.of_torch import AnyModule, shallow_copy
 from attention_core.inside.of_transformers import class_names, usual_classes
 
 Predicts = Literal["next token", "masked token"]
+Loader = Any  # an auto class of transformers, or `which_class.BodyLoader`, which is called as they are
 
 # transformers' own lists: model_type → class. BART's one class is in the first and the last; the first counts.
-_WITH_HEADS: tuple[tuple[Any, Mapping[Any, Any], Predicts], ...] = (
+_WITH_HEADS: tuple[tuple[Loader, Mapping[str, str | tuple[str, ...]], Predicts], ...] = (
     (AutoModelForSeq2SeqLM, class_names("SEQ_TO_SEQ_CAUSAL_LM"), "next token"),
     (AutoModelForCausalLM, class_names("CAUSAL_LM"), "next token"),
     (AutoModelForMaskedLM, class_names("MASKED_LM"), "masked token"),
@@ -73,11 +80,12 @@ class LanguageHead:
 class _Answer(BaseModelOutputWithPastAndCrossAttentions):
     """The output of a body, with None for all but its last vectors; knows whether anybody asked for it."""
 
+    # The fields of an output.
     def __init__(self, **known: Any) -> None:
         super().__init__(**known)
         self.__dict__["asked"] = False
 
-    def __getattr__(self, name: str) -> Any:  # router logits, auxiliary losses …
+    def __getattr__(self, name: str) -> None:  # router logits, auxiliary losses …
         if name.startswith("__"):
             raise AttributeError(name)
         return None
@@ -90,18 +98,18 @@ class _Answered(nn.Module):
         super().__init__()
         self.__dict__["module"], self.__dict__["answer"] = module, answer
 
-    def forward(self, *_: Any, **__: Any) -> _Answer:
+    def forward(self, *_: object, **__: object) -> _Answer:
         answer = self.__dict__["answer"]
         answer.__dict__["asked"] = True
         return answer
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> AnyModule:
         found = getattr(self.__dict__["module"], name)
         # OPT's head calls `model.decoder`. Anything else, such as embeddings that the head shares, is the real one.
         return _Answered(found, self.__dict__["answer"]) if isinstance(found, PreTrainedModel) else found
 
 
-def loader_of(config: Any) -> tuple[Any, Predicts] | None:
+def loader_of(config: PreTrainedConfig) -> tuple[Loader, Predicts] | None:
     """The auto class that loads this checkpoint with its language head, and what the head predicts; None without one.
 
     Told by `architectures` in its config and transformers' own lists of classes.

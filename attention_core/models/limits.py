@@ -6,10 +6,10 @@ make transformers read another file of this machine, or fetch code.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from attention_core.formats.json_data import Json, JsonMapping
 from attention_core.formats.strict_json import strict_json
 from attention_core.models.sentence_modules import ModulesError, PathError, modules_of, transformer_place
 
@@ -105,7 +105,7 @@ def check_tokenizer_settings(folder: Path) -> None:
                 raise LimitError(f"has a tokenizer_config.json whose {key[:40]!r} names a file of this machine.")
 
 
-def check_numbers(config: Mapping[str, Any], n_tensors: int, largest_side: int) -> None:
+def check_numbers(config: JsonMapping, n_tensors: int, largest_side: int) -> None:
     """No number of the config is out of all proportion to what is stored.
 
     Raises LimitError naming the first that is.
@@ -140,12 +140,12 @@ def _most(key: str, model_type: str, n_tensors: int, largest_side: int) -> int |
 
 def _amount(key: str, value: object) -> int | float:
     """How much a setting states: of a list of counts their sum (blocks of layers), of other lists the largest."""
-    values: list[Any] = value if isinstance(value, list) else [value]
+    values: list[Json] = value if isinstance(value, list) else [value]
     numbers = [n for n in values if type(n) in (int, float) and n > 0]  # a bool is no amount
     return (sum(numbers) if _MODULES.search(key) else max(numbers)) if numbers else 0
 
 
-def _settings_in(config: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[Mapping[str, Any], str, Any]]:
+def _settings_in(config: JsonMapping, depth: int = 0) -> Iterator[tuple[JsonMapping, str, Json]]:
     """Every setting with the part of the config that it stands in, however deep."""
     if depth > 20:
         raise LimitError("has a config.json with settings nested more than 20 deep.")

@@ -12,12 +12,11 @@ import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from attention_core.formats.memory import is_out_of_memory
 from attention_core.inside.of_tokenizers import is_panic
@@ -27,7 +26,7 @@ from attention_core.models.context_length import UNBOUNDED, limits_of
 from attention_core.models.facts import LoadedModel, ModelFacts
 from attention_core.models.folder import Contents, pruned_heads, read_folder
 from attention_core.models.in_memory import plain_model
-from attention_core.models.language_head import LanguageHead, body_of, loader_of, predicts_of
+from attention_core.models.language_head import LanguageHead, Loader, body_of, loader_of, predicts_of
 from attention_core.models.locating import Located, locate
 from attention_core.models.placement import DTYPES, Placement, Precision, precision_of
 from attention_core.models.report import LoadingReport, missing_in, report_of
@@ -41,6 +40,7 @@ from attention_core.observe.interface import choose_attention, text_modules
 from attention_core.observe.refusal import ModelError
 from attention_core.text.languages import Spoken, spoken_by
 from attention_core.text.sides import sides_of
+from attention_core.text.tokenizer import Tokenizer
 
 __all__ = [
     "LoadedModel",
@@ -138,7 +138,7 @@ def _built(located: Located, where: Placement, progress: Callable[[str], None]) 
     )
 
 
-def wrap_model(model: Any, tokenizer: Any, *, name: str = "model") -> LoadedModel:
+def wrap_model(model: nn.Module, tokenizer: Tokenizer, *, name: str = "model") -> LoadedModel:
     """Make a model that is already in memory (a notebook's own) ready for `capture`.
 
     It is switched to evaluation and to an attention function that can be observed; its results stay the same. `unwrap`,
@@ -194,7 +194,7 @@ def _check_sha256(file: Path, expected: str) -> None:
 
 def _from_pretrained(
     located: Located, contents: Contents, where: Placement, *, spread: bool
-) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Any, LoadingReport]:
+) -> tuple[PreTrainedModel, LanguageHead | None, TaskHead | None, Tokenizer, LoadingReport]:
     """Body, language head or head for a task, and tokenizer of a checked folder, and what loading dropped."""
     folder, shown = located.home, located.shown
     # Whatever the file asks for: fused attention (of a library that may not be here), answers as plain tuples.
@@ -247,7 +247,7 @@ def _from_pretrained(
     raise ModelError(f"{shown} could not be loaded.")
 
 
-def _placing(where: Placement, spread: bool) -> dict[str, Any]:
+def _placing(where: Placement, spread: bool) -> dict[str, object]:
     """What transformers is told about devices; `spread` leaves the choice to accelerate, within what is free."""
     if not spread:
         return {}
@@ -270,7 +270,7 @@ def _observe(body: PreTrainedModel, head: LanguageHead | TaskHead | None) -> Non
             )
 
 
-def _check_sizes(shown: str, loader: Any, config: Any, contents: Contents) -> None:
+def _check_sizes(shown: str, loader: Loader, config: PreTrainedConfig, contents: Contents) -> None:
     """Compare what the config would build (built without memory) with what is stored."""
     if contents.quantised:
         return
@@ -322,7 +322,7 @@ def _no_tokenizer(located: Located) -> str:
     return f"{located.shown} has no tokenizer that transformers can open, so text cannot be cut into tokens. {advice}"
 
 
-def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Any) -> SentenceEncoder | None:
+def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Tokenizer) -> SentenceEncoder | None:
     """How the folder makes one vector of a text; its tokenizer reads in lower case where that is asked for."""
     sentences = read_encoder(folder, _first(model.config.get_text_config(), "hidden_size", "d_model", "n_embd"))
     if sentences is not None and sentences.lower_case:
@@ -330,13 +330,17 @@ def _sentences(folder: Path, model: PreTrainedModel, tokenizer: Any) -> Sentence
     return sentences
 
 
-def _spoken(tokenizer: Any, model: PreTrainedModel, head: LanguageHead | None) -> Spoken | None:
+def _spoken(tokenizer: Tokenizer, model: PreTrainedModel, head: LanguageHead | None) -> Spoken | None:
     writes = getattr(head.whole, "generation_config", None) if head else None
     return spoken_by(tokenizer, writes, model.config)
 
 
 def _facts(
-    name: str, card: ModelCard | None, model: PreTrainedModel, head: LanguageHead | TaskHead | None, tokenizer: Any
+    name: str,
+    card: ModelCard | None,
+    model: PreTrainedModel,
+    head: LanguageHead | TaskHead | None,
+    tokenizer: Tokenizer,
 ) -> ModelFacts:
     config = model.config.get_text_config()
     n_heads = _first(config, "num_attention_heads", "encoder_attention_heads", "n_head", "num_heads")
@@ -363,7 +367,7 @@ def _facts(
     )
 
 
-def _first(config: Any, *names: str) -> int:
+def _first(config: PreTrainedConfig, *names: str) -> int:
     """The first of these settings that the configuration has as a number; 0 if none."""
     for name in names:
         try:

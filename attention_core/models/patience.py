@@ -27,7 +27,8 @@ class Patience:
 
     def __init__(self) -> None:
         self._running = Lock()
-        self._given_up: Future[Any] | None = None  # asked, never told: no order of threads can leave a stale answer
+        # Of whatever job. Asked, never told: no order of threads can leave a stale answer.
+        self._given_up: Future[Any] | None = None
 
     def run(self, job: Callable[[], Result]) -> Result:
         """What the job returns.
@@ -64,7 +65,7 @@ class Patience:
         )
 
 
-def _ends(result: "Future[Any]", thread: Thread) -> bool:
+def _ends(result: "Future[Result]", thread: Thread) -> bool:
     """Wait for a job; False once it has computed for too long."""
     began, latest = time.monotonic(), time.monotonic() + BY_THE_CLOCK * SECONDS
     while (now := time.monotonic()) < latest:

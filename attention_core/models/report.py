@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -54,7 +53,7 @@ def report_of(
     contents: Contents,
     whole: PreTrainedModel,
     body: PreTrainedModel,
-    report: Mapping[str, Any],
+    report: Mapping[str, Iterable[str]],
 ) -> LoadingReport:
     """Compare a model that was just loaded with what its folder holds.
 
@@ -98,7 +97,7 @@ def report_of(
     return LoadingReport(tuple(reservations), tuple(listed))
 
 
-def missing_in(body: PreTrainedModel, whole: PreTrainedModel, report: Mapping[str, Any]) -> list[str]:
+def missing_in(body: PreTrainedModel, whole: PreTrainedModel, report: Mapping[str, Iterable[str]]) -> list[str]:
     """Parameters and buffers of the body that were not stored, by their names in the whole; sorted.
 
     A pooler plays no part in attention and does not count.
@@ -113,7 +112,7 @@ def _tensors_of(model: PreTrainedModel) -> Iterable[tuple[str, Tensor]]:
     yield from model.named_buffers(remove_duplicate=False)
 
 
-def _dropped(contents: Contents, whole: PreTrainedModel, report: Mapping[str, Any]) -> dict[str, str]:
+def _dropped(contents: Contents, whole: PreTrainedModel, report: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """Stored tensors that the model has no place for: their name in the model's own words → as it is stored."""
     reported = {key: key for key in sorted(report["unexpected_keys"])}
     if contents.quantised:  # packed integers and their scales come under names of their own

@@ -8,13 +8,14 @@ Source: sentence_transformers 6.2 (Reimers & Gurevych 2019, Sentence-BERT), the 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from attention_core.formats.shown import short_repr
+from attention_core.inside.of_torch import AnyModule
 
 Mode = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 Function = Literal["cosine", "dot", "euclidean", "manhattan"]
@@ -155,7 +156,7 @@ class LayerNorm:
         features[SENTENCE] = nn.functional.layer_norm(x, x.shape, self.weight, self.bias)
 
 
-def vectors_of(body: Any, inputs: Mapping[str, Tensor]) -> Float[Tensor, "token d_model"]:
+def vectors_of(body: AnyModule, inputs: Mapping[str, Tensor]) -> Float[Tensor, "token d_model"]:
     """The token vectors that are pooled, in float32; of encoder-decoders whose encoder is used alone, the encoder's."""
     if getattr(body.config, "is_encoder_decoder", False) and body.config.model_type in _ENCODER_ALONE:
         body = body.get_encoder()

@@ -8,7 +8,7 @@ safetensors. What cannot be applied ends in `SentenceEncoder.problem`, in words.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -16,6 +16,7 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.normalizers import Sequence as Normalizers
 from torch import Tensor, nn
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from attention_core.formats.strict_json import strict_json
 from attention_core.models.sentence_encoder import (
     MODE_WORDS,
@@ -31,6 +32,7 @@ from attention_core.models.sentence_encoder import (
     Step,
 )
 from attention_core.models.sentence_modules import MOST_BYTES, Module, ModulesError, modules_of
+from attention_core.text.tokenizer import Tokenizer
 
 # Older files have one switch for each way, and the order of this list where several are on.
 _OLD_KEYS: dict[str, Mode] = {
@@ -98,12 +100,12 @@ def read_encoder(folder: Path, d_model: int) -> SentenceEncoder | None:
         return SentenceEncoder(problem=str(error))
 
 
-def lower_cased(tokenizer: Any) -> None:
+def lower_cased(tokenizer: Tokenizer) -> None:
     """Make a tokenizer read everything in lower case, as the library does where a folder asks for it."""
     if not tokenizer.is_fast:
         tokenizer.do_lower_case = True
         return
-    rule: Any = tokenizer.backend_tokenizer.normalizer
+    rule: object = tokenizer.backend_tokenizer.normalizer
     rules = [] if rule is None else [*rule] if isinstance(rule, Normalizers) else [rule]
     if not any(isinstance(one, Lowercase) for one in rules):
         tokenizer.backend_tokenizer.normalizer = Normalizers([Lowercase(), *rules])
@@ -191,7 +193,7 @@ def _dense(place: Path, path: str, widths: dict[str, int]) -> Dense:
     )
 
 
-def _ends(stated: Mapping[str, Any], widths: Mapping[str, int]) -> tuple[str, str]:
+def _ends(stated: JsonMapping, widths: Mapping[str, int]) -> tuple[str, str]:
     """Which features a part reads and which it writes."""
     reads = stated.get("module_input_name") or SENTENCE
     writes = stated.get("module_output_name") or reads
@@ -216,7 +218,7 @@ def _weights(place: Path, path: str, shapes: Mapping[str, tuple[int | None, ...]
     return {name: held[name].float() for name in shapes}
 
 
-def _settings(place: Path) -> dict[str, Any]:
+def _settings(place: Path) -> JsonObject:
     """What the transformer's own settings say, as fields of a `SentenceEncoder`."""
     stated = next((found for name in _SETTINGS if (found := _json(place / name))), {})
     longest, lower = stated.get("max_seq_length"), stated.get("do_lower_case", False)
@@ -242,7 +244,7 @@ def _settings(place: Path) -> dict[str, Any]:
     return {"max_tokens": longest, "lower_case": lower is True}
 
 
-def _stated(stated: Mapping[str, Any]) -> dict[str, Any]:
+def _stated(stated: JsonMapping) -> JsonObject:
     """Prompts and comparison, as fields of a `SentenceEncoder`."""
     prompts = stated.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
@@ -261,7 +263,7 @@ def _stated(stated: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _json(file: Path) -> JsonObject:
     """A settings file's object; empty if there is no such file. Raises _Refused for one that cannot be read."""
     if not file.is_file():
         return {}

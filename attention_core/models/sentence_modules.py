@@ -8,8 +8,8 @@ Source: sentence_transformers 6.2, base/model.py, `_load_config_modules`.
 import re
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
+from attention_core.formats.json_data import Json
 from attention_core.formats.strict_json import strict_json
 
 MODULES = "modules.json"
@@ -78,7 +78,7 @@ def transformer_place(folder: Path) -> str:
     return first if first and (folder / first / "config.json").is_file() else ""
 
 
-def _module(entry: Any) -> Module:
+def _module(entry: Json) -> Module:
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         raise ModulesError(f"has a {MODULES} with an entry that names no class.")
     path = entry.get("path")

@@ -9,7 +9,7 @@ and the numbers of the prediction are those that this very run made.
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 from transformers import (
@@ -18,16 +18,18 @@ from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    PreTrainedConfig,
     PreTrainedModel,
 )
 
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import class_names, shifts_by_start_token, uses_name
+from attention_core.models.language_head import Loader
 
 Task = Literal["labels", "tags", "answer", "choices", "next sentence"]
 How = Literal["one of them", "each by itself", "value"]  # softmax, sigmoid, a number as it is
 
-_TASKS: tuple[tuple[Any, Mapping[Any, Any], Task], ...] = (
+_TASKS: tuple[tuple[Loader, Mapping[str, str | tuple[str, ...]], Task], ...] = (
     (AutoModelForSequenceClassification, class_names("SEQUENCE_CLASSIFICATION"), "labels"),
     (AutoModelForTokenClassification, class_names("TOKEN_CLASSIFICATION"), "tags"),
     (AutoModelForQuestionAnswering, class_names("QUESTION_ANSWERING"), "answer"),
@@ -85,19 +87,19 @@ class TaskHead:
             return dict(inputs)
         return {name: tensor[:, None] for name, tensor in inputs.items()}
 
-    def said(self, found: Any) -> dict[str, Tensor]:
+    def said(self, found: object) -> dict[str, Tensor]:
         """The numbers of the head in what the whole returned, by transformers' name, in float32."""
         tensors = {name: getattr(found, name, None) for name in _SAID}
         return {name: tensor[0].float().cpu() for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
 
 
-def _shown(label: Any) -> str:
+def _shown(label: object) -> str:
     """A stranger's label as it can be sent to a browser: of one line, without halves of characters."""
     text = str(label)[:_LONGEST_LABEL].encode("utf-8", "replace").decode("utf-8")
     return "".join("\ufffd" if unicodedata.category(sign) == "Cc" else sign for sign in text)
 
 
-def task_loader_of(config: Any) -> tuple[Any, Task] | None:
+def task_loader_of(config: PreTrainedConfig) -> tuple[Loader, Task] | None:
     """The auto class that loads this checkpoint with its head for a task, and the task; None without one.
 
     Told by `architectures` in its config and transformers' own lists of classes.

@@ -8,10 +8,10 @@ occur in the code of the model's classes, or in code (not as a mere field) of it
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from attention_core.formats.json_data import Json, JsonMapping
 from attention_core.inside.of_transformers import read_by, words_of
 
 # What changes which tokens are read, or how a place in the text is told.
@@ -27,7 +27,7 @@ _SIZES_THAT_MATTER = re.compile(r"window")
 _NEUTRAL = ("absolute", "default", "none", "full", "full_attention", "")
 # Left over from the code that a model was trained with, and saying what its class does without being asked: setting →
 # value, and a name in the class's file that shows it.
-_AS_EVER: Mapping[str, tuple[tuple[Any, str], ...]] = {
+_AS_EVER: Mapping[str, tuple[tuple[Json, str], ...]] = {
     "scale_attn_weights": ((True, ""),),  # by 1/√d_head: GPT-J, CodeGen, StarCoder 2
     "rel_attn_type": (("factorized", "factorized"),),  # Funnel's two ways to compute the same
     "scalable_attention": ((True, "UMT5Attention"),),
@@ -43,7 +43,7 @@ _AS_EVER: Mapping[str, tuple[tuple[Any, str], ...]] = {
 _BASE = re.compile(r"^(rotary|rope)(_emb)?_(base|theta)$")
 
 
-def unread_settings(config: Mapping[str, Any], body: PreTrainedModel) -> list[str]:
+def unread_settings(config: JsonMapping, body: PreTrainedModel) -> list[str]:
     """A sentence for each setting of attention or positions that the body's code does not read; [] if all are read.
 
     `config` is config.json as it is. Settings at their default, or that switch something off, need no reader.
@@ -71,9 +71,7 @@ def unread_settings(config: Mapping[str, Any], body: PreTrainedModel) -> list[st
     return found
 
 
-def _is_unread(
-    key: str, value: Any, settings: Mapping[str, Any], made: PreTrainedConfig, words: frozenset[str]
-) -> bool:
+def _is_unread(key: str, value: Json, settings: JsonMapping, made: PreTrainedConfig, words: frozenset[str]) -> bool:
     name = key.lower()
     if not _MATTERS.search(name) or (_HARMLESS.search(name) and not _SIZES_THAT_MATTER.search(name)):
         return False
@@ -102,7 +100,7 @@ def _is_unread(
     return not any(settings[other] == value for other in others)
 
 
-def _is_neutral(value: Any) -> bool:
+def _is_neutral(value: Json) -> bool:
     if isinstance(value, str):
         return value.lower() in _NEUTRAL
     if isinstance(value, bool) or value is None:
@@ -110,14 +108,14 @@ def _is_neutral(value: Any) -> bool:
     return value in (0, 1) if isinstance(value, int | float) else not value
 
 
-def _has_window(settings: Mapping[str, Any]) -> bool:
+def _has_window(settings: JsonMapping) -> bool:
     """Is a window switched on? Qwen's files state its width, and from which layer on, where it is switched off."""
     if "use_sliding_window" in settings:
         return bool(settings["use_sliding_window"])
     return any("window" in key and not key.startswith("max_") and not _is_neutral(settings[key]) for key in settings)
 
 
-def _bases(made: PreTrainedConfig) -> list[Any]:
+def _bases(made: PreTrainedConfig) -> list[Json]:
     """The bases of the rotary frequencies that the class computes with, whatever the file calls them."""
     stated = getattr(made, "rope_parameters", None) or {}
     several = [stated, *(one for one in stated.values() if isinstance(one, dict))]
@@ -134,14 +132,14 @@ def _is_inherent(name: str, words: frozenset[str]) -> bool:
     return any(core in word.lower() for word in words if word != name)
 
 
-def _default(config_class: type[PreTrainedConfig], key: str) -> Any:
+def _default(config_class: type[PreTrainedConfig], key: str) -> Json:
     for field in fields(config_class):
         if field.name == key:
             return field.default if field.default is not MISSING else None
     return None
 
 
-def _sentence(key: str, value: Any, cls: str) -> str:
+def _sentence(key: str, value: Json, cls: str) -> str:
     shown = repr(value) if isinstance(value, str | bool | int | float) else "a list"
     return (
         f"config.json sets {key[:60]} to {shown[:60]}, which {cls} does not know. The saved model may compute other "

@@ -8,6 +8,7 @@ A model that wants an image or sound is told by what its class declares, before 
 import inspect
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from attention_core.inside.of_transformers import (
     tied_weights,
     usual_classes,
 )
-from attention_core.models.language_head import body_of
+from attention_core.models.language_head import Loader, body_of
 from attention_core.observe.refusal import ModelError
 
 # Models of these lists read text; those that can read images or sound beside it do without.
@@ -57,7 +58,8 @@ class BodyLoader:
     cls: type[PreTrainedModel]
     config: PreTrainedConfig | None = None  # its own, where that is a part of the folder's
 
-    def from_pretrained(self, folder: Any, **options: Any) -> Any:
+    # As `Loader` has it.
+    def from_pretrained(self, folder: str | Path, /, **options: Any) -> Any:
         """As the class's own, without the options that only auto classes know."""
         options.pop("trust_remote_code", None)
         options["config"] = self.config or options["config"]
@@ -68,7 +70,7 @@ class BodyLoader:
         return from_config(self.cls, self.config or config)
 
 
-def loader_of_body(config: PreTrainedConfig, shown: str) -> Any:
+def loader_of_body(config: PreTrainedConfig, shown: str) -> Loader:
     """What builds the model whose body is captured: `AutoModel`, or the class that config.json names.
 
     Raises ModelError if that model reads no text, or not without an image or sound, and has no part that does.

@@ -7,10 +7,9 @@ run as it is written even where it was compiled. Given back, it is as it was.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from attention_core.inside import of_torch
 from attention_core.inside.of_transformers import names_attention, own_attention, set_own_attention
@@ -26,11 +25,13 @@ class Borrowed:
     body: PreTrainedModel
     observe: Callable[[], None]  # chooses an attention function that can be observed
     training: dict[nn.Module, bool] = field(default_factory=dict, repr=False)
-    compiled: dict[nn.Module, Any] = field(default_factory=dict, repr=False)
-    attention: dict[int, tuple[Any, Any]] = field(default_factory=dict, repr=False)  # config → its own function
-    taken: dict[int, Any] = field(default_factory=dict, repr=False)  # config → ours
+    compiled: dict[nn.Module, Callable[..., object]] = field(default_factory=dict, repr=False)
+    attention: dict[int, tuple[PreTrainedConfig, str | None]] = field(
+        default_factory=dict, repr=False
+    )  # config → its own function
+    taken: dict[int, str | None] = field(default_factory=dict, repr=False)  # config → ours
     returned: bool = False
-    _lock: Any = field(default_factory=Lock, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def hold(self) -> None:
         """Make the model ready, before each capture: what its owner chose in the meantime is his again afterwards.
@@ -79,8 +80,8 @@ class Borrowed:
     def _modules(self) -> list[nn.Module]:
         return list(dict.fromkeys([*self.whole.modules(), *self.body.modules()]))
 
-    def _configs(self) -> list[Any]:
+    def _configs(self) -> list[PreTrainedConfig]:
         """Every configuration that says which attention function is called."""
-        found = [part.config for part in self._modules() if hasattr(part, "config")]
+        found = [config for part in self._modules() if (config := getattr(part, "config", None)) is not None]
         found += [getattr(config, name, None) for config in found for name in getattr(config, "sub_configs", ())]
         return list({id(config): config for config in found if names_attention(config)}.values())

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 from weakref import WeakSet
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from attention_core.inside.of_torch import take_off
 
 
 @contextmanager
-def what_the_decoder_reads(body: Any) -> Iterator[list[int]]:
+def what_the_decoder_reads(body: PreTrainedModel) -> Iterator[list[int]]:
     """Collects the tokens that a body's decoder is given inside the block, in this thread's context alone.
 
     The hook is put on once and stays dormant otherwise.
@@ -40,7 +40,7 @@ _reads: ContextVar[list[int] | None] = ContextVar("reads", default=None)
 _watched: WeakSet[nn.Module] = WeakSet()
 
 
-def _note(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _note(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     ids = _reads.get()
     given = kwargs.get("input_ids", args[0] if args else None)
     if ids is not None and not ids and isinstance(given, Tensor) and not given.is_floating_point():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakSet
 
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_torch import has_pre_hook, take_off
+from attention_core.inside.of_transformers import Keywords
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class Asked:
     k: Float[Tensor, "batch kv_head key d_head"]
     v: Float[Tensor, "batch kv_head key d_value"]
     mask: Tensor | None  # as the model passes it
-    keywords: dict[str, Any]
+    keywords: Keywords
     compute: Callable[[Tensor, Tensor, Tensor], Tensor]  # q, k, v → [batch query head d_value]
 
     __repr__ = short_repr
@@ -56,7 +57,7 @@ class Editor(Protocol):
         """What a watched module is about to read; another tensor in its place, or None to leave it."""
         ...
 
-    def after(self, module: nn.Module, output: Any) -> Any:
+    def after(self, module: nn.Module, output: object) -> object:
         """What a watched module gave; something else in its place, or None to leave it."""
         ...
 
@@ -84,7 +85,7 @@ def remove(model: nn.Module) -> None:
             _installed.discard(module)
 
 
-def changes_only_when_asked(hook: Callable[..., Any]) -> bool:
+def changes_only_when_asked(hook: Callable[..., object]) -> bool:
     """Is this hook one of ours, which does nothing outside an experiment?"""
     return hook in _HOOKS
 
@@ -93,7 +94,9 @@ _lock = Lock()
 _installed: WeakSet[nn.Module] = WeakSet()
 
 
-def _before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
+def _before(
+    module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object] | None = None
+) -> tuple[tuple[object, ...], dict[str, object]] | None:
     running = editor.get()
     if running is None:
         return None
@@ -101,12 +104,14 @@ def _before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | N
     if args and isinstance(args[0], Tensor):
         changed = running.before(module, args[0])
         return None if changed is None else ((changed, *args[1:]), kwargs)
-    name = next((name for name, value in kwargs.items() if isinstance(value, Tensor)), None)
-    changed = None if name is None else running.before(module, kwargs[name])
-    return None if changed is None else (args, {**kwargs, name: changed})
+    for name, value in kwargs.items():
+        if isinstance(value, Tensor):
+            changed = running.before(module, value)
+            return None if changed is None else (args, {**kwargs, name: changed})
+    return None
 
 
-def _after(module: nn.Module, _: Any, output: Any) -> Any:
+def _after(module: nn.Module, _: object, output: object) -> object:
     running = editor.get()
     return None if running is None else running.after(module, output)
 

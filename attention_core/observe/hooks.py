@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
-from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import torch
@@ -184,7 +183,7 @@ class Watcher:
 watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 _lock = Lock()
-_Forward = Callable[..., Any]
+_Forward = Callable[..., object]
 _Known = tuple["ref[nn.Module]", tuple[int, ...], Callable[..., None] | None, _Forward | None]
 # By model: module, its parts, our hook, and its class's `forward` where we put no hook on as it is as it was written.
 _installed: WeakKeyDictionary[nn.Module, list[_Known]] = WeakKeyDictionary()
@@ -270,7 +269,7 @@ def _hook_for(module: nn.Module) -> Callable[..., None] | None:
     return _on_table if holds_buffers_alone(module) else None
 
 
-def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+def _on_map(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
     running = watcher.get()
     if running is not None:
         x = _first_tensor(args, kwargs)
@@ -281,7 +280,7 @@ def _on_map(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], ou
                 pass
 
 
-def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+def _on_norm(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
     running = watcher.get()
     if running is not None:
         x = _first_tensor(args, kwargs)
@@ -292,7 +291,7 @@ def _on_norm(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], o
                 pass
 
 
-def _on_table(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+def _on_table(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
     running = watcher.get()
     if running is None:
         return
@@ -304,7 +303,7 @@ def _on_table(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
             running.gave_table(cos, sin)
 
 
-def _on_whole(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+def _on_whole(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], output: object) -> None:
     running = watcher.get()
     if running is not None:
         given = output[0] if isinstance(output, tuple) and output else output
@@ -326,7 +325,7 @@ def _sums_up(call: Seen) -> bool:
     return any(torch.allclose(x[rows] + written[rows], read, rtol=1e-2, atol=1e-2) for x in xs.values())
 
 
-def _first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+def _first_tensor(args: tuple[object, ...], kwargs: dict[str, object]) -> Tensor | None:
     for value in (*args, *kwargs.values()):  # a loop: asked at every map of a run, and a generator costs twice as much
         if isinstance(value, Tensor):
             return value

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from torch import nn
@@ -82,7 +81,7 @@ def remove(model: nn.Module) -> None:
         _installed.discard(model)
 
 
-def _note(module: nn.Module, _: Any) -> None:
+def _note(module: nn.Module, _: object) -> None:
     running = _running.get()
     if running is not None:
         running.add(module)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from attention_core.formats.shown import short_repr
 from attention_core.inside.of_transformers import (
     AttentionFunction,
+    Keywords,
     asks_the_interface,
     attention_of,
     eager_function,
@@ -46,7 +47,7 @@ class AttentionCall:
     v: Float[Tensor, "batch kv_head key d_value"]
     mask: Tensor | None  # as the model passes it: booleans (True = may read) or numbers that are added to the scores
     output: Float[Tensor, "batch query head d_value"]
-    keywords: dict[str, Any]  # scaling, softcap, is_causal …, by the names that transformers gives them
+    keywords: Keywords  # scaling, softcap, is_causal …, by the names that transformers gives them
 
     __repr__ = short_repr
 
@@ -119,7 +120,7 @@ def _observe(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    keywords: dict[str, Any],
+    keywords: Keywords,
 ) -> tuple[Tensor, Tensor | None]:
     attention_mask = narrowed_to_chosen_keys(attention_mask, module, query, key, keywords)
     changing = editor.get()
@@ -139,7 +140,7 @@ def _own_output(
     output_of: AttentionFunction,
     module: nn.Module,
     mask: Tensor | None,
-    keywords: dict[str, Any],
+    keywords: Keywords,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -148,13 +149,13 @@ def _own_output(
 
 
 def _sdpa(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **keywords: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **keywords: object
 ) -> tuple[Tensor, Tensor | None]:
     return _observe(sdpa_attention_forward, module, query, key, value, attention_mask, keywords)
 
 
 def _eager(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **keywords: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **keywords: object
 ) -> tuple[Tensor, Tensor | None]:
     eager = eager_function(module)
     if eager is None:

@@ -1,7 +1,6 @@
 """Whose code a module runs: transformers' own as it is written, or something that somebody else had a hand in."""
 
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -17,7 +16,7 @@ def holds_parts(module: nn.Module) -> bool:
     return bool(ids_of_parts(module)) and not isinstance(module, PreTrainedModel | nn.ModuleList | nn.ModuleDict)
 
 
-def somebody_elses(module: nn.Module, own: Callable[..., Any]) -> bool:
+def somebody_elses(module: nn.Module, own: Callable[..., object]) -> bool:
     """May it give something else than transformers' code makes of its parts? `own` is the hook that is no news.
 
     So where the class or its `forward` is not transformers' own (an adapter's, a caller's, a parametrisation's of
@@ -29,7 +28,7 @@ def somebody_elses(module: nn.Module, own: Callable[..., Any]) -> bool:
     return not ours or own_weight(module) is not None or changed_by_hand(module, own)
 
 
-def changed_by_hand(module: nn.Module, own: Callable[..., Any]) -> bool:
+def changed_by_hand(module: nn.Module, own: Callable[..., object]) -> bool:
     """Has somebody put a hook on this one module, other than `own`, or another `forward` in?"""
     hook = last_forward_hook(module)
     hooked = hook is not None and hook is not own and not changes_only_when_asked(hook)

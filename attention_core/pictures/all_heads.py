@@ -4,13 +4,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.models.folder import free_memory_bytes
 from attention_core.record.choosing import LayerChoice, layers_at
 from attention_core.record.groups import CELLS_PER_BLOCK, spans
@@ -68,7 +69,7 @@ def save_npz(trace: Record, file: str | Path | BufferedIOBase) -> None:
     kinds = list(dict.fromkeys(layer.kind for layer in trace.layers))
     two_sided = bool(trace.target_tokens)
     sides = {"encoder_": trace.source_tokens, "decoder_": trace.target_tokens} if two_sided else {"": trace.tokens}
-    about: dict[str, Any] = {"model": trace.facts.name, "text": trace.text, "notes": list(trace.notes) or [""]}
+    about: JsonObject = {"model": trace.facts.name, "text": trace.text, "notes": list(trace.notes) or [""]}
     about["kind"] = kinds if two_sided else kinds[0]
     for prefix, tokens in sides.items():
         about |= {f"{prefix}tokens": _texts(tokens), f"{prefix}ids": [token.id for token in tokens]}
@@ -95,7 +96,9 @@ def _write_kind(archive: zipfile.ZipFile, trace: Record, kind: str, name: str) -
             _write(archive, where, np.dtype(bool), shape[1:] if len(shapes) > 1 else (len(own), *shape[1:]), masks)
 
 
-def _write(archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], parts: Iterator[Any]) -> None:
+def _write(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], parts: Iterator[NDArray[np.generic]]
+) -> None:
     """An array whose parts come one after the other, each along the first axis."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -104,13 +107,13 @@ def _write(archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[in
             entry.write(np.ascontiguousarray(part, dtype=dtype).data)
 
 
-def _allowed(trace: Record, place: int) -> Any:
+def _allowed(trace: Record, place: int) -> NDArray[np.bool_]:
     layer = trace.layers[place]
     allowed = layer.allowed()
     return torch.ones(layer.n_query, layer.n_key).bool().numpy() if allowed is None else allowed.numpy(force=True)
 
 
-def _texts(tokens: Sequence[Token]) -> Any:
+def _texts(tokens: Sequence[Token]) -> NDArray[np.str_]:
     return np.array([token.text for token in tokens], dtype=np.str_)
 
 

@@ -4,10 +4,10 @@ import io
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core.reading.reading import Item
@@ -60,7 +60,7 @@ def weights_npz(
 
     Raises ValueError for a name that is taken.
     """
-    arrays: dict[str, Any] = {
+    arrays: dict[str, NDArray[np.generic]] = {
         "weights": weights.float().numpy(force=True),
         "query": np.array([item.text for item in queries], dtype=np.str_),
         "key": np.array([item.text for item in keys], dtype=np.str_),

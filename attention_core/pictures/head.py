@@ -6,7 +6,7 @@ is a `wire` pack; its header is described in the function that makes it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.formats.shown import short_repr
 from attention_core.formula.metrics import Link, entropy, reach, strongest
 from attention_core.pictures.blocks import block_max, block_side
@@ -126,7 +127,7 @@ def head_pack(trace: Record, reading: Reading, layer: LayerName, head: HeadName)
         sums.append(weights.sum(dim=-1))
         hidden.append(block.hidden[0])
     row_sums = torch.cat(sums)
-    header: dict[str, Any] = {
+    header: JsonObject = {
         "layer": layer,
         "head": head,
         "n_query": len(queries),
@@ -285,7 +286,7 @@ def layers_shown(trace: Record, layer: LayerName, head: HeadName) -> tuple[int, 
     return (layer,)
 
 
-def _proof(trace: Record, layer: LayerName, head: HeadName) -> dict[str, Any] | None:
+def _proof(trace: Record, layer: LayerName, head: HeadName) -> JsonObject | None:
     if not (isinstance(layer, int) and isinstance(head, int)):
         return None
     verdict = verdict_of(trace, layer, head)

@@ -1,8 +1,7 @@
 """The atlas (all heads as small pictures) with the mean and the maximum over heads, as one pack for the browser."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from attention_core.formula.metrics import entropy, reach
 from attention_core.pictures.blocks import BlockMask, block_max, block_side, free_columns, thumbnail_side
 from attention_core.pictures.head import json_number, positions_of, rows_and_columns, second_begins, shown_of
@@ -49,8 +49,8 @@ def overview(trace: Record, reading: Reading) -> bytes:
         aggregates.add(group.name, "max", top)
         drawn |= of_group
 
-    layers: list[dict[str, Any]] = []
-    pictures: list[NDArray[Any]] = []
+    layers: list[JsonObject] = []
+    pictures: list[NDArray[np.generic]] = []
     offset = 0
     for index in range(len(trace.layers)):
         codes = np.concatenate(drawn[index].codes, axis=1)
@@ -79,9 +79,9 @@ def overview(trace: Record, reading: Reading) -> bytes:
 class _Layer:
     """What has been drawn of one layer, block of rows after block of rows."""
 
-    codes: list[NDArray[Any]] = field(default_factory=list)  # [head, row, column]
-    mean: list[NDArray[Any]] = field(default_factory=list)
-    top: list[NDArray[Any]] = field(default_factory=list)
+    codes: list[NDArray[np.generic]] = field(default_factory=list)  # [head, row, column]
+    mean: list[NDArray[np.generic]] = field(default_factory=list)
+    top: list[NDArray[np.generic]] = field(default_factory=list)
     spreads: list[Float[Tensor, "head row"]] = field(default_factory=list)
     reaches: list[Float[Tensor, "head row"]] = field(default_factory=list)
     peaks: list[Float[Tensor, " head"]] = field(default_factory=list)
@@ -98,7 +98,7 @@ class _Layer:
 
 def _draw(
     trace: Record, reading: Reading, group: Group, side: int, whole: bool
-) -> tuple[dict[int, _Layer], list[NDArray[Any]], list[NDArray[Any]]]:
+) -> tuple[dict[int, _Layer], list[NDArray[np.generic]], list[NDArray[np.generic]]]:
     """The layers of a group, and the mean and maximum over all of their heads.
 
     All layers are drawn for one block of rows before the next begins: what is summed over layers is then one block and
@@ -252,14 +252,20 @@ def _widened(
 class _Blocks:
     """Block maxima as codes, for pictures that share their mask; columns that no row sees are masked."""
 
-    def __init__(self, encode: Any, factor: int, allowed: Bool[Tensor, "row column"] | None, n_columns: int) -> None:
+    def __init__(
+        self,
+        encode: Callable[..., NDArray[np.integer]],
+        factor: int,
+        allowed: Bool[Tensor, "row column"] | None,
+        n_columns: int,
+    ) -> None:
         self.encode = encode
         self.factor = factor
         self.n_columns = -(-n_columns // factor)  # of the whole picture
         self.mask = None if allowed is None else BlockMask(allowed, (factor, factor))
         self._masked = None if self.mask is None else _widened(self.mask.masked, self.n_columns, True).numpy()
 
-    def of(self, weights: Float[Tensor, "*head row column"]) -> NDArray[Any]:
+    def of(self, weights: Float[Tensor, "*head row column"]) -> NDArray[np.generic]:
         values = block_max(weights, self.factor).values if self.mask is None else self.mask.maxima(weights)
         return self.encode(_widened(values, self.n_columns, float("nan")).numpy(), self._masked)
 
@@ -268,21 +274,21 @@ class _Aggregates:
     """Small pictures one after the other, and a header that says where each is."""
 
     def __init__(self) -> None:
-        self.header: list[dict[str, Any]] = []
-        self._pictures: list[NDArray[Any]] = []
+        self.header: list[JsonObject] = []
+        self._pictures: list[NDArray[np.generic]] = []
 
-    def add(self, layer: LayerName, how: str, blocks: list[NDArray[Any]]) -> None:
+    def add(self, layer: LayerName, how: str, blocks: list[NDArray[np.generic]]) -> None:
         picture = np.concatenate(blocks)
         offset = sum(before.size for before in self._pictures)
         rows, cols = picture.shape
         self.header.append({"layer": layer, "head": how, "rows": rows, "cols": cols, "offset": offset})
         self._pictures.append(picture)
 
-    def codes(self) -> NDArray[Any]:
+    def codes(self) -> NDArray[np.generic]:
         return np.concatenate([picture.ravel() for picture in self._pictures])
 
 
-def _facts(trace: Record, index: int) -> dict[str, Any]:
+def _facts(trace: Record, index: int) -> JsonObject:
     """What the browser is told of a layer."""
     layer = trace.layers[index]
     group = next(group for group in groups(trace) if index in group.layers)
@@ -312,5 +318,5 @@ def _hidden_inputs(trace: Record) -> list[str]:
     return [f"Weights only{where}: {trace.only_weights}."]
 
 
-def _shown(shown: tuple[Item, ...]) -> list[dict[str, Any]]:
+def _shown(shown: tuple[Item, ...]) -> list[JsonObject]:
     return [{"t": item.text, "i": item.pieces[0], "p": list(item.pieces), "s": int(item.special)} for item in shown]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
+from attention_core.formats.json_data import JsonMapping
 from attention_core.reading.reading import Reading
 
 
@@ -17,7 +17,7 @@ def script(  # noqa: PLR0913 (everything that a view holds)
     query: int | None = None,
     reading: Reading,
     file: str | None = None,
-    edits: Sequence[Mapping[str, Any]] = (),
+    edits: Sequence[JsonMapping] = (),
 ) -> str:
     """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
 

@@ -11,14 +11,23 @@ from typing import Any, Literal, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from attention_core.capturing.encode import CaptureError, decoder_side, languages_of, prompt_of
 from attention_core.formats.shown import short_repr
+from attention_core.inside.of_torch import AnyModule
 from attention_core.models.facts import LoadedModel
 from attention_core.models.language_head import LanguageHead
 from attention_core.reading.readout import Choice, choices_of
 from attention_core.text.languages import Languages
+from attention_core.text.tokenizer import Tokenizer
 from attention_core.text.tokens import clean_text
 
 How = Literal["greedy", "sampled"]
@@ -204,8 +213,10 @@ def _given(
     except CaptureError as error:
         raise GenerationError(str(error)) from None
     limit = model.facts.context_length
-    options: dict[str, Any] = {"languages": languages, "add_special_tokens": not chat}
-    ids = list(model.encode(text, truncation=limit is not None, max_length=limit, **options)["input_ids"])
+    encoded = model.encode(
+        text, languages=languages, truncation=limit is not None, max_length=limit, add_special_tokens=not chat
+    )
+    ids = list(encoded["input_ids"])
     if not ids:
         raise GenerationError("The model's tokenizer makes no tokens of this text. Type at least one word.")
     if not model.facts.encoder_decoder:
@@ -239,7 +250,7 @@ def _generate(
 ) -> list[int]:
     """The ids that were written, an end token included."""
     assert model.head is not None
-    whole: Any = model.head.whole
+    whole: AnyModule = model.head.whole
     inputs = {"input_ids": torch.tensor([ids], device=model.device)}
     inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
     starts: dict[str, int] = {}
@@ -274,7 +285,7 @@ def _generate(
     return written[0, len(ids) if decoder_ids is None else len(decoder_ids) :].tolist()
 
 
-def end_ids(whole: Any, tokenizer: Any) -> set[int]:
+def end_ids(whole: PreTrainedModel, tokenizer: Tokenizer) -> set[int]:
     """The tokens that end a text. Other special tokens (T5's sentinels, [MASK]) are written like any other."""
     named = (getattr(whole.generation_config, "eos_token_id", None), getattr(whole.config, "eos_token_id", None))
     ends: set[int] = set()
@@ -309,7 +320,8 @@ class _Stopper(StoppingCriteria):
     def __init__(self, n_given: int, n: int, stop: Callable[[int], bool]) -> None:
         self.n_given, self.n, self.stop = n_given, n, stop
 
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+    # A tensor; transformers asks for a BoolTensor, which nothing gives.
+    def __call__(self, input_ids: Tensor, scores: object, **kwargs: object) -> Any:
         written = input_ids.shape[1] - self.n_given
         done = written >= self.n or self.stop(written)
         return torch.full((input_ids.shape[0],), done, dtype=torch.bool, device=input_ids.device)

@@ -7,7 +7,6 @@ that are asked about.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from attention_core.models.task_head import TaskHead, lines_of
 from attention_core.reading.predictions import Prediction, answered, chosen, labelled, tagged
 from attention_core.record.ending import Ending
 from attention_core.record.record import Record
+from attention_core.text.tokenizer import Tokenizer
 from attention_core.text.tokens import display, style_of
 
 N_CHOICES = 10
@@ -259,7 +259,7 @@ def likeliest(logits: Float[Tensor, " d_vocab"], n: int) -> tuple[list[tuple[int
     return list(zip(top.indices.tolist(), top.values.tolist(), strict=True)), max(entropy, 0.0)
 
 
-def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]]) -> tuple[Choice, ...]:
+def choices_of(tokenizer: Tokenizer, found: Sequence[tuple[int, float]]) -> tuple[Choice, ...]:
     """Ids and probabilities as choices."""
     pieces = [piece_of(tokenizer, id_) for id_, _ in found]
     style = style_of(tokenizer)
@@ -270,7 +270,7 @@ def choices_of(tokenizer: Any, found: Sequence[tuple[int, float]]) -> tuple[Choi
     )
 
 
-def piece_of(tokenizer: Any, id_: int) -> str:
+def piece_of(tokenizer: Tokenizer, id_: int) -> str:
     """The vocabulary's string; many models have a few more numbers than their tokenizer has pieces."""
     piece = tokenizer.convert_ids_to_tokens(id_) if id_ < len(tokenizer) else None
     return str(piece) if piece else f"⟨{id_}⟩"

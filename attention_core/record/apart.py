@@ -10,7 +10,7 @@ import io
 import pickle
 from collections.abc import Set
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -25,6 +25,7 @@ from attention_core.text.tokens import Token
 
 _weights_of: WeakKeyDictionary[nn.Module, Set[int]] = WeakKeyDictionary()
 R = TypeVar("R", bound=Record)
+Place = tuple[int, str, int, tuple[int, ...], tuple[int, ...]]  # block, dtype, offset, shape, strides
 _ALIGNED = 64  # bytes: where a block begins, so that a tensor of any type can begin there
 # What is written out piece by piece, with our own records; anything else (modules, functions, caches) stays.
 _SHARED = (LoadedModel, ModelFacts, Token)
@@ -94,18 +95,18 @@ class _Outline(pickle.Pickler):
         self._numbers: dict[int, int] = {}  # in `staying`, by identity
         self._blocks: dict[int, int] = {}  # in `storages`, by where they lie
 
-    def persistent_id(self, obj: Any) -> Any:
+    def persistent_id(self, obj: object) -> int | Place | None:
         kind = type(obj)
         if kind in _PLAIN or (kind not in _SHARED and kind.__module__.startswith("attention_core.")):
             return None
-        if kind is Tensor and (place := self._place(obj)) is not None:
+        if kind is Tensor and isinstance(obj, Tensor) and (place := self._place(obj)) is not None:
             return place
         number = self._numbers.setdefault(id(obj), len(self.staying))
         if number == len(self.staying):
             self.staying.append(obj)
         return number
 
-    def _place(self, tensor: Tensor) -> tuple[Any, ...] | None:
+    def _place(self, tensor: Tensor) -> Place | None:
         """Where a tensor lies in the blocks; None for one that stays."""
         storage = tensor.untyped_storage()
         if tensor.device.type != "cpu" or storage.data_ptr() in self._weights:
@@ -113,17 +114,17 @@ class _Outline(pickle.Pickler):
         block = self._blocks.setdefault(storage.data_ptr(), len(self.storages))
         if block == len(self.storages):
             self.storages.append(storage)
-        return block, str(tensor.dtype), tensor.storage_offset(), tuple(tensor.shape), tensor.stride()
+        return block, str(tensor.dtype), int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride()
 
 
-class _Whole(pickle.Unpickler):
+class _Whole(pickle.Unpickler, Generic[R]):
     """Reads what `_Outline` wrote in this process; nothing from outside comes here."""
 
-    def __init__(self, file: io.BytesIO, apart: Apart[Any], data: Tensor) -> None:
+    def __init__(self, file: io.BytesIO, apart: Apart[R], data: Tensor) -> None:
         super().__init__(file)
         self._apart, self._data = apart, data
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: int | Place) -> object:
         if isinstance(pid, int):
             return self._apart.staying[pid]
         block, name, offset, shape, stride = pid

@@ -73,7 +73,7 @@ def layers_at(layers: Sequence[AttentionLayer], choice: LayerChoice, kind: str |
     return Chosen(found, how)  # pyright: ignore[reportArgumentType]
 
 
-def head_at(n_heads: int, choice: Any, layer: int | None = None) -> int:
+def head_at(n_heads: int, choice: object, layer: int | None = None) -> int:
     """One head. Raises ValueError that names what there is."""
     where = "" if layer is None else f" in layer {layer}"
     if isinstance(choice, str):
@@ -115,12 +115,13 @@ def of_kind(layers: Sequence[AttentionLayer], kind: str | None) -> tuple[int, ..
     return tuple(place for place, layer in enumerate(layers) if layer.kind == asked)
 
 
-def _is_several(choice: Any) -> bool:
+def _is_several(choice: object) -> bool:
     if isinstance(choice, str):
         return choice in ("mean", "max") or choice.startswith("all:")
     return choice is None or isinstance(choice, slice) or (isinstance(choice, Iterable) and not _is_index(choice))
 
 
+# Whatever stands for a layer or a head, of whatever library: `index` says whether it is a whole number.
 def _is_index(choice: Any) -> bool:
     try:
         index(choice)
@@ -129,6 +130,7 @@ def _is_index(choice: Any) -> bool:
     return True
 
 
+# As above.
 def _integer(choice: Any, what: str) -> int:
     """A place, whatever kind of whole number it is. Raises ValueError for anything else."""
     if not _is_index(choice):

@@ -2,9 +2,9 @@
 
 import copy
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from attention_core.models.facts import LoadedModel
 from attention_core.record.record import Record
@@ -12,7 +12,7 @@ from attention_core.record.record import Record
 R = TypeVar("R", bound=Record)
 
 
-def deep_copy(trace: R, memo: dict[int, Any]) -> R:
+def deep_copy(trace: R, memo: dict[int, object]) -> R:
     """The trace with tensors of its own; views of one storage stay views of one storage.
 
     What speaks for the model (its modules, its tokenizer) is not copied: a proof asks the model that ran.
@@ -26,7 +26,7 @@ def deep_copy(trace: R, memo: dict[int, Any]) -> R:
     return replace(trace, layers=layers, ending=ending)
 
 
-def _parts(model: LoadedModel) -> list[Any]:
+def _parts(model: LoadedModel) -> list[nn.Module | Tensor]:
     """Every module and every weight of a model."""
     modules: list[nn.Module] = list(
         {id(part): part for whole in (model.whole, model.model) for part in whole.modules()}.values()

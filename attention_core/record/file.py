@@ -9,7 +9,7 @@ import json
 import unicodedata
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
+from attention_core.formats.json_data import Json, JsonObject
 from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.formats.plain_values import Values, plain_values
 from attention_core.formats.strict_json import strict_json
@@ -71,7 +72,7 @@ def trace_bytes(trace: Record, *, projections: bool = True) -> bytes:
 
     layers = []
     for i, layer in enumerate(trace.layers):
-        fields_: dict[str, Any] = {"kind": layer.kind, "index": layer.index}
+        fields_: JsonObject = {"kind": layer.kind, "index": layer.index}
         fields_["tensors"] = {name: keep(f"{i}.{name}", tensor) for name, tensor in layer.tensors().items()}
         if layer.edited:
             fields_["edited"] = True
@@ -165,7 +166,7 @@ def load_trace(file: str | Path | bytes) -> Record:
         ) from None
 
 
-def header_of_file(data: bytes) -> dict[str, Any]:
+def header_of_file(data: bytes) -> JsonObject:
     """The header of a safetensors file as it stands there. Raises TraceFileError or ValueError if there is none."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
@@ -178,7 +179,7 @@ def header_of_file(data: bytes) -> dict[str, Any]:
     return strict_json(data[8 : 8 + size])
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def _header(data: bytes) -> JsonObject:
     metadata = header_of_file(data).get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         raise TraceFileError("The file holds no Sightline trace. Choose a file that was saved with Save → Trace.")
@@ -191,7 +192,7 @@ def _header(data: bytes) -> dict[str, Any]:
     return header
 
 
-def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
+def _trace(header: JsonObject, tensors: dict[str, Tensor]) -> Record:
     source = tuple(_token(token) for token in header["source_tokens"])
     target = tuple(_token(token) for token in header["target_tokens"])
     _require(0 < len(header["layers"]) <= _MAX_LAYERS)
@@ -225,7 +226,7 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
     return trace
 
 
-def _layer(fields_: dict[str, Any], tensors: dict[str, Tensor]) -> AttentionLayer:
+def _layer(fields_: JsonObject, tensors: dict[str, Tensor]) -> AttentionLayer:
     own = {name: tensors[stored] for name, stored in fields_["tensors"].items()}
     kind, index = fields_["kind"], fields_["index"]
     _require(kind in get_args(Kind) and _is_count(index, _MAX_LAYERS))
@@ -294,7 +295,7 @@ def _edited_weights(weights: Tensor | None, shape: tuple[int, ...]) -> Tensor | 
     return weights
 
 
-def _plain_edits(given: Any) -> tuple[dict[str, Any], ...]:
+def _plain_edits(given: Json) -> tuple[JsonObject, ...]:
     _require(isinstance(given, list) and all(isinstance(one, dict) for one in given))
     return tuple(given)
 
@@ -312,7 +313,7 @@ def _cells(trace: Record) -> int:
     return sum(layer.n_heads * layer.n_query * layer.n_key for layer in trace.layers)
 
 
-def _token(given: Any) -> Token:
+def _token(given: Json) -> Token:
     token = _checked(plain_values(given, Token))
     start, end = token.span
     _require(0 <= start <= end < _MAX_PLACE)

@@ -1,11 +1,12 @@
 """The linear maps of a layer in a trace file: x, the columns of the weights that were used, and the steps after."""
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from attention_core.formats.json_data import Json, JsonObject
 from attention_core.record.norms import Norm, NormKind
 from attention_core.record.projections import (
     Gate,
@@ -15,6 +16,7 @@ from attention_core.record.projections import (
     OutputProjection,
     Part,
     Projection,
+    ProjectionName,
     Projections,
     Residual,
     Rotary,
@@ -26,9 +28,9 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 Keep = Callable[[str, Tensor], str]  # stores a tensor under a name of its own and returns the name it is found by
 
 
-def pack_projections(projections: Projections, keep: Keep) -> dict[str, Any]:
+def pack_projections(projections: Projections, keep: Keep) -> JsonObject:
     """What JSON holds of them; their tensors go to `keep`."""
-    packed: dict[str, Any] = {"missing": list(projections.missing)}
+    packed: JsonObject = {"missing": list(projections.missing)}
     for projection in (projections.q, projections.k, projections.v):
         if projection is not None:
             packed[projection.name] = _pack_projection(projection, keep)
@@ -39,15 +41,10 @@ def pack_projections(projections: Projections, keep: Keep) -> dict[str, Any]:
     return packed
 
 
-def unpack_projections(
-    packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, k: Tensor, v: Tensor
-) -> Projections:
+def unpack_projections(packed: JsonObject, tensors: dict[str, Tensor], q: Tensor, k: Tensor, v: Tensor) -> Projections:
     """The projections of a layer with these q, k, v. Raises ValueError, KeyError … if anything does not fit."""
-    made: dict[str, Any] = {
-        name: _projection(name, packed[name], tensors, like)
-        for name, like in (("q", q), ("k", k), ("v", v))
-        if name in packed
-    }
+    likes: dict[ProjectionName, Tensor] = {"q": q, "k": k, "v": v}
+    made = {name: _projection(name, packed[name], tensors, like) for name, like in likes.items() if name in packed}
     o = _output(packed["o"], tensors, q, v) if "o" in packed else None
     residual = _residual(packed["residual"], tensors, o) if "residual" in packed else None
     missing = packed["missing"]
@@ -55,7 +52,7 @@ def unpack_projections(
     return Projections(**made, o=o, residual=residual, missing=tuple(_text(sentence) for sentence in missing))
 
 
-def _pack_projection(projection: Projection, keep: Keep) -> dict[str, Any]:
+def _pack_projection(projection: Projection, keep: Keep) -> JsonObject:
     own = f"{projection.name}."
     wholes = [step.over for step in projection.steps if isinstance(step, Norm) and step.over is not None]
     parts, steps = [], []
@@ -71,7 +68,7 @@ def _used(part: Part, more: list[Tensor]) -> Tensor:
     return torch.cat([part.columns.flatten(), *more]).unique()
 
 
-def _pack_part(part: Part, own: str, keep: Keep, more: list[Tensor]) -> dict[str, Any]:
+def _pack_part(part: Part, own: str, keep: Keep, more: list[Tensor]) -> JsonObject:
     used = _used(part, more)
     bias = part.offsets(used)
     return {
@@ -84,7 +81,7 @@ def _pack_part(part: Part, own: str, keep: Keep, more: list[Tensor]) -> dict[str
     }
 
 
-def _pack_base(base: Part, used: Tensor, own: str, keep: Keep) -> dict[str, Any]:
+def _pack_base(base: Part, used: Tensor, own: str, keep: Keep) -> JsonObject:
     """The map below an adapter: its weight and bias; x and columns are those of the map as it acts."""
     bias = base.offsets(used)
     return {
@@ -94,7 +91,7 @@ def _pack_base(base: Part, used: Tensor, own: str, keep: Keep) -> dict[str, Any]
     }
 
 
-def _pack_step(step: Step, own: str, keep: Keep, used: Tensor) -> dict[str, Any]:
+def _pack_step(step: Step, own: str, keep: Keep, used: Tensor) -> JsonObject:
     if isinstance(step, Rotary):
         return {
             "rotary": step.layout,
@@ -108,7 +105,7 @@ def _pack_step(step: Step, own: str, keep: Keep, used: Tensor) -> dict[str, Any]
     return {**_pack_norm(step, own, keep), "over": over}
 
 
-def _pack_norm(norm: Norm, own: str, keep: Keep) -> dict[str, Any]:
+def _pack_norm(norm: Norm, own: str, keep: Keep) -> JsonObject:
     return {
         "name": norm.name,
         "norm": norm.kind,
@@ -118,7 +115,7 @@ def _pack_norm(norm: Norm, own: str, keep: Keep) -> dict[str, Any]:
     }
 
 
-def _pack_output(o: OutputProjection, keep: Keep) -> dict[str, Any]:
+def _pack_output(o: OutputProjection, keep: Keep) -> JsonObject:
     offsets = o.offsets()
     gate = o.gate
     return {
@@ -135,7 +132,7 @@ def _pack_output(o: OutputProjection, keep: Keep) -> dict[str, Any]:
     }
 
 
-def _pack_residual(residual: Residual, keep: Keep) -> dict[str, Any]:
+def _pack_residual(residual: Residual, keep: Keep) -> JsonObject:
     norm, after = residual.norm, residual.after
     return {
         "pre": keep("residual.pre", residual.pre),
@@ -146,7 +143,7 @@ def _pack_residual(residual: Residual, keep: Keep) -> dict[str, Any]:
     }
 
 
-def _projection(name: Any, packed: dict[str, Any], tensors: dict[str, Tensor], like: Tensor) -> Projection:
+def _projection(name: ProjectionName, packed: JsonObject, tensors: dict[str, Tensor], like: Tensor) -> Projection:
     n_heads, n_tokens, d_head = like.shape
     parts = tuple(_part(part, tensors, n_heads, n_tokens) for part in packed["parts"])
     _require(bool(parts) and sum(part.columns.shape[1] for part in parts) == d_head)
@@ -155,7 +152,7 @@ def _projection(name: Any, packed: dict[str, Any], tensors: dict[str, Tensor], l
     return Projection(name, parts, number(packed["factor"]), steps, packed["latent"])
 
 
-def _part(packed: dict[str, Any], tensors: dict[str, Tensor], n_heads: int, n_tokens: int) -> Part:
+def _part(packed: JsonObject, tensors: dict[str, Tensor], n_heads: int, n_tokens: int) -> Part:
     x, weight, columns = tensors[packed["x"]], tensors[packed["weight"]], tensors[packed["columns"]]
     bias = None if packed["bias"] is None else tensors[packed["bias"]]
     _require(x.dim() == 2 and x.shape[0] == n_tokens and x.dtype in _FLOATS)
@@ -167,7 +164,7 @@ def _part(packed: dict[str, Any], tensors: dict[str, Tensor], n_heads: int, n_to
     return Part(_text(packed["name"]), x, weight, bias, True, columns, base=base)
 
 
-def _base(packed: dict[str, Any], tensors: dict[str, Tensor], x: Tensor, acting: Tensor, columns: Tensor) -> Part:
+def _base(packed: JsonObject, tensors: dict[str, Tensor], x: Tensor, acting: Tensor, columns: Tensor) -> Part:
     weight = tensors[packed["weight"]]
     bias = None if packed["bias"] is None else tensors[packed["bias"]]
     _require(weight.shape == acting.shape and weight.dtype in _FLOATS)
@@ -175,7 +172,7 @@ def _base(packed: dict[str, Any], tensors: dict[str, Tensor], x: Tensor, acting:
     return Part(_text(packed["name"]), x, weight, bias, True, columns)
 
 
-def _step(packed: dict[str, Any], tensors: dict[str, Tensor], shape: torch.Size, first: Part) -> Step:
+def _step(packed: JsonObject, tensors: dict[str, Tensor], shape: torch.Size, first: Part) -> Step:
     n_heads, n_tokens, d_head = shape
     if "rotary" in packed:
         layout, start, dims = packed["rotary"], packed["start"], packed["dims"]
@@ -191,9 +188,7 @@ def _step(packed: dict[str, Any], tensors: dict[str, Tensor], shape: torch.Size,
     return _norm(packed, tensors, (n_heads, d_head), over)
 
 
-def _norm(
-    packed: dict[str, Any], tensors: dict[str, Tensor], shape: tuple[int, int] | None, over: Tensor | None
-) -> Norm:
+def _norm(packed: JsonObject, tensors: dict[str, Tensor], shape: tuple[int, int] | None, over: Tensor | None) -> Norm:
     gain, bias = ((None if packed[name] is None else tensors[packed[name]]) for name in ("gain", "bias"))
     for tensor in (gain, bias):
         _require(tensor is None or (tensor.dim() == 2 and tensor.dtype in _FLOATS))
@@ -202,7 +197,7 @@ def _norm(
     return Norm(_text(packed["name"]), packed["norm"], number(packed["eps"]), gain, bias, over)
 
 
-def _output(packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, v: Tensor) -> OutputProjection:
+def _output(packed: JsonObject, tensors: dict[str, Tensor], q: Tensor, v: Tensor) -> OutputProjection:
     n_heads, n_query, d_value = q.shape[0], q.shape[1], v.shape[2]
     weight, slots, written = (tensors[packed[name]] for name in ("weight", "slots", "written"))
     bias = None if packed["bias"] is None else tensors[packed["bias"]]
@@ -226,7 +221,7 @@ def _output(packed: dict[str, Any], tensors: dict[str, Tensor], q: Tensor, v: Te
     return OutputProjection(_text(packed["name"]), weight, bias, True, slots, written, norm, gate, base=base)
 
 
-def _residual(packed: dict[str, Any], tensors: dict[str, Tensor], o: OutputProjection | None) -> Residual:
+def _residual(packed: JsonObject, tensors: dict[str, Tensor], o: OutputProjection | None) -> Residual:
     pre, order = tensors[packed["pre"]], packed["order"]
     if o is None:
         raise ValueError("inconsistent trace file")
@@ -243,13 +238,13 @@ def _indices(tensor: Tensor, below: int) -> None:
     _require(0 <= int(tensor.min()) and int(tensor.max()) < below)
 
 
-def number(value: Any) -> float:
+def number(value: Json) -> float:
     """A factor as float32 holds it, in which everything is computed. Raises ValueError for anything else."""
     _require(type(value) in (int, float) and abs(value) <= torch.finfo(torch.float32).max)
     return float(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     _require(isinstance(value, str))
     str(value).encode("utf-8")  # a lone surrogate cannot be sent to a browser
     return str(value)

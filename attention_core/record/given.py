@@ -4,12 +4,11 @@ What is unknown stays unknown: without q and k the record has weights only, and 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor
 
 from attention_core.models.facts import ModelFacts
-from attention_core.record.given_arrays import GivenError, check_weights, fields_of, layers_of, mask_of
+from attention_core.record.given_arrays import Given, GivenError, check_weights, fields_of, layers_of, mask_of
 from attention_core.record.given_layers import layer_with_inputs
 from attention_core.record.layers import AttentionLayer, Kind, LayerTrace, WeightsOnly
 from attention_core.record.record import Record
@@ -21,19 +20,19 @@ MOST_NAME, MOST_TEXT = 200, 1_000_000  # characters
 
 
 def record_of_given(  # noqa: PLR0913 (the arguments of trace_from_attention as they are)
-    attention: Any = None,
+    attention: Given = None,
     tokens: Sequence[str | Token] | None = None,
     *,
-    encoder_attention: Any = None,
-    decoder_attention: Any = None,
-    cross_attention: Any = None,
+    encoder_attention: Given = None,
+    decoder_attention: Given = None,
+    cross_attention: Given = None,
     encoder_tokens: Sequence[str | Token] | None = None,
     decoder_tokens: Sequence[str | Token] | None = None,
-    q: Any = None,
-    k: Any = None,
-    v: Any = None,
+    q: Given = None,
+    k: Given = None,
+    v: Given = None,
     scale: float | None = None,
-    allowed: Any = None,
+    allowed: Given = None,
     batch: int | None = None,
     sums_to_one: bool = True,
     text: str | None = None,
@@ -99,7 +98,7 @@ def _tokens(tokens: Sequence[str | Token] | None, what: str, of: str) -> tuple[T
 def _one_stack(
     kind: Kind,
     given: Sequence[Tensor],
-    inputs: tuple[Any, Any, Any],
+    inputs: tuple[Given, Given, Given],
     scale: float | None,
     allowed: Tensor | None,
     batch: int | None,
@@ -127,7 +126,7 @@ def _one_stack(
 
 
 def _two_stacks(
-    apart: Mapping[str, Any],
+    apart: Mapping[str, Given],
     tokens: Sequence[str | Token] | None,
     encoder_tokens: Sequence[str | Token] | None,
     decoder_tokens: Sequence[str | Token] | None,

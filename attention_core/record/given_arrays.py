@@ -22,11 +22,14 @@ _FORMS = (
 )
 
 
+Given = Any  # matrices as somebody has them, not looked at yet: `layers_of` and `mask_of` say which forms they take
+
+
 class GivenError(ValueError):
     """Matrices that cannot be shown; the text is a plain sentence that says which, where, and what would help."""
 
 
-def fields_of(output: Any) -> dict[str, Any] | None:
+def fields_of(output: Given) -> dict[str, Given] | None:
     """The attentions of a model's output by the names of its fields, as keywords; None if it is no such output.
 
     Never by place: the last field of an output is not always the attentions. Of a decoder with cross-attention (GPT-2
@@ -59,7 +62,7 @@ def fields_of(output: Any) -> dict[str, Any] | None:
     return {name: value for name, value in keywords.items() if value is not None}
 
 
-def layers_of(given: Any, what: str, batch: int | None = None) -> list[Tensor]:
+def layers_of(given: Given, what: str, batch: int | None = None) -> list[Tensor]:
     """One tensor (head, …, …) for each layer, copied to the processor, in the precision in which it came.
 
     `batch` picks one text where there are several. Raises GivenError, calling the whole `what`.
@@ -118,7 +121,7 @@ def check_weights(layers: Sequence[Tensor], kind: Kind, n_query: int, n_key: int
             )
 
 
-def mask_of(allowed: Any) -> Bool[Tensor, "query key"] | None:
+def mask_of(allowed: Given) -> Bool[Tensor, "query key"] | None:
     """Who may read whom, as booleans. Raises GivenError for anything else."""
     if allowed is None:
         return None
@@ -142,7 +145,7 @@ def _check_sums(weights: Float[Tensor, "head query key"], where: str) -> None:
             )
 
 
-def _layer(given: Any, where: str, batch: int | None) -> Tensor:
+def _layer(given: Given, where: str, batch: int | None) -> Tensor:
     array = _array(given)
     if array is None:
         if given is None:
@@ -167,14 +170,14 @@ def _layer(given: Any, where: str, batch: int | None) -> Tensor:
     return _tensor(array, where)
 
 
-def _array(given: Any) -> Any:
+def _array(given: Given) -> Tensor | np.ndarray | None:
     """A tensor or NumPy array; None for anything else. Other libraries' arrays become NumPy's."""
     if isinstance(given, Tensor | np.ndarray):
         return given
     return np.asarray(given) if hasattr(given, "__array__") else None
 
 
-def _tensor(array: Any, where: str) -> Tensor:
+def _tensor(array: Tensor | np.ndarray, where: str) -> Tensor:
     """A copy of one's own on the processor: whoever gave it may go on changing it."""
     if isinstance(array, Tensor):
         _require_floats(array.dtype, where)
@@ -184,7 +187,7 @@ def _tensor(array: Any, where: str) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True))
 
 
-def _require_floats(dtype: Any, where: str) -> None:
+def _require_floats(dtype: torch.dtype | np.dtype, where: str) -> None:
     if dtype not in DTYPES:
         name = str(dtype).removeprefix("torch.")
         raise GivenError(f"{where} holds {name}; weights are float16, bfloat16, float32 or float64.")
@@ -194,5 +197,5 @@ def _first(wrong: Tensor) -> list[int]:
     return wrong.nonzero()[0].tolist()
 
 
-def _shape(array: Any) -> str:
+def _shape(array: Tensor | np.ndarray) -> str:
     return " × ".join(map(str, array.shape)) or "()"

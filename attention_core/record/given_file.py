@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from attention_core.formats.memory import OUT_OF_MEMORY, is_out_of_memory
 from attention_core.formats.strict_json import strict_json
 from attention_core.record.file import FORMAT, TraceFileError, header_of_file, load_trace
 from attention_core.record.given import record_of_given
-from attention_core.record.given_arrays import GivenError
+from attention_core.record.given_arrays import Given, GivenError
 from attention_core.record.record import Record
 
 MOST_BYTES = 256_000_000  # of all arrays, unpacked: 144 heads of 660 tokens in float32
@@ -70,10 +69,10 @@ def open_trace(file: str | Path | bytes) -> Record:
         raise TraceFileError(OUT_OF_MEMORY) from None
 
 
-def _record(named: Mapping[str, Any]) -> Record:
+def _record(named: Mapping[str, Given]) -> Record:
     """The record of a file's arrays and texts by name; layers of an array may stand apart, as attention_0 … ."""
-    keywords: dict[str, Any] = {}
-    apart: dict[str, dict[int, Any]] = {}
+    keywords: dict[str, Given] = {}
+    apart: dict[str, dict[int, Given]] = {}
     for name, value in named.items():
         if (found := _one_layer(name)) is not None:
             stem, index = found
@@ -107,7 +106,7 @@ def _one_layer(name: str) -> tuple[str, int] | None:
 _CALLED = {str: "a text", float: "a number", bool: "true or false"}
 
 
-def _from_npz(data: bytes) -> dict[str, Any]:
+def _from_npz(data: bytes) -> dict[str, Given]:
     if data.count(b"PK\x01\x02") > 2 * MOST_ARRAYS:  # before the list of what is in it is made
         raise GivenError(f"The file holds more than {MOST_ARRAYS:,} arrays.")
     try:
@@ -143,7 +142,7 @@ _DAMAGED = (  # what reading a zip, unpacking and NumPy's header raise, each in 
 )
 
 
-def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
+def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Given:
     """One array, read only when its header agrees with its size."""
     name = member.filename.removesuffix(".npy")
     if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -181,14 +180,14 @@ def _holds_matrices(data: bytes) -> bool:
     return any(name == stem or name.startswith(f"{stem}_") for name in header for stem in _ARRAYS[:4])
 
 
-def _from_safetensors(data: bytes) -> dict[str, Any]:
+def _from_safetensors(data: bytes) -> dict[str, Given]:
     metadata = header_of_file(data).get("__metadata__") or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise GivenError(f"The file's metadata are no texts. {_SEE}")
     if len(data) > MOST_BYTES:
         raise GivenError(f"The file has {len(data) / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:,.0f} MB are read.")
     try:
-        named: dict[str, Any] = dict(load_tensors(data))
+        named: dict[str, Given] = dict(load_tensors(data))
     except SafetensorError:
         raise GivenError("The file is damaged: it ends early or is not safetensors.") from None
     for name in (*_TOKENS, "scale", "sums_to_one"):
@@ -202,7 +201,7 @@ def _from_safetensors(data: bytes) -> dict[str, Any]:
     return {**named, **{name: metadata[name] for name in ("text", "name") if name in metadata}}
 
 
-def _from_json(data: bytes) -> dict[str, Any]:
+def _from_json(data: bytes) -> dict[str, Given]:
     if len(data) > MOST_JSON_BYTES:
         raise GivenError(
             f"The file has {len(data) / 1e6:,.0f} MB of JSON; at most {MOST_JSON_BYTES / 1e6:,.0f} MB are read. "
@@ -229,7 +228,7 @@ def _from_json(data: bytes) -> dict[str, Any]:
     return named
 
 
-def _numbers(layer: Any, where: str, dtype: torch.dtype) -> torch.Tensor:
+def _numbers(layer: Given, where: str, dtype: torch.dtype) -> torch.Tensor:
     try:  # told the type, or a single long text among them would be given a place for every number
         array = np.array(layer, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ class AttentionLayer:
         """Everything that a saved trace holds of this layer, by name."""
         raise NotImplementedError
 
-    def numpy(self) -> dict[str, NDArray[Any]]:
+    def numpy(self) -> dict[str, NDArray[np.generic]]:
         """What `tensors` gives, as NumPy arrays of their own; bfloat16, which NumPy lacks, exactly as float32.
 
         From a GPU too. `weights` and `steps` are float32 already: `.numpy()` is enough there.

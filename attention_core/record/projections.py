@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -107,6 +107,7 @@ class Rotary:
 
 
 Step = Norm | Rotary
+T = TypeVar("T")
 ProjectionName = Literal["q", "k", "v"]
 
 
@@ -316,6 +317,7 @@ class Sought(Protocol):
 class Found:
     """The projections of one call: given, or searched by `search` in what was observed when somebody first asks."""
 
+    # `search` takes what `seen` is.
     def __init__(self, seen: Sought | Projections, search: Callable[[Any], Projections] | None = None) -> None:
         self._seen = None if isinstance(seen, Projections) else seen
         self._found = seen if isinstance(seen, Projections) else None
@@ -334,7 +336,7 @@ class Found:
                 self._seen = None  # what was not needed is let go
             return self._found
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """A trace that rests while it is not looked at (`record/apart`) is written without the lock."""
         with self._lock:
             return Found, (self._seen if self._found is None else self._found, self._search)
@@ -363,7 +365,7 @@ def _pairs(start: int, dims: int, *, split: bool) -> tuple[Int[Tensor, " pair"],
 
 
 @contextmanager
-def present(module: nn.Module | None, tensor: Any, name: str = "weight") -> Iterator[Any]:
+def present(module: nn.Module | None, tensor: T, name: str = "weight") -> Iterator[T | Tensor]:
     """The tensor itself, or, of a module whose weights rest on disk, the tensor fetched for as long as it is needed."""
     if not isinstance(tensor, Tensor) or tensor.device.type != "meta":
         yield tensor

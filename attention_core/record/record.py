@@ -4,6 +4,7 @@ A trace keeps q, k and v, not the attention matrices: O(layers · tokens · d_mo
 O(layers · heads · tokens²). The weights of a head are computed when somebody looks at them.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, SupportsIndex
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.formats.shown import short_repr
 from attention_core.formula.attention import AttentionSteps
 from attention_core.models.facts import ModelFacts
@@ -36,15 +38,15 @@ class Record:
     notes: tuple[str, ...] = ()  # sentences for the reader: what was cut or changed
     reservations: tuple[str, ...] = ()  # sentences: in what the model that ran may differ from the one that was saved
     edited: tuple[str, ...] = ()  # sentences: what was changed while the model ran, and where
-    edits: tuple[dict[str, Any], ...] = ()  # the same as plain data, which `experiment/edits` reads
+    edits: tuple[JsonObject, ...] = ()  # the same as plain data, which `experiment/edits` reads
     opened: bool = False  # from a file: the model is not here
     other_layers: tuple[str, ...] = ()  # of a hybrid: names of the layers in which no attention was observed
     source_language: str | None = None  # that the tokenizer was told, by its own name; None if it is told none
     target_language: str | None = None
     chat: str | None = None  # what was typed, where the model's chat template made `text` of it
     ending: Ending | None = field(default=None, repr=False)  # what the model can say more; None in a trace from a file
-    # What `pictures` reads off the tokens, once for all layers and heads.
-    read: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+    # What `pictures` reads off the tokens, once for all layers and heads; of whatever type it put there.
+    read: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     __repr__ = short_repr
 

@@ -8,8 +8,9 @@ compared with anything, the answer is not plainly "checked".
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.formats.shown import short_repr
 from attention_core.record.projections import Projections
 from attention_core.record.proof import Check, largest_difference, worst_by_name
@@ -57,7 +58,7 @@ class Verdict:
         reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
         return f"<div><p>{html.escape(self.text)}</p>{f'<ul>{reasons}</ul>' if reasons else ''}</div>"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """What a page shows of it, but for its checks."""
         return {
             "answer": self.answer,

@@ -18,7 +18,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attention_core.formats.shown import short_repr
 from attention_core.heads.cards import Answer, LabelCard, Tally
@@ -97,7 +97,7 @@ class SurveyTable:
             str | None: pyarrow.string(),
         }
         schema = pyarrow.schema([(field.name, types[field.type]) for field in fields(Row)])  # pyright: ignore
-        columns: list[list[Any]] = [[getattr(row, name) for row in self.rows] for name in COLUMNS]
+        columns: list[list[object]] = [[getattr(row, name) for row in self.rows] for name in COLUMNS]
         table = pyarrow.Table.from_arrays(
             [pyarrow.array(column, part.type) for column, part in zip(columns, schema, strict=True)], schema=schema
         )

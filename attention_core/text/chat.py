@@ -10,7 +10,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any
+
+from attention_core.text.tokenizer import Tokenizer
 
 _CHILD = Path(__file__).with_name("chat_child.py")
 _SECONDS = 20.0  # on a busy machine; the process itself is given a few seconds of computing
@@ -22,7 +23,7 @@ class ChatError(ValueError):
     """No prompt can be made of a text; the text of the error is a plain sentence."""
 
 
-def template_of(tokenizer: Any) -> str | None:
+def template_of(tokenizer: Tokenizer) -> str | None:
     """A tokenizer's chat template; of several the one called "default". None without one."""
     template = getattr(tokenizer, "chat_template", None)
     if isinstance(template, dict):
@@ -30,7 +31,7 @@ def template_of(tokenizer: Any) -> str | None:
     return template if isinstance(template, str) and template.strip() else None
 
 
-def chat_prompt(tokenizer: Any, text: str) -> str:
+def chat_prompt(tokenizer: Tokenizer, text: str) -> str:
     """The whole prompt, special tokens included, that asks for an answer to `text`, said by a user.
 
     It is `tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True)`, as text. The

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+
+from attention_core.text.tokenizer import Tokenizer
 
 N_NEAR = 3  # languages that a sentence names beside one that there is not
 # NLLB's eng_Latn, SeamlessM4T's __cmn_Hant__: of these two, a language is a special token and no list names them.
@@ -29,7 +30,7 @@ class Languages:
     target: str | None = None
 
     @contextmanager
-    def told(self, tokenizer: Any) -> Iterator[None]:
+    def told(self, tokenizer: Tokenizer) -> Iterator[None]:
         """Tell a tokenizer for the time of one call. Nobody else may use it meanwhile."""
         if self == Languages():
             yield
@@ -74,7 +75,7 @@ class Spoken:
         raise LanguageError(f"“{shown}” is none of the {len(self.codes)} languages that the model knows. {hint}")
 
 
-def spoken_by(tokenizer: Any, *configs: Any) -> Spoken | None:
+def spoken_by(tokenizer: Tokenizer, *configs: object) -> Spoken | None:
     """The languages that a tokenizer can be told; None for one that cannot.
 
     `configs` are the model's: a checkpoint that translates into one language forces its code there.
@@ -99,7 +100,7 @@ def spoken_by(tokenizer: Any, *configs: Any) -> Spoken | None:
 _FORCED = ("forced_bos_token_id", "decoder_start_token_id")
 
 
-def _tell(tokenizer: Any, source: str | None, target: str | None) -> None:
+def _tell(tokenizer: Tokenizer, source: str | None, target: str | None) -> None:
     """The source last: a tokenizer at rest reads sources."""
     if target != tokenizer.tgt_lang:
         tokenizer.tgt_lang = target

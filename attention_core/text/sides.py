@@ -7,10 +7,11 @@ tokenizer of its own that never switches: its ids, pieces and texts belong toget
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+
+from attention_core.text.tokenizer import Tokenizer
 
 
-def sides_of(tokenizer: Any) -> tuple[Any, Any]:
+def sides_of(tokenizer: Tokenizer) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of the source and of the target."""
     if hasattr(tokenizer, "spm_target") and hasattr(tokenizer, "separate_vocabs"):
         apart = _marian
@@ -23,10 +24,10 @@ def sides_of(tokenizer: Any) -> tuple[Any, Any]:
         return apart(tokenizer, Path(folder))
 
 
-def _marian(tokenizer: Any, folder: Path) -> tuple[Any, Any]:
+def _marian(tokenizer: Tokenizer, folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """Two sentencepiece models, with a vocabulary each or one for both."""
 
-    def reading(model: str, vocabulary: str) -> Any:
+    def reading(model: str, vocabulary: str) -> Tokenizer:
         file = str(folder / model)
         return type(tokenizer)(file, file, str(folder / vocabulary), **_common(tokenizer))
 
@@ -34,15 +35,15 @@ def _marian(tokenizer: Any, folder: Path) -> tuple[Any, Any]:
     return reading("source.spm", "vocab.json"), reading("target.spm", vocabulary)
 
 
-def _fsmt(tokenizer: Any, folder: Path) -> tuple[Any, Any]:
+def _fsmt(tokenizer: Tokenizer, folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """Two vocabularies with the same merges. A language's own rules cut its text before they apply."""
 
-    def reading(language: str, vocabulary: str) -> Any:
+    def reading(language: str, vocabulary: str) -> Tokenizer:
         files = [str(folder / name) for name in (vocabulary, vocabulary, "merges.txt")]
         return type(tokenizer)([language] * 2, *files, do_lower_case=tokenizer.do_lower_case, **_common(tokenizer))
 
     return reading(tokenizer.src_lang, "vocab-src.json"), reading(tokenizer.tgt_lang, "vocab-tgt.json")
 
 
-def _common(tokenizer: Any) -> dict[str, Any]:
+def _common(tokenizer: Tokenizer) -> dict[str, object]:
     return {**tokenizer.special_tokens_map, "model_max_length": tokenizer.model_max_length}

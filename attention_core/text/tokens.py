@@ -10,8 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 from weakref import WeakKeyDictionary
+
+from attention_core.text.tokenizer import Tokenizer
 
 Style = Literal["byte-level", "sentencepiece", "wordpiece", "plain"]
 STYLES: tuple[Style, ...] = ("byte-level", "sentencepiece", "wordpiece", "plain")
@@ -33,7 +35,7 @@ class Token:
     word: int | None  # index of the word that it belongs to; None for special tokens
 
 
-_styles: WeakKeyDictionary[Any, Style] = WeakKeyDictionary()
+_styles: WeakKeyDictionary[Tokenizer, Style] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=20_000)  # most texts are made of the same few thousand pieces
@@ -53,7 +55,7 @@ def display(piece: str, *, style: Style) -> str:
     return _visible(piece)
 
 
-def style_of(tokenizer: Any) -> Style:
+def style_of(tokenizer: Tokenizer) -> Style:
     """How a tokenizer of transformers writes blanks and joins: told from its vocabulary, not from the text at hand.
 
     A text without a blank, or in a script that a vocabulary spells in bytes, has no piece that would tell.

@@ -4,22 +4,25 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from attention_core.training.loop import Kind, Progress, Schedule, train
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 def run_to_the_end(  # noqa: PLR0913 (what a recipe decides, and where the run is kept)
-    model: Any,
+    model: "PreTrainedModel",
     batch_at: Callable[[int], Kind],
     schedule: Schedule,
     optimizers: Sequence[torch.optim.Optimizer],
     work: Path,
     *,
-    watch: Callable[[Progress, bool], tuple[dict[str, float], Any]],
+    watch: Callable[[Progress, bool], tuple[dict[str, float], Tensor | dict[str, Tensor]]],
     loss_of: Callable[[nn.Module, Kind], Tensor] | None = None,
     report_every: int = 50,
     save_every: int = 250,
@@ -79,7 +82,7 @@ def keep_growth(work: Path, out: Path, most: int = 40) -> None:
     from safetensors.torch import save_file
 
     log = [json.loads(line) for line in (work / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    lines: dict[int, Any] = {}
+    lines: dict[int, dict[str, float]] = {}
     for line in log:
         if line["step"] not in lines or line["loss"] == line["loss"]:
             lines[line["step"]] = line

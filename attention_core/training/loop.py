@@ -229,6 +229,7 @@ def train(  # noqa: PLR0913 (public; a training loop's usual options, each with 
             return
 
 
+# The loss where a recipe has none of its own: its batches are each a `Batch`.
 def _next_token_loss(model: nn.Module, batch: Any) -> Float[Tensor, ""]:
     return mean_loss(logits_of(model, batch.tokens), batch)
 

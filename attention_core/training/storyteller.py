@@ -10,13 +10,15 @@ repeated, because in so small a model that is what makes induction heads form (s
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.inside.of_transformers import attention_of
+from attention_core.text.tokenizer import Tokenizer
+from attention_core.training.classes import LlamaForCausalLM
 from attention_core.training.loop import (
     Batch,
     Schedule,
@@ -120,7 +122,7 @@ class Recipe:
         return batch
 
 
-def train_tokenizer(text: str, d_vocab: int) -> Any:
+def train_tokenizer(text: str, d_vocab: int) -> Tokenizer:
     """A byte-level BPE tokenizer learned from a text: it can spell every text, in 256 bytes and learned pieces."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -140,7 +142,7 @@ def train_tokenizer(text: str, d_vocab: int) -> Any:
     )
 
 
-def new_model(recipe: Recipe) -> Any:
+def new_model(recipe: Recipe) -> LlamaForCausalLM:
     """A LLaMA-type model with random weights: rotary positions, SwiGLU, tied embeddings, biases on q, k, v and o."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -173,7 +175,9 @@ def split_text(text: str, held_out: float = 0.05) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def layer_weights(model: Any, tokens: Int[Tensor, "batch token"]) -> Float[Tensor, "layer batch head query key"]:
+def layer_weights(
+    model: LlamaForCausalLM, tokens: Int[Tensor, "batch token"]
+) -> Float[Tensor, "layer batch head query key"]:
     """Every attention matrix of a transformers model, as its eager attention returns them."""
     used = attention_of(model.config)
     model.set_attn_implementation("eager")
@@ -181,7 +185,7 @@ def layer_weights(model: Any, tokens: Int[Tensor, "batch token"]) -> Float[Tenso
         with torch.inference_mode():
             return torch.stack(model(tokens, output_attentions=True).attentions)
     finally:
-        model.set_attn_implementation(used)
+        model.set_attn_implementation(used or "eager")
 
 
 def held_out_losses(model: nn.Module, ids: Int[Tensor, " position"], n_tokens: int) -> Float[Tensor, " target"]:
@@ -224,7 +228,13 @@ class HeadFigures:
 
 
 def head_figures(
-    model: Any, text: Int[Tensor, " position"], d_vocab: int, n_tokens: int, seed: int, *, n_periods: int = 24
+    model: LlamaForCausalLM,
+    text: Int[Tensor, " position"],
+    d_vocab: int,
+    n_tokens: int,
+    seed: int,
+    *,
+    n_periods: int = 24,
 ) -> HeadFigures:
     """Measure every head on random tokens, with and without a repeat of varied period, and on a text.
 
@@ -281,8 +291,8 @@ def best_head(values: Float[Tensor, "layer head"]) -> tuple[int, int]:
 
 
 def measure(
-    model: Any, seen: Int[Tensor, " seen"], unseen: Int[Tensor, " unseen"], n_bytes: int, seed: int
-) -> dict[str, Any]:
+    model: LlamaForCausalLM, seen: Int[Tensor, " seen"], unseen: Int[Tensor, " unseen"], n_bytes: int, seed: int
+) -> JsonObject:
     """The Storyteller's figures with what each is compared with; `n_bytes` is the length of the unseen text."""
     d_vocab, n_tokens = model.config.vocab_size, model.config.max_position_embeddings
     heads = head_figures(model, unseen, d_vocab, n_tokens, seed)
@@ -317,7 +327,7 @@ def measure(
     }
 
 
-def report(figures: dict[str, Any]) -> str:
+def report(figures: JsonObject) -> str:
     """The figures as lines of text, each beside what it is compared with."""
     f = figures
     before, again = ("layer {}, head {}".format(*f[name]) for name in ("previous_head", "induction_head"))
@@ -341,7 +351,9 @@ def report(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:24} {value}" for name, value in lines.items())
 
 
-def tell(model: Any, tokenizer: Any, start: str, n_tokens: int, seed: int, temperature: float = 0.7) -> str:
+def tell(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, start: str, n_tokens: int, seed: int, temperature: float = 0.7
+) -> str:
     """Go on with a text: each token drawn from the 40 likeliest at this temperature."""
     ids = tokenizer(start, return_tensors="pt")["input_ids"]
     generator = generator_of(seed, 0)

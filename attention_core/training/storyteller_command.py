@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from attention_core.training.checkpoints import run_to_the_end, say
+from attention_core.training.classes import LlamaForCausalLM
 from attention_core.training.loop import Progress, generator_of, make_optimizers, repeated_once
 from attention_core.training.options import Options, options_of
 from attention_core.training.storyteller import (
@@ -53,7 +53,7 @@ def command(arguments: Sequence[str] | None) -> None:
 
 
 def _train(
-    model: Any,
+    model: LlamaForCausalLM,
     recipe: Recipe,
     ids: Int[Tensor, " position"],
     held_out: Int[Tensor, " held_out"],
@@ -88,7 +88,7 @@ def _train(
     )
 
 
-def _map_of_pairs(model: Any, recipe: Recipe) -> Float[Tensor, "layer head query key"]:
+def _map_of_pairs(model: LlamaForCausalLM, recipe: Recipe) -> Float[Tensor, "layer head query key"]:
     """Every head on one fixed row: 16 random tokens and the same again."""
     row = repeated_once(1, 16, recipe.d_vocab, generator_of(recipe.seed + 2, 0))
     return layer_weights(model, row.tokens)[:, 0]

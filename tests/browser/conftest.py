@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.support.serving import Server, Visit, launch_chromium, new_visit, serve, skip_tour
+from tests.support.serving import PATIENCE_MS, Server, Visit, launch_chromium, new_visit, serve, skip_tour
 
-expect.set_options(timeout=60_000)  # until a fault is certain: a slow machine is none
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")

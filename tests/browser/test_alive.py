@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.support.serving import PHONE, Visit, wait_until_drawn
+from tests.support.serving import PHONE, Visit, at_rest, wait_until_drawn
 
 SEED = 19
 STREAMLIT = "**/static/js/index.*.js"
@@ -55,12 +55,13 @@ def test_a_second_click_on_a_cell_of_the_map_opens_the_head_that_was_clicked(vis
 
 def test_the_same_cell_clicked_three_times_is_pinned_released_and_pinned(visit: Callable[..., Visit]):
     for options in ({}, {"viewport": PHONE}):
-        page = visit(**options).page
+        visitor = visit(**options)
+        page = visitor.page
         page.goto("")
         wait_until_drawn(page)
         stage, release = page.get_by_test_id("sl-heatmap"), page.get_by_role("button", name="release (Esc)")
         page.keyboard.press("Escape")  # the first picture points at a row already
-        page.wait_for_timeout(600)  # the tour's and the panel's last words
+        at_rest(visitor)  # the tour's and the panel's last words
         stage.scroll_into_view_if_needed()
         before = stage.bounding_box()
         assert before
@@ -175,7 +176,7 @@ def test_the_pictures_follow_the_typing_and_enter_commits_what_is_drawn(visit: C
     page, fetched = visitor.page, []
     page.goto("")
     before = wait_until_drawn(page)
-    page.wait_for_timeout(1000)
+    at_rest(visitor)
     page.on("request", lambda request: fetched.append(request.url))
     address, frames = page.url, len(visitor.sent)
     box = page.get_by_test_id("sl-text")

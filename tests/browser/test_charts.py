@@ -40,7 +40,7 @@ def opened(visitor: Visit, figure: str) -> Locator:
 
 def drawn(page: Page, figure: str) -> Locator:
     found = page.locator(f"[data-testid={figure}][data-drawn]")
-    found.wait_for(state="attached", timeout=100_000)
+    found.wait_for(state="attached")
     return found
 
 
@@ -166,7 +166,7 @@ def test_heads_are_chosen_in_a_zoomed_scatter(visit: Callable[..., Visit]):
     visitor = visit()
     page = visitor.page
     plot = opened(visitor, "sl-scatter-figure")
-    page.locator('[data-ready$=":labels"]').wait_for(state="attached", timeout=100_000)
+    page.locator('[data-ready$=":labels"]').wait_for(state="attached")
     ring = plot.locator(".sl-sp-chosen")
     before = ring.evaluate("one => one.style.transform")
     plot.get_by_role("button", name="Zoom in").click()

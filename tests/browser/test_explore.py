@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from attention_core import capture, load_model, load_trace
 from attention_core.record.file import trace_bytes
-from tests.support.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
+from tests.support.serving import PHONE, Visit, accessibility_faults, at_rest, wait_until_drawn
 
 SENTENCE = "Dogs that chase cats are often tired."
 
@@ -106,7 +106,7 @@ def test_hovered_values_are_the_models_own_to_four_decimals(opened, minilm):
     seen = set()
     for part in (0.36, 0.42, 0.48, 0.55, 0.63, 0.71, 0.78, 0.86):
         opened.mouse.move(box["x"] + part * box["width"], box["y"] + (1.28 - part) * box["height"])
-        opened.wait_for_timeout(100)
+        opened.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         if "Hover a cell" in opened.get_by_test_id("sl-readout").inner_text():
             continue  # beside the cells: how much of the box they take depends on the labels
         shown = readout(opened)
@@ -122,7 +122,7 @@ def test_hovering_sends_no_frame(visit: Callable[..., Visit]):
     visitor = visit()
     visitor.page.goto("/")
     wait_until_drawn(visitor.page)
-    visitor.page.wait_for_timeout(600)
+    at_rest(visitor)
     frames = len(visitor.sent)
     box = visitor.page.get_by_test_id("sl-heatmap").bounding_box()
     assert box
@@ -137,12 +137,12 @@ def test_a_head_is_chosen_by_mouse_and_one_small_frame_tells_the_server(visit: C
     page = visitor.page
     page.goto("/")
     wait_until_drawn(page)
-    page.wait_for_timeout(600)
+    at_rest(visitor)
     frames = len(visitor.sent)
     choose_by_mouse(page, "Layer 4 · head 7")
     expect(page.get_by_role("heading", name="Layer 4 · head 7")).to_be_visible()
     wait_for_address(page, l="4", h="7")
-    page.wait_for_timeout(600)
+    at_rest(visitor)
     assert len(visitor.sent) == frames + 1
     assert visitor.sent[-1] <= 1_000
 
@@ -215,10 +215,10 @@ def test_each_download_reads_back(opened, minilm, tmp_path):
 def open_menu(page: Page) -> Locator:
     """Open ⋯ and give its file field; a run of the page that ends at this moment can close it again."""
     field = page.locator('input[type="file"]')
-    for _ in range(3):
+    for _ in range(5):
         page.get_by_test_id("stPopover").get_by_role("button").click()
         with suppress(TimeoutError):
-            field.wait_for(state="attached", timeout=5_000)
+            field.wait_for(state="attached", timeout=20_000)
             break
     return field
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from attention_core import capture, load_model
 from attention_core.heads.catalogue import METRICS
 from attention_core.reading.contribution import contributions
-from tests.support.serving import PHONE, Visit, accessibility_faults, wait_until_drawn
+from tests.support.serving import PHONE, Visit, accessibility_faults, at_rest, wait_until_drawn
 
 TEXT = "The animal didn't cross the street because it was too tired."
 
@@ -35,7 +35,7 @@ def heads(visit: Callable[..., Visit]) -> Callable[..., Page]:
         visitor = visit(**(visit_options or {}))
         visitor.allow("/heads/_stcore")  # Streamlit looks for its server below the page's address first
         visitor.page.goto(path(**params))
-        visitor.page.locator('[data-ready$=":labels"]').wait_for(state="attached", timeout=100_000)
+        visitor.page.locator('[data-ready$=":labels"]').wait_for(state="attached")
         return visitor.page
 
     return open_page
@@ -137,8 +137,8 @@ def test_the_keyboard_alone_chooses_and_opens(heads):
     page.keyboard.press("End")
     selected_everywhere(page, "5.11")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Layer 5 · head 11")).to_be_visible(timeout=20_000)
-    expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Layer 5 · head 11")).to_be_visible()
+    expect(page.get_by_test_id("sl-atlas")).to_be_visible()
 
 
 def test_from_any_row_to_explore_and_back_keeps_everything(heads):
@@ -148,11 +148,11 @@ def test_from_any_row_to_explore_and_back_keeps_everything(heads):
     for head in (before[0], before[5], before[11]):
         row(page, head).locator("a").click()
         layer, number = head.split(".")
-        expect(page.get_by_role("heading", name=f"Layer {layer} · head {number}")).to_be_visible(timeout=20_000)
-        expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name=f"Layer {layer} · head {number}")).to_be_visible()
+        expect(page.get_by_test_id("sl-atlas")).to_be_visible()
         wait_for_address(page, l=layer, h=number, q="10", k="2")
         page.get_by_test_id("stTopNavLink").filter(has_text="Heads").click()
-        page.locator('[data-ready$=":labels"]').wait_for(state="attached", timeout=30_000)
+        page.locator('[data-ready$=":labels"]').wait_for(state="attached")
         selected_everywhere(page, head)
         assert names(page) == before
         expect(page.get_by_test_id("sl-map-metric")).to_have_value("reach")
@@ -171,7 +171,7 @@ def test_the_norm_based_switch_changes_every_number_and_goes_along_to_explore(he
     expect(page.get_by_test_id("sl-heads-reading")).to_contain_text("as a share of its row, not of the weights")
     wait_for_address(page, c="1", q="10", k="2", hm="look")
     page.get_by_test_id("sl-heads-open").click()
-    expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("sl-atlas")).to_be_visible()
     page.get_by_test_id("sl-options").click()
     expect(page.get_by_label("norm-based: ‖a·v·W_O‖")).to_be_checked()
     page.keyboard.press("Escape")
@@ -186,7 +186,7 @@ def test_a_second_click_on_a_cell_opens_the_head(heads):
     cell(page, "1.3").click()
     selected_everywhere(page, "1.3")
     cell(page, "1.3").click()
-    expect(page.get_by_test_id("sl-atlas")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("sl-atlas")).to_be_visible()
     wait_for_address(page, l="1", h="3")
 
 
@@ -306,8 +306,8 @@ def test_hovering_sends_no_frame(visit: Callable[..., Visit]):
     visitor.allow("/heads/_stcore")
     page = visitor.page
     page.goto(path())
-    page.locator('[data-ready$=":labels"]').wait_for(state="attached", timeout=100_000)
-    page.wait_for_timeout(600)
+    page.locator('[data-ready$=":labels"]').wait_for(state="attached")
+    at_rest(visitor)
     frames = len(visitor.sent)
     for head in range(12):
         cell(page, f"2.{head}").hover()
@@ -327,7 +327,7 @@ def test_large_type_reaches_the_page(heads):
     expect(link).to_have_css("font-size", "14px")
     page.get_by_test_id("stPopover").get_by_role("button").click()
     page.get_by_text("Large type, for a projector").click()
-    expect(link).to_have_css("font-size", "18px", timeout=15_000)
+    expect(link).to_have_css("font-size", "18px")
 
 
 def test_another_text_keeps_the_choice_and_the_labels(heads):
@@ -350,7 +350,7 @@ def test_a_survey_is_stopped_goes_on_and_gives_its_table(heads, tmp_path):
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files([tmp_path / name for name in texts])
     page.get_by_role("button", name="Start the survey").click()
     page.get_by_role("button", name="Stop and keep what was read").click()
-    expect(page.get_by_text(re.compile("2 files, minilm: Stopped"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(re.compile("2 files, minilm: Stopped"))).to_be_visible()
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text(re.compile(r"2 files, minilm: \d+ windows of 256 tokens read"))).to_be_visible(
         timeout=100_000

@@ -14,7 +14,7 @@ from attention_core.lab.edits import randomised, with_cell, with_switch
 from attention_core.lab.link import to_link
 from attention_core.lab.presets import PRESETS
 from attention_core.lab.run import run
-from tests.support.serving import PHONE, Visit, accessibility_faults
+from tests.support.serving import PHONE, Visit, accessibility_faults, at_rest
 
 ANIMAL = PRESETS["animal"].state
 
@@ -35,6 +35,16 @@ late => {
   WebSocket.prototype.send = function (data) { setTimeout(() => send.call(this, data), late) }
 }
 """
+# Notes how long after Enter the matrices begin to fade.
+FADES = """
+view => {
+  let pressed = NaN
+  addEventListener('keydown', () => { pressed = performance.now() }, true)
+  new MutationObserver(() => {
+    if (view.getAttribute('aria-busy') === 'true') view.fadedAfter ??= performance.now() - pressed
+  }).observe(view, { attributeFilter: ['aria-busy'] })
+}
+"""
 # Text that is smaller than 14 pixels.
 SMALL = """
 lab => [...lab.querySelectorAll('*')]
@@ -53,7 +63,7 @@ def lab(visit: Callable[..., Visit]) -> Callable[..., Page]:
         visitor.allow("/lab/_stcore")  # Streamlit looks for its server below the page's address first
         visitor.page.goto(f"lab{address}")
         # The first visitor of a server waits for the engine, which takes its time on a slow machine.
-        visitor.page.locator("[data-testid=lab][data-ready]").wait_for(state="attached", timeout=90_000)
+        visitor.page.locator("[data-testid=lab][data-ready]").wait_for(state="attached")
         return visitor.page
 
     return open_lab
@@ -444,9 +454,10 @@ def test_the_matrices_fade_only_when_an_answer_is_late(lab):
     page = lab()
     view = page.get_by_test_id("lab")
     page.evaluate(LATE, 1500)
+    view.evaluate(FADES)
     edit(page, cell(page, "w_q", 1, 0), "2.5")
-    expect(view).not_to_have_attribute("aria-busy", "true", timeout=100)
     expect(view).to_have_attribute("aria-busy", "true")
+    assert view.evaluate("one => one.fadedAfter") > 490  # half a second, by the page's own clock
     assert page.locator(".st-key-lab").evaluate("one => getComputedStyle(one).transitionProperty") == "none"
     settled(page)
     expect(view).not_to_have_attribute("aria-busy", "true")
@@ -523,6 +534,41 @@ def test_the_browsers_back_and_forward_go_through_what_was_done(lab):
     stands_at(0)
 
 
+def test_back_goes_past_the_address_by_which_the_lab_was_entered(visit: Callable[..., Visit]):
+    """The bare one: were it written again, every Back from there would come back to it."""
+    visitor = visit()
+    visitor.allow("/_stcore")  # Streamlit looks for its server below the page's address first
+    page, causal = visitor.page, visitor.page.get_by_test_id("lab-causal")
+    page.goto("about")
+    expect(page.get_by_role("heading", name="What a weight is", exact=True)).to_be_visible()
+    page.goto("lab")
+    addresses = [page.url]
+    expect(page).not_to_have_url(addresses[-1])
+    addresses.append(page.url)
+    causal.check()
+    settled(page)
+    expect(page).not_to_have_url(addresses[-1])
+    addresses.append(page.url)
+
+    def stands_at(step: int) -> None:
+        expect(page).to_have_url(addresses[step])
+        expect(causal).to_be_checked(checked=step == 2)
+
+    page.go_back()
+    stands_at(1)
+    page.go_back()
+    at_rest(visitor)
+    stands_at(0)
+    for step in (1, 2):
+        page.go_forward()
+        stands_at(step)
+    for step in (1, 0):
+        page.go_back()
+        stands_at(step)
+    page.go_back()
+    expect(page).to_have_url(re.compile("/about$"))
+
+
 @pytest.mark.parametrize("text", ["animal." + to_link(ANIMAL)[:-8], "x" * 4_500, "<script>alert(1)</script>"])
 def test_a_tampered_or_oversized_link_is_refused_with_a_sentence(lab, text):
     page = lab(f"?lab={text}")
@@ -593,7 +639,7 @@ def test_the_files_are_what_is_shown(lab, tmp_path: Path):
 def test_a_real_head_is_copied_edited_and_taken_back(lab):
     page = lab()
     page.get_by_test_id("lab-real").click()
-    page.get_by_test_id("lab-copy-real").click(timeout=60_000)
+    page.get_by_test_id("lab-copy-real").click()
     expect(page.get_by_test_id("lab-card")).to_contain_text("layer")
     expect(cell(page, "q", 0, 0)).to_be_visible()
     page.locator('[data-matrix="q"] figcaption button').click()
@@ -654,7 +700,7 @@ def test_large_type_reaches_the_lab_and_stays_on_other_pages(lab):
     place = cell(page, "x", 0, 0)
     expect(place).to_have_css("font-size", "14px")
     page.get_by_role("button", name="Large type").click()
-    expect(place).to_have_css("font-size", "18px", timeout=15_000)
+    expect(place).to_have_css("font-size", "18px")
     page.get_by_role("link", name="What attention shows").click()
     expect(page.get_by_role("heading", name="What attention shows, and what it does not")).to_be_visible()
     page.get_by_role("link", name="Lab", exact=True).click()

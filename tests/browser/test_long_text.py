@@ -43,7 +43,7 @@ def opened(long_model, browser: Browser) -> Iterator[Page]:
 def test_labels_thin_out_and_the_picture_says_that_it_is_an_overview(opened: Page):
     expect(opened.get_by_text(re.compile(rf"{N_TOKENS:,} of 4,096 tokens"))).to_be_visible()
     expect(opened.get_by_text(re.compile("largest weight of its block|largest of"))).not_to_have_count(0)
-    expect(opened.get_by_test_id("sl-badge")).to_contain_text("same as the model", timeout=20_000)
+    expect(opened.get_by_test_id("sl-badge")).to_contain_text("same as the model")
 
 
 def test_a_hovered_cell_is_exact_at_full_resolution(opened: Page, long_model):

@@ -52,7 +52,7 @@ def test_charts_files_and_pictures_work_under_the_policy(visit: Callable[..., Vi
     page.goto("/")
     wait_until_drawn(page)
     page.get_by_text("All heads in numbers").click()
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     assert "\n".join(page.evaluate("window.violations")) == ""
 

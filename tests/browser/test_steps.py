@@ -340,7 +340,7 @@ def test_large_type_reaches_the_steps(walk):
     expect(number).to_have_css("font-size", "14px")
     page.get_by_test_id("stPopover").get_by_role("button").click()
     page.get_by_text("Large type, for a projector").click()
-    expect(number).to_have_css("font-size", "18px", timeout=15_000)
+    expect(number).to_have_css("font-size", "18px")
 
 
 def test_tokens_are_data_never_markup(walk):

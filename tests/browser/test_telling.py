@@ -66,7 +66,7 @@ def test_the_chat_template_is_a_switch_that_the_count_follows(open_model):
     page = open_model("chatty", f"&t={quote('the cat sat')}", viewport=PHONE)
     expect(page.get_by_test_id("sl-count")).to_have_text("4 of 64 tokens")
     page.get_by_text("Chat template").click()
-    expect(page.get_by_test_id("sl-count")).to_have_text("7 of 64 tokens", timeout=20_000)
+    expect(page.get_by_test_id("sl-count")).to_have_text("7 of 64 tokens")
     expect(page).to_have_url(re.compile("chat=1"))
     expect(page.get_by_test_id("sl-text")).to_have_value("the cat sat")
     assert accessibility_faults(page) == []

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pages.shared.assets import ASSETS
-from tests.support.serving import Visit, wait_until_drawn
+from tests.support.serving import Visit, at_rest, wait_until_drawn
 
 GALLERY = json.loads((ASSETS / "examples" / "gallery.json").read_text(encoding="utf-8"))
 
@@ -88,7 +88,7 @@ def test_letters_typed_are_nobody_elses_shortcuts(visit: Callable[..., Visit]):
     guest = visit()
     guest.page.goto("/")
     wait_until_drawn(guest.page)
-    guest.page.wait_for_timeout(1000)
+    at_rest(guest)
     box, sent, ready = guest.page.get_by_test_id("sl-text"), len(guest.sent), wait_until_drawn(guest.page)
     box.fill("")
     box.press_sequentially("rc?[]mx+-0")

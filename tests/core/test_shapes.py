@@ -16,6 +16,13 @@ def test_two_tensors_of_different_shape_are_refused_where_one_shape_is_written()
         compare("weights", torch.ones(2, 3), torch.ones(3, 3))
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_test_of_thousands_of_passes_may_go_without():
+    """It is torch that cannot subtract them."""
+    with pytest.raises(RuntimeError, match="must match the size"):
+        compare("weights", torch.ones(2, 3), torch.ones(3, 3))
+
+
 @pytest.mark.parametrize("name", SHAPED)
 def test_a_module_that_writes_shapes_was_read_through_the_hook(name):
     module = importlib.import_module(name)

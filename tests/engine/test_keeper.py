@@ -82,7 +82,7 @@ def test_closing_ends_the_reader_and_refuses_what_is_still_asked(kept):
     answer(kept.ask("who", (), int))
     process = kept._process
     kept.close()
-    assert process.wait(timeout=20) is not None
+    assert process.wait(timeout=PATIENCE) is not None
     with pytest.raises(Refused):
         answer(kept.ask("who", (), int))
 

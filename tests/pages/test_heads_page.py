@@ -35,6 +35,7 @@ from pages.shared.service.label_words import card_in_words, cards_in_words
 from pages.shared.service.service import service
 from pages.shared.service.sources import Picture, Source
 from tests.support.known_heads import bracketed_tokenizer, molecules, neighbour_model
+from tests.support.labelled import cards_of
 from tests.support.patience import PATIENCE
 from tests.support.random_models import random_model
 from tests.support.sayings import said_by
@@ -345,6 +346,7 @@ def saved(model, folder: Path) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_the_page_gives_each_of_the_three_answers_and_those_that_a_notebook_gives(tmp_path, monkeypatch):
     monkeypatch.setattr(service(), "settings", replace(service().settings, folders=True))
     name = saved(neighbour_model(bracketed_tokenizer()), tmp_path / "neighbours")
@@ -365,11 +367,11 @@ def test_the_page_gives_each_of_the_three_answers_and_those_that_a_notebook_give
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", ["minilm", "storyteller"])
-def test_page_and_notebook_agree_on_every_head_of_a_trained_model(name: str):
+def test_page_and_notebook_agree_on_every_head_of_a_trained_model(name: str, tmp_path_factory):
     deadline = time.monotonic() + 900
     while (told := heads.label_book().of(name))["state"] == "working" and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert told["cards"] == cards_in_words(label_heads(load_model(name)))
+    assert told["cards"] == cards_in_words(cards_of(name, tmp_path_factory))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])

@@ -1,8 +1,11 @@
 """Which address is news: one rule for the explorer, the Lab and Grow a head."""
 
+from collections.abc import Mapping
+
 import pytest
 import streamlit as st
 
+from pages.shared.address import bar
 from pages.shared.inside import of_streamlit
 from pages.shared.session import news
 
@@ -18,6 +21,15 @@ def session(monkeypatch):
 def history(monkeypatch):
     """Back or Forward asked for this run."""
     monkeypatch.setattr(of_streamlit, "went_through_history", lambda: True)
+
+
+@pytest.fixture
+def written(monkeypatch) -> list[Mapping[str, str]]:
+    """What is put into an address that holds nothing of ours."""
+    put: list[Mapping[str, str]] = []
+    monkeypatch.setattr(bar, "bare", lambda: not put)
+    monkeypatch.setattr(bar, "put", put.append)
+    return put
 
 
 @pytest.fixture(params=["view", "lab", "growth"])
@@ -53,6 +65,31 @@ def test_each_page_knows_its_own(page):
     others: list[news.Page] = ["view", "lab", "growth"]
     others.remove(page)
     assert all(news.comes(SECOND, other) for other in others)
+
+
+def test_a_bare_address_that_the_visitor_came_to_gets_its_parameters(page, written):
+    news.write(SECOND, page)
+    assert written == [SECOND]
+
+
+def test_a_bare_address_that_back_went_to_is_left_so_until_something_is_done(page, written, monkeypatch):
+    with monkeypatch.context() as back:
+        back.setattr(of_streamlit, "went_through_history", lambda: True)
+        news.write(FIRST, page)
+    news.write(FIRST, page)  # another run of the script, as the browser's views ask for when they are drawn
+    assert written == []
+    assert not news.comes({}, page)
+    news.write(THIRD, page)
+    assert written == [THIRD]
+
+
+def test_a_bare_address_of_another_page_gets_its_parameters(page, written, monkeypatch):
+    with monkeypatch.context() as back:
+        back.setattr(of_streamlit, "went_through_history", lambda: True)
+        news.write(FIRST, page)
+    other: news.Page = "lab" if page == "view" else "view"
+    news.write(FIRST, other)
+    assert written == [FIRST]
 
 
 def test_few_addresses_are_kept(page):

@@ -18,11 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from axe_playwright_python import sync_playwright as axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, WebSocket
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, Request, WebSocket
 
 ROOT = Path(__file__).resolve().parents[2]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+PATIENCE_MS = 120_000  # until a fault is certain: a slow machine is none
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = [
@@ -147,7 +148,7 @@ class Visit:
     """One visitor's page, and everything that it should not have done.
 
     `errors` holds console errors and uncaught exceptions, `foreign` the addresses asked that are not the server,
-    `sent` and `received` the websocket frames in bytes.
+    `sent` and `received` the websocket frames in bytes; `asked` counts requests, `answered` those that have ended.
     """
 
     page: Page
@@ -156,6 +157,8 @@ class Visit:
     sent: list[int] = field(default_factory=list)
     received: list[int] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
+    asked: int = 0
+    answered: int = 0
 
     def allow(self, text: str) -> None:
         """Expect console errors that contain `text`: a test that provokes a 410 allows "410"."""
@@ -180,7 +183,16 @@ def watch(page: Page, server_url: str) -> Visit:
         ws.on("framesent", lambda data: visit.sent.append(len(data)))
         ws.on("framereceived", lambda data: visit.received.append(len(data)))
 
-    page.on("request", lambda request: on_request(request.url))
+    def count_asked(request: Request) -> None:
+        visit.asked += 1
+        on_request(request.url)
+
+    def count_answered(_: Request) -> None:
+        visit.answered += 1
+
+    page.on("request", count_asked)
+    page.on("requestfinished", count_answered)
+    page.on("requestfailed", count_answered)
     page.on("websocket", on_websocket)
     page.on("console", lambda message: message.type == "error" and visit.errors.append(_where(message)))
     page.on("pageerror", lambda error: visit.errors.append(str(error)))
@@ -195,6 +207,7 @@ def _where(message) -> str:
 def new_visit(browser: Browser, server_url: str, **context_options) -> tuple[BrowserContext, Visit]:
     """Open an empty page in a context of its own: own storage, own clipboard permission, 1280 × 800 unless told."""
     context = browser.new_context(**{"viewport": DESKTOP, "base_url": server_url, **context_options})
+    context.set_default_timeout(PATIENCE_MS)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     return context, watch(context.new_page(), server_url)
 
@@ -208,6 +221,20 @@ def wait_until_drawn(page: Page, *, other_than: str | None = None, timeout_s: fl
     drawn: Locator = page.locator(ready).first
     drawn.wait_for(state="attached", timeout=timeout_s * 1000)
     return drawn.get_attribute("data-ready") or ""
+
+
+def at_rest(visit: Visit, rest_ms: int = 1000) -> None:
+    """Wait until the server has drawn the page and both have said nothing for a while, by the page's own clock.
+
+    Nothing that was asked for is then on its way, and what the page puts off for less than that is done, however slow
+    the machine is.
+    """
+    while True:
+        visit.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(state="attached")
+        said = len(visit.sent), len(visit.received), visit.asked
+        visit.page.evaluate("ms => new Promise(done => setTimeout(done, ms))", rest_ms)
+        if said == (len(visit.sent), len(visit.received), visit.answered):
+            return
 
 
 def skip_tour(context: BrowserContext) -> None:

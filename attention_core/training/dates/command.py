@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from attention_core.inside.of_transformers import attention_of
+from attention_core.text.tokenizer import Tokenizer
 from attention_core.training.checkpoints import keep_growth, run_to_the_end, say
+from attention_core.training.classes import BartForConditionalGeneration
 from attention_core.training.dates.drawn import DateBatch, Example, batch_at, batch_of, examples, new_tokenizer
 from attention_core.training.dates.figures import field_figures, right_rows
 from attention_core.training.dates.measure import measure, report
@@ -40,7 +41,7 @@ def command(arguments: Sequence[str] | None) -> None:
     say(report(figures))
 
 
-def _train(model: Any, recipe: Recipe, tokenizer: Any, options: Options) -> None:
+def _train(model: BartForConditionalGeneration, recipe: Recipe, tokenizer: Tokenizer, options: Options) -> None:
     used = attention_of(model.config)
     model.set_attn_implementation("eager")  # on a processor, with rows this short, as quick as torch's fused kernel
     optimizers = make_optimizers(
@@ -65,19 +66,19 @@ def _train(model: Any, recipe: Recipe, tokenizer: Any, options: Options) -> None
         report_every=options.report_every,
         save_every=options.save_every,
     )
-    model.set_attn_implementation(used)
+    model.set_attn_implementation(used or "eager")
 
 
 def _clear(chosen: tuple[Example, ...]) -> tuple[Example, ...]:
     return tuple(one for one in chosen if not one.ambiguous)
 
 
-def probe_batch(tokenizer: Any) -> DateBatch:
+def probe_batch(tokenizer: Tokenizer) -> DateBatch:
     """The date whose maps are kept, as one row."""
     return batch_of((Example(write(WRITTEN_DAY, WRITTEN_FORM), WRITTEN_FORM, WRITTEN_DAY),), tokenizer)
 
 
-def probe_maps(model: Any, tokenizer: Any) -> dict[str, Tensor]:
+def probe_maps(model: BartForConditionalGeneration, tokenizer: Tokenizer) -> dict[str, Tensor]:
     """Every matrix on that date: "encoder", "decoder" and "cross", each [layer, head, query, key]."""
     batch = probe_batch(tokenizer)
     with torch.inference_mode():

@@ -8,12 +8,13 @@ import random
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from attention_core.text.tokenizer import Tokenizer
 from attention_core.training.dates.written import (
     FORMS,
     MONTHS,
@@ -113,7 +114,7 @@ def alphabet() -> tuple[str, ...]:
     return (*(chr(code) for code in range(32, 127)), *sorted(accented))
 
 
-def new_tokenizer() -> Any:
+def new_tokenizer() -> Tokenizer:
     """One token for each character; letters and digits that stand together are one word. Nothing is put around a text:
     with an end to look at, heads looked there and not at the year before it."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -139,7 +140,7 @@ class DateBatch:
     labels: Int[Tensor, "row query"]  # what it is to say: the date, then the end
 
 
-def batch_of(chosen: tuple[Example, ...], tokenizer: Any) -> DateBatch:
+def batch_of(chosen: tuple[Example, ...], tokenizer: Tokenizer) -> DateBatch:
     """The tokens of some dates."""
     encode = tokenizer.backend_tokenizer.encode
     rows = [encode(one.written.text).ids for one in chosen]
@@ -155,7 +156,7 @@ def batch_of(chosen: tuple[Example, ...], tokenizer: Any) -> DateBatch:
     )
 
 
-def batch_at(seed: int, step: int, n_rows: int, tokenizer: Any) -> DateBatch:
+def batch_at(seed: int, step: int, n_rows: int, tokenizer: Tokenizer) -> DateBatch:
     """The dates of one step of a run: a function of seed and step alone."""
     coins = random.Random(int(torch.randint(2**62, (), generator=generator_of(seed, step))))
     return batch_of(tuple(draw("trained", coins) for _ in range(n_rows)), tokenizer)

@@ -3,19 +3,20 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attention_core.inside.of_transformers import attention_of
+from attention_core.text.tokenizer import Tokenizer
+from attention_core.training.classes import BartForConditionalGeneration
 from attention_core.training.dates.drawn import DateBatch, Example, batch_of
 from attention_core.training.dates.recipe import logits_of
 from attention_core.training.dates.written import FIELDS, ISO_FIELDS
 
 
-def right_rows(model: Any, batch: DateBatch) -> Bool[Tensor, " row"]:
+def right_rows(model: BartForConditionalGeneration, batch: DateBatch) -> Bool[Tensor, " row"]:
     """Which dates are written right from the first character to the end, each character the likeliest.
 
     Given the right characters before each place. That is the same as writing freely: up to the first wrong character
@@ -26,7 +27,7 @@ def right_rows(model: Any, batch: DateBatch) -> Bool[Tensor, " row"]:
     return (said == batch.labels).all(dim=1)
 
 
-def cross_weights(model: Any, batch: DateBatch) -> Float[Tensor, "layer row head query key"]:
+def cross_weights(model: BartForConditionalGeneration, batch: DateBatch) -> Float[Tensor, "layer row head query key"]:
     """Every cross-attention matrix, as eager attention returns it: row c writes character c of the date."""
     used = attention_of(model.config)
     model.set_attn_implementation("eager")
@@ -40,7 +41,7 @@ def cross_weights(model: Any, batch: DateBatch) -> Float[Tensor, "layer row head
             )
             return torch.stack(output.cross_attentions)
     finally:
-        model.set_attn_implementation(used)
+        model.set_attn_implementation(used or "eager")
 
 
 def field_cells(chosen: Sequence[Example], n_keys: int) -> Bool[Tensor, "row query key"]:
@@ -65,7 +66,9 @@ class FieldFigures:
     n: int  # digits
 
 
-def field_figures(model: Any, chosen: Sequence[Example], tokenizer: Any, seed: int) -> FieldFigures:
+def field_figures(
+    model: BartForConditionalGeneration, chosen: Sequence[Example], tokenizer: Tokenizer, seed: int
+) -> FieldFigures:
     """Where every cross-attention head looks while these dates are written, beside two nulls.
 
     Raises ValueError if no two dates have the same length: the null needs another one.

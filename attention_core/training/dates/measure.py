@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonObject
+from attention_core.text.tokenizer import Tokenizer
+from attention_core.training.classes import BartForConditionalGeneration
 from attention_core.training.dates.drawn import DateBatch, Example, Which, batch_of, examples
 from attention_core.training.dates.figures import FieldFigures, field_figures, right_rows
 from attention_core.training.dates.recipe import logits_of
@@ -17,13 +19,15 @@ N_DATES = 4000  # of each kind
 KINDS: tuple[Which, ...] = ("held out", "other years", "far years", "other forms")
 
 
-def measure(model: Any, tokenizer: Any, seed: int, n_dates: int | None = None) -> dict[str, Any]:
+def measure(
+    model: BartForConditionalGeneration, tokenizer: Tokenizer, seed: int, n_dates: int | None = None
+) -> JsonObject:
     """Dates' figures: how many dates of each kind it writes right, where it looks, what it makes of ambiguous ones.
 
     `n_dates` of each kind are drawn, those that are ambiguous among them; None: `N_DATES`.
     """
     n_dates = N_DATES if n_dates is None else n_dates
-    figures: dict[str, Any] = {
+    figures: JsonObject = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "dates": n_dates,
     }
@@ -42,7 +46,7 @@ def measure(model: Any, tokenizer: Any, seed: int, n_dates: int | None = None) -
     return figures | _ambiguous(model, tuple(one for one in drawn if one.ambiguous), tokenizer)
 
 
-def _right(model: Any, chosen: tuple[Example, ...], tokenizer: Any) -> float:
+def _right(model: BartForConditionalGeneration, chosen: tuple[Example, ...], tokenizer: Tokenizer) -> float:
     parts = [chosen[first : first + 256] for first in range(0, len(chosen), 256)]
     return torch.cat([right_rows(model, batch_of(part, tokenizer)) for part in parts]).double().mean().item()
 
@@ -52,12 +56,12 @@ def _of_head(fields: FieldFigures, layer: int, head: int) -> dict[str, float]:
     return found | {f"field_{name}": fields.by_field[place, layer, head].item() for place, name in enumerate(FIELDS)}
 
 
-def _ambiguous(model: Any, chosen: tuple[Example, ...], tokenizer: Any) -> dict[str, Any]:
+def _ambiguous(model: BartForConditionalGeneration, chosen: tuple[Example, ...], tokenizer: Tokenizer) -> JsonObject:
     """How likely the two readings of an ambiguous date are to it, and how often it writes neither."""
     readings = {name: readings_of(chosen, day_first=name == "day_first") for name in ("day_first", "month_first")}
     chances = {name: chance_of(model, batch_of(each, tokenizer)) for name, each in readings.items()}
     written = [right_rows(model, batch_of(each, tokenizer)) for each in readings.values()]
-    figures: dict[str, Any] = {"ambiguous": len(chosen)}
+    figures: JsonObject = {"ambiguous": len(chosen)}
     figures |= {name: chance.mean().item() for name, chance in chances.items()}
     figures["day_first_written"] = written[0].double().mean().item()
     return figures | {"neither": (~(written[0] | written[1])).double().mean().item()}
@@ -74,14 +78,14 @@ def readings_of(chosen: Sequence[Example], *, day_first: bool) -> tuple[Example,
     return tuple(found)
 
 
-def chance_of(model: Any, batch: DateBatch) -> Float[Tensor, " row"]:
+def chance_of(model: BartForConditionalGeneration, batch: DateBatch) -> Float[Tensor, " row"]:
     """The probability of each row's whole date: the product over its characters and its end."""
     with torch.inference_mode():
         said = logits_of(model, batch).log_softmax(dim=-1)
     return said.gather(-1, batch.labels[..., None])[..., 0].double().sum(dim=1).exp()
 
 
-def report(figures: dict[str, Any]) -> str:
+def report(figures: JsonObject) -> str:
     """The figures as lines of text, each beside what it is compared with."""
     f = figures
     head = "layer {}, head {}".format(*f["field_head"])

@@ -1,13 +1,14 @@
 """What decides what Dates becomes: its sizes, its steps and rates, its loss."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attention_core.text.tokenizer import Tokenizer
+from attention_core.training.classes import BartForConditionalGeneration
 from attention_core.training.dates.drawn import DateBatch
 from attention_core.training.loop import Schedule
 
@@ -34,7 +35,7 @@ class Recipe:
         return Schedule.trapezoid(self.n_steps, cooldown=0.4)
 
 
-def new_model(recipe: Recipe, tokenizer: Any) -> Any:
+def new_model(recipe: Recipe, tokenizer: Tokenizer) -> BartForConditionalGeneration:
     """A BART-type model with random weights: learned positions, norms after each part, tied embeddings."""
     from transformers import BartConfig, BartForConditionalGeneration
 

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from attention_core.text.tokenizer import Tokenizer
 from attention_core.training.checkpoints import keep_growth, run_to_the_end, say
+from attention_core.training.classes import EuroBertForMaskedLM
 from attention_core.training.gapfiller.figures import (
     attention_weights,
     gap_losses,
@@ -57,9 +58,9 @@ def command(arguments: Sequence[str] | None) -> None:
 
 
 def _train(
-    model: Any,
+    model: EuroBertForMaskedLM,
     recipe: Recipe,
-    tokenizer: Any,
+    tokenizer: Tokenizer,
     ids: Int[Tensor, " position"],
     held_out: Int[Tensor, " held_out"],
     options: Options,

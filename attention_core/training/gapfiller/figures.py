@@ -4,13 +4,14 @@ All read the same gaps: one token each, at places drawn from the held-out text.
 """
 
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.inside.of_transformers import attention_of
+from attention_core.training.classes import EuroBertForMaskedLM, LlamaForCausalLM
 from attention_core.training.gapfiller.recipe import GapBatch, gap_logits
 from attention_core.training.loop import generator_of, previous_token_weight
 from attention_core.training.trigram import KneserNeyTrigram
@@ -40,7 +41,13 @@ def windows(
 
 
 def gap_losses(
-    model: Any, ids: Int[Tensor, " position"], at: Int[Tensor, " gap"], mask: int, *, before: int, after: int
+    model: EuroBertForMaskedLM,
+    ids: Int[Tensor, " position"],
+    at: Int[Tensor, " gap"],
+    mask: int,
+    *,
+    before: int,
+    after: int,
 ) -> Float[Tensor, " gap"]:
     """Surprise in nats at the tokens of these places, each hidden alone, given so many tokens before and after it."""
     found = []
@@ -55,7 +62,7 @@ def gap_losses(
 
 
 def left_losses(
-    model: Any, ids: Int[Tensor, " position"], at: Int[Tensor, " gap"], before: int = LEFT_READ
+    model: LlamaForCausalLM, ids: Int[Tensor, " position"], at: Int[Tensor, " gap"], before: int = LEFT_READ
 ) -> Float[Tensor, " gap"]:
     """Surprise in nats of a causal model at the tokens of these places, given so many tokens before each."""
     found = []
@@ -67,7 +74,9 @@ def left_losses(
     return torch.cat(found).double()
 
 
-def neighbour_weights(model: Any, rows: Int[Tensor, "row token"]) -> dict[str, Float[Tensor, "layer head"]]:
+def neighbour_weights(
+    model: EuroBertForMaskedLM, rows: Int[Tensor, "row token"]
+) -> dict[str, Float[Tensor, "layer head"]]:
     """Every head's mean weight on the token before and on the token after, over all queries that have one."""
     weights = attention_weights(model, rows)
     return {
@@ -76,7 +85,9 @@ def neighbour_weights(model: Any, rows: Int[Tensor, "row token"]) -> dict[str, F
     }
 
 
-def attention_weights(model: Any, rows: Int[Tensor, "row token"]) -> Float[Tensor, "layer row head query key"]:
+def attention_weights(
+    model: EuroBertForMaskedLM, rows: Int[Tensor, "row token"]
+) -> Float[Tensor, "layer row head query key"]:
     """Every attention matrix, as eager attention returns it."""
     used = attention_of(model.config)
     model.set_attn_implementation("eager")
@@ -84,18 +95,18 @@ def attention_weights(model: Any, rows: Int[Tensor, "row token"]) -> Float[Tenso
         with torch.inference_mode():
             return torch.stack(model(rows, output_attentions=True).attentions)
     finally:
-        model.set_attn_implementation(used)
+        model.set_attn_implementation(used or "eager")
 
 
 def measure(
-    model: Any,
-    storyteller: Any,
+    model: EuroBertForMaskedLM,
+    storyteller: LlamaForCausalLM,
     seen: Int[Tensor, " seen"],
     unseen: Int[Tensor, " unseen"],
     mask: int,
     seed: int,
     n_gaps: int = N_GAPS,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Gapfiller's figures with what each is compared with; `mask` is the id of a gap."""
     half = model.config.max_position_embeddings // 2
     at = places(len(unseen), n_gaps, 2 * half, seed)
@@ -106,7 +117,7 @@ def measure(
         "storyteller": left_losses(storyteller, unseen, at),
         "trigram": KneserNeyTrigram(seen, storyteller.config.vocab_size).losses(unseen)[at - 2],
     }
-    figures: dict[str, Any] = {
+    figures: JsonObject = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "gaps": n_gaps,
         "uniform_nats": math.log(model.config.vocab_size),
@@ -131,7 +142,7 @@ def measure(
     return figures
 
 
-def report(figures: dict[str, Any]) -> str:
+def report(figures: JsonObject) -> str:
     """The figures as lines of text, each beside what it is compared with."""
     f = figures
 

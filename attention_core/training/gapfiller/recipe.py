@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attention_core.inside.of_torch import AnyModule
+from attention_core.text.tokenizer import Tokenizer
+from attention_core.training.classes import EuroBertForMaskedLM, LlamaForCausalLM
 from attention_core.training.loop import Schedule, generator_of, text_blocks
 
 MASK = "[MASK]"
@@ -52,7 +54,7 @@ class GapBatch:
     tokens: Int[Tensor, "row token"]  # what really stands there
 
 
-def with_mask(folder: Path) -> Any:
+def with_mask(folder: Path) -> Tokenizer:
     """The Storyteller's tokenizer, from its folder, with one token more, for a gap and the blank before it.
 
     Raises OSError if it is not there.
@@ -65,7 +67,7 @@ def with_mask(folder: Path) -> Any:
     return tokenizer
 
 
-def new_model(recipe: Recipe, storyteller: Any, tokenizer: Any) -> Any:
+def new_model(recipe: Recipe, storyteller: LlamaForCausalLM, tokenizer: Tokenizer) -> EuroBertForMaskedLM:
     """A EuroBERT-type model (a LLaMA that looks both ways) that begins as the Storyteller's first layers.
 
     Every weight is the Storyteller's, and the gap's vector the mean of all tokens'. What is new is that each token may
@@ -83,7 +85,7 @@ def new_model(recipe: Recipe, storyteller: Any, tokenizer: Any) -> Any:
         num_attention_heads=before.num_attention_heads,
         max_position_embeddings=recipe.n_tokens,
         rms_norm_eps=before.rms_norm_eps,
-        rope_parameters=dict(before.rope_parameters),
+        rope_parameters=dict(before.rope_parameters or {}),
         attention_bias=before.attention_bias,
         mlp_bias=before.mlp_bias,
         tie_word_embeddings=True,
@@ -102,7 +104,7 @@ def new_model(recipe: Recipe, storyteller: Any, tokenizer: Any) -> Any:
     return model
 
 
-def gap_logits(model: Any, batch: GapBatch) -> Float[Tensor, "gap vocab"]:
+def gap_logits(model: AnyModule, batch: GapBatch) -> Float[Tensor, "gap vocab"]:
     """What the model says about every gap, in reading order. Other tokens' logits, which cost most, are not made."""
     hidden = model.model(batch.shown).last_hidden_state[batch.gaps]
     return model.lm_head(hidden)

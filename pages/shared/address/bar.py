@@ -19,6 +19,11 @@ def read(names: Collection[str]) -> dict[str, str]:
     return {name: st.query_params[name] for name in st.query_params if name in names}
 
 
+def bare() -> bool:
+    """Does the address hold no parameter of ours?"""
+    return not read(_OURS)
+
+
 def put(params: Mapping[str, str]) -> None:
     """Let the address hold these parameters and none other of ours."""
     if params != read(_OURS):

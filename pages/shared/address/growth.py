@@ -6,10 +6,10 @@ link leaves out is as usual for its task. Whether a run with these settings exis
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from attention_core.formats.fields import Field, between, one_of, query, read, reported, shaped
+from attention_core.formats.fields import Field, Value, between, one_of, query, read, reported, shaped
 from attention_core.formats.fields import to_params as params_of
+from attention_core.formats.json_data import JsonMapping
 from attention_core.grow.tasks import TASKS, RunSettings
 
 MAX_SEED = 999_999
@@ -73,12 +73,12 @@ def link(view: GrowView) -> str:
     return query(to_params(view))
 
 
-def from_report(report: Mapping[str, Any], before: GrowView) -> GrowView:
+def from_report(report: JsonMapping, before: GrowView) -> GrowView:
     """The view that the browser reports (JSON); what it leaves out or what is no such value stays as it was."""
     return replace(before, **reported(report, FIELDS))
 
 
-_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_PARSERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "task": ("the name of a task", one_of(*TASKS, *MODELS)),
     "seed": (f"a whole number from 0 to {MAX_SEED}", between(0, MAX_SEED)),
     "heads": (f"a whole number from 1 to {MAX_HEADS}", between(1, MAX_HEADS)),

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 from attention_core.formats.fields import (
     LINK_LIMIT,
     Field,
+    Value,
     one_of,
     query,
     quoted,
@@ -26,6 +26,7 @@ from attention_core.formats.fields import (
     whole,
 )
 from attention_core.formats.fields import to_params as params_of
+from attention_core.formats.json_data import JsonMapping
 from attention_core.text.languages import plain_name
 from pages.shared.address.edits import for_another_text, verified
 
@@ -166,7 +167,7 @@ def from_params(params: Mapping[str, str | Sequence[str]]) -> tuple[View, tuple[
     return view, tuple(sentences)
 
 
-def from_report(report: Mapping[str, Any], before: View) -> View:
+def from_report(report: JsonMapping, before: View) -> View:
     """The view that a browser's view reports (JSON); what it leaves out or what is no such value stays as it was.
 
     The model, its texts and what it is told are not a view's to report.
@@ -174,7 +175,7 @@ def from_report(report: Mapping[str, Any], before: View) -> View:
     return replace(before, **reported(report, _REPORTED))
 
 
-def with_its_edits(before: View, after: View) -> View:
+def carried(before: View, after: View) -> View:
     """The view after a change, with those edits of the run that still mean the same there.
 
     Another model has other heads; tokens of another text are others, unless it only goes on where the one before ended.
@@ -291,7 +292,7 @@ _SWITCH = ("0 or 1", switch)
 _LANGUAGE = ("the name of a language", shaped(r"[A-Za-z_-]{1,40}"))
 _TOKEN = ("the number of a token, from 0", whole)
 _METRIC = ("the name of a metric", shaped(r"[a-z_]{1,40}"))
-_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+_PARSERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "model": ("the name of a model", _model),
     "text": ("a text", str),
     "start": ("the number of a character, from 0", whole),
@@ -336,7 +337,7 @@ def _used(field: str) -> str:
     return f"{default} was used" if default != "" else "none was used"
 
 
-def _last(index: Any, layers: Sequence[Any]) -> int:
+def _last(index: int | str, layers: Sequence[object]) -> int:
     return min(int(index), len(layers) - 1)
 
 

@@ -1,11 +1,11 @@
 """What an experiment answers, as plain data: no tensor crosses the seam."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.engine.plain import SaidChoice
 
-Plain = dict[str, Any]  # an edit, a question or what a sweep goes through, as its `to_plain` writes it
+Plain = JsonObject  # an edit, a question or what a sweep goes through, as its `to_plain` writes it
 
 
 @dataclass(frozen=True, slots=True)

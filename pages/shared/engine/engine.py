@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.packs import Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
@@ -69,7 +70,7 @@ class Engine(ABC):
         """Loads, texts and pictures that are computed or wait for their turn."""
 
     @abstractmethod
-    def condition(self) -> dict[str, Any]:
+    def condition(self) -> JsonObject:
         """How it is, in numbers and names of models of the operator's; see `http/health`."""
 
     @abstractmethod
@@ -121,7 +122,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def label(self, source: Source, by: str = "") -> dict[str, Any]:
+    def label(self, source: Source, by: str = "") -> JsonObject:
         """The labels of a text's model, or those kept under `by`: {"state", "done", "total", "says", "cards"}.
 
         Never waits: the first to ask begins them, once for everybody, and "state" says how far they are.
@@ -164,7 +165,7 @@ class Engine(ABC):
         """Query and key of the largest weight of a head from one word to another; None if no word reads another."""
 
     @abstractmethod
-    def finds(self, source: Source) -> dict[str, Any]:
+    def finds(self, source: Source) -> JsonObject:
         """What heads do in this text that beats chance: {"state", "finds": [{"kind", "layer", "head", …}], "says"}.
 
         The state is "later" while others wait: ask again.

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import Any
 
+import msgspec
 import psutil
 
 from pages.shared.engine import messages
@@ -41,9 +41,9 @@ class Asked:
 
     id: int
     message: bytes
-    kind: Any  # of the answer
+    kind: messages.Kind  # of the answer
     keeper: "Keeper"
-    future: "Future[Any]" = field(default_factory=Future)
+    future: "Future[messages.Answer]" = field(default_factory=Future)
     with_file: bool = False
     lasting: bool = False  # asked again however often the reader ends
     deaths: int = 0
@@ -70,7 +70,7 @@ class Asked:
 class Keeper:
     """The reader of this process. `on_event` is given what the reader tells by itself: its name and its data."""
 
-    def __init__(self, settings: Callable[[], Settings], on_event: Callable[[str, Any], None]) -> None:
+    def __init__(self, settings: Callable[[], Settings], on_event: Callable[[str, msgspec.Raw], None]) -> None:
         self._settings, self._on_event = settings, on_event
         self._lock = Lock()
         self._ids = itertools.count(1)
@@ -118,7 +118,7 @@ class Keeper:
                 process.terminate()
             self._thread.join(timeout=0.1)
 
-    def ask(self, op: str, arguments: tuple[Any, ...], kind: Any, *, lasting: bool = False) -> Asked:
+    def ask(self, op: str, arguments: tuple[object, ...], kind: messages.Kind, *, lasting: bool = False) -> Asked:
         """Ask the reader: at once, or when there is one (again)."""
         self.begin()
         id_ = next(self._ids)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.address.view import View
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
@@ -89,7 +90,7 @@ class LocalEngine(Engine):
     def waiting(self) -> int:
         return self.service.waiting
 
-    def condition(self) -> dict[str, Any]:
+    def condition(self) -> JsonObject:
         return {**self.service.condition(), "processor_s": spent.told()}
 
     def key(self, picture: Picture) -> str:
@@ -179,7 +180,7 @@ class LocalEngine(Engine):
         gone = Event()
         return Job(self._waiters.submit(self._surveys.run, survey, name, gone), survey.progress, gone)
 
-    def label(self, source: Source, by: str = "") -> dict[str, Any]:
+    def label(self, source: Source, by: str = "") -> JsonObject:
         return heads.labels_of(source, by)
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
@@ -235,7 +236,7 @@ class LocalEngine(Engine):
         link = strongest_link(self._read(source), layer, head)
         return None if link is None else (link.query, link.key)
 
-    def finds(self, source: Source) -> dict[str, Any]:
+    def finds(self, source: Source) -> JsonObject:
         return first_words.finds_in(source, self._read(source))
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:

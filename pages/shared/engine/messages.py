@@ -104,12 +104,16 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
+Kind = Any  # a type, a union of types, None: what the annotations of the seam hold
+Answer = Any  # plain data of such a type, which is known while the program runs
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What a method of the seam takes and gives."""
 
-    arguments: Any  # a tuple type
-    answer: Any
+    arguments: Kind  # a tuple type
+    answer: Kind
     waits: bool  # it comes back as a handle or a future
 
 
@@ -126,7 +130,7 @@ def operations() -> dict[str, Operation]:
     return {name: _operation(getattr(Engine, name)) for name in ASKED}
 
 
-def _operation(method: Callable[..., Any]) -> Operation:
+def _operation(method: Callable[..., object]) -> Operation:
     hints = get_type_hints(method)
     names = [name for name in signature(method).parameters if name != "self"]
     answer = hints["return"]
@@ -139,11 +143,11 @@ asked = msgspec.msgpack.Decoder(Ask).decode
 told = msgspec.msgpack.Decoder(Told).decode
 
 
-def raw(value: Any) -> msgspec.Raw:
+def raw(value: object) -> msgspec.Raw:
     """Plain data, ready to be put into a message."""
     return msgspec.Raw(encode(value))
 
 
-def read(data: msgspec.Raw, kind: Any) -> Any:
+def read(data: msgspec.Raw, kind: Kind) -> Answer:
     """Plain data out of a message, as this type. Raises msgspec.ValidationError if it is not of it."""
     return msgspec.msgpack.decode(data, type=kind)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Part = tuple[str | int, ...]
 Make = Callable[["Trace", "Reading"], bytes]
 
+Of = Any  # the rest of a picture's name: numbers and words, each as the function that makes the pack takes it
+
 
 def overview(trace: "Trace", reading: "Reading") -> bytes:
     """The atlas: all heads as small pictures."""
@@ -25,7 +27,7 @@ def overview(trace: "Trace", reading: "Reading") -> bytes:
 
 
 def _picture(name: str) -> Callable[..., bytes]:
-    def make(trace: "Trace", reading: "Reading", *of: Any) -> bytes:
+    def make(trace: "Trace", reading: "Reading", *of: Of) -> bytes:
         from attention_core.pictures import head
 
         return getattr(head, name)(trace, reading, *of)
@@ -34,7 +36,7 @@ def _picture(name: str) -> Callable[..., bytes]:
 
 
 def _ledger(name: str) -> Callable[..., bytes]:
-    def make(trace: "Trace", _: "Reading", *of: Any) -> bytes:
+    def make(trace: "Trace", _: "Reading", *of: Of) -> bytes:
         from attention_core.ledger import packs
 
         return getattr(packs, name)(trace, *of)
@@ -50,19 +52,19 @@ def _across(trace: "Trace", _: "Reading", way: str, group: str, query: int, how:
     return (rollout_pack if way == "rollout" else flow_pack)(trace, group, query, "mean" if how == "mean" else "max")
 
 
-def _writes(trace: "Trace", _: "Reading", *of: Any) -> bytes:
+def _writes(trace: "Trace", _: "Reading", *of: Of) -> bytes:
     from attention_core.heads.across import writes_pack
 
     return writes_pack(trace, *of)
 
 
-def _between(trace: "Trace", reading: "Reading", *of: Any) -> bytes:
+def _between(trace: "Trace", reading: "Reading", *of: Of) -> bytes:
     from attention_core.heads.packs import between_pack
 
     return between_pack(trace, *of, by_norm=reading.by_norm)
 
 
-def _like(trace: "Trace", reading: "Reading", *of: Any) -> bytes:
+def _like(trace: "Trace", reading: "Reading", *of: Of) -> bytes:
     from attention_core.heads.packs import like_pack
 
     return like_pack(trace, *of, by_norm=reading.by_norm)

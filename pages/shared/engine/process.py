@@ -5,9 +5,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TypeVar
 from weakref import finalize
 
+import msgspec
+
+from attention_core.formats.json_data import JsonObject
 from pages.shared.engine import messages
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
@@ -66,8 +69,8 @@ class ProcessEngine(Engine):
     def waiting(self) -> int:
         return self.keeper.waiting
 
-    def condition(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+    def condition(self) -> JsonObject:
+        told: JsonObject = {
             "ready": self.keeper.ready,
             "model": "loading",
             "waiting": 0,
@@ -127,7 +130,7 @@ class ProcessEngine(Engine):
     def survey(self, model: str, files: Sequence[tuple[str, bytes]], lines: bool | None, name: str) -> Handle[Surveyed]:
         return self._ask("survey", model, files, lines, name, lasting=True)
 
-    def label(self, source: Source, by: str = "") -> dict[str, Any]:
+    def label(self, source: Source, by: str = "") -> JsonObject:
         return self._ask("label", source, by).future.result()
 
     def prepare(self, picture: Picture, layer: int | str, head: int | str) -> "Future[None]":
@@ -160,7 +163,7 @@ class ProcessEngine(Engine):
     def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
         return self._ask("strongest_link", source, layer, head).future.result()
 
-    def finds(self, source: Source) -> dict[str, Any]:
+    def finds(self, source: Source) -> JsonObject:
         return self._ask("finds", source).future.result()
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
@@ -182,11 +185,11 @@ class ProcessEngine(Engine):
     def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
         return self._ask("lenses", source, layer, head, query, visitor)
 
-    def _ask(self, op: str, *arguments: Any, lasting: bool = False) -> Asked:
+    def _ask(self, op: str, *arguments: object, lasting: bool = False) -> Asked:
         kind = tuple[str, str] if op == "save" else messages.operations()[op].answer
         return self.keeper.ask(op, arguments, kind, lasting=lasting)
 
-    def _told(self, event: str, value: Any) -> None:
+    def _told(self, event: str, value: msgspec.Raw) -> None:
         """What the reader tells by itself: a model that it has loaded, the trace of the first text."""
         if event == "model":
             name, model = messages.read(value, tuple[str, ModelSummary])
@@ -196,7 +199,10 @@ class ProcessEngine(Engine):
             self._traces.put(source, trace)
 
 
-def _keep(cache: BoundedCache[Any], source: Source, done: "Future[Any]") -> None:
+Kept = TypeVar("Kept")
+
+
+def _keep(cache: BoundedCache[Kept], source: Source, done: "Future[Kept]") -> None:
     if done.exception() is None and not source.file:
         cache.put(source, done.result())
 

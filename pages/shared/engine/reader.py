@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 
@@ -38,7 +37,7 @@ class Reader:
         self._line, self._engine = line, engine
         self._operations = messages.operations()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="answer")
-        self._handles: dict[int, Handle[Any]] = {}
+        self._handles: dict[int, Handle[messages.Answer]] = {}
         self._named: dict[str, ModelSummary] = {}  # the models that the pages know of
 
     def serve(self) -> None:
@@ -92,7 +91,7 @@ class Reader:
         finally:
             self._tell("ready", None)
 
-    def _done(self, id_: int, model: str | None, done: "Future[Any]") -> None:
+    def _done(self, id_: int, model: str | None, done: "Future[messages.Answer]") -> None:
         """Answer, and before it tell of the model that was asked: whoever waited for it knows it by then."""
         self._handles.pop(id_, None)
         try:
@@ -111,16 +110,16 @@ class Reader:
             self._named[name] = summary
             self._tell("model", (name, summary))
 
-    def _answer(self, id_: int, value: Any) -> None:
+    def _answer(self, id_: int, value: object) -> None:
         self._send(messages.Told(id_, messages.raw(value)))
 
-    def _tell(self, event: str, value: Any) -> None:
+    def _tell(self, event: str, value: object) -> None:
         self._send(messages.Told(0, messages.raw(value), event=event))
 
     def _fail(self, id_: int, error: BaseException) -> None:
         self._send(messages.Told(id_, error=_told(error)))
 
-    def _save(self, id_: int, *arguments: Any) -> None:
+    def _save(self, id_: int, *arguments: messages.Answer) -> None:
         """A file to save lies on the disk without a name; the pages get it opened, and send it from there."""
         try:
             saved = self._engine.save(*arguments)
@@ -136,7 +135,7 @@ class Reader:
             os._exit(0)
 
 
-def _model_of(arguments: tuple[Any, ...]) -> str | None:
+def _model_of(arguments: tuple[object, ...]) -> str | None:
     """The name of the model that a question is about."""
     about = arguments[0] if arguments else None
     if isinstance(about, Picture):

@@ -1,10 +1,10 @@
 """What the browser's view of Grow a head is given: tasks, recorded runs, and the visitor's own run."""
 
 from dataclasses import asdict
-from typing import Any
 
 import streamlit as st
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.grow.tasks import TASKS
 from pages.shared.address.growth import MAX_SEED, POSITIONS, GrowView
 from pages.shared.grow import library, trainings
@@ -40,7 +40,7 @@ _MODELS = (
 )
 
 
-def data(view: GrowView, *, link: str, seed: int) -> dict[str, Any]:
+def data(view: GrowView, *, link: str, seed: int) -> JsonObject:
     """As assets/js/grow/grow.js takes it."""
     return {
         "seed": seed,

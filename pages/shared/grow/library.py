@@ -5,8 +5,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.grow import record
 from attention_core.grow.record import Run
 from attention_core.grow.tasks import TASKS, RunSettings
@@ -23,7 +23,7 @@ class Recorded:
     """A run that is there before anybody has grown one."""
 
     id: str  # as in links and addresses
-    settings: dict[str, Any]
+    settings: JsonObject
     title: str
     file: Path
     version: str  # changes with its numbers, so that browsers may keep them

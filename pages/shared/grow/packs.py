@@ -1,10 +1,9 @@
 """A training run as a pack for the browser: facts in words as JSON, and arrays with one entry for each saved step."""
 
-from typing import Any
-
 import numpy as np
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import Json, JsonObject
 from attention_core.grow.record import Run, lower
 from attention_core.grow.tasks import SCORES, RunSettings
 from pages.shared.address.growth import usual
@@ -24,18 +23,18 @@ _HOW = (
 )
 
 
-def settings_of(run: Run) -> dict[str, Any]:
+def settings_of(run: Run) -> JsonObject:
     """Task, seed, heads and positions, as links name them."""
     return link_settings(run.head.settings) if run.head.settings else model_settings(run.head.model)
 
 
-def model_settings(model: str) -> dict[str, Any]:
+def model_settings(model: str) -> JsonObject:
     """As `settings_of`, of a model that comes with Sightline, without its run."""
     found = usual(model)
     return {"task": found.task, "seed": found.seed, "heads": found.heads, "positions": found.positions}
 
 
-def link_settings(settings: RunSettings) -> dict[str, Any]:
+def link_settings(settings: RunSettings) -> JsonObject:
     """What a link says of a run's settings."""
     return {
         "task": settings.task,
@@ -45,7 +44,7 @@ def link_settings(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def title_of(settings: dict[str, Any], *, norm: bool = True) -> str:
+def title_of(settings: JsonObject, *, norm: bool = True) -> str:
     """A run's settings in words, without its task and its usual positions: "4 heads, seed 1"."""
     heads, seed, positions = settings["heads"], settings["seed"], settings["positions"]
     told = "" if positions == usual(settings["task"]).positions else f", {_POSITIONS[positions]} positions"
@@ -57,7 +56,7 @@ def name_of(run: Run) -> str:
     return run.head.settings.name if run.head.settings else run.head.model
 
 
-def facts_of(run: Run) -> dict[str, Any]:
+def facts_of(run: Run) -> JsonObject:
     """`Facts` of assets/js/grow/run.js: what is known of the run, and what has formed in it so far."""
     head = run.head
     settings = settings_of(run)
@@ -93,7 +92,7 @@ def facts_of(run: Run) -> dict[str, Any]:
     }
 
 
-def run_pack(run: Run, *, first: int = 0, **more: Any) -> bytes:
+def run_pack(run: Run, *, first: int = 0, **more: Json) -> bytes:
     """One pack (see `attention_core.formats.wire`) with the saved steps from number `first` on.
 
     Arrays: steps i4 [saved]; loss, right and seconds f4 [saved], NaN where there is none; scores f4
@@ -115,7 +114,7 @@ def run_pack(run: Run, *, first: int = 0, **more: Any) -> bytes:
     )
 
 
-def _moments(run: Run) -> list[dict[str, Any]]:
+def _moments(run: Run) -> list[JsonObject]:
     found = [
         {
             "name": formed.score,

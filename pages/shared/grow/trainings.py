@@ -2,10 +2,11 @@
 
 import secrets
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import streamlit as st
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.grow.tasks import Positions, RunSettings
 from attention_core.grow.trainings import Limits, Live, Trainings
 from pages.shared.address.growth import GrowView, from_report
@@ -18,7 +19,12 @@ def trainings() -> Trainings:
     """The queue of this process, made when it is first asked for."""
     settings = from_environment()
     return Trainings(
-        Limits(at_once=settings.trainings, seconds=settings.training_seconds, lease=settings.training_lease)
+        Limits(
+            at_once=settings.trainings,
+            seconds=settings.training_seconds,
+            lease=settings.training_lease,
+            niceness=settings.training_niceness,
+        )
     )
 
 
@@ -49,7 +55,7 @@ def start(key: str = "grow") -> None:
     }
 
 
-def own() -> dict[str, Any] | None:
+def own() -> JsonObject | None:
     """This visitor's run, if he started one: its key, settings and title."""
     return st.session_state.get("grow_live")
 
@@ -74,7 +80,7 @@ def limits() -> str:
     )
 
 
-def status(live: Live) -> dict[str, Any]:
+def status(live: Live) -> JsonObject:
     """`Status` of assets/js/grow/live.js."""
     state = "starting" if live.state == "running" and live.run is None else live.state
     return {

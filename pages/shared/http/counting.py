@@ -4,10 +4,10 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Message
 
 from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import body_of, mishap
@@ -66,6 +66,6 @@ async def _answer(request: Request, visitor: str, source: Source) -> Count:
 
 
 async def _hung_up(request: Request) -> None:
-    message: dict[str, Any] = {}
+    message: Message = {}
     while message.get("type") != "http.disconnect":
-        message = dict(await request.receive())
+        message = await request.receive()

@@ -10,8 +10,8 @@ guesses must not tell whether another visitor has had it read.
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Any
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from pages.shared.address import bar
 from pages.shared.address.view import View, link
 from pages.shared.engine.choosing import engine
@@ -24,7 +24,7 @@ from pages.shared.session import state
 LONGEST_TOKENS = 512  # a longer text's picture takes its time, and the page its own controls meanwhile
 
 
-def data_of(params: Mapping[str, str]) -> dict[str, Any] | None:
+def data_of(params: Mapping[str, str]) -> JsonObject | None:
     """The explorer's data for the view at this address; None if there is anything to wait for.
 
     Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
@@ -52,7 +52,7 @@ def _may_be_told(view: View, source: Source, shown: str) -> bool:
     return hmac.compare_digest(shown.encode(), mark("link", *source.told).encode())
 
 
-def as_script(data: Mapping[str, Any]) -> str:
+def as_script(data: JsonMapping) -> str:
     """The data as an element of the page. What a link says is in it, so that nothing in it can end the element."""
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     return f"<script type='application/json' id='sl-first-data'>{text}</script>"

@@ -1,12 +1,12 @@
 """HTTP for what the first screen says beside the pictures: what the model says, and finds, under the pictures' keys."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.engine.choosing import engine
 from pages.shared.http.heads_routes import Answering
 from pages.shared.parts.readout_words import Line, closest_line, line_of, panel_data, who_says_next
@@ -33,7 +33,7 @@ def first_routes(answering: Answering) -> list[BaseRoute]:
     return [Route(data + "/says", answering(says)), Route(data + "/finds", answering(finds))]
 
 
-def said_in_a_line(source: Source, before: Sequence[str] = ()) -> dict[str, Any]:
+def said_in_a_line(source: Source, before: Sequence[str] = ()) -> JsonObject:
     """What the model says about a text: {"line", "panel", "act", "other"}.
 
     `panel` is what the opened panel draws, or None; `act` "mask" where a mask in the text would make the model speak,

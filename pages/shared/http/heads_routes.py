@@ -2,13 +2,15 @@
 
 import gzip
 from collections.abc import Callable
-from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import Endpoint
 from pages.shared.service.bounded import BoundedCache
@@ -102,5 +104,5 @@ def _scatter_pack(picture: Picture, names: tuple[str, str], pair: tuple[str, ...
     return compressed(figures.figure_pack(scatter=figures.two_metrics(known[names[0]], known[names[1]])))
 
 
-def _unpacked(picture: Picture, *part: str | int) -> Any:
+def _unpacked(picture: Picture, *part: str | int) -> tuple[JsonObject, dict[str, NDArray[np.number]]]:
     return wire.unpack(gzip.decompress(engine().pack(picture, part)))

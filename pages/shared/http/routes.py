@@ -8,7 +8,6 @@ and the page asks Python again.
 import gzip
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
@@ -34,7 +33,7 @@ _PRIVATE_FOREVER = "private, max-age=86400, immutable"
 
 
 class _Cached(StaticFiles):
-    async def get_response(self, path: str, scope: Any) -> Response:
+    async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = _FOREVER
         return response

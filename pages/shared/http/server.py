@@ -6,7 +6,6 @@ import hashlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from anyio import to_thread
 from starlette.middleware import Middleware
@@ -31,7 +30,7 @@ REQUEST_THREADS = 200
 
 
 @asynccontextmanager
-async def lifespan(app: Any) -> AsyncIterator[None]:
+async def lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Start loading the first model soon after the server accepts visitors."""
 
     _say_where()

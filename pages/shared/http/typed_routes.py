@@ -8,11 +8,9 @@ refused, for whoever presses Enter comes first. A model is never loaded for it, 
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -20,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from attention_core.formats.fields import well_formed
+from attention_core.formats.json_data import JsonMapping
 from pages.shared.address.edits import for_another_text
 from pages.shared.address.view import View, from_report
 from pages.shared.engine.choosing import engine
@@ -130,7 +129,7 @@ async def typed(request: Request) -> Response:
         asking.end(page, question)
 
 
-async def _asked(request: Request) -> Mapping[str, Any] | Response:
+async def _asked(request: Request) -> JsonMapping | Response:
     body = await body_of(request, MOST_BYTES)
     if body is None:
         return _says(413, "The text is too long to be followed while it is typed: press Enter.")
@@ -151,7 +150,7 @@ async def _wait_until_it_leaves(request: Request, question: Question) -> None:
     question.leave()
 
 
-def _answer(picture: Picture, asked: Mapping[str, Any], page: str, question: Question) -> Response:
+def _answer(picture: Picture, asked: JsonMapping, page: str, question: Question) -> Response:
     from pages.shared.parts import components
     from pages.shared.session import state
 
@@ -171,7 +170,7 @@ def _answer(picture: Picture, asked: Mapping[str, Any], page: str, question: Que
     return JSONResponse({"key": key, "can": components.explorer_data(view, trace, key)["can"]})
 
 
-def _view(picture: Picture, asked: Mapping[str, Any]) -> View:
+def _view(picture: Picture, asked: JsonMapping) -> View:
     """The view of the picture with the texts that were typed."""
     source = picture.source
     told = {name: getattr(source, name) for name in ("source_language", "target_language", "chat")}

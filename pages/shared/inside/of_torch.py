@@ -25,7 +25,7 @@ def compiler_aside() -> Generator[None]:
     if _COMPILER in sys.modules:
         yield
         return
-    torch: Any = import_module("torch")
+    torch: Any = import_module("torch")  # whose attributes are replaced here, which the checker would not allow
     compiler, real = ModuleType(_COMPILER), find_spec(_COMPILER)
     assert real is not None
     compiler.__path__ = real.submodule_search_locations or []  # transformers takes a small part of it that stands alone
@@ -42,5 +42,5 @@ def look_for_compiler() -> None:
     import_module("torch").empty(1, device="meta").normal_()
 
 
-def _unmarked(function: Any = None, *_: object, **__: object) -> Any:
+def _unmarked(function: object = None, *_: object, **__: object) -> object:
     return _unmarked if function is None else function

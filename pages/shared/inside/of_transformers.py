@@ -3,9 +3,12 @@
 Nothing here imports transformers before it is called.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+Structure = dict[frozenset[str], dict[str, set[str]]]  # what must be installed → module → the names it exports
 
 
 def import_lean() -> None:
@@ -14,6 +17,7 @@ def import_lean() -> None:
     transformers asks whether parts of other libraries are there, and takes in all that are. To two of these questions
     the answer is no here. Without this it asks the other libraries as ever, and takes seconds longer.
     """
+    # Modules in which functions are replaced, which the checker would not allow.
     questions: tuple[Any, ...] = import_module("transformers.utils.import_utils"), import_module("transformers.utils")
     for module in questions:
         # torch.distributed.tensor and .fsdp, for models spread over several machines.
@@ -29,6 +33,7 @@ def _no() -> bool:
     return False
 
 
+# Of a module in which a function is replaced for a while.
 def _import_models(import_utils: Any) -> None:
     """Import `transformers.models` without reading its 2,000 files again for the names that they export.
 
@@ -37,7 +42,7 @@ def _import_models(import_utils: Any) -> None:
     folder = Path(import_utils.__file__).parents[1] / "models"
     read = import_utils.define_import_structure
 
-    def known(path: str, prefix: str | None = None) -> dict[frozenset[str], dict[str, set[str]]]:
+    def known(path: str, prefix: str | None = None) -> Structure:
         return models_structure(read, folder) if Path(path) == folder / "__init__.py" else read(path, prefix)
 
     import_utils.define_import_structure = known
@@ -47,7 +52,7 @@ def _import_models(import_utils: Any) -> None:
         import_utils.define_import_structure = read
 
 
-def models_structure(read: Any, folder: Path) -> dict[frozenset[str], dict[str, set[str]]]:
+def models_structure(read: Callable[..., Structure], folder: Path) -> Structure:
     """What `read(folder / "__init__.py")` gives, from what `import transformers` has asked for."""
     prefix = "models."
     found = read(folder, prefix="models")

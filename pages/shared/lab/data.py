@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import asdict
-from typing import Any
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.lab.edits import changed_from_real, shuffle_order
 from attention_core.lab.facts import Comparison, HeadNumbers, changed_switches, compare, plane, shuffle_difference
 from attention_core.lab.link import to_link
-from attention_core.lab.presets import PRESETS
+from attention_core.lab.presets import PRESETS, Look
 from attention_core.lab.run import LabMatrix, LabRun, row_alone
 from attention_core.lab.state import MAX_WORDS, MIN_WORDS, LabState
 from pages.shared.address.view import View
@@ -19,7 +19,7 @@ _ROLES = {"w_q": "query", "w_k": "key", "w_v": "value", "w_o": "output"}
 _MADE_BY = {"row × column": "columns", "row × row": "rows", "cell": "cell", "row": "row"}
 
 
-def lab_data(state: LabState, preset: str) -> dict[str, Any]:
+def lab_data(state: LabState, preset: str) -> JsonObject:
     """Everything that the view draws, as JSON without NaN: null stands for a masked cell."""
     compared = _compared(state)
     found = compared.yours
@@ -59,7 +59,7 @@ def lab_data(state: LabState, preset: str) -> dict[str, Any]:
     }
 
 
-def model_data(view: View, source: Source, trace: TraceSummary | None, problem: str) -> dict[str, Any] | None:
+def model_data(view: View, source: Source, trace: TraceSummary | None, problem: str) -> JsonObject | None:
     """What can be copied from the model that the other pages show; None while it reads the text."""
     if trace is None and not problem:
         return None
@@ -107,7 +107,7 @@ def _shuffled(state: LabState) -> float | None:
         return None
 
 
-def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ...] | None) -> dict[str, Any]:
+def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ...] | None) -> JsonObject:
     rows, columns = matrix.shape
     values: list[float | None] = matrix.values.flatten().tolist()
     if matrix.masked is not None:
@@ -133,7 +133,7 @@ def _matrix(found: LabRun, matrix: LabMatrix, changed: tuple[tuple[int, int], ..
     }
 
 
-def _made(found: LabRun, matrix: LabMatrix) -> dict[str, Any] | None:
+def _made(found: LabRun, matrix: LabMatrix) -> JsonObject | None:
     """How a cell came to be, in the words of `assets/js/lab/numbers.js`."""
     state, head = found.state, matrix.head or 0
     if matrix.name == "joined":
@@ -159,7 +159,7 @@ def _id(matrix: LabMatrix) -> str:
     return matrix.name if matrix.head is None else f"{matrix.name}:{matrix.head}"
 
 
-def _preset(name: str, state: LabState) -> dict[str, Any] | None:
+def _preset(name: str, state: LabState) -> JsonObject | None:
     if name not in PRESETS:
         return None
     preset = PRESETS[name]
@@ -181,18 +181,18 @@ def _first_sentence(text: str) -> str:
     return re.split(r"(?<=\.)\s+(?=[A-Z“])", text, maxsplit=1)[0]
 
 
-def _place(look: Any) -> str:
+def _place(look: Look) -> str:
     return look.matrix if look.head is None else f"{look.matrix}:{look.head}"
 
 
-def _real(state: LabState, changed: int) -> dict[str, Any] | None:
+def _real(state: LabState, changed: int) -> JsonObject | None:
     if state.real is None:
         return None
     real = state.real
     return {"says": f"{real.model}, {real.place}, head {real.head}", "notes": real.notes, "changed": changed}
 
 
-def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[dict[str, Any]]:
+def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[JsonObject]:
     lowest, highest = mine.row_sums
     return [
         _fact("mean spread of a row", "bits", mine.mean_entropy, standard.mean_entropy),
@@ -203,11 +203,11 @@ def _facts(mine: HeadNumbers, standard: HeadNumbers) -> list[dict[str, Any]]:
     ]
 
 
-def _fact(label: str, unit: str, yours: float | None, standard: float | None) -> dict[str, Any]:
+def _fact(label: str, unit: str, yours: float | None, standard: float | None) -> JsonObject:
     return {"label": label, "unit": unit, "yours": yours, "standard": standard}
 
 
-def _plane(found: LabRun) -> dict[str, Any] | None:
+def _plane(found: LabRun) -> JsonObject | None:
     heads = []
     for head in range(found.state.n_heads):
         drawn = plane(found, head)

@@ -6,11 +6,11 @@ cannot be done leaves the last good state, and a sentence.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
 from attention_core.formats.fields import Fault, Field, read
+from attention_core.formats.json_data import JsonMapping
 from attention_core.lab import edits
 from attention_core.lab.facts import standard
 from attention_core.lab.link import LINK_LIMIT, from_link, to_link
@@ -21,7 +21,7 @@ from pages.shared.engine.choosing import engine
 from pages.shared.service.sources import Source
 from pages.shared.session import news, state
 
-Action = Mapping[str, Any]
+Action = JsonMapping
 FIRST = "animal"
 _NOT_UNDERSTOOD = "This could not be done: the page and the server do not understand each other. Reload the page."
 

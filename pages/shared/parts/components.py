@@ -1,13 +1,14 @@
 """One typed function per JavaScript view. The views are ES modules in assets/js, loaded by address."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.components.v2 import component
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES, PLOTLY_URL
 from pages.shared.engine.plain import TraceSummary
@@ -37,7 +38,7 @@ _readout = component("sightline_readout", js=_LOADER % "explore/says")
 _grow = component("sightline_grow", js=_LOADER % "grow/grow")
 
 
-def composer(data: Mapping[str, Any], *, key: str, on_text: Callable[[], None]) -> None:
+def composer(data: JsonMapping, *, key: str, on_text: Callable[[], None]) -> None:
     """The text box. It reports {"text", "pair", "target", "nonce"} as state `text` when the visitor commits.
 
     When its server has been restarted it asks for a run, as trigger `back`: the address then gives the view again.
@@ -59,10 +60,10 @@ class Seat:
     on_view: Callable[[], None]  # the browser reports its choice, once settled
     on_lost: Callable[[], None]  # the numbers are gone from the server
     on_says: Callable[[], None] = lambda: None  # something that the model says, or could say, was chosen
-    written: Mapping[str, Any] | None = None  # what the model has just written into the text: {"tokens", "says"}
+    written: JsonMapping | None = None  # what the model has just written into the text: {"tokens", "says"}
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonObject:
         """What every such view is told; `echo` is the report that its link stands for, None before there is one."""
         return {
             "assets": ASSETS_URL,
@@ -101,7 +102,7 @@ def explorer(view: View, trace: TraceSummary, seat: Seat, *, embedded: bool) -> 
     )
 
 
-def explorer_data(view: View, trace: TraceSummary, data_key: str) -> dict[str, Any]:
+def explorer_data(view: View, trace: TraceSummary, data_key: str) -> JsonObject:
     """What the explorer draws, whoever looks: the numbers' key, what is chosen of them, and what this trace allows."""
     return {
         "key": data_key,
@@ -167,7 +168,7 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool, labels_by: str = "") -> 
     )
 
 
-def experiment(view: View, seat: Seat, told: Mapping[str, Any], *, on_wish: Callable[[], None]) -> None:
+def experiment(view: View, seat: Seat, told: JsonMapping, *, on_wish: Callable[[], None]) -> None:
     """One question, and what every head does to its answer.
 
     `told` is what can be asked here and what stands around it (assets/js/experiment/told.d.ts). It reports the head,
@@ -190,12 +191,12 @@ def experiment(view: View, seat: Seat, told: Mapping[str, Any], *, on_wish: Call
 
 
 def lab(
-    shown: Mapping[str, Any],
+    shown: JsonMapping,
     at: "Session",
     *,
     key: str,
     link: str | None,
-    model: Mapping[str, Any] | None,
+    model: JsonMapping | None,
     large: bool,
     on_acts: Callable[[], None],
 ) -> None:
@@ -220,12 +221,12 @@ def lab(
     _lab(key=key, data=data, on_acts_change=on_acts)
 
 
-def readout(data: Mapping[str, Any], *, key: str, on_chosen: Callable[[], None]) -> None:
+def readout(data: JsonMapping, *, key: str, on_chosen: Callable[[], None]) -> None:
     """What the model says, as bars. It reports the token that was clicked, {"id", "which"}, as trigger `chosen`."""
     _readout(key=key, data={"assets": ASSETS_URL, **data}, on_chosen_change=on_chosen)
 
 
-def grow(data: Mapping[str, Any], *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
+def grow(data: JsonMapping, *, key: str, on_view: Callable[[], None], on_start: Callable[[], None]) -> None:
     """The training of a small model, step by step (`data` as in assets/js/grow/grow.js).
 
     It reports what is shown as state `view` once settled, the settings of a run to be grown as trigger `start`, and the

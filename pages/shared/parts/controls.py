@@ -1,14 +1,15 @@
 """Controls that every page shares: which model, which text."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from attention_core.models.cards import CATALOGUE, DEFAULT, GROUPS, find_card, group_of
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS
@@ -166,7 +167,7 @@ def _what_can_be_typed(hub: bool, folders: bool) -> str:
     return f"A model from the list{', or type ' if ways else ''}{' or '.join(ways)}."
 
 
-_UNTOLD: dict[str, Any] = {"source_language": "", "target_language": "", "chat": False}  # another model has others
+_UNTOLD: JsonObject = {"source_language": "", "target_language": "", "chat": False}  # another model has others
 
 
 def _telling(place: "DeltaGenerator", view: View) -> bool:
@@ -374,13 +375,13 @@ def _file_banner() -> None:
 
 
 @cache
-def gallery() -> list[dict[str, Any]]:
+def gallery() -> list[JsonObject]:
     """The example sentences, each with what to look for."""
     file = ASSETS / "examples" / "gallery.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
-def _gallery_in(model: str) -> list[dict[str, Any]]:
+def _gallery_in(model: str) -> list[JsonObject]:
     """The same sentences beside a model: what there is to see in another one says so."""
     return [
         one
@@ -390,10 +391,10 @@ def _gallery_in(model: str) -> list[dict[str, Any]]:
     ]
 
 
-def _texts_of(example: Mapping[str, Any]) -> tuple[str, str, str]:
+def _texts_of(example: JsonMapping) -> tuple[str, str, str]:
     return example["text"], example.get("pair") or "", example.get("target") or ""
 
 
-def _model_of(example: Mapping[str, Any]) -> str:
+def _model_of(example: JsonMapping) -> str:
     """The model in which what an example says was seen."""
     return example.get("model") or DEFAULT.id

@@ -6,9 +6,8 @@ their colours as variables of the page, "var(--c-ink)": the view puts in what th
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,6 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import Json, JsonMapping, JsonObject
 from attention_core.grow.record import Run
 from attention_core.grow.tasks import SCORES
 from pages.shared.grow.packs import facts_of
@@ -170,7 +170,7 @@ def effects_by_layer(
     most = max([abs(x) for *_, x in known] + [chance or 0.0]) * 1.08 or 1.0
     circles = {"symbol": "circle", "size": 9, "color": _PANEL, "line": {"width": 1.5, "color": _SOFT}}
     squares = {"symbol": "square", "size": 10, "color": _FOCUS, "line": {"width": 0}}
-    shapes: list[dict[str, Any]] = [_line_across(0.0, "solid")]
+    shapes: list[JsonObject] = [_line_across(0.0, "solid")]
     notes = []
     if chance is not None:
         band = {"type": "rect", "x0": -chance, "x1": chance, "y0": 0, "y1": 1, "yref": "y domain", "layer": "below"}
@@ -193,8 +193,8 @@ def effects_by_layer(
 
 
 def _effects(
-    name: str, effects: Sequence[tuple[int, int | None, float]], marker: Mapping[str, Any], *, named: bool = False
-) -> dict[str, Any]:
+    name: str, effects: Sequence[tuple[int, int | None, float]], marker: JsonMapping, *, named: bool = False
+) -> JsonObject:
     text = {"text": [f"{layer}.{head}" for layer, head, _ in effects], "textposition": "top center"} if named else {}
     return {
         "name": name,
@@ -208,7 +208,7 @@ def _effects(
     }
 
 
-def _line_across(x: float, dash: str) -> dict[str, Any]:
+def _line_across(x: float, dash: str) -> JsonObject:
     line = {"color": _SOFT, "width": 1, "dash": dash}
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line, "layer": "below"}
 
@@ -242,7 +242,7 @@ _AXIS = {
 }
 
 
-def _figure(traces: Sequence[Mapping[str, Any]], **layout: Any) -> go.Figure:
+def _figure(traces: Sequence[JsonMapping], **layout: Json) -> go.Figure:
     """Made in one go: a figure that is put together part by part is checked as a whole at every part."""
     return go.Figure([{"type": "scatter", **trace} for trace in traces], layout={**_LAYOUT, **layout})
 
@@ -261,12 +261,12 @@ def _named(runs: Sequence[Run], run: Run, name: str) -> str:
     return html.escape(name if len(runs) == 1 else f"{name} ({facts_of(run)['title']})", quote=False)
 
 
-def _curve(run: Run, values: Float32[ndarray, " saved"], colour: str, *, name: str, dashed: bool) -> dict[str, Any]:
+def _curve(run: Run, values: Float32[ndarray, " saved"], colour: str, *, name: str, dashed: bool) -> JsonObject:
     line = {"color": colour, "width": 2 if dashed else 2.25, "dash": "7px,4px" if dashed else "solid"}
     return {"name": name, "x": run.steps, "y": values, "mode": "lines", "line": line}
 
 
-def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> dict[str, Any]:
+def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> JsonObject:
     """The curves one after another, each with a gap behind it."""
     gapped = np.full((curves.shape[1], len(run.saved) + 1), np.nan, np.float32)
     gapped[:, :-1] = curves.T
@@ -285,7 +285,7 @@ def _others(run: Run, curves: Float32[ndarray, "saved other"], colour: str) -> d
 
 def _over_steps(
     runs: Sequence[Run],
-    traces: Sequence[Mapping[str, Any]],
+    traces: Sequence[JsonMapping],
     *,
     top: float,
     title: str,

@@ -1,11 +1,11 @@
 """The atlas as numbers: a chart and a table of all heads, made on request (plotly weighs 4.7 MB in the browser)."""
 
 import gzip
-from typing import Any
 
 import streamlit as st
 
 from attention_core.formats import wire
+from attention_core.formats.json_data import JsonObject
 from pages.shared.address.view import View
 from pages.shared.engine.choosing import engine
 from pages.shared.service.sources import Picture
@@ -58,11 +58,11 @@ def all_heads(view: View, picture: Picture) -> None:
 
 
 def _choose() -> None:
-    points: list[dict[str, Any]] = st.session_state["explore_scatter"]["selection"]["points"]
+    points: list[JsonObject] = st.session_state["explore_scatter"]["selection"]["points"]
     if points:
         layer, head = points[0]["customdata"]
         state.change(layer=int(layer), head=int(head))
 
 
-def _atlas_header(picture: Picture) -> dict[str, Any]:
+def _atlas_header(picture: Picture) -> JsonObject:
     return wire.unpack(gzip.decompress(engine().pack(picture, ("overview",))))[0]

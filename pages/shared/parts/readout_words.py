@@ -4,8 +4,8 @@ A line is a list of parts: text, or {"t": token as shown}. Numbers are in per ce
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from attention_core.formats.json_data import JsonObject
 from attention_core.models.cards import CATALOGUE
 from pages.shared.engine.plain import Said, SaidChoice, SaidLabel, TraceSummary
 
@@ -14,9 +14,9 @@ IN_A_LINE = 3  # choices
 LONGEST = 60  # characters of a sentence that is named
 
 
-def panel_data(said: Said, trace: TraceSummary) -> dict[str, Any] | None:
+def panel_data(said: Said, trace: TraceSummary) -> JsonObject | None:
     """What `assets/js/explore/says.js` draws; None where the model says nothing."""
-    data: dict[str, Any] = {"groups": [], "act": "add", "d_vocab": 0, "similarity": None, "prediction": None}
+    data: JsonObject = {"groups": [], "act": "add", "d_vocab": 0, "similarity": None, "prediction": None}
     if said.kind == "unsaid":
         return None
     if said.kind == "next":
@@ -96,12 +96,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _group(title: str, place: str, which: int, entropy: float, choices: Sequence[SaidChoice]) -> dict[str, Any]:
+def _group(title: str, place: str, which: int, entropy: float, choices: Sequence[SaidChoice]) -> JsonObject:
     shown = [{"id": choice.id, "t": choice.text, "p": choice.probability} for choice in choices]
     return {"title": title, "place": place, "which": which, "entropy": entropy, "choices": shown}
 
 
-def _predicted(found: Said) -> dict[str, Any]:
+def _predicted(found: Said) -> JsonObject:
     """A prediction as the browser's view takes it: rows of a text, a probability or none, and a number."""
     if found.kind == "tags":
         words = [{"t": word, "tag": tag.text, "p": tag.probability} for word, tag in found.tagged]
@@ -112,5 +112,5 @@ def _predicted(found: Said) -> dict[str, Any]:
     return {"kind": found.kind, "words": found.words, "rows": rows, **none}
 
 
-def _row(label: SaidLabel) -> dict[str, Any]:
+def _row(label: SaidLabel) -> JsonObject:
     return {"t": label.text, "p": label.probability, "v": label.logit}

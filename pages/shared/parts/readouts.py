@@ -4,12 +4,11 @@ What is chosen or written becomes text, so the pictures above follow. Nothing he
 made; what the model says about a text is computed once for everybody.
 """
 
-from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any
 
 import streamlit as st
 
+from attention_core.formats.json_data import JsonMapping, JsonObject
 from pages.shared.address.view import View
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.plain import Refused, Said, TraceSummary, Written
@@ -75,7 +74,7 @@ def _say(sentence: str) -> None:
     st.html(f"<p class='sl-factline' role='status'>{theme.escape(sentence)}</p>")
 
 
-def _show(data: dict[str, Any] | None) -> None:
+def _show(data: JsonObject | None) -> None:
     if data is not None:
         components.readout(data, key="readout_view", on_chosen=_take_token)
 
@@ -156,7 +155,7 @@ def take_wish() -> None:
         state.change(model=other["model"], layer=0, head=0, query=None, key=None, **untold)
 
 
-def written(view: View) -> dict[str, Any] | None:
+def written(view: View) -> JsonObject | None:
     """What the model has just written into this text: its tokens as shown, and a sentence."""
     text, shown = st.session_state.get("readout_written", ("", None))
     return shown if text in (view.text, view.target) else None
@@ -169,7 +168,7 @@ def _mask_now(view: View) -> None:
         _mask_word(trace, said.mask)
 
 
-def _put_chosen(chosen: Mapping[str, Any]) -> None:
+def _put_chosen(chosen: JsonMapping) -> None:
     view: View = state.view()
     if engine().loaded(view.model) is None or not isinstance(chosen.get("id"), int):
         return

@@ -6,7 +6,6 @@
 import json
 import logging
 import time
-from typing import Any
 
 _log = logging.getLogger("sightline")
 
@@ -34,5 +33,7 @@ def begin(kind: str) -> None:
 
 def event(name: str, **facts: float | int | bool) -> None:
     """Note that something happened. Facts are numbers: there is no place here for a text."""
-    kept: dict[str, Any] = {key: round(value, 4) if isinstance(value, float) else value for key, value in facts.items()}
+    kept: dict[str, float | int | bool] = {
+        key: round(value, 4) if isinstance(value, float) else value for key, value in facts.items()
+    }
     _log.info(name, extra={"facts": kept})

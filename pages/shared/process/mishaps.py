@@ -6,7 +6,7 @@ raised, never their messages. Each stands in one line, whoever logs it: who prov
 
 import logging
 import threading
-from typing import Any
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -48,11 +48,11 @@ class _InOneLine:
     an exception in an answer that has begun would fill a hundred lines with the code of three libraries.
     """
 
-    def __init__(self, before: Any) -> None:
+    def __init__(self, before: Callable[..., logging.LogRecord]) -> None:
         self._before = before
 
-    def __call__(self, *arguments: Any, **named: Any) -> logging.LogRecord:
-        entry: logging.LogRecord = self._before(*arguments, **named)
+    def __call__(self, *arguments: object, **named: object) -> logging.LogRecord:
+        entry = self._before(*arguments, **named)
         if entry.name == UNCAUGHT.logger and entry.msg == UNCAUGHT.message:
             return entry  # which the filter above drops
         error = entry.exc_info[1] if entry.exc_info else None

@@ -25,6 +25,7 @@ class Settings:
     trainings: int = 1  # that run at a time on Grow a head; the others wait
     training_seconds: int = 120  # by the clock, the most that one may take
     training_lease: int = 15  # seconds after which a visitor who does not ask for his run has left
+    training_niceness: int = 19  # how far below the server's own priority; 19 is the lowest
     offload: str = ""  # a folder for the parts of a model that fit into no memory; "" refuses such a model
     log: str = "plain"  # "json": one object a line, with every text read
     hub_token: str = ""  # whom the hub sees when it is asked for a visitor; "": nobody
@@ -62,6 +63,7 @@ def from_environment() -> Settings:
         trainings=_number("SIGHTLINE_TRAININGS", 1),
         training_seconds=_number("SIGHTLINE_TRAINING_SECONDS", 120),
         training_lease=_number("SIGHTLINE_TRAINING_LEASE", 15),
+        training_niceness=_number("SIGHTLINE_TRAINING_NICENESS", 19, least=0),
         offload=os.environ.get("SIGHTLINE_OFFLOAD", ""),
         log=_one_of("SIGHTLINE_LOG", ("plain", "json")),
         hub_token=os.environ.get("SIGHTLINE_HUB_TOKEN", ""),

@@ -5,13 +5,16 @@ Both are asked for once the picture is there. Finds are a luxury: they are looke
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.service import service
 from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from attention_core.heads.finds import Find
     from attention_core.trace import Trace
 
@@ -25,11 +28,11 @@ def _finds() -> "BoundedCache[tuple[Find, ...]]":
 
 
 @cache
-def _vectors() -> BoundedCache[Any]:
+def _vectors() -> "BoundedCache[Tensor]":
     return BoundedCache(VECTOR_BYTES, lambda vector: 200 + vector.nbytes)
 
 
-def finds_in(source: Source, trace: "Trace") -> dict[str, Any]:
+def finds_in(source: Source, trace: "Trace") -> JsonObject:
     """Finds in a text: {"state": "ready", "finds": [{"kind", "layer", "head", …}], "says"}.
 
     The state is "later" while others wait for the worker: ask again.
@@ -69,7 +72,7 @@ def closest(source: Source, texts: Sequence[str]) -> tuple[str, float] | None:
         return "", 0.0
     from attention_core.reading.readout import cosine, sentence_vector
 
-    def vector(text: str) -> Any:
+    def vector(text: str) -> "Tensor":
         return _vectors().get((source.model, text), lambda: service().work(sentence_vector, model, text))
 
     mine = vector(source.text)

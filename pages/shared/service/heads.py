@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.process import unforeseen
 from pages.shared.service.bounded import BoundedCache
 from pages.shared.service.label_words import cards_in_words, labels_in_words
@@ -58,7 +59,7 @@ class _Making:
     failed: str = ""
 
 
-Labels = dict[str, Any]  # what the browser is told: {"says", "cards": {"3.1": …}}
+Labels = JsonObject  # what the browser is told: {"says", "cards": {"3.1": …}}
 
 
 class LabelBook:
@@ -69,7 +70,7 @@ class LabelBook:
         self._making: dict[str, _Making] = {}
         self._lock = Lock()
 
-    def of(self, model: str) -> dict[str, Any]:
+    def of(self, model: str) -> JsonObject:
         """What is known of a model's labels now: {"state", "done", "total", "says", "cards"}. Never waits.
 
         The state is "ready", "working" or "failed"; a failure is told once, and who asks again begins anew.
@@ -91,7 +92,7 @@ class LabelBook:
         """Keep the labels that somebody has by texts of his own, under a name that only he knows."""
         self._known.put(by, {"says": says, "cards": cards_in_words(cards)})
 
-    def kept(self, by: str) -> dict[str, Any]:
+    def kept(self, by: str) -> JsonObject:
         """What `keep` kept; a failure, told in words, if it had to make room."""
         labels = self._known.peek(by)
         if labels is None:
@@ -128,7 +129,7 @@ def label_book() -> LabelBook:
     return LabelBook()
 
 
-def labels_of(source: Source, by: str = "") -> dict[str, Any]:
+def labels_of(source: Source, by: str = "") -> JsonObject:
     """The labels that a text's page shows: those of its model, or those that are kept under `by`."""
     if source.file:
         trace = service().known_trace(source)

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from attention_core.formats.json_data import JsonObject
 
 if TYPE_CHECKING:
     from attention_core.heads.cards import Evidence, LabelCard, Untested
@@ -16,7 +18,7 @@ def _labels() -> "dict[str, Label]":
     return {label.id: label for label in LABELS}
 
 
-def card_in_words(card: "LabelCard") -> dict[str, Any]:
+def card_in_words(card: "LabelCard") -> JsonObject:
     """A card as the browser shows it.
 
     {"answer": "named", "unlabelled" or "untested", "label", "title", "at", "says", "rows": [[name, value], …], "why",
@@ -26,7 +28,7 @@ def card_in_words(card: "LabelCard") -> dict[str, Any]:
     from attention_core.heads.cards import Answer
 
     answer = card.answer
-    told: dict[str, Any] = {
+    told: JsonObject = {
         "answer": answer.name.lower(),
         "label": card.label,
         "title": "",
@@ -110,6 +112,6 @@ def _signed(number: float, digits: int = 2) -> str:
     return f"{number:.{digits}f}".replace("-", "−")
 
 
-def cards_in_words(cards: "Mapping[tuple[int, int], LabelCard]") -> dict[str, dict[str, Any]]:
+def cards_in_words(cards: "Mapping[tuple[int, int], LabelCard]") -> dict[str, JsonObject]:
     """All cards of a model: {"3.1": …}."""
     return {f"{card.layer}.{card.head}": card_in_words(card) for card in cards.values()}

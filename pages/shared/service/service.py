@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.address.view import View
 from pages.shared.process import logs, memory, spent, unforeseen
 from pages.shared.process.lean_imports import import_transformers
@@ -87,7 +88,7 @@ class Service:
         lanes = self._worker, self._long_worker
         return max((lane.ahead(asker.name) for lane in lanes for asker in askers), default=0)
 
-    def condition(self) -> dict[str, Any]:
+    def condition(self) -> JsonObject:
         """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
         ready = self._started is not None and self._started.done() and self._started.exception() is None
         caches = {

@@ -1,7 +1,8 @@
 """What a model is told beside a text, and whether the text is a long one: asked before the model reads it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from attention_core.formats.json_data import JsonObject
 from pages.shared.address.edits import plain_edits
 from pages.shared.service.sources import Source
 
@@ -14,7 +15,7 @@ MUCH_CHARACTERS = 20_000  # of which the tokenizer makes tokens for a tenth of a
 LONG_CHARACTERS = 3 * LONG_TOKENS  # about as many; counting the tokens exactly would have to wait for the tokenizer
 
 
-def what_is_told(model: "LoadedModel", source: Source) -> dict[str, Any]:
+def what_is_told(model: "LoadedModel", source: Source) -> JsonObject:
     """What a model is told beside its texts: of what a link asks for, what there is. `state.fitted` says the rest."""
     from attention_core.text.chat import template_of
 

@@ -32,9 +32,9 @@ class Asker:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    run: Callable[[], Any]
+    run: Callable[[], object]
     wanted: Callable[[], bool]
-    answer: "Future[Any]"
+    answer: "Future[Any]"  # of what `run` gives
 
 
 class Turns:

@@ -3,6 +3,9 @@
 News is a link that was opened, or the browser's Back and Forward, and not only where the visitor is. What he does comes
 with the address that his browser shows. That may still be one of ours from before the newest, for the newest is on its
 way: only Back and Forward open one of ours again.
+
+An address without parameters is where a visitor came in, before this session wrote the first one. Back to it shows what
+he has, and writes nothing: an address that is written lies behind him, and his next Back would come here once more.
 """
 
 from collections import deque
@@ -35,7 +38,15 @@ def know(params: Mapping[str, str], of: Page) -> None:
 
 
 def write(params: Mapping[str, str], of: Page) -> None:
-    """Put parameters into the address, and nothing of another page's."""
+    """Put parameters into the address, and nothing of another page's.
+
+    A bare one that Back or Forward went to is left so until there is something new to be written.
+    """
+    here = (of, _short(params))
+    if bar.bare() and (of_streamlit.went_through_history() or st.session_state.get("left_bare") == here):
+        st.session_state["left_bare"] = here
+        return
+    st.session_state.pop("left_bare", None)
     bar.put(params)
     know(params, of)
 

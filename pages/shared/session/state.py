@@ -9,25 +9,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
-from attention_core.formats.fields import well_formed
+from attention_core.formats.fields import Value, well_formed
+from attention_core.formats.json_data import JsonMapping
 from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
-from pages.shared.address.view import (
-    View,
-    clamp,
-    clamp_telling,
-    from_params,
-    from_report,
-    link,
-    to_params,
-    with_its_edits,
-)
+from pages.shared.address.view import View, carried, clamp, clamp_telling, from_params, from_report, link, to_params
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.opened import opened_files
 from pages.shared.engine.plain import Refused, TraceSummary
@@ -57,7 +49,7 @@ def open_view() -> View:
         opened, problems = view_at(ours)
         _set(opened)
         st.session_state["problems"] = problems
-        st.session_state["linked"] = bool(ours)  # somebody chose this view: it is no mere beginning
+        st.session_state["linked"] = bool(ours)  # somebody chose this view
         news.know(ours, "view")
         st.session_state["file"] = ""
     return st.session_state["view"]
@@ -72,10 +64,10 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
     return view, problems
 
 
-def change(**values: Any) -> None:
+def change(**values: Value) -> None:
     """Change the view from Python; the browser's views take it over."""
     after = replace(st.session_state["view"], **values)
-    _set(after if "edits" in values else with_its_edits(st.session_state["view"], after))
+    _set(after if "edits" in values else carried(st.session_state["view"], after))
 
 
 def usual_again(view: View) -> bool:
@@ -130,7 +122,7 @@ def take_report(key: str = "explorer") -> None:
     _take(st.session_state[key].get("view"))
 
 
-def last_report(key: str) -> Mapping[str, Any] | None:
+def last_report(key: str) -> JsonMapping | None:
     """What the browser's view `key` last reported, as it did; None if it has not."""
     return (st.session_state.get(key) or {}).get("view")
 
@@ -140,7 +132,7 @@ def leave(key: str) -> None:
 
     Two messages would be two runs: a busy server would read the second before the first one's choice was taken.
     """
-    asked: Mapping[str, Any] = st.session_state[key].get("leave") or {}
+    asked: JsonMapping = st.session_state[key].get("leave") or {}
     (_take_growth if key == "grow" else _take)(asked.get("view"))
     wanted = next((entry.script for entry in MENU if entry.url_path == asked.get("page")), "")
     st.session_state["wanted_page"] = wanted  # the next run opens it: a callback cannot

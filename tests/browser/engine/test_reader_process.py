@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.serving import Server, new_visit, serve, skip_tour, wait_until_drawn
-
-PATIENCE = 300  # seconds; a machine that does other work too
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +77,4 @@ def test_the_reader_ends_with_its_server_however_that_ends():
             time.sleep(0.2)
         (reader,) = found
         os.kill(running.process.pid, signal.SIGKILL)
-        reader.wait(timeout=20)  # TimeoutExpired if it lives on
+        reader.wait(timeout=PATIENCE)  # TimeoutExpired if it lives on

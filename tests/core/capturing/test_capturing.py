@@ -79,7 +79,13 @@ def test_weights_are_those_of_a_separately_built_eager_model(name):
         torch.testing.assert_close(trace.layers[index].all_weights(), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("example", GALLERY, ids=lambda example: example["id"])
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, marks=[pytest.mark.slow] if i >= 5 else [], id=example["id"])
+        for i, example in enumerate(GALLERY)
+    ],
+)
 def test_the_proof_holds_for_all_72_heads_of_minilm(minilm, eager_minilm, example):
     trace = capture(minilm, example["text"], example.get("pair") or None)
     assert sum(layer.n_heads for layer in trace.layers) == 72

@@ -1,7 +1,5 @@
 """Names for heads: found where they are earned, and nowhere else."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,11 +8,10 @@ from attention_core.heads.evidence import LABEL_IDS, gathered, text_tables
 from attention_core.heads.labelling import Labelling, label_heads
 from attention_core.heads.labels import LABEL, LABELS
 from attention_core.heads.running import Running, half_width
-from attention_core.models.loading import load_model
 from tests.core.heads.test_head_metrics import hand_trace
+from tests.support.labelled import cards_of as cards_of_model
 from tests.support.random_models import random_model
 
-STORYTELLER = Path(__file__).resolve().parents[3] / "assets" / "models" / "storyteller"
 N = 24
 WORDS = " ".join("S" if i == 0 else chr(97 + i % 7) for i in range(N))
 
@@ -38,8 +35,8 @@ def cards_of(weights: torch.Tensor):
 
 
 @pytest.mark.slow
-def test_minilm_has_its_previous_token_head():
-    cards = label_heads(load_model("minilm"))
+def test_minilm_has_its_previous_token_head(tmp_path_factory):
+    cards = cards_of_model("minilm", tmp_path_factory)
     card = cards[0, 2]
     assert card.label == "previous" and card.name == "previous token"
     assert card.held("previous") == (16, 64, 256)
@@ -49,13 +46,14 @@ def test_minilm_has_its_previous_token_head():
 
 
 @pytest.mark.slow
-def test_the_storyteller_has_its_induction_and_previous_token_heads():
-    cards = label_heads(load_model(str(STORYTELLER)))
+def test_the_storyteller_has_its_induction_and_previous_token_heads(tmp_path_factory):
+    cards = cards_of_model("storyteller", tmp_path_factory)
     assert {place for place, card in cards.items() if card.label == "induction"} == {(2, 0), (2, 1)}
     assert {place for place, card in cards.items() if card.held("previous") == (16, 64, 256)} == {(1, 3)}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # more than half of its time
 @pytest.mark.timeout(1200)  # 20 models make 128 passes each: some minutes on a busy core
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_at_most_one_in_a_hundred_heads_of_random_models_has_a_label(architecture: str):

@@ -20,7 +20,14 @@ from tests.support.elsewhere import OtherDevice, elsewhere
 HEAD, QUERY = 1, 4
 
 
-@pytest.fixture(scope="module", params=tiny.FAMILIES)
+# An encoder, a decoder with grouped heads, an encoder-decoder: what goes wrong on a device goes wrong in one of them.
+QUICK = ("bert", "llama", "t5")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in tiny.FAMILIES],
+)
 def traces(request):
     model = tiny.family(request.param)
     here = capture(model, tiny.SENTENCE, target=tiny.SENTENCE if model.facts.encoder_decoder else None)

@@ -9,7 +9,7 @@ from attention_core import Break, CutLink, SwitchOff
 from attention_core.experiment.edits import edit_from_plain
 from attention_core.formats.fields import Fault
 from pages.shared.address.edits import LONGEST, MOST, for_another_text, plain_edits, signed
-from pages.shared.address.view import View, from_params, from_report, link, to_params, with_its_edits
+from pages.shared.address.view import View, carried, from_params, from_report, link, to_params
 
 EDITS = [SwitchOff(3, 1).to_plain(), CutLink(2, 0, 4, (1, 2)).to_plain(), Break(0, 5, "no mask").to_plain()]
 
@@ -65,10 +65,10 @@ def test_a_browsers_view_reports_no_edits():
 
 def test_edits_go_along_as_long_as_they_mean_the_same():
     before = View(model="storyteller", text="Once upon", edits=signed(EDITS))
-    assert with_its_edits(before, replace(before, text="Once upon a time")).edits == before.edits
-    assert with_its_edits(before, replace(before, layer=1)).edits == before.edits
-    assert plain_edits(with_its_edits(before, replace(before, text="Another")).edits) == [EDITS[0], EDITS[2]]
-    assert with_its_edits(before, replace(before, model="minilm", text="Another")).edits == ""
+    assert carried(before, replace(before, text="Once upon a time")).edits == before.edits
+    assert carried(before, replace(before, layer=1)).edits == before.edits
+    assert plain_edits(carried(before, replace(before, text="Another")).edits) == [EDITS[0], EDITS[2]]
+    assert carried(before, replace(before, model="minilm", text="Another")).edits == ""
 
 
 def test_of_another_text_only_heads_are_the_same():
