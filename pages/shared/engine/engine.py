@@ -162,7 +162,10 @@ class Engine(ABC):
 
     @abstractmethod
     def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
-        """Query and key of the largest weight of a head from one word to another; None if no word reads another."""
+        """Query and key of the largest weight of a head from one word to another; None if no word reads another.
+
+        In a causal layer of a query from the middle of the text, where the mask shows.
+        """
 
     @abstractmethod
     def finds(self, source: Source) -> JsonObject:

@@ -231,9 +231,9 @@ class LocalEngine(Engine):
         return self._read(source).weights(layer, head, slice(query, query + 1))[0].tolist()
 
     def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
-        from attention_core.reading.links import strongest_link
+        from attention_core.reading.links import opening_link
 
-        link = strongest_link(self._read(source), layer, head)
+        link = opening_link(self._read(source), layer, head)
         return None if link is None else (link.query, link.key)
 
     def finds(self, source: Source) -> JsonObject:

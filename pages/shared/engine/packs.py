@@ -44,6 +44,12 @@ def _ledger(name: str) -> Callable[..., bytes]:
     return make
 
 
+def _ahead(trace: "Trace", _: "Reading", layer: int, head: int, query: int) -> bytes:
+    from attention_core.ledger.ahead import ahead_pack
+
+    return ahead_pack(trace, layer, head, query)
+
+
 def _across(trace: "Trace", _: "Reading", way: str, group: str, query: int, how: str) -> bytes:
     from attention_core.heads.across import flow_pack, rollout_pack
 
@@ -81,6 +87,7 @@ _MAKERS: dict[str, Callable[..., bytes]] = {
     "rows": _ledger("rows_pack"),
     "products": _ledger("products_pack"),
     "matrix": _ledger("matrix_pack"),
+    "ahead": _ahead,
     "between": _between,
     "like": _like,
     "across": _across,

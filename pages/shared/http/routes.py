@@ -99,6 +99,7 @@ def _routes() -> list[BaseRoute]:
         Route(step, ledger),
         Route(step + "/rows/{name}/{start:index}", ledger_rows),
         Route(step + "/products/{name}/{row:index}/{component:index}", products),
+        Route(step + "/ahead", ahead),
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
@@ -176,6 +177,12 @@ def products(request: Request) -> Response:
     """The pack of the products that sum to one number of a ledger."""
     of = request.path_params
     return _packed(request, "products", *_place(request), of["name"], of["row"], of["component"])
+
+
+@_answering
+def ahead(request: Request) -> Response:
+    """The pack of what the model would say if a head, or every head, could look ahead."""
+    return _packed(request, "ahead", *_place(request))
 
 
 @_answering
