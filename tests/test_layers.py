@@ -51,6 +51,7 @@ ROWS = (
             "lab",
             "grow",
             "comparing",
+            "experiment",
             "parts",
             "http",
         )

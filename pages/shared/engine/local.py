@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 
 from attention_core.formats.json_data import JsonObject
 from pages.shared.address.view import View
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
+from pages.shared.engine.experiments import Doing, Experiments
 from pages.shared.engine.packs import HEADS, Fixed, Part, SavedFile, Wanted, maker, pair_maker, recipe
 from pages.shared.engine.plain import (
     Closest,
@@ -72,6 +74,7 @@ class LocalEngine(Engine):
         self._models: WeakKeyDictionary[Module, ModelSummary] = WeakKeyDictionary()
         self._traces: WeakKeyDictionary[Trace, TraceSummary] = WeakKeyDictionary()
         self._surveys = Surveys(service)
+        self._experiments = Experiments(service)
 
     @property
     def settings(self) -> Settings:
@@ -141,11 +144,12 @@ class LocalEngine(Engine):
             return gone.is_set()
 
         def job() -> Written:
+            from attention_core.capturing.encode import CaptureError
             from attention_core.reading.generation import GenerationError
 
             try:
                 made = self.service.write(source, n, cast("How", how), seed, stop, visitor)
-            except GenerationError as error:
+            except (CaptureError, GenerationError) as error:
                 raise Refused(str(error)) from None
             into = "target" if self.service.model(source.model).facts.encoder_decoder else "text"
             return _written(made, into)
@@ -249,7 +253,7 @@ class LocalEngine(Engine):
         return first_words.finds_in(source, self._read(source))
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
-        found = first_words.closest(source, texts)
+        found = None if source.edits else first_words.closest(source, texts)  # the others would be read unedited
         return None if found is None else Closest(*found)
 
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
@@ -257,6 +261,25 @@ class LocalEngine(Engine):
         from attention_core.lab.seed import from_trace
 
         return to_link(from_trace(self._read(source), layer, head, tokens))
+
+    def effect(
+        self, source: Source, edits: Sequence[Plain], question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Effected]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.effect, source, edits, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def sweep(
+        self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Swept]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.sweep, source, what, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.lenses, source, layer, head, query, doing)
+        return Job(future, doing.progress, doing.gone)
 
     def _model(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A model, loaded (again) if it is not here. Raises Refused with a sentence where it cannot be."""

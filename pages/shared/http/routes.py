@@ -22,6 +22,7 @@ from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
 from pages.shared.http.compare_routes import compare_routes
 from pages.shared.http.counting import count
+from pages.shared.http.experiment_routes import experiment_routes
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.first_routes import first_routes
 from pages.shared.http.heads_routes import heads_routes
@@ -104,6 +105,7 @@ def _routes() -> list[BaseRoute]:
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
         *compare_routes(_zipped),
+        *experiment_routes(_answering, _zipped),
         *first_routes(_answering),
         *typed_routes(data),
         *file_routes(),

@@ -33,6 +33,7 @@ _explorer = component("sightline_explorer", js=_LOADER % "explore/explorer")
 _steps = component("sightline_steps", js=_LOADER % "steps/steps")
 _heads = component("sightline_heads", js=_LOADER % "heads/heads")
 _compare = component("sightline_compare", js=_LOADER % "compare/compare")
+_experiment = component("sightline_experiment", js=_LOADER % "experiment/experiment")
 
 
 _lab = component("sightline_lab", js=_LOADER % "lab/lab")
@@ -188,6 +189,28 @@ def compare(view: View, now: ComparedView, seat: Seat, *, key_b: str, names: tup
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
         on_leave_change=partial(state.leave, seat.key),
+    )
+
+
+def experiment(view: View, seat: Seat, told: JsonMapping, *, on_wish: Callable[[], None]) -> None:
+    """One question, and what every head does to its answer.
+
+    `told` is what can be asked here and what stands around it (assets/js/experiment/told.d.ts). It reports the head,
+    the question and the way of switching off as state `view`, and what else is wanted as trigger `wish`.
+    """
+    data = {
+        **seat.data,
+        **told,
+        "select": {name: getattr(view, name) for name in (*_CHOICE, "question", "fill")},
+        "plotly": PLOTLY_URL,
+    }
+    _experiment(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_leave_change=partial(state.leave, seat.key),
+        on_wish_change=on_wish,
     )
 
 

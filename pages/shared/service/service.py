@@ -25,7 +25,7 @@ from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source
-from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
+from pages.shared.service.told import LONG_TOKENS, edits_of, is_long, texts_of, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -91,14 +91,9 @@ class Service:
     def condition(self) -> JsonObject:
         """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
         ready = self._started is not None and self._started.done() and self._started.exception() is None
-        caches = {
-            "traces": self._traces,
-            "pictures": self._packs,
-            "models": self._models,
-            "readouts": self._readouts,
-            "keys": self._keys,
-        }
-        held = {name: cache.nbytes for name, cache in caches.items()}
+        kept = self._traces, self._packs, self._models, self._readouts, self._keys
+        names = "traces", "pictures", "models", "readouts", "keys"
+        held = dict(zip(names, (cache.nbytes for cache in kept), strict=True))
         return {
             "ready": ready,
             "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
@@ -192,12 +187,15 @@ class Service:
 
         `stop` is asked after each token. Raises GenerationError of `reading.generation` with a plain sentence.
         """
+        from attention_core.experiment.writing import continue_edited
         from attention_core.reading.generation import continue_text
 
         model = self.model(source.model)
 
         def job() -> "Continuation":
             told = what_is_told(model, source)
+            if edits := edits_of(source):
+                return continue_edited(model, source.text, edits, n, how=how, seed=seed, stop=stop)
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
@@ -276,6 +274,11 @@ class Service:
         """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
         return self._in_turn(lambda: job(*arguments))
 
+    def work_on(self, model: "LoadedModel", source: Source, job: Callable[[], Result], visitor: str) -> Result:
+        """A piece of work on a source's text; that of a long text does not stand before everybody's sentence."""
+        lane = self._long_worker if is_long(source, model) else self._worker
+        return lane.submit(job, visitor).result()
+
     def _in_turn(self, job: Callable[[], Result], visitor: str = "", *, short: bool = False) -> Result:
         return self._worker.submit(job, visitor, short=short).result()
 
@@ -329,11 +332,9 @@ class Service:
 
         begun = time.perf_counter()
         # What a link has for a model of another kind is not read; the page says so (`opening`).
-        decodes = model.facts.encoder_decoder
-        pair = source.pair if not decodes or model.task is not None else None
-        target = source.target if decodes else None
         with spent.on("pass"):
-            trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
+            told = what_is_told(model, source)
+            trace = capture(model, source.text, *texts_of(model, source), **told, edits=edits_of(source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace

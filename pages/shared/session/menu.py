@@ -28,6 +28,13 @@ MENU = (
     Entry("pages/steps.py", "Step by step", "steps", reads_text=True, views=("composer/composer", "steps/steps")),
     Entry("pages/heads.py", "Heads", "heads", reads_text=True, views=("composer/composer", "heads/heads")),
     Entry("pages/compare.py", "Compare", "compare", reads_text=True, views=("composer/composer", "compare/compare")),
+    Entry(
+        "pages/experiment.py",
+        "Experiment",
+        "experiment",
+        reads_text=True,
+        views=("composer/composer", "experiment/experiment"),
+    ),
     Entry("pages/lab.py", "Lab", "lab", views=("lab/lab",)),
     Entry("pages/grow.py", "Grow a head", "grow", views=("grow/grow",), own_heading=True),
     Entry("pages/about.py", "What attention shows", "about", own_heading=True),
