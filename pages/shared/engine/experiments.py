@@ -79,7 +79,7 @@ class Experiments:
     ) -> Effected:
         """What some edits do together; see `Engine.effect`."""
         from attention_core.experiment.edits import edit_from_plain
-        from attention_core.experiment.effect import effect_of
+        from attention_core.experiment.effect import effect_of, effect_slices
         from attention_core.experiment.null import Stopped
 
         with _refusing():
@@ -88,7 +88,9 @@ class Experiments:
             turn = _Turn(self._service, source, runs.model, doing.visitor)
             doing.tell(0, draws)
             try:
-                found = turn(lambda: effect_of(runs, made, asked, draws, 0, doing.tell, doing.gone.is_set))
+                found = _driven(
+                    effect_slices(runs, made, asked, draws=draws, stop=doing.gone.is_set), turn, doing, 0, 0
+                )
             except Stopped:
                 found = turn(lambda: effect_of(runs, made, asked, 0))
             return Effected(
@@ -189,17 +191,17 @@ def _refusing() -> Iterator[None]:
 
 
 def _driven(
-    sweeping: "Generator[tuple[int, int], None, Sweep]",
+    slices: "Generator[tuple[int, int], None, Result]",
     turn: "_Turn",
     doing: Doing,
     before: int,
     total: int,
-) -> "Sweep":
-    """A sweep to its end, a slice each turn; `before` runs of `total` were done before it (0: it knows itself)."""
+) -> Result:
+    """An experiment to its end, a slice each turn, after `before` runs of `total` (0: it knows itself)."""
 
-    def step() -> "tuple[int, int] | Sweep":
+    def step() -> "tuple[int, int] | Result":
         try:
-            return next(sweeping)
+            return next(slices)
         except StopIteration as ended:  # not past a turn: a future takes no such exception
             return ended.value
 

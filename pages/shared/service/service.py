@@ -275,9 +275,10 @@ class Service:
         return self._in_turn(lambda: job(*arguments))
 
     def work_on(self, model: "LoadedModel", source: Source, job: Callable[[], Result], visitor: str) -> Result:
-        """A piece of work on a source's text; that of a long text does not stand before everybody's sentence."""
+        """A piece of work in the background; that of a long text does not stand before everybody's sentence."""
         lane = self._long_worker if is_long(source, model) else self._worker
-        return lane.submit(job, visitor).result()
+        lane.stand_back()
+        return lane.submit(job, visitor, background=True).result()
 
     def _in_turn(self, job: Callable[[], Result], visitor: str = "", *, short: bool = False) -> Result:
         return self._worker.submit(job, visitor, short=short).result()

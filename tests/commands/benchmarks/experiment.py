@@ -119,8 +119,7 @@ def _bystander(ids: list[int], rounds: int) -> Row:
     own = service()
     engine = LocalEngine(own)
     engine.start().result()
-    model, stop = own.model("minilm"), Event()
-    words = iter(range(10_000))
+    stop, words = Event(), iter(range(10_000))
 
     def sentence() -> float:
         source = Source("minilm", f"{text_of(63)} {next(words)}")
@@ -129,11 +128,14 @@ def _bystander(ids: list[int], rounds: int) -> Row:
         engine.pack(Picture(source), ("overview",))
         return 1000 * (time.perf_counter() - start)
 
+    swept = Source("minilm", text_of(64))
+
     def sweeping() -> None:
         while not stop.is_set():
-            running = slices(Runs(prepare_ids(model, ids)), EveryHead("zero"), TokenVector(0), draws=0)
-            while not stop.is_set() and own.work(next, running, None) is not None:
+            running = engine.sweep(swept, EveryHead("zero").to_plain(), TokenVector(0).to_plain(), 0, "sweeper")
+            while not stop.wait(0.01) and not running.future.done():
                 pass
+            running.cancel()
 
     n = 3 * rounds  # where in a slice somebody asks is chance
     sentence()
