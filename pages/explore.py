@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.engine.choosing import engine
-from pages.shared.parts import components, numbers, opening, readouts
+from pages.shared.parts import components, edited, numbers, opening, readouts
 from pages.shared.service.sources import picture_of
 from pages.shared.session import state
 
@@ -30,5 +30,6 @@ components.explorer(
 drawn = None if st.session_state.get("fetched") == data_key else engine().prepare(picture, view.layer, view.head)
 st.session_state["fetched"] = data_key
 if not st.context.is_embedded:
+    edited.offers(view, trace)
     readouts.panel(view, trace, after=drawn)
     numbers.all_heads(view, picture)

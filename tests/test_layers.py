@@ -51,6 +51,8 @@ ROWS = (
             "lab",
             "grow",
             "learn",
+            "comparing",
+            "experiment",
             "parts",
             "http",
         )

@@ -11,6 +11,7 @@ from attention_core.formats.shown import short_repr
 from attention_core.text.tokens import Token
 
 By = Literal["tokens", "words", "given"]
+Pairs = Sequence[tuple[int, int]]  # of places, one in each text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,16 +43,25 @@ class Alignment:
         return sum(not place.matched for place in self.places)
 
 
-def align_tokens(a: Sequence[Token], b: Sequence[Token]) -> Alignment:
-    """Tokens of one tokenizer, paired at the least number of insertions, deletions and replacements."""
-    pairs = least_edits([token.id for token in a], [token.id for token in b])
+def align_tokens(a: Sequence[Token], b: Sequence[Token], fixed: Pairs = ()) -> Alignment:
+    """Tokens of one tokenizer, paired at the least number of insertions, deletions and replacements.
+
+    `fixed` are pairs (token of a, token of b) that stay together; see `aligned_around`.
+    """
+    pairs = aligned_around(fixed, [token.id for token in a], [token.id for token in b])
     return Alignment("tokens", tuple(_place(i, j, a, b) for i, j in pairs))
 
 
-def align_words(a: Sequence[Token], b: Sequence[Token]) -> Alignment:
-    """Words of two tokenizers, told by the tokens' places in their texts; special tokens stand for themselves."""
+def align_words(a: Sequence[Token], b: Sequence[Token], fixed: Pairs = ()) -> Alignment:
+    """Words of two tokenizers, told by the tokens' places in their texts; special tokens stand for themselves.
+
+    `fixed` are pairs of tokens whose words stay together; see `aligned_around`.
+    """
     words_a, words_b = _words(a), _words(b)
-    pairs = least_edits([word for word, _ in words_a], [word for word, _ in words_b])
+    _check_rising(fixed, len(a), len(b))
+    of_a, of_b = _word_of(words_a), _word_of(words_b)
+    together = tuple(dict.fromkeys((of_a[i], of_b[j]) for i, j in fixed))
+    pairs = aligned_around(together, [word for word, _ in words_a], [word for word, _ in words_b])
     return Alignment(
         "words",
         tuple(
@@ -70,11 +80,7 @@ def given_alignment(pairs: Sequence[tuple[int, int]], a: Sequence[Token], b: Seq
 
     Raises ValueError for places that do not exist, or pairs that cross.
     """
-    last = (-1, -1)
-    for pair in pairs:
-        if not (last[0] < pair[0] < len(a) and last[1] < pair[1] < len(b)):
-            raise ValueError(f"pairs are rising places, 0 … {len(a) - 1} and 0 … {len(b) - 1}; got {pair} after {last}")
-        last = pair
+    _check_rising(pairs, len(a), len(b))
     places: list[Place] = []
     i = j = 0
     for one, other in [*pairs, (len(a), len(b))]:
@@ -109,6 +115,37 @@ def least_edits(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int 
             j -= 1
             pairs.append((None, j))
     return pairs[::-1]
+
+
+def aligned_around(fixed: Pairs, a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int | None, int | None]]:
+    """`least_edits` of what lies before, between and after pairs that stay together, whatever they cost.
+
+    Raises ValueError for pairs that cross, or of places that there are not.
+    """
+    _check_rising(fixed, len(a), len(b))
+    found: list[tuple[int | None, int | None]] = []
+    i = j = 0
+    for one, other in [*fixed, (len(a), len(b))]:
+        found += [
+            (None if x is None else x + i, None if y is None else y + j) for x, y in least_edits(a[i:one], b[j:other])
+        ]
+        if one < len(a):
+            found.append((one, other))
+        i, j = one + 1, other + 1
+    return found
+
+
+def _check_rising(pairs: Pairs, n_a: int, n_b: int) -> None:
+    last = (-1, -1)
+    for pair in pairs:
+        if not (last[0] < pair[0] < n_a and last[1] < pair[1] < n_b):
+            raise ValueError(f"pairs are rising places, 0 … {n_a - 1} and 0 … {n_b - 1}; got {pair} after {last}")
+        last = pair
+
+
+def _word_of(words: Sequence[tuple[Hashable, tuple[int, ...]]]) -> dict[int, int]:
+    """The word that each token is of."""
+    return {token: word for word, (_, tokens) in enumerate(words) for token in tokens}
 
 
 def _place(i: int | None, j: int | None, a: Sequence[Token], b: Sequence[Token]) -> Place:

@@ -4,14 +4,15 @@ Before and after are rows of one batch; the layers that are edited are computed 
 edit has the effect 0, exactly, and what is measured is the edit and no other kernel, length or precision.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import asked
 from attention_core.experiment.edits import Edit, edits_of
-from attention_core.experiment.null import Null, null_of
-from attention_core.experiment.question import Question, asked
+from attention_core.experiment.null import Null, null_slices
+from attention_core.experiment.question import Question
 from attention_core.experiment.running import Runs
 from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
@@ -96,9 +97,29 @@ def effect_of(  # noqa: PLR0913 (the whole of an experiment; all but the first t
     stop: Callable[[], bool] = lambda: False,
 ) -> Effect:
     """`effect` of a text that was prepared, whose runs are remembered from one effect to the next."""
+    running = effect_slices(runs, edits, question, draws=draws, seed=seed, stop=stop)
+    while True:
+        try:
+            done, total = next(running)
+        except StopIteration as ended:
+            return ended.value
+        if progress is not None:
+            progress(done, total)
+
+
+def effect_slices(
+    runs: Runs,
+    edits: tuple[Edit, ...],
+    question: Question | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[tuple[int, int], None, Effect]:
+    """An effect, batch by batch, so that somebody else's sentence can be read between them; see `sweep.slices`."""
     asking = asked(question, runs)
     answers = asking.read(runs.run([(), edits]))
-    control = null_of(runs, edits, asking, draws, seed, progress, stop) if draws else None
+    control = (yield from null_slices(runs, edits, asking, draws, seed, stop)) if draws else None
     logits = answers.logits
     return Effect(
         edits=edits,

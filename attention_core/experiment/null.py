@@ -12,16 +12,16 @@ Source: a Monte Carlo test (Dwass 1957), and the largest of many (Westfall and Y
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.experiment.asking import Asking
 from attention_core.experiment.compiling import Op, Stage
 from attention_core.experiment.edits import AddDirection, CutLink, Edit, Patch, ReplaceToken
-from attention_core.experiment.question import Asking
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.formats.shown import short_repr
 
@@ -75,21 +75,23 @@ class Null:
         return " ".join(parts)
 
 
-def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is watched)
+def null_slices(  # noqa: PLR0913 (what is asked, of what, how often, and who may stop it)
     runs: Runs,
     edits: tuple[Edit, ...],
     asking: Asking,
     draws: int,
     seed: int,
-    progress: Callable[[int, int], None] | None,
     stop: Callable[[], bool],
-) -> Null:
-    """The null of some edits of one layer. Raises Stopped if `stop` said so."""
+) -> Generator[tuple[int, int], None, Null]:
+    """The null of some edits of one layer, batch by batch: yields how many runs are done and how many there are.
+
+    `stop` is asked before each batch. Raises Stopped if it said so.
+    """
     layer, why = where_written(edits)
     if layer is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=why)
     outcome = runs.run([(), edits], keep=frozenset((layer,)))
-    change = changes_in(runs, outcome, edits, layer)[0]
+    change = change_in(runs, outcome, 1, edits, layer)
     if change is None:
         return Null(torch.zeros(0, dtype=torch.float64), reason=_no_output(layer))
     links = _links_alike(runs, edits, seed)
@@ -98,12 +100,12 @@ def null_of(  # noqa: PLR0913 (what is asked, of what, how often, and how it is 
     for size, values in drawn(runs, asking, edits, layer, change, draws, seed, stop):
         found.append(values)
         done += size
-        _tell(progress, done, total)
+        yield done, total
     of_links: list[Tensor] = []
     for size, values in in_slices(runs, asking, links, stop):
         of_links.append(values)
         done += size
-        _tell(progress, done, total)
+        yield done, total
     alike = _is_link(edits)
     return Null(torch.cat(found), torch.cat([*of_links, torch.zeros(0, dtype=torch.float64)]) if alike else None)
 
@@ -124,7 +126,7 @@ def drawn(  # noqa: PLR0913 (what is asked, of which edit, how often, and who ma
     `stop` is asked before each slice. Raises Stopped.
     """
     ops = [added(layer, stage_of(edits), -one) for one in turned(change, draws, seed)]
-    at_once = runs.rows_at_once() - 1
+    at_once = evenly(draws, runs.rows_at_once(edits) - 1)
     for start in range(0, draws, at_once):
         _stop_if(stop)
         chosen = ops[start : start + at_once]
@@ -138,19 +140,34 @@ def in_slices(
     variants: Sequence[Sequence[Edit]],
     stop: Callable[[], bool],
     keep: frozenset[int] = frozenset(),
-    seen: Callable[[int, Outcome], None] = lambda start, outcome: None,
+    seen: Callable[[int, Outcome, float], None] = lambda start, outcome, before: None,
 ) -> Iterator[tuple[int, Float[Tensor, " row"]]]:
     """Effects of edits in slices, each a batch with the base as its first row: how many, and after − before of each.
 
-    `stop` is asked before each slice; `seen` is shown what each ended with. Raises Stopped.
+    `stop` is asked before each slice; `seen` is shown what each ended with and what its
+    first row says. Raises Stopped.
     """
-    at_once = runs.rows_at_once() - 1
+    at_once = evenly(len(variants), runs.rows_at_once(_earliest(variants)) - 1)
     for start in range(0, len(variants), at_once):
         _stop_if(stop)
         outcome = runs.run([(), *variants[start : start + at_once]], keep=keep)
         values = asking.read(outcome).values
-        seen(start, outcome)
+        seen(start, outcome, float(values[0]))
         yield len(values) - 1, values[1:] - values[0]
+
+
+def evenly(n: int, most: int) -> int:
+    """The size of slices of at most so many, as few as can be and then as even: 12 by at most 7 are 6 and 6."""
+    return math.ceil(n / math.ceil(n / most)) if n else 1
+
+
+def _earliest(variants: Sequence[Sequence[Edit]]) -> Sequence[Edit]:
+    """The variant that begins first; one of the words before all others."""
+    return min(
+        variants,
+        key=lambda edits: min((layer for edit in edits for layer in edit.layers), default=-1),
+        default=(),
+    )
 
 
 def _stop_if(stop: Callable[[], bool]) -> None:
@@ -170,16 +187,16 @@ def where_written(edits: Sequence[Edit]) -> tuple[int | None, str]:
     return None, f"Layers {', '.join(map(str, layers))} were edited: a null of the same length is made for one layer."
 
 
-def changes_in(
-    runs: Runs, outcome: Outcome, edits: Sequence[Edit], layer: int
-) -> list[Float[Tensor, "token d_model"] | None]:
-    """Δ of each row after the first: what W_O writes otherwise, or the residual stream where that was edited."""
+def change_in(
+    runs: Runs, outcome: Outcome, row: int, edits: Sequence[Edit], layer: int
+) -> Float[Tensor, "token d_model"] | None:
+    """Δ of a row of a batch whose first is unedited: what W_O writes otherwise, or the residual stream where that was
+    edited. None where W_O was not observed."""
     if stage_of(edits) == "residual":
-        stream = outcome.stream[layer].float()
-        return list(stream[1:] - stream[0])
+        return outcome.stream[layer][row].float() - outcome.stream[layer][0].float()
     matrix = runs.sites.site(layer).matrix()
-    read = outcome.read[layer].float()
-    return [None if matrix is None else one @ matrix.to(one.device) for one in read[1:] - read[0]]
+    read = outcome.read[layer]
+    return None if matrix is None else (read[row].float() - read[0].float()) @ matrix.to(read.device)
 
 
 def turned(change: Float[Tensor, "token d_model"], n: int, seed: int) -> Iterator[Float[Tensor, "token d_model"]]:
@@ -245,8 +262,3 @@ def _links_alike(runs: Runs, edits: Sequence[Edit], seed: int) -> list[tuple[Edi
     order = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed)).tolist()
     chosen = [places[i] for i in sorted(order[:_MOST_LINKS])]
     return [(CutLink(edit.layer, edit.head, query, (key,), edit.how),) for query, key in chosen]
-
-
-def _tell(progress: Callable[[int, int], None] | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done, total)

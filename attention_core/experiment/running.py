@@ -12,7 +12,7 @@ from threading import Lock
 from weakref import WeakKeyDictionary
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attention_core.capturing.capture import Prepared, accepted_by, prepare
@@ -26,9 +26,10 @@ from attention_core.inside.of_accelerate import unwrapped
 from attention_core.inside.of_torch import AnyModule, shallow_copy
 from attention_core.models.facts import LoadedModel
 from attention_core.observe import editing
+from attention_core.record.proof import compare
 from attention_core.record.record import Record
 
-TOKENS_AT_ONCE = 512  # of all rows of a batch: a slice is short enough for a bystander's sentence to come between
+TOKENS_AT_ONCE = 448  # of all rows of a batch: a slice is short enough for a bystander's sentence to come between
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,14 @@ class Outcome:
     begins: int  # the block from which it was computed; 0 is a whole run
 
     __repr__ = short_repr
+
+    def as_the_first(self) -> Bool[Tensor, " batch"]:
+        """Which runs ended as the first one did, to the bit."""
+        same = torch.ones(self.n_rows, dtype=torch.bool)
+        for tensor in (self.hidden, *self.said.values()):
+            if tensor is not None:
+                same &= (tensor == tensor[:1]).flatten(1).all(dim=1).cpu()
+        return same
 
 
 @dataclass(eq=False)
@@ -166,10 +175,26 @@ class Runs:
                 _resumes[self.model.model] = known
         return known
 
-    def rows_at_once(self) -> int:
-        """How many rows go into one batch, the base included: about `TOKENS_AT_ONCE` tokens, and at least four."""
+    def rows_at_once(self, edits: Sequence[Edit] = ()) -> int:
+        """How many rows go into one batch, the base included, where these edits are made or others in later layers.
+
+        About `TOKENS_AT_ONCE` tokens of a whole run, more of one from the middle, which takes less; and at least four.
+        """
         n_tokens = len(self.prepared.source.ids) + len(self.prepared.decoder.ids if self.prepared.decoder else ())
-        return max(4, TOKENS_AT_ONCE // max(1, n_tokens))
+        share, layers = 1.0, [layer for edit in edits for layer in edit.layers]
+        if layers and self.model.exact and not any(isinstance(edit, ReplaceToken) for edit in edits) and self.resumes:
+            n_blocks = len(self.sites.blocks)
+            share = 1 - (self.sites.block_holding(min(layers)) or 0) / n_blocks
+        return max(4, int(TOKENS_AT_ONCE / share) // max(1, n_tokens))
+
+    def work_between(self, layer: int, later: int) -> int:
+        """Multiply-adds that a row costs, about, in the blocks that run from `layer` on and not from `later` on."""
+        first, last = self.sites.block_holding(layer), self.sites.block_holding(later)
+        if first is None or last is None or not self.resumes:
+            return 0  # whole runs
+        blocks = self.sites.blocks[first:last]
+        weights = sum(parameter.numel() for block in blocks for parameter in block.module.parameters())
+        return weights * len(self.prepared.source.ids)
 
     def _begins(self, ops: Sequence[Sequence[Op]]) -> int:
         """The first block that an edit can have changed; 0 where there is nothing to leave out."""
@@ -192,19 +217,25 @@ class Runs:
         return self._noting
 
     def _try(self) -> bool:
-        """A run from the second block, from the middle and from the last, each against the whole run, bit by bit."""
+        """A run from the second block, from the middle and from the last, each against the whole run, bit by bit.
+
+        And several rows at once from there: what one block hands to a later one past the stream (Gemma 3n's keys) has
+        one row, that of the run in which it was made.
+        """
         whole = self._base().found
         n = len(self.sites.blocks)
         for begins in sorted({1, n // 2, n - 1} - {0}):
-            token = editing.editor.set(Batch(self.sites, [()], begins=begins))
-            try:
-                found = _forward(self.model, _rows_of([self.prepared]), self._from_block(begins, 1))
-            except Exception:  # whatever a modelling file does with the blocks that are not there: then whole runs
-                return False
-            finally:
-                editing.editor.reset(token)
-            if not isinstance(whole, Outcome) or not _same(whole, _outcome(self.model, found, None, begins)):
-                return False
+            for n_rows in (1, 3):
+                token = editing.editor.set(Batch(self.sites, [()] * n_rows, begins=begins))
+                try:
+                    found = _forward(self.model, _rows_of([self.prepared] * n_rows), self._from_block(begins, n_rows))
+                except Exception:  # whatever a modelling file does with the blocks that are not there: then whole runs
+                    return False
+                finally:
+                    editing.editor.reset(token)
+                again = _outcome(self.model, found, None, begins)
+                if not isinstance(whole, Outcome) or not _same(whole, again, to_the_bit=n_rows == 1):
+                    return False
         return True
 
     def _from_block(self, begins: int, n_rows: int) -> nn.Module:
@@ -321,10 +352,16 @@ def _outcome(model: LoadedModel, found: object, batch: Batch | None, begins: int
     )
 
 
-def _same(a: Outcome, b: Outcome) -> bool:
-    if (a.hidden is None) != (b.hidden is None) or set(a.said) != set(b.said):
+def _same(one: Outcome, other: Outcome, *, to_the_bit: bool) -> bool:
+    """Did one run end as each row of another batch: to the bit, or as alike as two runs of one text are?"""
+    if (one.hidden is None) != (other.hidden is None) or set(one.said) != set(other.said):
         return False
-    pairs = [(a.said[name], b.said[name]) for name in a.said]
-    if a.hidden is not None and b.hidden is not None:
-        pairs.append((a.hidden, b.hidden))
-    return bool(pairs) and all(torch.equal(one, other) for one, other in pairs)
+    pairs = [(one.said[name], other.said[name]) for name in one.said]
+    if one.hidden is not None and other.hidden is not None:
+        pairs.append((one.hidden, other.hidden))
+    if to_the_bit:
+        return bool(pairs) and all(torch.equal(a, b) for a, b in pairs)
+    return bool(pairs) and all(
+        a.shape[1:] == b.shape[1:] and compare("rows", a.float().expand_as(b), b.float(), a.dtype).holds
+        for a, b in pairs
+    )

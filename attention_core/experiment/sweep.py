@@ -13,15 +13,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import Asking, asked
 from attention_core.experiment.edits import Edit, ExperimentError, ReplaceToken, SwitchOff, edits_of
-from attention_core.experiment.null import ENOUGH, changes_in, drawn, in_slices, largest_by_chance, where_written
-from attention_core.experiment.question import Asking, Question, asked
+from attention_core.experiment.null import ENOUGH, change_in, drawn, in_slices, largest_by_chance, where_written
+from attention_core.experiment.question import Question
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.experiment.what import What
 from attention_core.formats.shown import short_repr
 from attention_core.models.facts import LoadedModel
 
 DRAWS = 20
+A_RUN = 100_000_000  # multiply-adds that take as long as what a run costs besides, some milliseconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,8 +192,8 @@ class _Sweeping:
             own = [self.variants[i] for i in group]
             keep = frozenset(self.layers[i] for i in group) if self.with_null else frozenset()
 
-            def seen(start: int, outcome: Outcome, group: list[int] = group) -> None:
-                self._seen(group[start:], outcome)
+            def seen(start: int, outcome: Outcome, before: float, group: list[int] = group) -> None:
+                self._seen(group[start:], outcome, before)
 
             start = 0
             for size, values in in_slices(self.runs, self.asking, own, self.stop, keep, seen):
@@ -220,18 +222,31 @@ class _Sweeping:
         largest = largest_by_chance(effects)
         return None if largest is None else Chance(effects.numel(), largest, len(self.variants))
 
-    def _seen(self, group: Sequence[int], outcome: Outcome) -> None:
+    def _seen(self, group: Sequence[int], outcome: Outcome, before: float) -> None:
         """Keep what a batch's first row says, and what each of the others writes otherwise."""
-        self.before = float(self.asking.read(outcome).values[0])
+        self.before = before
         if self.with_null:
-            for row, i in enumerate(group[: outcome.n_rows - 1]):
-                self.changes[i] = changes_in(self.runs, outcome, self.variants[i], self.layers[i])[row]
+            for row, i in enumerate(group[: outcome.n_rows - 1], 1):
+                self.changes[i] = change_in(self.runs, outcome, row, self.variants[i], self.layers[i])
 
     def _groups(self) -> list[list[int]]:
-        """Variants that begin at the same layer go together; those of the words first."""
+        """Variants that begin at the same layer go together; those of the words first.
+
+        Those of the next layer go along where that costs less than one more run.
+        """
         first: dict[int, list[int]] = {}
         for i, edits in enumerate(self.variants):
             layers = [layer for edit in edits for layer in edit.layers]
             words = any(isinstance(edit, ReplaceToken) for edit in edits)
             first.setdefault(-1 if words or not layers else min(layers), []).append(i)
-        return [first[layer] for layer in sorted(first)]
+        groups: list[list[int]] = []
+        begins = -1
+        for layer in sorted(first):
+            own = first[layer]
+            fits = bool(groups) and len(groups[-1]) + len(own) < self.runs.rows_at_once()
+            if begins >= 0 and fits and len(own) * self.runs.work_between(begins, layer) <= A_RUN:
+                groups[-1] += own
+            else:
+                groups.append(own)
+                begins = layer
+        return groups

@@ -44,6 +44,7 @@ class HeadScores:
     values: Float[Tensor, "row metric"]  # metrics in the order of METRICS
     even: Float[Tensor, "layer metric"]  # the same for attention that is even over the keys each query may read
     profiles: Float[Tensor, "row distance"]  # mean weight at key − query = −32 … 32; NaN where no pair of tokens is
+    edited: tuple[str, ...] = ()  # sentences: what was changed while the model ran
 
     GO_ON: ClassVar[str] = '.of(layer, head) · .column("induction") · .ranked("induction") · .to_pandas()'
 
@@ -72,11 +73,17 @@ class HeadScores:
         return tuple(self.heads[row] for row in order if not math.isnan(column[row]))
 
     def to_pandas(self) -> "DataFrame":
-        """A row for each head, indexed by layer (in `trace.layers`) and head; a column for each metric, or NaN."""
+        """A row for each head, indexed by layer (in `trace.layers`) and head; a column for each metric, or NaN.
+
+        Of an edited run `attrs["edited"]` says what was edited.
+        """
         import pandas
 
         index = pandas.MultiIndex.from_tuples(self.heads, names=("layer", "head"))
-        return pandas.DataFrame(self.values.numpy(), index=index, columns=[metric.id for metric in METRICS])
+        table = pandas.DataFrame(self.values.numpy(), index=index, columns=[metric.id for metric in METRICS])
+        if self.edited:
+            table.attrs["edited"] = list(self.edited)
+        return table
 
     def _row(self, layer: int, head: int) -> int:
         try:
@@ -120,6 +127,7 @@ def head_scores(trace: Record, stop: Callable[[], bool] = never, *, by_norm: boo
         values=torch.cat(values),
         even=torch.cat(evens),
         profiles=torch.cat(profiles),
+        edited=trace.edited,
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from attention_core.ledger.beginning import beginning
 from attention_core.ledger.records import Here, Step, unobserved
 from attention_core.record.layers import LayerTrace
 from attention_core.record.norms import Norm
@@ -80,12 +81,17 @@ class Made:
         if "q" in self.known:
             tensors["x"] = self.known["q"].x[here.query].float()
             code.append("x = made.q.x[query].float()")
-        says = (
-            "What this layer reads for each token: a vector that began as the token's embedding and carries what the "
-            "layers before have added."
+        came = beginning(here, self.maps)
+        tensors = {**came.tensors, **tensors}
+        if "stream" in tensors and "x" in tensors and torch.equal(tensors["stream"], tensors["x"]):
+            del tensors["stream"]  # no norm between: what enters the layer is what its maps read
+        reads = (
+            f"So each token has a vector, x, of {self.known[next(iter(self.known))].x.shape[-1]:,} numbers, and this "
+            "layer reads all of them."
             if one.kind != "cross"
-            else "What this layer reads: the decoder's vector for the query token, the encoder's vector for each key."
+            else "This layer reads the decoder's vector for the query token, and the encoder's vector for each key."
         )
+        says = " ".join((*came.says, reads))
         if any(projection.latent for projection in self.known.values()):
             says += " Here it is already the output of a smaller map of the layer (latent attention)."
         return Step(
@@ -93,7 +99,10 @@ class Made:
             title="Input",
             says=says,
             symbols=("x", "d_model"),
-            formula=("x_i = the vector of token i at the entrance of this layer's attention",),
+            formula=(
+                "x_i = the vector of token i at the entrance of this layer's attention",
+                *_added_up(tensors),
+            ),
             tensors=tensors,
             makes=tuple(tensors),
             code="\n".join(code),
@@ -122,8 +131,9 @@ class Made:
             code.append(f"{key} = {self._code(name, projection)}")
         steps = [step for projection in self.known.values() for step in projection.steps]
         says = (
-            "Three linear maps of the same input: the query is what this token looks for, a key is what a token offers "
-            "to be found by, a value is what it hands over when it is read."
+            "Three matrices of learned numbers, the same for every token and every text, each multiplied with the "
+            "input: the query is what this token looks for, a key is what a token offers to be found by, a value is "
+            "what it hands over when it is read."
         )
         if any(part.base is not None for projection in self.known.values() for part in projection.parts):
             says += " An adapter sits on some of these maps: what it adds stands beside what the base layer gives."
@@ -254,6 +264,14 @@ class Made:
             f"{made} = (p{centred}) / ({square} + norm.eps).sqrt(){gain}{bias}",
             result=made,
         )
+
+
+def _added_up(tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    """What x is the sum of, where no norm stands between."""
+    terms = [name for name in ("embedding", "position", "put_in", "gathered") if name in tensors]
+    if "stream" in tensors or terms[:1] != ["embedding"] or terms[-1:] != ["gathered"]:
+        return ()
+    return (f"x = {' + '.join(terms)}",)
 
 
 def _given(here: Here) -> Step:

@@ -44,17 +44,19 @@ def _joined(here: Here, o: OutputProjection) -> Step:
         "slot": o.slots[here.head].int(),
         "joined": joined,
         "head_write": writes[here.head],
+        "others_write": (writes.double().sum(dim=0) - writes[here.head].double()).float(),
         "head_norms": writes.norm(dim=-1),
         "head_shares": (writes.double() @ written.double() / size).float(),
     }
     if offsets is not None:
+        tensors["bias_write"] = offsets
         tensors["bias_share"] = (offsets.double().dot(written.double()) / size).float()
     tensors |= (apart := _apart(o, joined))
     tensors["written"] = written
     says = (
-        "The outputs of all heads are put side by side; this head fills its own slot. W_O maps the whole row back to "
-        "the width of the model, so that each head writes in every component of the residual stream. A head's share is "
-        "the part of the layer's vector that lies in its direction: the shares sum to 1, and one can be negative."
+        "The outputs of all heads are put side by side; this head fills its own slot. One more matrix, W_O, makes a "
+        "vector as long as the input of it. A row times a matrix is a sum over its rows, so what is written is what "
+        "this head writes plus what the others write: each head adds in every component."
     )
     if o.norm is not None:
         says += " Here the joined outputs are normed first."
@@ -80,8 +82,8 @@ def _joined(here: Here, o: OutputProjection) -> Step:
             "share of head h = (o_h · W_O[slot h]) · w / ‖w‖²",
         ),
         tensors=tensors,
-        makes=("slot", "joined", "head_write", "head_norms", "head_shares")
-        + (("bias_share",) if offsets is not None else ())
+        makes=("slot", "joined", "head_write", "others_write", "head_norms", "head_shares")
+        + (("bias_write", "bias_share") if offsets is not None else ())
         + tuple(apart)
         + ("written",),
         checks=here.checks("W_O"),

@@ -101,8 +101,9 @@ def rows_pack(trace: Record, layer: int, head: int, query: int, name: str, start
 def products_pack(trace: Record, layer: int, head: int, query: int, name: str, row: int, component: int) -> bytes:
     """One number taken apart into the products that make it, as a pack.
 
-    Buffers: `left`, `right`, `products` in order; `order`, largest first; `rest`, the sum of all products after the
-    first n of `order` (computed in 64 bits). Header: what left and right are, the total, bias and factor.
+    Buffers: `left`, `right`, `products` in order; `sums`, the sum of the products up to each; `order`, largest first;
+    `rest`, the sum of all products after the first n of `order` (sums are computed in 64 bits). Header: what left and
+    right are, the total, bias and factor.
     """
     found = products_of(trace, layer, head, query, name, row, component)
     left, right = found.left.cpu(), found.right.cpu()
@@ -125,6 +126,7 @@ def products_pack(trace: Record, layer: int, head: int, query: int, name: str, r
         left=left.float().numpy(),
         right=right.float().numpy(),
         products=products.float().numpy(),
+        sums=products.cumsum(0).float().numpy(),
         order=order.int().numpy(),
         rest=rest.float().numpy(),
     )

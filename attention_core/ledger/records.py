@@ -11,7 +11,7 @@ not have is not in it; one whose numbers could not be observed is, and says why.
 import html
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from attention_core.formats.shown import short_repr
 from attention_core.formula.attention import AttentionSteps
 from attention_core.record.layers import LayerTrace
-from attention_core.record.proof import Check, largest_difference
+from attention_core.record.proof import Check, compare, largest_difference
 from attention_core.record.record import Record
 from attention_core.record.verdict import PLURAL, Verdict, judge
 
@@ -270,6 +270,15 @@ class Here:
     def checks(self, *names: str) -> tuple[Check, ...]:
         """The checks of the proof with these names; those that could not be made are left out."""
         return tuple(self.proof[name] for name in names if name in self.proof)
+
+
+def precise(name: str, ours: Float[Tensor, "*shape"], exact: Float[Tensor, "*shape"]) -> Check:
+    """Between the model's q, k and its weights there is no number of the model's to compare with.
+
+    So the shown numbers are computed again with 53 bits; whether they are the model's too shows at the weights.
+    """
+    check = compare(name, ours, exact.float())
+    return replace(check, reason="computed again in 64 bits; the model's own numbers follow at the weights")
 
 
 def unobserved(name: str, title: str, why: str) -> Step:

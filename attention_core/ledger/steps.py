@@ -1,17 +1,16 @@
 """The steps of a ledger, one function each, from scores to the head's output."""
 
-import math
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attention_core.formula.attention import attend
 from attention_core.formula.masks import Band
 from attention_core.ledger import inputs, outputs
 from attention_core.ledger.maps import fault_of
-from attention_core.ledger.records import Fault, Here, Ledger, Step, unobserved
+from attention_core.ledger.records import Fault, Here, Ledger, Step, precise, unobserved
+from attention_core.ledger.scaling import scaling
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import Check, compare
 from attention_core.record.record import Record
@@ -27,7 +26,7 @@ def build(trace: Record, layer: int, head: int, query: int, checked: bool) -> Le
     steps = (
         *inputs.before(here),
         _scores(here),
-        _scale(here),
+        scaling(here),
         _mask(here),
         _softmax(here),
         _weighted_sum(here),
@@ -50,54 +49,11 @@ def _scores(here: Here) -> Step:
         formula=("s_j = q · k_j = Σ_c q_c · k_jc",),
         tensors={"q": here.q, "k": here.k, "scores": scores},
         makes=("scores",),
-        checks=(_precise("scores", scores, exact),),
+        checks=(precise("scores", scores, exact),),
         code=f"{here.place}\nq = layer.q[head, query].float()\nk = layer.k[layer.kv_head(head)].float()\n"
         "scores = k @ q",
         result="scores",
     )
-
-
-def _scale(here: Here) -> Step:
-    one, scores = here.one, here.attention.scores[0]
-    scaled = scores * one.scale
-    unscaled = _unscaled_weights(here)
-    if one.scale == 1.0:
-        says = "This model does not scale its scores: it has learned queries and keys that are small enough."
-    else:
-        says = (
-            "Sums of many products grow with the number of products. Multiplying by "
-            f"{scale_words(one)} keeps the scores near 1, so that softmax can spread its weight; without it nearly all "
-            "would go to the largest score."
-        )
-    return Step(
-        name="scale",
-        title="Scale",
-        says=says,
-        symbols=("z", "s", "d_head"),
-        formula=(f"z_j = s_j × {scale_words(one)}",),
-        tensors={"scores": scores, "scale": torch.tensor(one.scale), "unscaled_weights": unscaled, "scaled": scaled},
-        makes=("scale", "unscaled_weights", "scaled"),
-        checks=(_precise("scaled", scaled, scores.double() * one.scale),),
-        code=f"{here.place}\nscores = layer.k[layer.kv_head(head)].float() @ layer.q[head, query].float()\n"
-        "scaled = scores * layer.scale",
-        result="scaled",
-    )
-
-
-def _unscaled_weights(here: Here) -> Float[Tensor, " key"]:
-    """What softmax would give if the scores were not scaled, all else being equal."""
-    allowed = here.one.allowed(here.head, here.rows)
-    bias = None if here.bias is None else here.bias[None]
-    return attend(
-        here.q[None],
-        here.k,
-        here.v,
-        scale=1.0,
-        allowed=allowed,
-        bias=bias,
-        softcap=here.one.softcap,
-        sink_logit=here.sink_logit,
-    ).weights[0]
 
 
 def _mask(here: Here) -> Step:
@@ -148,7 +104,7 @@ def _mask(here: Here) -> Step:
         formula=tuple(formula),
         tensors=tensors,
         makes=tuple(makes),
-        checks=here.checks("mask") or (_precise("masked", row.masked_scores[0], _masked_again(tensors)),),
+        checks=here.checks("mask") or (precise("masked", row.masked_scores[0], _masked_again(tensors)),),
         code="\n".join(code),
         result="masked",
     )
@@ -276,31 +232,33 @@ def _weights_only(
     )
 
 
-def scale_words(one: LayerTrace) -> str:
-    """The factor in the way a textbook writes it, where it is one: "1/√32 = 0.1768"."""
-    if one.scale == 1.0:
-        return "1"
-    root = 1 / one.scale if one.scale else 0.0
-    root *= root  # not the scale: its square may be 0 where it is not
-    whole = round(root) if math.isfinite(root) else 0
-    if whole and abs(root - whole) < 1e-4 * whole:
-        return f"1/√{whole} = {one.scale:.4f}"
-    return f"{one.scale:.6g}"
-
-
 def mask_words(here: Here) -> str:
     """Who may be read, in a sentence."""
     one = here.one
     n_open, n_key = int(here.allowed.sum()), one.n_key
     if isinstance(one.mask, Band):
         if one.mask.everything:
-            return "Nothing is masked in this layer: every token may read every token."
+            return f"Nothing is masked in this layer: every token may read every token. {_why_no_mask(here)}"
         back, ahead = one.mask.back, one.mask.ahead
         if back is None and ahead == 0:
-            return f"No token reads the future: this query may read keys 0 to {here.query}, {n_open} of {n_key}."
+            return (
+                f"No token reads the future: this query may read keys 0 to {here.query}, {n_open} of {n_key}. A model "
+                "is trained to say what comes next; with the next word before its eyes it would have learned to copy. "
+                "So the score of every later key becomes −∞, and softmax gives it the weight 0."
+            )
         sides = [f"{side} tokens {name}" for side, name in ((back, "back"), (ahead, "ahead")) if side is not None]
         return f"A window: a query reads at most {' and '.join(sides)}, here {n_open} of {n_key} keys."
     return f"This query may read {n_open} of {n_key} keys."
+
+
+def _why_no_mask(here: Here) -> str:
+    """Why an architecture hides nothing: what it reads is all there before it says anything."""
+    if here.one.kind == "cross":
+        return "The text that is read here is whole before the first word is written: there is no future in it to hide."
+    return (
+        "A mask hides the words still to come from a model that says what comes next. This one does not write the text "
+        "that it reads here: all of it is there from the start, and both sides of a word help to understand it."
+    )
 
 
 def _mask_title(here: Here) -> str:
@@ -311,15 +269,6 @@ def _mask_title(here: Here) -> str:
         parts.insert(-1, "bias")
     title = " and ".join([", ".join(parts[:-1]), parts[-1].lower()]) if len(parts) > 1 else parts[0]
     return title[0].upper() + title[1:]
-
-
-def _precise(name: str, ours: Float[Tensor, "*shape"], exact: Float[Tensor, "*shape"]) -> Check:
-    """Between the model's q, k and its weights there is no number of the model's to compare with.
-
-    So the shown numbers are computed again with 53 bits; whether they are the model's too shows at the weights.
-    """
-    check = compare(name, ours, exact.float())
-    return replace(check, reason="computed again in 64 bits; the model's own numbers follow at the weights")
 
 
 def _sums_to_one(weights: Float[Tensor, " key"], sink: Float[Tensor, ""] | None) -> Check:

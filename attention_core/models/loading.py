@@ -109,11 +109,22 @@ def build(
     raise ModelError(problem)
 
 
-def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
-    contents = read_folder(located.folder, transformer_place(located.folder), located.shown)
+def needed_bytes(located: Located, where: Placement) -> int:
+    """Memory for the weights of a model that is not built yet. Raises ModelError as `build` does for its files."""
+    return where.needed(_counts(read_folder(located.folder, transformer_place(located.folder), located.shown)))
+
+
+def _counts(contents: Contents) -> dict[str, int]:
+    """How many stored numbers there are of each safetensors dtype."""
     counts: dict[str, int] = {}
     for tensor, shape in contents.shapes.items():
         counts[contents.dtypes[tensor]] = counts.get(contents.dtypes[tensor], 0) + math.prod(shape)
+    return counts
+
+
+def _built(located: Located, where: Placement, progress: Callable[[str], None]) -> LoadedModel:
+    contents = read_folder(located.folder, transformer_place(located.folder), located.shown)
+    counts = _counts(contents)
     where.check(located.shown, counts)
     card = located.card
     if card is not None and card.sha256 is not None:

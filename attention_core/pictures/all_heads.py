@@ -61,8 +61,9 @@ def save_npz(trace: Record, file: str | Path | BufferedIOBase) -> None:
     `attention` is float32 [layer head query key], `tokens` the pieces as shown and `ids` their numbers in the
     vocabulary; of an encoder-decoder `encoder_attention`, `decoder_attention` and `cross_attention` with `encoder_` and
     `decoder_tokens` and `_ids`. `allowed` (`encoder_allowed` …) [layer query key] is there where something is masked:
-    masked is not zero. `model`, `text`, `kind` and `notes` say where they come from. Of layers that differ in their
-    number of heads each has an array of its own: `attention_0`, `attention_1` …
+    masked is not zero. `model`, `text`, `kind` and `notes` say where they come from, and `edited`, if anything was,
+    what was changed while the model ran. Of layers that differ in their number of heads each has an array of its own:
+    `attention_0`, `attention_1` …
 
     Written a layer at a time: memory for one layer's heads · tokens² numbers.
     """
@@ -71,6 +72,8 @@ def save_npz(trace: Record, file: str | Path | BufferedIOBase) -> None:
     sides = {"encoder_": trace.source_tokens, "decoder_": trace.target_tokens} if two_sided else {"": trace.tokens}
     about: JsonObject = {"model": trace.facts.name, "text": trace.text, "notes": list(trace.notes) or [""]}
     about["kind"] = kinds if two_sided else kinds[0]
+    if trace.edited:
+        about["edited"] = list(trace.edited)
     for prefix, tokens in sides.items():
         about |= {f"{prefix}tokens": _texts(tokens), f"{prefix}ids": [token.id for token in tokens]}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

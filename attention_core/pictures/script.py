@@ -21,6 +21,8 @@ def script(  # noqa: PLR0913 (everything that a view holds)
 ) -> str:
     """Python that makes a picture again and proves it: it runs as it stands where `attention_core` can be imported.
 
+    Of an edited run it says what was edited in place of a proof.
+
     `model_reference` is what `load_model` takes; `given` holds the other arguments of `capture` by name (`pair`,
     `target`, the languages, `chat`), empty ones are left out. `layer` and `head` are as in a view: an index, or the
     name of several layers, "mean" or "max" of several heads; `query` is the row that is printed, None for the
@@ -39,7 +41,7 @@ def script(  # noqa: PLR0913 (everything that a view holds)
         "from attention_core.metrics import strongest" if query is None else None,
         f"from attention_core.pictures import {'' if one_layer else 'groups, '}rows_and_columns, weights_of",
         "from attention_core.reading import Reading",
-        "from attention_core.experiment.edits import edit_from_plain" if edits else None,
+        "from attention_core.experiment.edits import edit_from_plain" if edits and not file else None,
         "",
         None if file else f"model = load_model({model_reference!r})",
         f"edits = [edit_from_plain(edit) for edit in {[dict(edit) for edit in edits]!r}]  # an edited run: no proof"
@@ -57,14 +59,25 @@ def script(  # noqa: PLR0913 (everything that a view holds)
         "",
         *(_prints_links() if query is None else _prints_row(query)),
     ]
+    code += ["", *(_says_what_was_edited() if edits else _proves(head))]
+    return "\n".join(line for line in code if line is not None) + "\n"
+
+
+def _proves(head: int | str) -> list[str]:
     heads = f"[{head}]" if isinstance(head, int) else "range(trace.layers[n].n_heads)"
-    code += [
-        "",
+    return [
         f"checks = [check for n in layers for head in {heads} for check in trace.proof(layer=n, head=head)]",
         "assert all(check.holds for check in checks), checks",
         'print(f"{len(checks)} checks hold; largest difference {max(check.difference for check in checks):.1e}")',
     ]
-    return "\n".join(line for line in code if line is not None) + "\n"
+
+
+def _says_what_was_edited() -> list[str]:
+    return [
+        'print("An edited run:", *trace.edited, sep="\\n")',
+        "for n in layers:",
+        '    print(f"layer {n}: {trace.verdict(n).sentence}")',
+    ]
 
 
 def _prints_links() -> list[str]:

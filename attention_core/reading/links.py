@@ -51,14 +51,33 @@ def word_cells(trace: Record, layer: int) -> Bool[Tensor, "query key"]:
 
 def strongest_link(trace: Record, layer: int, head: int) -> Link | None:
     """The largest weight of a head from one word to another; None if no word may read another, or none has weight."""
+    return _strongest(trace, layer, head, torch.ones(1, 1, dtype=torch.bool))
+
+
+def _strongest(trace: Record, layer: int, head: int, among: Bool[Tensor, "some_query 1"]) -> Link | None:
+    """The same among some queries."""
     weights = trace.weights(layer, head).cpu().nan_to_num(0.0)
-    cells = word_cells(trace, layer)
+    cells = word_cells(trace, layer) & among
     if not cells.any():
         return None
     place = int(weights.masked_fill(~cells, 0).argmax())
     query, key = divmod(place, weights.shape[1])
     weight = float(weights[query, key])
     return Link(layer, head, query, key, weight) if weight > 0 else None
+
+
+def opening_link(trace: Record, layer: int, head: int) -> Link | None:
+    """The strongest link, of a query from the middle of the text where a causal mask hides keys.
+
+    There a query at the end sees everything and one at the beginning nothing: in the middle the mask shows. Where no
+    word of the middle third reads another, the strongest of all.
+    """
+    one = trace.layers[layer]
+    if one.kind == "cross" or not one.causal:
+        return strongest_link(trace, layer, head)
+    middle = torch.zeros(one.n_query, 1, dtype=torch.bool)
+    middle[one.n_query // 3 : one.n_query - one.n_query // 3] = True
+    return _strongest(trace, layer, head, middle) or strongest_link(trace, layer, head)
 
 
 def _marked(tokens: Sequence[Token]) -> Bool[Tensor, " token"]:

@@ -215,7 +215,7 @@ def _trace(header: JsonObject, tensors: dict[str, Tensor]) -> Record:
         target_language=_text_or_none(header.get("target_language")),
         chat=_text_or_none(header.get("chat")),
     )
-    _require((header["version"] == EDITED_VERSION) == bool(trace.edited))
+    _require((header["version"] == EDITED_VERSION) == bool(trace.edited) == bool(trace.edits))
     _require(bool(trace.edited) or not any(layer.edited for layer in layers))
     if not source:
         raise ValueError("a trace needs at least one token")

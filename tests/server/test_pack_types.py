@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from attention_core import capture
+from attention_core.comparing.differences import compare
+from attention_core.comparing.packs import against_pack, cells_pack, changed_pack
 from attention_core.formats import wire
 from attention_core.heads.across import flow_pack, rollout_pack, writes_pack
 from attention_core.heads.packs import between_pack, heads_pack, like_pack
@@ -65,6 +67,11 @@ def packs() -> Iterator[tuple[str, str, bytes]]:
         for step in ("qkv", "scores", "softmax", "output"):
             which = "q" if step == "qkv" else ""
             yield "steps/packs", "MatricesPack", matrix_pack(trace, layer, 1, 2, step, which)
+    for other in (capture(tiny.family("bert"), "the dog then sat"), capture(tiny.family("gpt2"), "a dog ran")):
+        both = compare(bert, other)
+        yield "compare/packs", "ChangedPack", changed_pack(both)
+        yield "compare/packs", "AgainstPack", against_pack(both, 0, 1)
+        yield "compare/packs", "CellsPack", cells_pack(both, (0, 1), (1, "mean"))
     group = groups(bert)[0].name
     yield "heads/packs", "LookPack", between_pack(bert, group, 2, 3)
     yield "heads/packs", "LikePack", like_pack(bert, 1, 2)

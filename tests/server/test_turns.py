@@ -1,5 +1,6 @@
 """Fair turns: rounds over visitors, places in the queue, and jobs that nobody waits for any more."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
 
@@ -138,3 +139,34 @@ def test_a_wait_says_only_news_and_can_be_stopped_at_every_look(monkeypatch):
         say(sentence)
     assert said == ["2 other texts first …", "1 other text first …"]
     assert len(looked) == 2
+
+
+def test_work_in_the_background_stands_back_until_nobody_has_asked_for_a_moment():
+    turns = Turns("test")
+
+    def waited(at_most: float) -> float:
+        start = time.monotonic()
+        turns.stand_back(0.2, at_most)
+        return time.monotonic() - start
+
+    assert waited(60) < 0.2  # nobody has ever asked
+    turns.submit(lambda: None, "somebody").result(20)
+    assert waited(60) >= 0.1  # what was asked for came a moment before
+    turns.submit(lambda: None, "sweep", background=True).result(20)
+    assert waited(60) < 0.2  # its own kind is nobody to stand back for
+
+
+def test_work_in_the_background_goes_on_where_somebody_always_asks():
+    turns, stop = Turns("test"), Event()
+
+    def asks() -> None:
+        while not stop.is_set():
+            turns.submit(lambda: None, "somebody").result(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(asks)
+        try:
+            turns.stand_back(10, 0.3)  # comes back though nobody is ever quiet for ten seconds
+        finally:
+            stop.set()
+        asking.result(20)

@@ -19,7 +19,7 @@ import {
 } from "../picture/cells.js";
 import { createStage } from "../picture/stage.js";
 import { isWhole, reveal, tilesOf, wholeView, zoom } from "../picture/layout.js";
-import { actionOf, listen } from "./gestures.js";
+import { actionOf, listen } from "../picture/gestures.js";
 import { context, hatch } from "../base/paint.js";
 import { css, lookup } from "../base/scale.js";
 import { active } from "../base/selection.js";

@@ -28,6 +28,16 @@ export function createToolbar(app) {
   });
   const saver = h("button", { type: "button", "data-testid": "sl-save", "aria-expanded": "false" }, "Save ▾");
   const copy = h("button", { type: "button", "data-testid": "sl-copy", onclick: () => copyLink() }, "Copy link");
+  const compare = h(
+    "button",
+    {
+      type: "button",
+      "data-testid": "sl-compare-with",
+      title: "Put this beside another text, model or head",
+      onclick: () => app.leave("compare"),
+    },
+    "Compare with …",
+  );
   const help = h(
     "button",
     {
@@ -45,7 +55,16 @@ export function createToolbar(app) {
     "div",
     { class: "sl-toolbar", "data-testid": "sl-toolbar", role: "group", "aria-label": "Answer and tools" },
     answer.element,
-    h("div", { class: "sl-actions" }, folded.element, h("span", { class: "sl-anchor" }, saver, menu), copy, help, says),
+    h(
+      "div",
+      { class: "sl-actions" },
+      folded.element,
+      compare,
+      h("span", { class: "sl-anchor" }, saver, menu),
+      copy,
+      help,
+      says,
+    ),
     address,
   );
   const close = app.popover(saver, menu);
@@ -90,7 +109,9 @@ export function createToolbar(app) {
     answer.draw();
     folded.draw();
     /** @type {HTMLElement} */ (saver.parentElement).hidden = app.inline;
-    copy.hidden = app.inline;
+    copy.hidden = compare.hidden = app.inline;
+    compare.hidden ||= data.mode === "embed";
+    compare.disabled = Boolean(data.first);
     copy.disabled = Boolean(data.first);
     for (const { file, button } of items) button.hidden = data.exports?.[file.name] === false;
   }

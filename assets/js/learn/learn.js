@@ -109,7 +109,10 @@ export class Learn extends View {
     });
   }
 
-  /** Wait for the server, and draw what came or why nothing did. @param {AbortSignal} signal @param {() => Promise<void>} ask */
+  /**
+   * Wait for the server, and draw what came or why nothing did.
+   * @param {AbortSignal} signal @param {() => Promise<void>} ask
+   */
   async take(signal, ask) {
     try {
       await ask();

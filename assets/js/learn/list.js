@@ -15,8 +15,8 @@ export function createList(lessons, open) {
     h(
       "p",
       null,
-      "Each lesson asks before it shows. What you say is marked from the model’s own numbers for the sentence in front " +
-        "of you; nothing is stored but in your browser.",
+      "Each lesson asks before it shows. What you say is marked from the model’s own numbers for the sentence in " +
+        "front of you; nothing is stored but in your browser.",
     ),
     h("ol", { class: "sl-learn-lessons" }, ...lessons.map((lesson) => card(lesson, open))),
   );

@@ -28,7 +28,10 @@ export function createHead(lesson, part, does) {
   );
 }
 
-/** @param {Seen} seen @param {{answer: Answer, marked: Marked} | null} given @param {boolean} last @param {Does} does */
+/**
+ * @param {Seen} seen @param {{answer: Answer, marked: Marked} | null} given
+ * @param {boolean} last @param {Does} does
+ */
 export function createStep(seen, given, last, does) {
   const { ask, say, stands, missing, open } = seen;
   const asked = ask !== null && !ask.why_not;
@@ -61,7 +64,8 @@ export function createStep(seen, given, last, does) {
 /** @param {[string, string][]} stands */
 function standing(stands) {
   const pairs = stands.map(([word, token]) => `“${token}” for “${word}”`);
-  return `Your text lacks a word of the lesson; here the words of this head's strongest link are taken: ${pairs.join(", ")}.`;
+  const why = "Your text lacks a word of the lesson; words of this head’s strongest link are taken instead";
+  return `${why}: ${pairs.join(", ")}.`;
 }
 
 /** @param {{title: string, address: string}} open */

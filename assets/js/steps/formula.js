@@ -8,6 +8,7 @@ import { nameOf, productsOf } from "./products.js";
 import { num } from "./parts.js";
 import { subscripted } from "./glossary.js";
 import { written } from "./number.js";
+import { count } from "../base/words.js";
 
 /** @param {Steps} app */
 export function formulaPanel(app) {
@@ -173,8 +174,9 @@ function sum(app, name, at) {
     ...terms,
     ...(others > 0
       ? [
-          ` + (${others} more products) `,
+          " + ",
           number(rest.data[few.length], { "data-product": "rest", "data-i": few.length }),
+          ` (the other ${count(others)} products, added up)`,
         ]
       : []),
     ...(meta.bias === null ? [] : [" + ", number(meta.bias, { "data-product": "bias" }), " (bias)"]),

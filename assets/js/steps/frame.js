@@ -22,12 +22,17 @@ const MODES = [
 /** Ticks of a small picture: more are drawn as one band. */
 const TICKS = 32;
 
+/** What a number stands in, and what it opens stands under. */
+const STANDS_IN = ".sl-keys tr, .sl-vector, .sl-row, .sl-equation, .sl-mapped, .sl-sum, .sl-pair";
+
 /** @param {Steps} app */
 export function createFrame(app) {
   const state = createState(() => app.again());
   const map = createMap(app);
+  const walk = createWalk(app);
   const stepper = createStepper(app);
   const tools = createTools(app);
+  map.element.append(tools.mode); // where there is no room for a line of buttons
   const proof = h("p", { class: "sl-proof", "data-testid": "sl-proof" });
   const reasons = h("ul", { class: "sl-reasons", "data-testid": "sl-reasons", hidden: true });
   const body = h("section", { class: "sl-step-body", "data-testid": "sl-step", "aria-label": "This step" });
@@ -37,7 +42,8 @@ export function createFrame(app) {
     "div",
     { class: "sl-walk" },
     state.element,
-    h("div", { class: "sl-top" }, map.element, proof, reasons),
+    h("div", { class: "sl-top" }, walk.element, map.element),
+    h("div", { class: "sl-proved" }, proof, map.back, reasons),
     stepper.element,
     tools.element,
     body,
@@ -56,6 +62,7 @@ export function createFrame(app) {
     readout,
     draw() {
       map.draw();
+      walk.draw();
       stepper.draw();
       tools.draw();
       drawProof(app, proof, reasons);
@@ -65,6 +72,30 @@ export function createFrame(app) {
       const top = /** @type {HTMLElement} */ (body).offsetHeight;
       body.style.minHeight = `${Math.min(top, 200)}px`; // the page does not jump while the step is exchanged
       body.replaceChildren(...parts.filter((part) => part !== null));
+    },
+    /**
+     * Put what a number opened under the row or the vector that the number stands in.
+     * @param {HTMLElement} panel @param {{name: string, at: number[]}} of
+     */
+    place(panel, { name, at }) {
+      const number = `[data-focus="${CSS.escape(`num:${name}:${at.join(",")}`)}"]`;
+      const strip = `[data-strip="${name}"][data-row="${at.length === 2 ? at[0] : ""}"]`;
+      const places = [...body.querySelectorAll(`${number}, ${strip}`)]
+        .map((one) => one.closest(STANDS_IN))
+        .filter((one) => one !== null);
+      const place = places.find((one) => one instanceof HTMLTableRowElement) ?? places[0];
+      if (!place) body.append(panel);
+      else if (place instanceof HTMLTableRowElement)
+        place.after(h("tr", { class: "sl-opened-row" }, h("td", { colspan: place.cells.length }, panel)));
+      else place.after(panel);
+    },
+    /** Scroll to what opened; false while it is not all there. @param {string} which */
+    reveal(which) {
+      const opened = body.querySelector(which);
+      if (!opened) return true;
+      const tall = opened.getBoundingClientRect().height > innerHeight * 0.7;
+      opened.scrollIntoView({ block: tall ? "start" : "nearest" });
+      return opened.matches("[data-whole]");
     },
     /** @param {string} text */
     announce(text) {
@@ -78,13 +109,6 @@ function createMap(app) {
   const token = select("token", (value) => app.choose({ query: value }));
   const layer = select("layer", (value) => app.choose({ layer: value }));
   const head = select("head", (value) => app.choose({ head: value }));
-  const step = h(
-    "span",
-    { class: "sl-place" },
-    h("span", { class: "sl-place-name" }, "step"),
-    h("span", { class: "sl-place-value" }),
-    h("span", { class: "sl-ticks", "aria-hidden": "true" }),
-  );
   const back = h(
     "a",
     {
@@ -100,20 +124,18 @@ function createMap(app) {
   );
   const element = h(
     "nav",
-    { class: "sl-map", "aria-label": "Where this step sits", "data-testid": "sl-map" },
+    { class: "sl-map", "aria-label": "What is followed", "data-testid": "sl-map" },
     token.element,
     arrow(),
     layer.element,
     arrow(),
     head.element,
-    arrow(),
-    step,
-    back,
   );
   /** @type {string} */
   let drawn = "";
   return {
     element,
+    back,
     draw() {
       const { data, place, meta } = app;
       const { layers } = data;
@@ -128,9 +150,6 @@ function createMap(app) {
       token.choose(place.query, meta.queries.length, "query");
       layer.choose(place.layer, layers.length);
       head.choose(place.head, layers[place.layer].n_heads);
-      const [, value, ticks] = step.children;
-      say(value, `${app.at + 1} of ${meta.steps.length}: ${app.step.title}`);
-      drawTicks(/** @type {HTMLElement} */ (ticks), app.at, meta.steps.length);
     },
   };
 
@@ -178,9 +197,8 @@ function drawTicks(element, index, n, role) {
   );
 }
 
-/** The steps by number, with Previous and Next. @param {Steps} app */
-function createStepper(app) {
-  const list = h("ol", { class: "sl-stepper" });
+/** Previous, the step by its name, and Next: in one place, whatever stands below. @param {Steps} app */
+function createWalk(app) {
   const before = h(
     "button",
     { type: "button", title: "Previous step (←)", "data-testid": "sl-previous", onclick: () => app.walk(-1) },
@@ -197,14 +215,36 @@ function createStepper(app) {
     },
     "Next →",
   );
-  const element = h(
-    "nav",
-    { class: "sl-walkbar", "aria-label": "Steps" },
-    list,
-    h("span", { class: "sl-walkers" }, before, after),
-  );
+  const names = h("select", {
+    "aria-label": "Step",
+    "data-testid": "sl-step-name",
+    "data-focus": "step-name",
+    onchange: () => app.goTo(app.meta.steps[names.selectedIndex].name),
+  });
+  /** @type {import("./packs").Step[] | null} */
+  let drawn = null;
   return {
-    element,
+    element: h("nav", { class: "sl-walkers", "aria-label": "Previous and next step" }, before, names, after),
+    draw() {
+      const { steps } = app.meta;
+      if (drawn !== steps) {
+        drawn = steps;
+        names.replaceChildren(
+          ...steps.map((step, i) => h("option", { value: step.name }, `${i + 1}/${steps.length} ${step.title}`)),
+        );
+      }
+      names.selectedIndex = app.at;
+      before.disabled = app.at === 0;
+      after.disabled = app.at === steps.length - 1;
+    },
+  };
+}
+
+/** The steps by number and name. @param {Steps} app */
+function createStepper(app) {
+  const list = h("ol", { class: "sl-stepper" });
+  return {
+    element: h("nav", { class: "sl-walkbar", "aria-label": "Steps" }, list),
     draw() {
       const { steps } = app.meta;
       list.replaceChildren(
@@ -234,8 +274,6 @@ function createStepper(app) {
           );
         }),
       );
-      before.disabled = app.at === 0;
-      after.disabled = app.at === steps.length - 1;
     },
   };
 }
@@ -244,6 +282,16 @@ function createStepper(app) {
 function createTools(app) {
   const modes = MODES.map(([mode, name]) =>
     h("button", { type: "button", "data-mode": mode, onclick: () => app.setMode(mode) }, name),
+  );
+  const mode = h(
+    "select",
+    {
+      class: "sl-mode",
+      "aria-label": "How this step is told",
+      "data-testid": "sl-mode",
+      onchange: () => app.setMode(MODES[mode.selectedIndex][0]),
+    },
+    ...MODES.map(([value, name]) => h("option", { value }, name)),
   );
   const digits = h(
     "select",
@@ -268,7 +316,9 @@ function createTools(app) {
   );
   return {
     element,
+    mode,
     draw() {
+      mode.selectedIndex = MODES.findIndex(([name]) => name === app.mode);
       for (const button of modes) mark(button, "aria-pressed", String(button.dataset.mode === app.mode));
       digits.selectedIndex = DIGITS.indexOf(app.digits);
       matrix.checked = app.matrixOn;

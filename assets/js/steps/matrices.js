@@ -31,10 +31,15 @@ export function matrixPanel(app) {
   const letters = lettersOf(app);
   const which = letters.includes(app.matrixOf) ? app.matrixOf : (letters[0] ?? "");
   const path = `${base(app)}/matrix/${step.name}${which ? `/${which}` : ""}`;
-  const section = (/** @type {(Node | null)[]} */ ...parts) =>
+  const section = (/** @type {boolean} */ whole, /** @type {(Node | null)[]} */ ...parts) =>
     h(
       "section",
-      { class: "sl-matrices", "aria-label": "All tokens at once", "data-testid": "sl-matrices" },
+      {
+        class: "sl-matrices",
+        "aria-label": "All tokens at once",
+        "data-testid": "sl-matrices",
+        "data-whole": whole,
+      },
       h(
         "div",
         { class: "sl-head-row" },
@@ -44,10 +49,10 @@ export function matrixPanel(app) {
       ...parts,
     );
   if (app.failed === path || !app.meta.exact || step.why_not || step.name === "shared")
-    return section(h("p", { class: "sl-second" }, "This step has no picture for all tokens."));
+    return section(true, h("p", { class: "sl-second" }, "This step has no picture for all tokens."));
   /** @type {import("./packs").MatricesPack | null} */
   const pack = fetched(app, path);
-  if (!pack) return section(h("p", { class: "sl-second" }, "…"));
+  if (!pack) return section(false, h("p", { class: "sl-second" }, "…"));
   const { meta, arrays } = pack;
   const says = h(
     "p",
@@ -59,6 +64,7 @@ export function matrixPanel(app) {
     ` (${key}). Click to follow others.`,
   );
   return section(
+    true,
     h(
       "div",
       { class: "sl-matrix-row" },
@@ -77,7 +83,7 @@ export function matrixPanel(app) {
  * @param {Picture} one
  * @param {import("../base/wire.js").Buffer<Float32Array>} values
  */
-function matrixFigure(app, one, { data, shape }) {
+export function matrixFigure(app, one, { data, shape }) {
   const [rows, columns] = one.shape;
   const canvas = h("canvas", {
     role: "img",

@@ -74,7 +74,10 @@ export type LedgerPack = Pack<LedgerMeta>;
 /** More rows of one tensor, under its name. */
 export type RowsPack = Pack<{ name: string; start: number }, Record<string, Buffer<Float32Array>>>;
 
-/** One number taken apart: `order`, the products by falling size; `rest`, the sum of all after the first n. */
+/**
+ * One number taken apart: `sums`, of the products up to each; `order`, the products by falling size; `rest`, the sum of
+ * all after the first n of them.
+ */
 export type ProductsPack = Pack<
   {
     name: string;
@@ -93,6 +96,7 @@ export type ProductsPack = Pack<
     left: Buffer<Float32Array>;
     right: Buffer<Float32Array>;
     products: Buffer<Float32Array>;
+    sums: Buffer<Float32Array>;
     order: Buffer<Int32Array>;
     rest: Buffer<Float32Array>;
   }
@@ -117,4 +121,23 @@ export type Picture = {
 export type MatricesPack = Pack<
   { step: string; which: string; matrices: Picture[] },
   Record<string, Buffer<Float32Array>>
+>;
+
+/** What the model says after a token: as it is, and where heads may look ahead. No buffers. */
+export type AheadPack = Pack<
+  {
+    /** The token that follows, whose probability stands in each row. */
+    next: string;
+    rows: {
+      /** What was changed. */
+      what: string;
+      p: number | null;
+      says: { t: string; p: number | null }[];
+      /** What chance does beside it; "" for what was not changed. */
+      beside: string;
+    }[];
+    /** Why it was not measured; "" if it was. */
+    why_not: string;
+  },
+  Record<string, never>
 >;

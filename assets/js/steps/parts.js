@@ -2,6 +2,11 @@
  * The pieces that every step is drawn with: numbers, strips, bars, vectors, and the table with a row for every key.
  *
  * @typedef {import("./steps.js").Steps} Steps
+ * @typedef {object} Column  of a table with a row for every key
+ * @property {string} head
+ * @property {(key: number) => Node | string | null} cell
+ * @property {boolean} [wide]   takes the room that is left
+ * @property {boolean} [roomy]  only where there is room
  */
 import { h } from "../base/dom.js";
 import { largest, written } from "./number.js";
@@ -66,6 +71,7 @@ export function strip(app, name, row, { top, label }) {
     "aria-label": label,
     ...roleOf(name),
     "data-strip": name,
+    "data-row": row ?? "",
   });
   const most = top ?? topOf(values);
   app.paints(() => paint(canvas, values, 1, values.length, app.colours, { top: most }));
@@ -153,10 +159,11 @@ function unfold(app, id, all, n, shown) {
  *
  * @param {Steps} app
  * @param {string} caption
- * @param {{head: string, cell: (key: number) => Node | string | null, wide?: boolean, symbol?: boolean}[]} columns
+ * @param {Column[]} columns
  * @param {(Node | null)[]} [foot]  rows under the keys
+ * @param {(Node | null)[]} [lead]  rows over the keys
  */
-export function keyTable(app, caption, columns, foot = []) {
+export function keyTable(app, caption, columns, foot = [], lead = []) {
   const { keys, meta } = app;
   const rows = app
     .shownKeys()
@@ -165,7 +172,7 @@ export function keyTable(app, caption, columns, foot = []) {
         "tr",
         { "data-chosen": key === app.key, "data-masked": app.masked(key) },
         h("th", { scope: "row" }, keyButton(app, key)),
-        ...columns.map(({ cell, wide }) => h("td", { class: wide ? "sl-wide" : "sl-narrow" }, cell(key))),
+        ...columns.map((column) => h("td", { class: classOf(column) }, column.cell(key))),
       ),
     );
   const table = h(
@@ -179,10 +186,9 @@ export function keyTable(app, caption, columns, foot = []) {
         "tr",
         null,
         h("th", { scope: "col" }, meta.same_tokens ? "key token" : "key token (encoder)"),
-        ...columns.map(({ head, wide }) =>
-          h("th", { scope: "col", class: wide ? "sl-wide" : "sl-narrow" }, ...app.symbols(head)),
-        ),
+        ...columns.map((column) => h("th", { scope: "col", class: classOf(column) }, ...app.symbols(column.head))),
       ),
+      ...lead,
     ),
     h("tbody", null, ...rows),
     foot.length ? h("tfoot", null, ...foot) : null,
@@ -194,6 +200,11 @@ export function keyTable(app, caption, columns, foot = []) {
     table,
     hidden || app.allKeys ? restLine(app) : null,
   );
+}
+
+/** @param {Column} column */
+function classOf({ wide, roomy }) {
+  return `${wide ? "sl-wide" : "sl-narrow"}${roomy ? " sl-roomy" : ""}`;
 }
 
 /** A row under the keys. @param {string} name @param {(Node | string | null)[]} cells */

@@ -49,14 +49,20 @@ export function productsPanel(app) {
     null,
     ...subscripted(nameOf(name, at)),
     " = ",
-    number(app, app.value(name, at) ?? NaN, {}),
+    number(app, app.value(name, at) ?? NaN),
     ", taken apart",
   );
   if (!pack)
     return h("section", { class: "sl-opened", "aria-label": "Products" }, title, h("p", { class: "sl-second" }, "…"));
   return h(
     "section",
-    { class: "sl-opened", "aria-label": "Products", "data-testid": "sl-products", ...roleOf(name) },
+    {
+      class: "sl-opened",
+      "aria-label": "Products",
+      "data-testid": "sl-products",
+      "data-whole": true,
+      ...roleOf(name),
+    },
     h("div", { class: "sl-head-row" }, title, close),
     productTable(app, pack),
     restOf(app, pack, shown),
@@ -67,16 +73,17 @@ export function productsPanel(app) {
 
 /** The largest products, a row each. @param {Steps} app @param {ProductsPack} pack */
 function productTable(app, { meta, arrays: { left, right, products, order } }) {
-  const { shown } = /** @type {Opened} */ (app.opened);
+  const of = /** @type {Opened} */ (app.opened);
+  const { shown } = of;
   const top = topOf(products.data);
   const rows = Array.from(order.data.subarray(0, shown), (i) =>
     h(
       "tr",
       null,
       h("th", { scope: "row", class: "sl-index" }, meta.over === "key" ? `${i} ${app.keys[i]?.t ?? ""}` : String(i)),
-      h("td", null, factor(app, "left", i, left.data[i])),
+      h("td", null, factor(app, of, "left", i, left.data[i])),
       h("td", { class: "sl-sign" }, "×"),
-      h("td", null, factor(app, "right", i, right.data[i])),
+      h("td", null, factor(app, of, "right", i, right.data[i])),
       h("td", { class: "sl-sign" }, "="),
       h("td", null, number(app, products.data[i], { "data-product": "products", "data-i": i })),
       h("td", { class: "sl-wide" }, bar(products.data[i], top, { signed: true })),
@@ -162,13 +169,13 @@ function totalOf(app, { bias, factor: times, total }, sum) {
 /**
  * One factor of a product. Where it is a number of an earlier step, it goes there.
  *
- * @param {Steps} app @param {"left" | "right"} side @param {number} i @param {number} value
+ * @param {Steps} app @param {{name: string, at: number[]}} of  the number that the product is a part of
+ * @param {"left" | "right"} side @param {number} i @param {number} value
  */
-function factor(app, side, i, value) {
-  const { name, at } = /** @type {Opened} */ (app.opened);
+export function factor(app, { name, at }, side, i, value) {
   const [from, place] = factorOf(side, name, at, i);
   const known = from && app.has(from) && app.value(from, place) === value;
-  const element = known ? num(app, from, place) : number(app, value, {});
+  const element = known ? num(app, from, place) : number(app, value);
   element.dataset.product = side;
   element.dataset.i = String(i);
   return element;
@@ -191,7 +198,10 @@ function factorOf(side, name, at, i) {
   return at.length === 2 ? ["x_keys", [at[0], i]] : ["x", [i]];
 }
 
-/** @param {Steps} app @param {number | null} value @param {import("../base/dom.js").Attributes} attributes */
-function number(app, value, attributes) {
+/**
+ * A number of a pack of products, which is no tensor of the ledger.
+ * @param {Steps} app @param {number | null} value @param {import("../base/dom.js").Attributes} [attributes]
+ */
+export function number(app, value, attributes = {}) {
   return h("span", { class: "sl-num", ...attributes }, written(value, app.digits));
 }

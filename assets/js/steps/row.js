@@ -5,44 +5,39 @@
  */
 import { h } from "../base/dom.js";
 import { topOf } from "../picture/signed.js";
-import { lane, legend, token } from "./lanes.js";
+import { legend, token } from "./lanes.js";
 import { bar, footRow, keyTable, num, strip } from "./parts.js";
+import { lookingAhead } from "./story/ahead.js";
+import { map } from "./story/mask.js";
+import { pair } from "./story/pair.js";
 
 /** @param {Steps} app */
 export function scores(app) {
   const shown = app.shownKeys();
   const top = topOf(app.arrays.scores.data);
   const most = app.top("k", shown);
+  const query = h(
+    "tr",
+    { class: "sl-lead" },
+    h("th", { scope: "row" }, "query ", token(app, "query")),
+    h("td", { class: "sl-wide" }, strip(app, "q", null, { label: `query of ${app.queryToken}` })),
+    h("td"),
+    h("td", { class: "sl-wide" }),
+  );
   return [
-    lane("query q", strip(app, "q", null, { label: `query of ${app.queryToken}` }), "query", token(app, "query")),
-    keyTable(app, "Score of every key", [
-      { head: "k_j", wide: true, cell: (j) => strip(app, "k", j, { top: most, label: `key ${j}` }) },
-      { head: "s_j", cell: (j) => num(app, "scores", [j]) },
-      { head: "", wide: true, cell: (j) => bar(app.arrays.scores.data[j], top, { signed: true }) },
-    ]),
-    legend(app),
-  ];
-}
-
-/** @param {Steps} app */
-export function scale(app) {
-  const { scaled, unscaled_weights: unscaled, weights } = app.arrays;
-  const top = topOf(scaled.data);
-  return [
-    keyTable(app, "Scores, scaled", [
-      { head: "s_j", cell: (j) => num(app, "scores", [j]) },
-      { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
-      { head: "", wide: true, cell: (j) => bar(scaled.data[j], top, { signed: true }) },
-      { head: "weight as it is", wide: true, cell: (j) => bar(weights.data[j], 1, { role: "key" }) },
-      { head: "weight without scaling", wide: true, cell: (j) => bar(unscaled.data[j], 1, { role: "bad" }) },
-    ]),
-    h(
-      "p",
-      { class: "sl-second" },
-      "Scaling factor ",
-      num(app, "scale"),
-      ". The bars on the right show the whole row’s softmax from 0 to 1, with the scaling and without it.",
+    pair(app),
+    keyTable(
+      app,
+      "Score of every key",
+      [
+        { head: "k_j", wide: true, cell: (j) => strip(app, "k", j, { top: most, label: `key ${j}` }) },
+        { head: "s_j", cell: (j) => num(app, "scores", [j]) },
+        { head: "", wide: true, cell: (j) => bar(app.arrays.scores.data[j], top, { signed: true }) },
+      ],
+      [],
+      [query],
     ),
+    legend(app),
   ];
 }
 
@@ -50,6 +45,7 @@ export function scale(app) {
 export function mask(app) {
   const top = topOf(app.arrays.masked.data);
   return [
+    map(app),
     keyTable(app, "What softmax sees", [
       { head: "z_j", cell: (j) => num(app, "scaled", [j]) },
       ...(app.has("capped") ? [{ head: "y_j", cell: (/** @type {number} */ j) => num(app, "capped", [j]) }] : []),
@@ -65,6 +61,7 @@ export function mask(app) {
             : bar(app.arrays.masked.data[j], top, { signed: true }),
       },
     ]),
+    lookingAhead(app),
   ];
 }
 
@@ -126,14 +123,17 @@ export function output(app) {
         { head: "‖a_j · v_j‖", cell: (j) => num(app, "contribution", [j]) },
         { head: "", wide: true, cell: (j) => bar(app.arrays.contribution.data[j], top, { role: "value" }) },
       ],
+      [],
       [
-        footRow(
-          "sum: output o",
-          "",
-          "",
-          strip(app, "output", null, { top: weighted, label: "output of this head" }),
-          "",
-          "",
+        h(
+          "tr",
+          { class: "sl-lead", "data-role": "output", "data-testid": "sl-result" },
+          h("th", { scope: "row" }, "output o, the sum"),
+          h("td"),
+          h("td", { class: "sl-wide" }),
+          h("td", { class: "sl-wide" }, strip(app, "output", null, { top: weighted, label: "output of this head" })),
+          h("td"),
+          h("td"),
         ),
       ],
     ),

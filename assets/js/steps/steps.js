@@ -27,6 +27,7 @@ import { LedgerView } from "./ledger.js";
 import { checkText, keysShown } from "./number.js";
 import { matrixPanel } from "./matrices.js";
 import { productsPanel } from "./products.js";
+import { onward } from "./story/onward.js";
 import { story } from "./story.js";
 import { values } from "./values.js";
 
@@ -50,6 +51,16 @@ export class Steps extends LedgerView {
     this.mostKeys = MOST_KEYS;
     this.matrixOn = false;
     this.matrixOf = "";
+    /** @type {number | null} the column of a map that is lit; null: that of the largest result */
+    this.lit = null;
+    /** @type {number | null} the component of the stream that is lit; null: the largest */
+    this.channel = null;
+    /** What the model would say without its mask is asked for. */
+    this.ahead = false;
+    /** @type {number | null} which of the sizes of random vectors is looked at; null: the one nearest to this head's */
+    this.randomSize = null;
+    /** @type {number | null} how many products of a score are added up; null: all */
+    this.added = null;
     /** @type {{name: string, at: number[], shown: number} | null} the number whose products are shown */
     this.opened = null;
     this.glossary = glossaryOf([]);
@@ -57,6 +68,10 @@ export class Steps extends LedgerView {
     this.explained = new Set();
     /** @type {(() => void)[]} */
     this.paintings = [];
+    /** Ends what moves on the page. */
+    this.stop = () => {};
+    /** What was just opened, until it stands there whole and on the screen; "" for nothing. */
+    this.revealing = "";
     this.failed = "";
     this.frame = createFrame(this);
     this.listen();
@@ -119,6 +134,8 @@ export class Steps extends LedgerView {
     const another =
       place.layer !== this.place.layer || place.head !== this.place.head || place.query !== this.place.query;
     this.place = place;
+    this.added = null;
+    if (another) this.ahead = false;
     if (another || !this.opened || change.key === undefined) this.opened = null;
     else this.opened = this.follow(change.key);
     this.report();
@@ -139,6 +156,7 @@ export class Steps extends LedgerView {
     if (!this.meta.steps.some((step) => step.name === name)) return;
     this.place = { ...this.place, step: name };
     this.opened = null;
+    this.added = null;
     this.report();
     this.draw();
     this.frame.announce(`Step ${this.at + 1} of ${this.meta.steps.length}: ${this.step.title}`);
@@ -148,6 +166,13 @@ export class Steps extends LedgerView {
   walk(by) {
     const next = this.meta.steps[this.at + by];
     if (next) this.goTo(next.name);
+  }
+
+  /** The first step of another layer, with the same head and token. @param {number} layer */
+  beginAgain(layer) {
+    this.place.step = this.meta.steps[0].name;
+    this.choose({ layer });
+    this.frame.announce(`${this.data.layers[layer].label}, step 1`);
   }
 
   /** @param {string} mode */
@@ -163,9 +188,22 @@ export class Steps extends LedgerView {
     this.draw();
   }
 
+  /** @param {number} column  of the map that is shown as a product of matrices */
+  light(column) {
+    this.lit = column;
+    this.draw();
+  }
+
+  /** @param {number} component  of vectors that add up */
+  lightChannel(component) {
+    this.channel = component;
+    this.draw();
+  }
+
   /** @param {boolean} on */
   setMatrix(on) {
     this.matrixOn = on;
+    this.revealing = on ? ".sl-matrices" : "";
     this.draw();
   }
 
@@ -173,8 +211,8 @@ export class Steps extends LedgerView {
   open(name, at) {
     const same = this.opened && this.opened.name === name && this.opened.at.join() === at.join();
     this.opened = same ? null : { name, at, shown: 12 };
+    this.revealing = same ? "" : ".sl-opened";
     this.draw();
-    if (!same) this.frame.view.querySelector(".sl-opened")?.scrollIntoView({ block: "nearest" });
   }
 
   landing() {
@@ -198,6 +236,11 @@ export class Steps extends LedgerView {
       ],
       name: `sightline-layer${meta.layer}-head${meta.head}-token${meta.query}-${step.name}`,
     };
+  }
+
+  destroy() {
+    this.stop();
+    super.destroy();
   }
 
   /** Back to all heads, with the choice told on the way. */
@@ -237,6 +280,7 @@ export class Steps extends LedgerView {
     const { frame } = this;
     const focus = /** @type {HTMLElement | null} */ (focusedBy(frame.host))?.dataset?.focus ?? null;
     this.paintings = [];
+    this.stop();
     this.explained = new Set();
     frame.tip.hide();
     frame.draw();
@@ -249,16 +293,18 @@ export class Steps extends LedgerView {
         h("h2", { tabindex: "-1" }, h("span", { class: "sl-step-number" }, `${this.at + 1}`), ` ${step.title}`),
       ),
       step.says && this.mode !== "code" ? h("p", { class: "sl-says" }, ...this.words(step.says)) : null,
-      ...body,
-      this.opened && !step.why_not ? productsPanel(this) : null,
       this.matrixOn ? matrixPanel(this) : null,
+      ...body,
+      this.at === this.meta.steps.length - 1 ? onward(this) : null,
       checks(this),
     );
+    if (this.opened && !step.why_not) frame.place(productsPanel(this), this.opened);
     for (const painting of this.paintings) painting();
     if (focus)
       /** @type {HTMLElement | null} */ (frame.host.querySelector(`[data-focus="${CSS.escape(focus)}"]`))?.focus({
         preventScroll: true,
       });
+    if (this.revealing && frame.reveal(this.revealing)) this.revealing = "";
     const ready = `${this.shown}:${step.name}:${this.mode}`;
     if (frame.host.dataset.ready !== ready) {
       frame.host.dataset.ready = ready;
@@ -278,6 +324,7 @@ export class Steps extends LedgerView {
     if (!this.meta || !this.hears(event)) return;
     const from = event.composedPath()[0];
     // arrows scroll what has the focus
+    if (from instanceof HTMLInputElement && from.type === "range") return;
     if (from instanceof Element && from.closest(".sl-scroll, pre") && from.scrollWidth > from.clientWidth) return;
     const { key } = event;
     if (key === "ArrowRight") this.walk(1);

@@ -6,8 +6,10 @@
 import { h } from "../base/dom.js";
 import { token } from "./lanes.js";
 import { num } from "./parts.js";
-import { changed, qkv, rotary, shared, x } from "./vectors.js";
-import { mask, output, scale, scores, softmax } from "./row.js";
+import { x } from "./story/beginning.js";
+import { scale } from "./story/scale.js";
+import { changed, qkv, rotary, shared } from "./vectors.js";
+import { mask, output, scores, softmax } from "./row.js";
 import { joined, residual } from "./writes.js";
 
 /** @param {Steps} app @returns {(Node | null)[]} */

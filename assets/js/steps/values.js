@@ -41,7 +41,16 @@ function keyName(app) {
 
 /** @param {Steps} app */
 function x(app) {
-  const parts = [];
+  const parts = [
+    ["embedding", "embedding"],
+    ["position", "its position"],
+    ["put_in", "put in before layer 0"],
+    ["start", "enters layer 0"],
+    ["gathered", "added by the layers before"],
+    ["stream", "enters this layer"],
+  ]
+    .filter(([name]) => app.has(name))
+    .map(([name, words]) => vector(app, `${words}, of query ${app.meta.query} “${app.queryToken}”`, name, null));
   if (app.has("x")) parts.push(vector(app, `x of query ${app.meta.query} “${app.queryToken}”`, "x", null));
   if (app.has("x_keys")) parts.push(vector(app, `x of key ${keyName(app)}`, "x_keys", app.key));
   return [keyChooser(app, { numbered: true }), side(...parts)];

@@ -1,39 +1,12 @@
 /**
- * The story before any score: inputs, queries, keys and values, how they are normed and turned, and who shares them.
+ * The story before any score: queries, keys and values, how they are normed and turned, and who shares them.
  *
  * @typedef {import("./steps.js").Steps} Steps
  */
 import { h } from "../base/dom.js";
-import { topOf } from "../picture/signed.js";
 import { lane, legend, token } from "./lanes.js";
 import { keyChooser, keyTable, num, strip } from "./parts.js";
-
-/** @param {Steps} app */
-export function x(app) {
-  const shown = app.shownKeys();
-  const top = app.has("x_keys") ? app.top("x_keys", shown) : topOf(app.vector("x", null) ?? []);
-  return [
-    app.has("x")
-      ? lane(
-          `query ${app.meta.query}`,
-          strip(app, "x", null, { top, label: `input of query ${app.queryToken}` }),
-          "query",
-          token(app, "query"),
-        )
-      : null,
-    app.has("x_keys")
-      ? keyTable(app, "Input of every key token", [
-          { head: "x_j", wide: true, cell: (j) => strip(app, "x_keys", j, { top, label: `input of key ${j}` }) },
-        ])
-      : null,
-    legend(app),
-  ];
-}
-
-/** @param {Steps} app @param {string} letter  the name of q, k or v in this step */
-function named(app, letter) {
-  return app.step.makes.find((name) => name === letter || name.startsWith(`${letter}_`)) ?? null;
-}
+import { mapped, named } from "./story/product.js";
 
 /** @param {Steps} app */
 export function qkv(app) {
@@ -52,11 +25,18 @@ export function qkv(app) {
       wide: true,
       cell: (/** @type {number} */ j) => strip(app, v, j, { top: app.top(v, shown), label: `value ${j}` }),
     });
+  const query = q ? strip(app, q, null, { label: `query of ${app.queryToken}` }) : null;
+  const lead = h(
+    "tr",
+    { class: "sl-lead" },
+    h("th", { scope: "row" }, "query of ", token(app, "query")),
+    ...columns.map((_, i) => h("td", { class: "sl-wide" }, i ? null : query)),
+  );
   return [
-    q
-      ? lane("query q", strip(app, q, null, { label: `query of ${app.queryToken}` }), "query", token(app, "query"))
-      : null,
-    columns.length ? keyTable(app, "Key and value of every token", columns) : null,
+    mapped(app),
+    columns.length ? h("h3", null, "The same matrices for every token: its key and its value") : null,
+    query && !columns.length ? lane("query q", query, "query", token(app, "query")) : null,
+    columns.length ? keyTable(app, "Key and value of every token", columns, [], query ? [lead] : []) : null,
     ...apart(app).map(({ title, name, row }) => lane(title, strip(app, name, row, { label: title }))),
     legend(app),
   ];

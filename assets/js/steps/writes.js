@@ -7,22 +7,36 @@ import { h } from "../base/dom.js";
 import { topOf } from "../picture/signed.js";
 import { lane, legend } from "./lanes.js";
 import { bar, num, strip } from "./parts.js";
+import { sum } from "./story/sum.js";
 import { apart } from "./vectors.js";
 
 /** @param {Steps} app */
 export function joined(app) {
+  const { head, n_heads: n } = app.meta;
   return [
     slots(app),
+    sum(app, "What W_O makes of it: this head's part, the others' part, and their sum", [
+      { tensor: "head_write", name: [`head ${head} writes`], sign: "", role: "output" },
+      { tensor: "others_write", name: [others(n - 1)], sign: "+" },
+      { tensor: "bias_write", name: ["the bias b_O, the same for every token"], sign: "+" },
+      { tensor: "written", name: ["the layer writes"], sign: "=", role: "output" },
+    ]),
+    h("h3", null, "How much of it comes from each head"),
     ...shares(app),
-    lane(
-      "this head writes",
-      strip(app, "head_write", null, { label: "what this head writes", top: topOf(app.arrays.written.data) }),
-      "output",
+    h(
+      "p",
+      { class: "sl-second" },
+      "Share: how far the head's part reaches in the direction of the sum, as a part of it. The shares add up to 1; " +
+        "a head that writes against the others has a negative one. Length: of the vector that the head writes.",
     ),
-    lane("the layer writes", strip(app, "written", null, { label: "what the layer writes" }), "output"),
     ...apart(app).map(({ title, name }) => lane(title, strip(app, name, null, { label: title }), "output")),
     legend(app),
   ];
+}
+
+/** @param {number} n */
+function others(n) {
+  return n === 1 ? "the other head writes" : `the other ${n} heads write`;
 }
 
 /** All heads side by side, with this head's slot marked. @param {Steps} app */
@@ -115,22 +129,39 @@ export function shares(app) {
 
 /** @param {Steps} app */
 export function residual(app) {
-  const top = Math.max(...["resid_pre", "added", "resid_mid"].map((name) => topOf(app.vector(name, null) ?? [])));
-  const parts = [
-    ["resid_pre", "before, r", ""],
-    ["added", "added", "output"],
-    ["resid_mid", "after, r'", ""],
-  ];
+  const { head, n_heads: n } = app.meta;
+  /** @type {import("./story/sum.js").Term[]} */
+  const added = asWritten(app)
+    ? [
+        { tensor: "head_write", name: [`head ${head} wrote`], sign: "+", role: "output" },
+        { tensor: "others_write", name: [others(n - 1).replace(/writes?$/, "wrote")], sign: "+" },
+        { tensor: "bias_write", name: ["the bias b_O"], sign: "+" },
+      ]
+    : [{ tensor: "added", name: ["added: what the layer wrote, normed or scaled"], sign: "+", role: "output" }];
   return [
-    ...parts.map(([name, words, role]) =>
-      lane(
-        words,
-        strip(app, name, null, { label: words, top }),
-        role,
-        h("span", null, "length ", num(app, `${name}_length`)),
-      ),
+    sum(app, "Nothing is replaced: what the heads wrote is added", [
+      { tensor: "resid_pre", name: ["the vector before"], sign: "" },
+      ...added,
+      { tensor: "resid_mid", name: ["the vector after"], sign: "=" },
+    ]),
+    h(
+      "p",
+      null,
+      "Lengths: before ",
+      num(app, "resid_pre_length"),
+      ", what is added ",
+      num(app, "added_length"),
+      ", after ",
+      num(app, "resid_mid_length"),
+      ".",
     ),
     app.has("resid_normed") ? lane("normed", strip(app, "resid_normed", null, { label: "the sum, normed" })) : null,
     legend(app),
   ];
+}
+
+/** Is what is added what the heads wrote, number for number? @param {Steps} app */
+function asWritten(app) {
+  const [added, written] = [app.vector("added", null), app.vector("written", null)];
+  return Boolean(app.has("head_write") && added && written && Array.from(added).every((one, i) => one === written[i]));
 }

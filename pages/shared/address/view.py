@@ -5,6 +5,7 @@ picture after a default has changed. Reading never fails: what cannot be used is
 plain sentence. These sentences quote the link: show them as text, never as markup.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,10 +28,12 @@ from attention_core.formats.fields import (
 from attention_core.formats.fields import to_params as params_of
 from attention_core.formats.json_data import JsonMapping
 from attention_core.text.languages import plain_name
+from pages.shared.address.edits import for_another_text, verified
 
 VERSION = 1
 DEFAULT_TEXT = "The animal didn't cross the street because it was too tired."
 PICTURES = ("heatmap", "links", "sentence")
+LONGEST_QUESTION = 1_000  # characters
 MODES = ("story", "numbers", "formula", "code")
 
 
@@ -65,6 +68,10 @@ class View:
     metric_y: str = "previous"  # and up
     sort: str = "head"  # of the table of heads: a column, with "-" before it for largest first
     only: str = ""  # heads that the table shows: "label:induction;layer:3;entropy:2.5", the last one a smallest value
+    question: str = ""  # what an experiment asks, as JSON of plain data; "": the first that is proposed
+    edits: str = ""  # what is changed in the run, as `address/edits` writes it
+    unedited: bool = False  # the run before those changes is shown
+    fill: str = "mean"  # what an experiment puts in the place of a head that it switches off: "mean" or "zero"
 
     @property
     def text_read(self) -> str:
@@ -101,6 +108,10 @@ PARAMETERS = {  # field → parameter; the order is the order in the link
     "metric_y": "hy",
     "sort": "hs",
     "only": "hf",
+    "question": "ask",
+    "edits": "e",
+    "unedited": "u",
+    "fill": "off",
 }
 _ALWAYS = ("model", "text", "layer", "head")
 _WORDS = {  # how a sentence calls the field
@@ -121,6 +132,10 @@ _WORDS = {  # how a sentence calls the field
     "metric_y": "metric up",
     "sort": "order of the heads",
     "only": "filter of the heads",
+    "question": "question",
+    "edits": "change of the run",
+    "unedited": "“run before”",
+    "fill": "way to switch a head off",
 }
 
 
@@ -158,6 +173,19 @@ def from_report(report: JsonMapping, before: View) -> View:
     The model, its texts and what it is told are not a view's to report.
     """
     return replace(before, **reported(report, _REPORTED))
+
+
+def carried(before: View, after: View) -> View:
+    """The view after a change, with those edits of the run that still mean the same there.
+
+    Another model has other heads; tokens of another text are others, unless it only goes on where the one before ended.
+    """
+    if after.model != before.model:
+        return replace(after, edits="", unedited=False)
+    same = all(getattr(before, name) == getattr(after, name) for name in ("start", "pair", "target"))
+    if same and after.text.startswith(before.text):
+        return after
+    return replace(after, edits=for_another_text(after.edits))
 
 
 def link(view: View) -> str | None:
@@ -240,6 +268,20 @@ def _head(text: str) -> int | str:
     return text if text in ("mean", "max") else whole(text)
 
 
+def _question(text: str) -> str:
+    """A question as plain data: names and numbers; whether it can be asked of this text, the engine says."""
+    if not text:
+        return ""
+    try:
+        plain = json.loads(text)
+    except RecursionError:
+        raise ValueError from None
+    fits = isinstance(plain, dict) and isinstance(plain.get("question"), str) and len(text) <= LONGEST_QUESTION
+    if not fits or any(isinstance(value, dict | list | float) for value in plain.values()):
+        raise ValueError
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def _model(text: str) -> str:
     if not text.strip() or len(text) > 500 or not text.isprintable():
         raise ValueError
@@ -278,6 +320,10 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Value]]] = {
     "metric_y": _METRIC,
     "sort": ("the name of a column, with “-” before it for largest first", shaped(r"-?[a-z_]{1,40}")),
     "only": ("conditions such as layer:3;entropy:2.5", shaped(r"([a-z_]{1,40}:[a-z0-9_*.+-]{1,40}(;|$)){0,3}")),
+    "question": ("a question as it is copied from this page", _question),
+    "edits": ("changes as they are copied from this page", verified),
+    "unedited": _SWITCH,
+    "fill": ("mean or zero", one_of("mean", "zero")),
 }
 
 
@@ -309,5 +355,5 @@ FIELDS = {
     )
     for name, parameter in PARAMETERS.items()
 }
-_GIVEN = ("model", "text", "start", "pair", "target", "source_language", "target_language", "chat")
+_GIVEN = ("model", "text", "start", "pair", "target", "source_language", "target_language", "chat", "edits", "unedited")
 _REPORTED = {name: field for name, field in FIELDS.items() if name not in _GIVEN}

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
 from attention_core.formats.json_data import Json, JsonObject
-from pages.shared.engine.packs import Part, SavedFile, Wanted
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
+from pages.shared.engine.packs import Fixed, Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -136,6 +137,17 @@ class Engine(ABC):
         """One pack of a picture, as a gzip file; made once and kept."""
 
     @abstractmethod
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        """One pack of two pictures' traces side by side, as a gzip file; made once and kept.
+
+        `fixed` are tokens of A and of B that belong together; the rest is aligned around them.
+        """
+
+    @abstractmethod
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        """Load a model, unless it would push out the one `beside`: then Refused, with the sizes of both."""
+
+    @abstractmethod
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
         """One file of a picture."""
 
@@ -161,7 +173,10 @@ class Engine(ABC):
 
     @abstractmethod
     def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
-        """Query and key of the largest weight of a head from one word to another; None if no word reads another."""
+        """Query and key of the largest weight of a head from one word to another; None if no word reads another.
+
+        In a causal layer of a query from the middle of the text, where the mask shows.
+        """
 
     @abstractmethod
     def finds(self, source: Source) -> JsonObject:
@@ -185,3 +200,27 @@ class Engine(ABC):
     @abstractmethod
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
         """One head's q, k and v for some tokens, as a state of the Lab in a link's letters (`lab/link`)."""
+
+    @abstractmethod
+    def effect(
+        self, source: Source, edits: Sequence[Plain], question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Effected]:
+        """What some edits together do to what the model says, with `draws` effects of chance beside it (0: none).
+
+        Edits and question are plain data as the core writes them; without a question the usual one of the model is
+        asked. `progress` counts the runs of the control; who cancels gets the effect without it.
+        """
+
+    @abstractmethod
+    def sweep(
+        self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Swept]:
+        """What each of many edits does alone: every head, layer, token or link, as plain data.
+
+        Without `draws` effects alone; with 20 or more also what chance does to the largest of them, which takes as many
+        times the runs. `progress` counts the runs. Cancelled it comes to what was done so far, `finished` false.
+        """
+
+    @abstractmethod
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        """One row of one head through five lenses, of a text of at most `experiments.MOST_KEYS` keys."""

@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 
 from attention_core.formats.json_data import Json, JsonObject
 from pages.shared.address.view import View
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
-from pages.shared.engine.packs import HEADS, Part, SavedFile, Wanted, maker, recipe
+from pages.shared.engine.experiments import Doing, Experiments
+from pages.shared.engine.packs import HEADS, Fixed, Part, SavedFile, Wanted, maker, pair_maker, recipe
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -72,6 +74,7 @@ class LocalEngine(Engine):
         self._models: WeakKeyDictionary[Module, ModelSummary] = WeakKeyDictionary()
         self._traces: WeakKeyDictionary[Trace, TraceSummary] = WeakKeyDictionary()
         self._surveys = Surveys(service)
+        self._experiments = Experiments(service)
 
     @property
     def settings(self) -> Settings:
@@ -141,11 +144,12 @@ class LocalEngine(Engine):
             return gone.is_set()
 
         def job() -> Written:
+            from attention_core.capturing.encode import CaptureError
             from attention_core.reading.generation import GenerationError
 
             try:
                 made = self.service.write(source, n, cast("How", how), seed, stop, visitor)
-            except GenerationError as error:
+            except (CaptureError, GenerationError) as error:
                 raise Refused(str(error)) from None
             into = "target" if self.service.model(source.model).facts.encoder_decoder else "text"
             return _written(made, into)
@@ -194,6 +198,19 @@ class LocalEngine(Engine):
             )
         return self.service.packed(key, part, maker(part))
 
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        keys = self.service.key(a), self.service.key(b)
+        return self.service.packed_together(keys, (*part, fixed), pair_maker(part, fixed))
+
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        gone = Event()
+
+        def job() -> bool:
+            self._model(model, lambda: not gone.is_set(), beside)
+            return True
+
+        return Job(self._waiters.submit(job), lambda: Progress(doing=self.service.progress(model)), gone)
+
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
         make, media_type, name = recipe(picture, wanted)
         made = self.service.file(self.service.key(picture), astuple(wanted), make)
@@ -227,9 +244,9 @@ class LocalEngine(Engine):
         return self._read(source).weights(layer, head, slice(query, query + 1))[0].tolist()
 
     def strongest_link(self, source: Source, layer: int, head: int) -> tuple[int, int] | None:
-        from attention_core.reading.links import strongest_link
+        from attention_core.reading.links import opening_link
 
-        link = strongest_link(self._read(source), layer, head)
+        link = opening_link(self._read(source), layer, head)
         return None if link is None else (link.query, link.key)
 
     def finds(self, source: Source) -> JsonObject:
@@ -250,7 +267,7 @@ class LocalEngine(Engine):
         return self.service.work(lambda: revealed(step_from(step), trace, answer))
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
-        found = first_words.closest(source, texts)
+        found = None if source.edits else first_words.closest(source, texts)  # the others would be read unedited
         return None if found is None else Closest(*found)
 
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
@@ -259,13 +276,32 @@ class LocalEngine(Engine):
 
         return to_link(from_trace(self._read(source), layer, head, tokens))
 
-    def _model(self, name: str) -> "LoadedModel":
+    def effect(
+        self, source: Source, edits: Sequence[Plain], question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Effected]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.effect, source, edits, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def sweep(
+        self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Swept]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.sweep, source, what, question, draws, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        doing = Doing(visitor)
+        future = self._waiters.submit(self._experiments.lenses, source, layer, head, query, doing)
+        return Job(future, doing.progress, doing.gone)
+
+    def _model(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A model, loaded (again) if it is not here. Raises Refused with a sentence where it cannot be."""
         self.service.start().result()
         from attention_core import ModelError
 
         try:
-            return self.service.model(name)
+            return self.service.model(name, wanted, beside)
         except ModelError as error:
             raise Refused(str(error)) from None
 

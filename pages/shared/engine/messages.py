@@ -119,8 +119,8 @@ class Operation:
 
 # What may be asked of a reader. The rest of the seam is answered beside the pages.
 ASKED = (
-    "condition known read readout write put_token survey label prepare pack save count first_text open_file forget "
-    "row seed strongest_link finds closest lesson_step lesson_mark"
+    "condition known read readout write put_token survey label prepare pack compare bring save count first_text "
+    "open_file forget row seed strongest_link finds closest effect sweep lenses lesson_step lesson_mark"
 ).split()
 
 

@@ -1,4 +1,4 @@
-"""Which visitor has which trace file open: one each, and none is kept for nobody."""
+"""Which visitor has which trace files open: one, and another beside it to compare; none is kept for nobody."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -12,27 +12,37 @@ class OpenedFiles:
     """The opened trace file of each session."""
 
     def __init__(self) -> None:
-        self._of: dict[str, Source] = {}
+        self._of: dict[tuple[str, bool], Source] = {}  # session, and whether it is the one beside the other
         self._lock = Lock()
 
-    def keep(self, session: str, source: Source) -> None:
-        """This session looks at this file now; the one it had before is forgotten, unless another session has it."""
+    def keep(self, session: str, source: Source, *, beside: bool = False) -> None:
+        """This session looks at this file now; the one it had before is forgotten, unless another session has it.
+
+        With `beside` it is the second file, which is compared with what the session looks at.
+        """
         with self._lock:
-            before = self._of.get(session)
-            self._of[session] = source
+            before = self._of.get((session, beside))
+            self._of[session, beside] = source
+        self._forget_unless_open([before] if before else [])
+
+    def close(self, session: str, *, beside: bool = False) -> None:
+        """This session no longer looks at its file, or at the one beside it."""
+        with self._lock:
+            before = self._of.pop((session, beside), None)
         self._forget_unless_open([before] if before else [])
 
     def leave(self, sessions: Iterable[str]) -> None:
         """These sessions have gone."""
         with self._lock:
-            left = [self._of.pop(session) for session in set(sessions) & self._of.keys()]
+            gone = set(sessions)
+            left = [self._of.pop(key) for key in [key for key in self._of if key[0] in gone]]
         self._forget_unless_open(left)
 
     @property
     def sessions(self) -> tuple[str, ...]:
         """Those that have a file open."""
         with self._lock:
-            return tuple(self._of)
+            return tuple({session for session, _ in self._of})
 
     def _forget_unless_open(self, sources: Iterable[Source]) -> None:
         for source in set(sources):

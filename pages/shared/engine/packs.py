@@ -44,6 +44,12 @@ def _ledger(name: str) -> Callable[..., bytes]:
     return make
 
 
+def _ahead(trace: "Trace", _: "Reading", layer: int, head: int, query: int) -> bytes:
+    from attention_core.ledger.ahead import ahead_pack
+
+    return ahead_pack(trace, layer, head, query)
+
+
 def _across(trace: "Trace", _: "Reading", way: str, group: str, query: int, how: str) -> bytes:
     from attention_core.heads.across import flow_pack, rollout_pack
 
@@ -81,6 +87,7 @@ _MAKERS: dict[str, Callable[..., bytes]] = {
     "rows": _ledger("rows_pack"),
     "products": _ledger("products_pack"),
     "matrix": _ledger("matrix_pack"),
+    "ahead": _ahead,
     "between": _between,
     "like": _like,
     "across": _across,
@@ -95,6 +102,24 @@ def maker(part: Part) -> Make:
     if make is None:
         raise ValueError(f"there is no pack {name!r}; there are {', '.join(_MAKERS)}")
     return lambda trace, reading: make(trace, reading, *of)
+
+
+Fixed = tuple[tuple[int, int], ...]  # tokens of A and of B that belong together, whatever the alignment finds
+
+
+def pair_maker(part: Part, fixed: Fixed) -> "Callable[[Trace, Trace], bytes]":
+    """What makes a pack of two traces. Raises ValueError for a name that no such pack has."""
+    from attention_core.comparing import packs
+    from attention_core.comparing.differences import compare
+
+    name, *of = part
+    if name == "cells":
+        layer, head, other, theirs = of
+        return lambda a, b: packs.cells_pack(compare(a, b, fixed=fixed), (layer, head), (other, theirs))
+    if name not in ("changed", "against"):
+        raise ValueError(f"there is no pack {name!r} of two traces; there are changed, against, cells")
+    make: Callable[..., bytes] = packs.changed_pack if name == "changed" else packs.against_pack
+    return lambda a, b: make(compare(a, b, fixed=fixed), *of)
 
 
 class FileBytes(Protocol):
@@ -184,4 +209,5 @@ def _script(trace: "Trace", picture: "Picture", wanted: Wanted) -> str:
         query=wanted.query,
         reading=picture.reading(),
         file=TRACE_FILE if source.file else None,
+        edits=trace.edits,
     )

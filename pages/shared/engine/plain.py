@@ -92,6 +92,7 @@ class TraceSummary:
     target_language: str | None
     chat: bool
     hides_all: tuple[str, str, str]  # why special tokens, the first one, or both cannot be hidden; "" where they can
+    edited: tuple[str, ...]  # sentences: what was changed while the model ran; () where nothing was
     no_norms: str  # why there are no lengths of values, as the end of a sentence; "" where there are
 
     @property

@@ -12,9 +12,10 @@ import msgspec
 
 from attention_core.formats.json_data import Json, JsonObject
 from pages.shared.engine import messages
+from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
 from pages.shared.engine.keeper import Asked, Keeper
-from pages.shared.engine.packs import Part, SavedFile, Wanted
+from pages.shared.engine.packs import Fixed, Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
     Closest,
     First,
@@ -138,6 +139,12 @@ class ProcessEngine(Engine):
     def pack(self, picture: Picture, part: Part) -> bytes:
         return self._ask("pack", picture, part).future.result()
 
+    def compare(self, a: Picture, b: Picture, part: Part, fixed: Fixed) -> bytes:
+        return self._ask("compare", a, b, part, fixed).future.result()
+
+    def bring(self, model: str, beside: str, visitor: str = "") -> Handle[bool]:
+        return self._ask("bring", model, beside, visitor)
+
     def save(self, picture: Picture, wanted: Wanted) -> SavedFile:
         (media_type, name), file = self._ask("save", picture, wanted).future.result()
         if file is None:
@@ -176,6 +183,19 @@ class ProcessEngine(Engine):
 
     def seed(self, source: Source, layer: int, head: int, tokens: tuple[int, ...]) -> str:
         return self._ask("seed", source, layer, head, tokens).future.result()
+
+    def effect(
+        self, source: Source, edits: Sequence[Plain], question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Effected]:
+        return self._ask("effect", source, list(edits), question, draws, visitor)
+
+    def sweep(
+        self, source: Source, what: Plain, question: Plain | None, draws: int, visitor: str = ""
+    ) -> Handle[Swept]:
+        return self._ask("sweep", source, what, question, draws, visitor)
+
+    def lenses(self, source: Source, layer: int, head: int, query: int, visitor: str = "") -> Handle[Lensed]:
+        return self._ask("lenses", source, layer, head, query, visitor)
 
     def _ask(self, op: str, *arguments: object, lasting: bool = False) -> Asked:
         kind = tuple[str, str] if op == "save" else messages.operations()[op].answer

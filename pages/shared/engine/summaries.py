@@ -75,6 +75,7 @@ def trace_summary(trace: "Trace", model: "LoadedModel | None") -> TraceSummary:
         target_language=trace.target_language,
         chat=trace.chat is not None,
         hides_all=(_cannot_hide(trace, True, False), _cannot_hide(trace, False, True), _cannot_hide(trace, True, True)),
+        edited=trace.edited,
         no_norms=next(filter(None, map(why_not, trace.layers)), ""),
     )
 

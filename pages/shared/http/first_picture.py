@@ -30,6 +30,8 @@ def data_of(params: Mapping[str, str]) -> JsonObject | None:
     Asks nothing of the worker or the disk: it runs while every other visitor waits for the answer.
     """
     view, _ = state.view_at({name: value for name, value in params.items() if name in bar.VIEW})
+    if view.edits:  # what says that it is edited stands in the page, which is not there yet
+        return None
     picture = picture_of(view)
     if not _may_be_told(view, picture.source, params.get(bar.MARK, "")):
         return None

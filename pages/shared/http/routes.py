@@ -20,7 +20,9 @@ from pages.shared.address.base import base
 from pages.shared.assets import ASSETS, ASSETS_URL, SERVED
 from pages.shared.engine.choosing import engine
 from pages.shared.http.answering import Endpoint, answering, known, layer_and_head
+from pages.shared.http.compare_routes import compare_routes
 from pages.shared.http.counting import count
+from pages.shared.http.experiment_routes import experiment_routes
 from pages.shared.http.file_routes import file_routes
 from pages.shared.http.first_routes import first_routes
 from pages.shared.http.heads_routes import heads_routes
@@ -76,7 +78,7 @@ class _Learn:
 
 @cache
 def _learn_router() -> Router:
-    from pages.shared.http.learn_routes import learn_routes
+    from pages.shared.http.learning.routes import learn_routes
 
     return Router(learn_routes())
 
@@ -113,9 +115,12 @@ def _routes() -> list[BaseRoute]:
         Route(step, ledger),
         Route(step + "/rows/{name}/{start:index}", ledger_rows),
         Route(step + "/products/{name}/{row:index}/{component:index}", products),
+        Route(step + "/ahead", ahead),
         Route(step + "/matrix/{step}", matrix),
         Route(step + "/matrix/{step}/{which}", matrix),
         *heads_routes(_answering, _packed, _zipped),
+        *compare_routes(_zipped),
+        *experiment_routes(_answering, _zipped),
         *first_routes(_answering),
         *typed_routes(data),
         *file_routes(),
@@ -189,6 +194,12 @@ def products(request: Request) -> Response:
     """The pack of the products that sum to one number of a ledger."""
     of = request.path_params
     return _packed(request, "products", *_place(request), of["name"], of["row"], of["component"])
+
+
+@_answering
+def ahead(request: Request) -> Response:
+    """The pack of what the model would say if a head, or every head, could look ahead."""
+    return _packed(request, "ahead", *_place(request))
 
 
 @_answering

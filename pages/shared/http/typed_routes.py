@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from attention_core.formats.fields import well_formed
 from attention_core.formats.json_data import JsonMapping
+from pages.shared.address.edits import for_another_text
 from pages.shared.address.view import View, from_report
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.engine import Handle
@@ -180,7 +181,9 @@ def _view(picture: Picture, asked: JsonMapping) -> View:
     texts = {name: well_formed(asked.get(name, getattr(source, name))) for name in _texts}
     if not isinstance(start, int) or not 0 < start < len(texts["text"]) or not texts["text"][start:].strip():
         start = 0
-    view = View(model=source.model, start=start, **texts, **told, **reading)
+    same = all(text == getattr(source, name) for name, text in texts.items())
+    edits = source.edits if same else for_another_text(source.edits)
+    view = View(model=source.model, start=start, edits=edits, **texts, **told, **reading)
     place = {name: asked[name] for name in ("layer", "head") if name in asked}
     return replace(from_report(place, view), query=None, key=None)
 

@@ -9,8 +9,10 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from attention_core.formats.json_data import JsonMapping, JsonObject
+from pages.shared.address.comparison import ComparedView
 from pages.shared.address.view import View
 from pages.shared.assets import ASSETS_URL, LAB_FILES, PLOTLY_URL
+from pages.shared.comparing import session
 from pages.shared.engine.plain import TraceSummary
 from pages.shared.process.boot import BOOT
 from pages.shared.session import state
@@ -30,6 +32,8 @@ _composer = component("sightline_composer", js=_LOADER % "composer/composer")
 _explorer = component("sightline_explorer", js=_LOADER % "explore/explorer")
 _steps = component("sightline_steps", js=_LOADER % "steps/steps")
 _heads = component("sightline_heads", js=_LOADER % "heads/heads")
+_compare = component("sightline_compare", js=_LOADER % "compare/compare")
+_experiment = component("sightline_experiment", js=_LOADER % "experiment/experiment")
 
 
 _lab = component("sightline_lab", js=_LOADER % "lab/lab")
@@ -165,6 +169,49 @@ def heads(view: View, seat: Seat, *, can_by_norm: bool, labels_by: str = "") -> 
         on_view_change=seat.on_view,
         on_lost_change=seat.on_lost,
         on_leave_change=partial(state.leave, seat.key),
+    )
+
+
+def compare(view: View, now: ComparedView, seat: Seat, *, key_b: str, names: tuple[str, str], same_run: bool) -> None:
+    """Two heads beside each other, and their difference. `view` must name one layer; `now` is B where it is not A's."""
+    no_link = {"link_note": "A file has no link. Send the file instead."} if session.file() else {}
+    data = {
+        **seat.data,
+        **no_link,
+        "key_b": key_b,
+        "names": names,
+        "same_run": same_run,
+        "select": {name: getattr(view, name) for name in _CHOICE},
+        "other": {name: getattr(now, name) for name in (*_CHOICE, "fixed", "own_scale")},
+    }
+    _compare(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_leave_change=partial(state.leave, seat.key),
+    )
+
+
+def experiment(view: View, seat: Seat, told: JsonMapping, *, on_wish: Callable[[], None]) -> None:
+    """One question, and what every head does to its answer.
+
+    `told` is what can be asked here and what stands around it (assets/js/experiment/told.d.ts). It reports the head,
+    the question and the way of switching off as state `view`, and what else is wanted as trigger `wish`.
+    """
+    data = {
+        **seat.data,
+        **told,
+        "select": {name: getattr(view, name) for name in (*_CHOICE, "question", "fill")},
+        "plotly": PLOTLY_URL,
+    }
+    _experiment(
+        key=seat.key,
+        data=data,
+        on_view_change=seat.on_view,
+        on_lost_change=seat.on_lost,
+        on_leave_change=partial(state.leave, seat.key),
+        on_wish_change=on_wish,
     )
 
 

@@ -156,6 +156,63 @@ def score_curves(runs: Sequence[Run]) -> go.Figure:
     return _over_steps(runs, traces, top=1, title="score, 0 to 1")
 
 
+def effects_by_layer(
+    effects: Sequence[tuple[int | None, int | None, float]], chance: float | None, unit: str
+) -> go.Figure:
+    """Effects of switching heads off, a row for each layer: layer, head and after − before, in `unit`.
+
+    What chance does to the largest of them, either way from 0, is a band with its words; None: there is none. Points
+    beyond it are full and carry their head's name, so that colour is never the only sign.
+    """
+    known = [(layer, head, x) for layer, head, x in effects if layer is not None]
+    beyond = [one for one in known if chance is not None and abs(one[2]) > chance]
+    inside = [one for one in known if one not in beyond]
+    most = max([abs(x) for *_, x in known] + [chance or 0.0]) * 1.08 or 1.0
+    circles = {"symbol": "circle", "size": 9, "color": _PANEL, "line": {"width": 1.5, "color": _SOFT}}
+    squares = {"symbol": "square", "size": 10, "color": _FOCUS, "line": {"width": 0}}
+    shapes: list[JsonObject] = [_line_across(0.0, "solid")]
+    notes = []
+    if chance is not None:
+        band = {"type": "rect", "x0": -chance, "x1": chance, "y0": 0, "y1": 1, "yref": "y domain", "layer": "below"}
+        shapes.append({**band, "fillcolor": _LINE, "opacity": 0.55, "line": {"width": 0}})
+        place = {"x": 0, "y": 1, "yref": "y domain", "yanchor": "bottom", "showarrow": False}
+        notes.append({"text": f"chance, up to {chance:.2g}", **place, "font": {"color": _SOFT}})
+    layers = sorted({layer for layer, *_ in known})
+    return _figure(
+        [_effects("inside chance", inside, circles), _effects("beyond chance", beyond, squares, named=True)],
+        xaxis={**_AXIS, "title": _title(f"what it does to be switched off, {unit} →"), "range": (-most, most)},
+        yaxis={
+            **_AXIS,
+            "title": _title("layer"),
+            "tickvals": layers,
+            "range": (layers[-1] + 0.6, layers[0] - 0.6) if layers else (1, 0),
+        },
+        shapes=shapes,
+        annotations=notes,
+    )
+
+
+def _effects(
+    name: str, effects: Sequence[tuple[int, int | None, float]], marker: JsonMapping, *, named: bool = False
+) -> JsonObject:
+    text = {"text": [f"{layer}.{head}" for layer, head, _ in effects], "textposition": "top center"} if named else {}
+    return {
+        "name": name,
+        "x": [x for *_, x in effects],
+        "y": [layer for layer, *_ in effects],
+        "mode": "markers+text" if named else "markers",
+        "marker": marker,
+        "textfont": {"color": _INK},
+        "cliponaxis": False,
+        **text,
+    }
+
+
+def _line_across(x: float, dash: str) -> JsonObject:
+    line = {"color": _SOFT, "width": 1, "dash": dash}
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line, "layer": "below"}
+
+
 def figure_pack(**figures: go.Figure) -> bytes:
     """Figures as one pack: by name in its header, as plotly.js takes them, with plotly's own typed arrays."""
     return wire.pack({name: figure.to_plotly_json() for name, figure in figures.items()})

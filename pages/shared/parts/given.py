@@ -13,6 +13,8 @@ PICKER = f"{NO_MODEL}, so there is none to choose. “Back to the text box” br
 SAYS = f"{NO_MODEL}: what a model says, and continuing its text, is off."
 SURVEY = f"{NO_MODEL}: labels and the survey over text files, which both run one, are off."
 
+EXPERIMENTS = f"{NO_MODEL}: experiments, which run one again and again, are off."
+
 
 def what(trace: TraceSummary) -> str:
     """What was given, in a few words."""

@@ -7,9 +7,9 @@ import streamlit as st
 from pages.shared.address.view import View
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.plain import TraceSummary
-from pages.shared.parts import theme
+from pages.shared.parts import edited, theme
 from pages.shared.service.sources import Source
-from pages.shared.session import state
+from pages.shared.session import changes, state
 
 
 def trace_of_page(view: View) -> tuple[View, TraceSummary]:
@@ -32,6 +32,9 @@ def trace_of_page(view: View) -> tuple[View, TraceSummary]:
     if state.made_readable(view, trace):
         st.rerun()
     message.empty()
+    if trace is None and view.edits and not view.unedited:
+        changes.leave_out(problem)
+        st.rerun()
     if trace is None:
         theme.say(problem, "error")
         if not state.shown():
@@ -43,6 +46,8 @@ def trace_of_page(view: View) -> tuple[View, TraceSummary]:
     view, clamped = state.fit(view, trace)
     for sentence in (*clamped, *_window(view), *_not_read(view, trace), *state.about_text(view), *trace.notes):
         theme.say(sentence, "note", notes)
+    with notes:
+        edited.banner(view, trace)
     return view, trace
 
 

@@ -48,12 +48,14 @@ class Models:
         """Bytes of the weights in memory."""
         return self._cache.nbytes + self._large.nbytes
 
-    def get(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+    def get(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A loaded model; waits for the worker, or as long as it is `wanted` for somebody else who loads it.
+
+        `beside` names a model that must stay: one that would push it out is not loaded.
 
         Raises attention_core.ModelError with a plain sentence, or NoLongerWanted.
         """
-        return self._large.peek(name) or self._cache.get(name, lambda: self._fetch_and_build(name), wanted)
+        return self._large.peek(name) or self._cache.get(name, lambda: self._fetch_and_build(name, beside), wanted)
 
     def peek(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -106,13 +108,33 @@ class Models:
             self._large.put(name, model)
         return model
 
-    def _fetch_and_build(self, name: str) -> "LoadedModel":
+    def _fetch_and_build(self, name: str, beside: str) -> "LoadedModel":
         """Fetches in the thread of the visitor who asks first: a download must not hold up the texts of others."""
         try:
             located = self.locate(name)
+            self._check_room(located, beside)
             return self._kept_if_large(name, self._in_turn(lambda: self._build(name, located)))
         finally:
             self._progress.pop(name, None)
+
+    def _check_room(self, located: "Located", beside: str) -> None:
+        """Raises ModelError with the numbers if the model would push out the one that must stay, which counts as used.
+
+        One that is larger than the whole bound has a place of its own, and so has room beside any but such another.
+        """
+        from attention_core import ModelError
+        from attention_core.models.loading import needed_bytes
+
+        if not beside or (other := self.peek(beside)) is None:
+            return
+        needed, there = needed_bytes(located, self._placement()), _model_bytes(other)
+        n_large = (needed > self._bound) + (there > self._bound)
+        if n_large == 2 or (n_large == 0 and needed + there > self._bound):
+            raise ModelError(
+                f"{located.shown} takes {_megabytes(needed)} and {other.facts.name} {_megabytes(there)}: this server "
+                f"keeps {_megabytes(self._bound)} of models at a time, so one would push out the other. "
+                "Choose two that fit beside each other."
+            )
 
     def _build(self, name: str, located: "Located") -> "LoadedModel":
         from attention_core.models.loading import build
@@ -132,3 +154,7 @@ class Models:
 
 def _model_bytes(model: "LoadedModel") -> int:
     return model.nbytes
+
+
+def _megabytes(n: int) -> str:
+    return f"{n / 1e6:,.0f} MB"

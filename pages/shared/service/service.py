@@ -25,7 +25,7 @@ from pages.shared.service.loading import Models
 from pages.shared.service.made_files import MadeFile, MadeFiles
 from pages.shared.service.shelf import Shelf, memory_of_words
 from pages.shared.service.sources import Picture, Source
-from pages.shared.service.told import LONG_TOKENS, is_long, what_is_told
+from pages.shared.service.told import LONG_TOKENS, edits_of, is_long, texts_of, what_is_told
 from pages.shared.service.turns import Asker, NoLongerWanted, Turns
 
 if TYPE_CHECKING:
@@ -91,14 +91,9 @@ class Service:
     def condition(self) -> JsonObject:
         """How this service is, in numbers and names of models of the operator's: nothing that a visitor wrote."""
         ready = self._started is not None and self._started.done() and self._started.exception() is None
-        caches = {
-            "traces": self._traces,
-            "pictures": self._packs,
-            "models": self._models,
-            "readouts": self._readouts,
-            "keys": self._keys,
-        }
-        held = {name: cache.nbytes for name, cache in caches.items()}
+        kept = self._traces, self._packs, self._models, self._readouts, self._keys
+        names = "traces", "pictures", "models", "readouts", "keys"
+        held = dict(zip(names, (cache.nbytes for cache in kept), strict=True))
         return {
             "ready": ready,
             "model": "loaded" if self.loaded(self.settings.model) is not None else "loading",
@@ -120,13 +115,14 @@ class Service:
                 self._started = self._worker.submit(lambda: self._warm(pause))
             return self._started
 
-    def model(self, name: str, wanted: Callable[[], bool] = lambda: True) -> "LoadedModel":
+    def model(self, name: str, wanted: Callable[[], bool] = lambda: True, beside: str = "") -> "LoadedModel":
         """A loaded model; waits for the worker. Raises attention_core.ModelError with a plain sentence.
 
-        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted.
+        Who waits for a model that somebody else has loaded waits as long as it is `wanted`, then NoLongerWanted. One
+        that would push out the model `beside` is not loaded.
         """
         self.start().result()
-        return self._models.get(name, wanted)
+        return self._models.get(name, wanted, beside)
 
     def loaded(self, name: str) -> "LoadedModel | None":
         """The model if it is in memory."""
@@ -191,12 +187,15 @@ class Service:
 
         `stop` is asked after each token. Raises GenerationError of `reading.generation` with a plain sentence.
         """
+        from attention_core.experiment.writing import continue_edited
         from attention_core.reading.generation import continue_text
 
         model = self.model(source.model)
 
         def job() -> "Continuation":
             told = what_is_told(model, source)
+            if edits := edits_of(source):
+                return continue_edited(model, source.text, edits, n, how=how, seed=seed, stop=stop)
             target = source.target if model.facts.encoder_decoder else None
             return continue_text(model, source.text, n, target=target, **told, how=how, seed=seed, stop=stop)
 
@@ -233,6 +232,17 @@ class Service:
         picture = self.picture(key)
         return self._packs.get((key, part), lambda: self._pack(key, picture, make))
 
+    def packed_together(self, keys: tuple[str, ...], part: tuple[object, ...], make: "Callable[..., bytes]") -> bytes:
+        """A finished pack of several pictures' traces, in their order, which `make` takes; otherwise as `packed`."""
+        sources = [self.picture(key).source for key in keys]
+
+        def made() -> bytes:
+            traces = [self.trace(source) for source in sources]
+            lane = next((lane for lane in map(self._lane_of, traces) if lane is self._long_worker), self._worker)
+            return compressed(lane.submit(lambda: make(*traces), keys[0], short=lane is self._worker).result())
+
+        return self._packs.get((keys, part), made)
+
     def file(self, key: str, part: tuple[object, ...], make: "Callable[[Trace, Reading], Content]") -> MadeFile:
         """A file to save, made once and kept for a while. `part` names it within the picture; `make` builds it.
 
@@ -263,6 +273,12 @@ class Service:
     def work(self, job: Callable[..., Result], *arguments: object) -> Result:
         """A short job of a page's own, in the worker: it waits for its turn, and everybody else waits for it."""
         return self._in_turn(lambda: job(*arguments))
+
+    def work_on(self, model: "LoadedModel", source: Source, job: Callable[[], Result], visitor: str) -> Result:
+        """A piece of work in the background; that of a long text does not stand before everybody's sentence."""
+        lane = self._long_worker if is_long(source, model) else self._worker
+        lane.stand_back()
+        return lane.submit(job, visitor, background=True).result()
 
     def _in_turn(self, job: Callable[[], Result], visitor: str = "", *, short: bool = False) -> Result:
         return self._worker.submit(job, visitor, short=short).result()
@@ -317,11 +333,9 @@ class Service:
 
         begun = time.perf_counter()
         # What a link has for a model of another kind is not read; the page says so (`opening`).
-        decodes = model.facts.encoder_decoder
-        pair = source.pair if not decodes or model.task is not None else None
-        target = source.target if decodes else None
         with spent.on("pass"):
-            trace = capture(model, source.text, pair or None, target or None, **what_is_told(model, source))
+            told = what_is_told(model, source)
+            trace = capture(model, source.text, *texts_of(model, source), **told, edits=edits_of(source))
         seconds = time.perf_counter() - begun
         logs.event("text read", tokens=len(trace.source_tokens), seconds=seconds, waiting=self.waiting - 1)
         return trace

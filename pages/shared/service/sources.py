@@ -20,13 +20,14 @@ class Source:
     source_language: str = ""
     target_language: str = ""
     chat: bool = False
+    edits: str = ""  # what is changed in the run, as `address/edits` writes it
     file: str = ""  # sha256 of an opened trace file; the other fields are then empty
 
     @property
     def told(self) -> tuple[str, ...]:
         """The model, its texts and what it is told, as words: what a mark is made of."""
         languages = self.source_language, self.target_language
-        return (self.model, self.text, self.pair, self.target, *languages, "chat" if self.chat else "")
+        return (self.model, self.text, self.pair, self.target, *languages, "chat" if self.chat else "", self.edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def picture_of(view: View, file: str = "") -> Picture:
     if file:
         source = Source("", "", file=file)
     else:
-        told = view.source_language, view.target_language, view.chat
+        told = view.source_language, view.target_language, view.chat, "" if view.unedited else view.edits
         source = Source(view.model, view.text_read, view.pair, view.target, *told)
     return Picture(source, view.hide_special, view.hide_first, view.renormalise, view.words, view.by_norm)
 
@@ -61,4 +62,5 @@ def picture_bytes(picture: Picture) -> int:
     """About what a picture takes in memory."""
     source = picture.source
     names = source.model, source.text, source.pair, source.target, source.source_language, source.target_language
+    names = *names, source.edits
     return 500 + 4 * sum(map(len, names))

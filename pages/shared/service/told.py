@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from attention_core.formats.json_data import JsonObject
+from pages.shared.address.edits import plain_edits
 from pages.shared.service.sources import Source
 
 if TYPE_CHECKING:
+    from attention_core.experiment.edits import Edit
     from attention_core.models.facts import LoadedModel
 
 LONG_TOKENS = 1_024  # a longer text takes a second or more
@@ -22,6 +24,22 @@ def what_is_told(model: "LoadedModel", source: Source) -> JsonObject:
         "target_language": source.target_language if model.knows(source.target_language) else None,
         "chat": source.chat and template_of(model.tokenizer) is not None,
     }
+
+
+def texts_of(model: "LoadedModel", source: Source) -> tuple[str | None, str | None]:
+    """The second sentence and the decoder's text that a model reads: of what a link has, what is for such a model."""
+    decodes = model.facts.encoder_decoder
+    pair = source.pair if not decodes or model.task is not None else ""
+    return pair or None, (source.target if decodes else "") or None
+
+
+def edits_of(source: Source) -> "tuple[Edit, ...]":
+    """What is changed in a source's run. Raises ExperimentError for what is no edit."""
+    if not source.edits:
+        return ()
+    from attention_core.experiment.edits import edit_from_plain
+
+    return tuple(map(edit_from_plain, plain_edits(source.edits)))
 
 
 def is_long(source: Source, model: "LoadedModel") -> bool:

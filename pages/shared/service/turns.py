@@ -2,9 +2,11 @@
 
 Each round takes one job of every visitor who has any: a visitor with a hundred texts delays another by one of them.
 Short jobs come before long ones: a click is answered while a hundred sentences wait, which hardly delays them.
+Work in the background stands back while others ask: it begins once nobody has for a moment, or waited long enough.
 What nobody wants any more when its turn comes (its visitor typed something else, or left) is dropped before it costs.
 """
 
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +17,9 @@ from typing import Any, TypeVar
 from pages.shared.service.bounded import NoLongerWanted
 
 Result = TypeVar("Result")
+
+QUIET_SECONDS = 0.2  # after which who asked has what he asked for: a browser fetches a text's pictures within it
+PATIENT_SECONDS = 0.5  # that work in the background stands back at most: in a busy class it goes on, slowly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +40,7 @@ class _Job:
     run: Callable[[], object]
     wanted: Callable[[], bool]
     answer: "Future[Any]"  # of what `run` gives
+    background: bool = False
 
 
 class Turns:
@@ -47,6 +53,7 @@ class Turns:
         self._long: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._running = 0
         self._threads: set[int] = set()  # that run jobs now
+        self._others = -1e9  # when somebody last asked for something, or got it, that is not work in the background
         self._lock = Lock()
 
     def submit(
@@ -56,10 +63,12 @@ class Turns:
         wanted: Callable[[], bool] = lambda: True,
         *,
         short: bool = False,
+        background: bool = False,
     ) -> "Future[Result]":
         """Run `job` when it is this visitor's turn; NoLongerWanted if by then `wanted` says so.
 
-        `short` is for jobs of milliseconds that end what somebody waits for.
+        `short` is for jobs of milliseconds that end what somebody waits for, `background` for those before which
+        `stand_back` is called: nobody stands back for them.
 
         Raises RuntimeError if it is a job here that asks: waiting for an answer it would wait for itself.
         """
@@ -68,7 +77,8 @@ class Turns:
         answer: Future[Result] = Future()
         with self._lock:
             queues = self._short if short else self._long
-            queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer))
+            queues.setdefault(visitor, deque()).append(_Job(job, wanted, answer, background))
+            self._noticed(background)
         self._pool.submit(self._next)  # one call for each job, whichever job its turn then is
         return answer
 
@@ -84,6 +94,19 @@ class Turns:
                 return 0
             return self._running + list(self._long).index(visitor)
 
+    def stand_back(self, quiet: float = QUIET_SECONDS, at_most: float = PATIENT_SECONDS) -> None:
+        """Wait until nobody has asked for anything for `quiet` seconds, but no longer than `at_most`.
+
+        Who has just got a text asks for its pictures next: a piece of work between the two would be waited for twice.
+        """
+        ends = time.monotonic() + at_most
+        while (now := time.monotonic()) < ends and (left := self._others + quiet - now) > 0:
+            time.sleep(min(left, ends - now))
+
+    def _noticed(self, background: bool) -> None:
+        if not background:
+            self._others = time.monotonic()
+
     def _next(self) -> None:
         with self._lock:
             queues = self._short or self._long
@@ -98,13 +121,14 @@ class Turns:
                 raise NoLongerWanted("nobody waits for this any more")
             result = job.run()
         except BaseException as error:
-            self._done()
+            self._done(job)
             job.answer.set_exception(error)
         else:
-            self._done()
+            self._done(job)
             job.answer.set_result(result)
 
-    def _done(self) -> None:
+    def _done(self, job: _Job) -> None:
         with self._lock:
+            self._noticed(job.background)
             self._running -= 1
             self._threads.discard(get_ident())

@@ -17,7 +17,7 @@ import streamlit as st
 from pages.shared.address import bar
 from pages.shared.inside import of_streamlit
 
-Page = Literal["view", "lab", "growth", "learn"]  # who keeps an address
+Page = Literal["view", "lab", "growth", "compared", "learn"]  # who keeps an address
 ADDRESSES = 64  # of those written: a browser is a few quick choices behind, never more
 
 
@@ -37,18 +37,20 @@ def know(params: Mapping[str, str], of: Page) -> None:
         known.append(_short(params))
 
 
-def write(params: Mapping[str, str], of: Page) -> None:
-    """Put parameters into the address, and nothing of another page's.
+def write(params: Mapping[str, str], of: Page, beside: Mapping[Page, Mapping[str, str]] | None = None) -> None:
+    """Put parameters into the address, with those that others keep `beside` them, and nothing of another page's.
 
     A bare one that Back or Forward went to is left so until there is something new to be written.
     """
-    here = (of, _short(params))
+    every: dict[Page, Mapping[str, str]] = {of: params, **(beside or {})}
+    here = tuple((page, _short(part)) for page, part in every.items())
     if bar.bare() and (of_streamlit.went_through_history() or st.session_state.get("left_bare") == here):
         st.session_state["left_bare"] = here
         return
     st.session_state.pop("left_bare", None)
-    bar.put(params)
-    know(params, of)
+    bar.put({name: value for part in every.values() for name, value in part.items()})
+    for page, part in every.items():
+        know(part, page)
 
 
 def _short(params: Mapping[str, str]) -> int:

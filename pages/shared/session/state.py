@@ -19,7 +19,7 @@ from attention_core.models.cards import find_card
 from pages.shared.address import bar as address
 from pages.shared.address import growth
 from pages.shared.address.growth import GrowView
-from pages.shared.address.view import View, clamp, clamp_telling, from_params, from_report, link, to_params
+from pages.shared.address.view import View, carried, clamp, clamp_telling, from_params, from_report, link, to_params
 from pages.shared.engine.choosing import engine
 from pages.shared.engine.opened import opened_files
 from pages.shared.engine.plain import Refused, TraceSummary
@@ -49,6 +49,7 @@ def open_view() -> View:
         opened, problems = view_at(ours)
         _set(opened)
         st.session_state["problems"] = problems
+        st.session_state["linked"] = bool(ours)  # somebody chose this view
         news.know(ours, "view")
         st.session_state["file"] = ""
     return st.session_state["view"]
@@ -65,7 +66,8 @@ def view_at(params: Mapping[str, str]) -> tuple[View, tuple[str, ...]]:
 
 def change(**values: Value) -> None:
     """Change the view from Python; the browser's views take it over."""
-    _set(replace(st.session_state["view"], **values))
+    after = replace(st.session_state["view"], **values)
+    _set(after if "edits" in values else carried(st.session_state["view"], after))
 
 
 def usual_again(view: View) -> bool:
@@ -181,7 +183,7 @@ def show_file(source: Source) -> None:
 def close_file() -> None:
     """Back to the text."""
     st.session_state["file"] = ""
-    opened_files().leave([of_streamlit.session_id()])
+    opened_files().close(of_streamlit.session_id())
     change(layer=View().layer, head=View().head, query=None, key=None)
 
 
@@ -206,7 +208,7 @@ def fall_back() -> View:
     st.session_state["file"] = source.file
     before = st.session_state["view"]
     if not source.file:
-        told = {name: getattr(source, name) for name in _TOLD}
+        told = {name: getattr(source, name) for name in (*_TOLD, "edits")}
         texts = {"text": source.text, "start": 0, "pair": source.pair, "target": source.target}
         before = replace(before, model=source.model, **texts, **told)
     st.session_state["view"] = before

@@ -1,10 +1,14 @@
 """What experiments cost, in plain SDPA passes of the same text taken in turn: an edit, sweeps, and the null of a head.
 
+And what they cost somebody else: a sentence read and drawn while a sweep goes on, against the same without one.
+
 A text is prepared anew in every round, so that what is remembered from one experiment to the next helps nobody.
 """
 
+import time
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 
 import torch
 from transformers import AutoModel
@@ -17,12 +21,16 @@ from attention_core.experiment.question import Question
 from attention_core.experiment.running import Runs
 from attention_core.experiment.sweep import slices
 from attention_core.models.facts import LoadedModel
+from pages.shared.engine.local import LocalEngine
+from pages.shared.service.service import service
+from pages.shared.service.sources import Picture, Source
 from tests.commands.benchmarks.capture import FOLDER, Run, times_in_turn
 from tests.commands.benchmarks.table import Row, ratio_of
 from tests.commands.benchmarks.texts import text_of
 
 STORYTELLER = Path("assets/models/storyteller")
 EDIT, SWEEP_MINILM, SWEEP_STORYTELLER, NULL = 2.5, 36, 10, 20  # plain passes, at most
+BYSTANDER = 2.0  # times as long as usual
 
 
 def rows(rounds: int) -> list[Row]:
@@ -52,6 +60,7 @@ def rows(rounds: int) -> list[Row]:
             rounds,
         ),
         _null(minilm, ids, of_sentence, rounds),
+        _bystander(ids, rounds),
     ]
 
 
@@ -103,6 +112,47 @@ def _null(model: LoadedModel, ids: list[int], question: Question, rounds: int) -
     added = [a - b for a, b in zip(times["with"], times["without"], strict=True)]
     what = f"null of one head, {DRAWS} draws, MiniLM, 64 tokens"
     return Row(f"{what} ÷ plain SDPA pass", ratio_of(added, times["plain"]), "×", NULL, _seconds(added, times))
+
+
+def _bystander(ids: list[int], rounds: int) -> Row:
+    """A sentence as long as the one that is swept, new each time, from asking to its atlas; some during the sweep."""
+    own = service()
+    engine = LocalEngine(own)
+    engine.start().result()
+    stop, words = Event(), iter(range(10_000))
+
+    def sentence() -> float:
+        source = Source("minilm", f"{text_of(63)} {next(words)}")
+        start = time.perf_counter()
+        engine.read(source, "bystander").future.result()
+        engine.pack(Picture(source), ("overview",))
+        return 1000 * (time.perf_counter() - start)
+
+    swept = Source("minilm", text_of(64))
+
+    def sweeping() -> None:
+        while not stop.is_set():
+            running = engine.sweep(swept, EveryHead("zero").to_plain(), TokenVector(0).to_plain(), 0, "sweeper")
+            while not stop.wait(0.01) and not running.future.done():
+                pass
+            running.cancel()
+
+    n = 3 * rounds  # where in a slice somebody asks is chance
+    sentence()
+    alone = [sentence() for _ in range(n)]
+    thread = Thread(target=sweeping)
+    thread.start()
+    try:
+        beside = []
+        for i in range(n):
+            time.sleep(0.01 * (i % 7))
+            beside.append(sentence())
+    finally:
+        stop.set()
+        thread.join()
+    what = "a bystander's sentence during a sweep, MiniLM, 64 tokens ÷ without one"
+    note = f"{median(beside):.0f} ms; alone {median(alone):.0f} ms; the slowest {max(beside):.0f} ms"
+    return Row(what, median(beside) / median(alone), "×", BYSTANDER, note)
 
 
 def _seconds(milliseconds: list[float], times: dict[str, list[float]]) -> str:

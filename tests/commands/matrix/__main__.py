@@ -18,7 +18,7 @@ import transformers
 
 from tests.commands.matrix.architectures import text_model_types
 from tests.commands.matrix.pool import run
-from tests.commands.matrix.table import FILE, row, rows_of, table
+from tests.commands.matrix.table import FIELDS, FILE, row, rows_of, table
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def main() -> int:
     return int(_differs(results, FILE) or faults)
 
 
-_BESIDE = ("tokens", "longest", "readout")
+_BESIDE = FIELDS
 
 
 def _report(result: dict[str, Any]) -> None:

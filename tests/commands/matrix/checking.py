@@ -18,7 +18,9 @@ from attention_core.models.loading import wrap_model
 from attention_core.observe.interface import choose_attention
 from attention_core.record.layers import AttentionLayer, LayerTrace
 from attention_core.record.proof import compare
+from tests.commands.matrix.editing import edited_where
 from tests.commands.matrix.longest import longest_text
+from tests.commands.matrix.outputs import tensors_of
 from tests.commands.matrix.readouts import readouts
 from tests.commands.matrix.shrinking import SPECIAL_CASES, tiny_config
 from tests.commands.matrix.texts import text_to_tokens
@@ -45,6 +47,7 @@ class Result:
     tokens: str = ""  # from text to tokens: "source ✓, target ✓"
     longest: str = ""  # "64; decoder 62"
     readout: str = ""  # "next token ✓, labels: no readout"
+    edited: str = ""  # "at W_O's input ✓ 2 layers"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,7 +57,7 @@ def check(model_type: str, *, every_head: bool = True, beside: bool = True) -> R
     """Build, capture and prove one architecture. Anything unforeseen is "wrong" with the error's text.
 
     The proof is of every head of every layer, or of the first and the last (other groups, if heads are grouped) alone.
-    `beside` asks for what stands beside the attention too: text to tokens, the longest text, the readouts.
+    `beside` asks for what stands beside the attention too: text to tokens, the longest text, the readouts, the edits.
     """
     try:
         config = tiny_config(model_type)
@@ -80,6 +83,7 @@ def _with_columns(found: Result, cls: type[PreTrainedModel]) -> Result:
         tokens=_cell(lambda: text_to_tokens(name, lambda config: build(cls, config), tiny_config(name))),
         longest=_cell(lambda: longest_text(name, build(cls, tiny_config(name)))),
         readout=_cell(lambda: readouts(name, build)),
+        edited=_cell(lambda: edited_where(name, build(cls, tiny_config(name)), TARGET)),
     )
 
 
@@ -197,30 +201,19 @@ class _Recorded:
         self.hook.remove()
 
 
-def _tensors(output: Any) -> list[Tensor]:
-    """Every floating-point tensor in a model's output, in order."""
-    if isinstance(output, Tensor):
-        return [output] if output.is_floating_point() else []
-    if isinstance(output, dict):
-        return [tensor for value in output.values() for tensor in _tensors(value)]
-    if isinstance(output, list | tuple):
-        return [tensor for value in output for tensor in _tensors(value)]
-    return []
-
-
 def _compare_runs(model: LoadedModel, eager: PreTrainedModel, run: _Recorded) -> tuple[list[str], float]:
     """The captured run against the same model with its plain delegate (bit by bit) and against the eager model."""
     captured = model.model
     own = choose_attention(captured)
     faults: list[str] = []
-    ours = _tensors(run.outputs)
+    ours = tensors_of(run.outputs)
     if not ours:
         return ["the model returned no numbers"], 0.0
     with torch.inference_mode():
         captured.set_attn_implementation(own.removeprefix("sightline_"))
-        delegate = _tensors(captured(**run.inputs))
+        delegate = tensors_of(captured(**run.inputs))
         captured.set_attn_implementation(own)
-        theirs = _tensors(eager(**run.inputs))
+        theirs = tensors_of(eager(**run.inputs))
     if [t.shape for t in ours] != [t.shape for t in delegate] or not all(map(torch.equal, ours, delegate)):
         faults.append("the captured run is not bit-equal to its delegate")
     if [t.shape for t in ours] != [t.shape for t in theirs]:
@@ -316,13 +309,13 @@ def _weights_only(found: Result, trace: Trace, captured: PreTrainedModel, run: _
     usual.load_state_dict(captured.state_dict())
     plain = {name: value for name, value in run.inputs.items() if name != "output_attentions"}
     with torch.inference_mode():
-        ours, theirs = _tensors(run.outputs)[0], _tensors(usual(**plain))[0]
+        ours, theirs = tensors_of(run.outputs)[0], tensors_of(usual(**plain))[0]
         if not compare("output", ours.float(), theirs.float()).holds:
             faults.append("the model computes something else when it returns weights")
         name = "decoder_input_ids" if trace.target_tokens else "input_ids"
         changed, half = plain[name].clone(), plain[name].shape[1] // 2
         changed[:, half:] = changed[:, half:].flip(1)
-        after = _tensors(usual(**{**plain, name: changed}))[0]
+        after = tensors_of(usual(**{**plain, name: changed}))[0]
     own = [layer for layer in trace.layers if layer.kind != "cross"]
     if own and theirs.shape[1] == own[-1].n_query:
         looks_back = compare("causal", theirs[:, :half].float(), after[:, :half].float()).holds

@@ -10,7 +10,8 @@ from tests.commands.matrix.architectures import TASKS
 from tests.commands.matrix.checking import Outcome
 
 FILE = Path(__file__).parents[3] / "docs/support.md"
-BESIDE = ("text → tokens", "longest text", "readout")
+BESIDE = ("text → tokens", "longest text", "readout", "heads edited")
+FIELDS = ("tokens", "longest", "readout", "edited")  # of a result, by column
 COLUMNS = ("model_type", "result", "class", "layers", "terms of the formula", "checks", *BESIDE, "note")
 
 _MEANING: dict[Outcome, str] = {
@@ -64,7 +65,12 @@ def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
         "two are chosen. *longest text*: tokens that the card claims; so many are captured, and one more is cut with a "
         "note; the tokenizer sets no limit there. *readout*: every class with a head that transformers' lists have for "
         "the architecture is saved, opened by what its config.json names, and `trace.readout()` agrees with what that "
-        "class gives by itself. ✗ is a fault of ours, – is nothing to compare, with the reason in the cell.",
+        "class gives by itself. *heads edited*: where an experiment changes a head. At W_O's input; after a norm or a "
+        "gate, where one stands between the attention function's output and W_O and all heads pass it, so that a head "
+        "is changed behind it, in what W_O reads; at the function's output where W_O was not observed; refused where "
+        "neither is known. ✓: each head of each layer set to 0, as a row of a batch, ends within 1e-5 × max(1, largest "
+        "magnitude) of a run with a hook written by hand at that very place. ✗ is a fault of ours, – is nothing to "
+        "compare, with the reason in the cell.",
         "",
         "| column | part | ✓ agrees | ✗ differs | – |",
         "|---|---|---:|---:|---:|",
@@ -85,7 +91,7 @@ def table(results: Sequence[dict[str, Any]], transformers_version: str) -> str:
 def counted(results: Sequence[dict[str, Any]]) -> list[str]:
     """The cells of the columns beside the attention, counted part by part."""
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for column, field, parts_of in zip(BESIDE, ("tokens", "longest", "readout"), (", ", "; ", ", "), strict=True):
+    for column, field, parts_of in zip(BESIDE, FIELDS, (", ", "; ", ", ", ", "), strict=True):
         for result in results:
             for part in (result.get(field) or "").split(parts_of):
                 if part:
@@ -120,6 +126,7 @@ def row(result: dict[str, Any]) -> str:
         result.get("tokens", ""),
         result.get("longest", ""),
         result.get("readout", ""),
+        result.get("edited", ""),
         result.get("why", ""),
     )
     return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"

@@ -9,6 +9,7 @@ import torch
 
 from attention_core import capture, load_trace
 from attention_core.capturing.capture import prepare
+from attention_core.experiment.asking import asked
 from attention_core.experiment.edits import (
     KINDS,
     AddDirection,
@@ -23,8 +24,8 @@ from attention_core.experiment.edits import (
     ZeroValue,
     edit_from_plain,
 )
-from attention_core.experiment.effect import effect, ratio
-from attention_core.experiment.null import Stopped, added, changes_in, largest_by_chance, percentile, turned
+from attention_core.experiment.effect import effect, effect_slices, ratio
+from attention_core.experiment.null import Stopped, added, change_in, evenly, largest_by_chance, percentile, turned
 from attention_core.experiment.question import (
     QUESTIONS,
     Divergence,
@@ -33,12 +34,12 @@ from attention_core.experiment.question import (
     Question,
     SentenceSimilarity,
     TokenVector,
-    asked,
     question_from_plain,
 )
 from attention_core.experiment.running import Runs
 from attention_core.experiment.sweep import sweep
 from attention_core.experiment.what import EveryHead, EveryLink, EveryToken, what_from_plain
+from attention_core.models.loading import wrap_model
 from tests.core.experiment.by_hand import OTHER
 from tests.core.reading.test_readout import speaking
 from tests.support.tiny import SENTENCE, family
@@ -86,6 +87,15 @@ def test_an_effect_without_its_control_says_so():
     assert beside.difference == found.difference and "what chance does" in beside.says
 
 
+def test_an_effect_gives_the_turn_back_between_its_batches_and_can_be_stopped_there():
+    runs, edits = Runs(prepare(family("bert"), SENTENCE)), (SwitchOff(0, 1, "zero"),)
+    steps = list(effect_slices(runs, edits, draws=80))
+    assert len(steps) > 1 and steps[-1] == (80, 80)
+    stops = iter([False, True])
+    with pytest.raises(Stopped):
+        list(effect_slices(runs, edits, draws=80, stop=lambda: next(stops)))
+
+
 def test_the_null_keeps_every_length_and_every_angle():
     change = torch.randn(7, 23)
     change[2] = 0
@@ -123,7 +133,7 @@ def test_a_null_undone_by_no_turn_at_all_is_the_effect_itself(question: Question
     asking = asked(question, runs)
     outcome = runs.run([(), edits], keep=frozenset((0,)))
     before, after = asking.read(outcome).values
-    change = changes_in(runs, outcome, edits, 0)[0]
+    change = change_in(runs, outcome, 1, edits, 0)
     assert change is not None
     undone = runs.run([edits, edits], more=[(), (added(0, "written", -change),)])
     assert math.isclose(float(asking.from_bases(undone)), float(after - before), abs_tol=1e-5)
@@ -216,10 +226,48 @@ def test_a_model_is_the_same_to_the_bit_after_a_thousand_edited_runs():
     with pytest.raises(ExperimentError):
         runs.run([(), (CutLink(0, 0, 0, (0,)),)])
     with pytest.raises(Stopped):
-        sweep(model, SENTENCE, EveryHead(), TokenVector(1), stop=lambda: True)
+        stops = iter([False, False, True])  # in the middle of its draws
+        sweep(model, SENTENCE, EveryHead(), TokenVector(1), stop=lambda: next(stops))
     after = model.model.state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert dict(model.model.named_modules()) == modules
     assert plain.ending is not None and plain.ending.hidden is not None
     again = capture(model, SENTENCE).ending
     assert again is not None and again.hidden is not None and torch.equal(plain.ending.hidden, again.hidden)
+
+
+def test_a_model_whose_blocks_hand_keys_past_the_stream_is_run_whole():
+    """Gemma 3n's last layers read keys of an earlier block: of one that is not run again there is one row."""
+    from tests.commands.matrix.checking import build, model_class
+    from tests.commands.matrix.shrinking import tiny_config
+    from tests.support.tiny import tokenizer
+
+    config = tiny_config("gemma3n_text")
+    model = wrap_model(build(model_class(config, "gemma3n_text"), config), tokenizer(), name="gemma3n")
+    runs = Runs(prepare(model, SENTENCE))
+    found = runs.run([(), *((SwitchOff(5, head, "zero"),) for head in range(3))])
+    assert not runs.resumes and found.begins == 0
+
+
+def test_slices_are_as_few_as_can_be_and_then_as_even():
+    assert [evenly(12, 7), evenly(20, 7), evenly(21, 7), evenly(5, 7), evenly(1, 3), evenly(0, 3)] == [6, 7, 7, 5, 1, 1]
+
+
+def test_small_models_are_swept_in_one_run_and_none_runs_what_it_need_not(monkeypatch: pytest.MonkeyPatch):
+    """Two layers of a tiny GPT-2 fit one batch; of larger ones each layer begins at its own block."""
+    begun: list[tuple[int, int]] = []
+    own = Runs.run
+
+    def counted(self: Runs, variants, **options):
+        found = own(self, variants, **options)
+        begun.append((found.begins, len(variants)))
+        return found
+
+    monkeypatch.setattr(Runs, "run", counted)
+    small = sweep(family("gpt2"), SENTENCE, EveryHead("zero"), TokenVector(4), draws=0)
+    assert begun == [(0, 7)]
+    begun.clear()
+    monkeypatch.setattr("attention_core.experiment.sweep.A_RUN", 0)
+    apart = sweep(family("gpt2"), SENTENCE, EveryHead("zero"), TokenVector(4), draws=0)
+    assert begun == [(0, 4), (1, 4)]
+    torch.testing.assert_close(small.effects, apart.effects, atol=1e-6, rtol=0)

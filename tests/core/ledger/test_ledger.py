@@ -15,7 +15,8 @@ from attention_core.ledger.matrices import matrices_of
 from attention_core.ledger.matrix import extremes
 from attention_core.ledger.packs import ledger_pack, matrix_pack, products_pack, rows_pack
 from attention_core.ledger.records import Ledger
-from attention_core.ledger.steps import ledger, scale_words
+from attention_core.ledger.scaling import scale_words
+from attention_core.ledger.steps import ledger
 from attention_core.pictures.head import head_pack
 from attention_core.reading.reading import Reading
 from attention_core.record.layers import LayerTrace

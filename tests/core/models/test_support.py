@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands.matrix.architectures import text_model_types
 from tests.commands.matrix.checking import check
-from tests.commands.matrix.table import BESIDE, COLUMNS, FILE, counted, row, rows_of
+from tests.commands.matrix.table import BESIDE, COLUMNS, FIELDS, FILE, counted, row, rows_of
 
 SAVED = rows_of(FILE.read_text(encoding="utf-8"))
 
@@ -60,9 +60,8 @@ def test_nothing_beside_the_attention_differs():
 
 
 def test_the_counts_of_what_is_beside_the_attention_are_those_of_the_table():
-    fields = ("tokens", "longest", "readout")
     places = [COLUMNS.index(column) for column in BESIDE]
-    results = [dict(zip(fields, (cells[i] for i in places), strict=True)) for cells in SAVED.values()]
+    results = [dict(zip(FIELDS, (cells[i] for i in places), strict=True)) for cells in SAVED.values()]
     text = FILE.read_text(encoding="utf-8")
     lines = counted(results)
     assert len(lines) >= 5 and all(line in text for line in lines)

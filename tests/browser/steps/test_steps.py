@@ -12,35 +12,11 @@ from playwright.sync_api import Page, expect
 from attention_core import capture, load_model
 from attention_core.ledger.packs import ledger_pack
 from attention_core.ledger.steps import ledger
+from tests.browser.steps.walking import TEXT, parsed, path
 from tests.support.serving import PHONE, Visit, accessibility_faults, serve, skip_tour, wait_until_drawn
 
-TEXT = "The animal didn't cross the street because it was too tired."
 STEPS = ["x", "qkv", "scores", "scale", "mask", "softmax", "output", "joined", "residual"]
 LONG = " ".join(["The old lighthouse keeper climbed the stairs and lit the lamp."] * 5)  # 62 tokens
-
-
-@pytest.fixture(scope="module")
-def trace():
-    return capture(load_model("minilm"), TEXT)
-
-
-def path(text: str = TEXT, **params: object) -> str:
-    chosen = {"v": 1, "m": "minilm", "t": text, "l": 3, "h": 1, "q": 10, **params}
-    return "/steps?" + "&".join(f"{name}={quote_plus(str(value))}" for name, value in chosen.items())
-
-
-@pytest.fixture
-def walk(visit: Callable[..., Visit]) -> Callable[..., Page]:
-    """Open a step: `walk(step="scores", mode="numbers")`; options of the visit as `visit={…}`."""
-
-    def open_step(visit_options: dict | None = None, **params: object) -> Page:
-        visitor = visit(**(visit_options or {}))
-        visitor.allow("/steps/_stcore")  # Streamlit looks for its server below the page's address first
-        visitor.page.goto(path(**params))
-        wait_until_drawn(visitor.page)
-        return visitor.page
-
-    return open_step
 
 
 def wait_for_address(page: Page, **wanted: str) -> None:
@@ -64,10 +40,6 @@ def cells(page: Page) -> list[dict]:
     return page.locator("[data-tensor]").evaluate_all(
         "found => found.map(one => ({tensor: one.dataset.tensor, at: one.dataset.at, text: one.textContent}))"
     )
-
-
-def parsed(text: str) -> float:
-    return float(text.replace("−", "-").replace("∞", "inf"))
 
 
 def test_every_number_is_the_ledgers_at_the_shown_precision(walk, trace):
@@ -325,9 +297,9 @@ def test_axe_finds_nothing_serious(walk, scheme, mode):
 def test_a_phone_shows_every_step_without_sideways_scrolling(walk):
     page = walk(visit_options={"viewport": PHONE, "has_touch": True}, step="x")
     for mode in ("Story", "Numbers", "Formula", "Code"):
-        page.get_by_role("button", name=mode).click()
+        page.get_by_test_id("sl-mode").select_option(mode)
         for step in STEPS:
-            page.locator(f'[data-step="{step}"]').click()
+            page.get_by_test_id("sl-step-name").select_option(step)
             overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert overflow <= 0, (mode, step)
             wide = page.get_by_test_id("sl-step").evaluate("one => one.scrollWidth - one.clientWidth")

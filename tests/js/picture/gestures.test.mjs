@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { actionOf } from "../../../assets/js/explore/gestures.js";
+import { actionOf } from "../../../assets/js/picture/gestures.js";
 
 const press = (key, mark = null, shiftKey = false) => actionOf({ key, shiftKey }, mark, 5, 7);
 

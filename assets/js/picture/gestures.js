@@ -3,17 +3,17 @@
  *
  * @typedef {import("../base/selection.js").Action} Action
  * @typedef {import("../base/selection.js").Mark} Mark
- * @typedef {import("../picture/layout.js").View} View
+ * @typedef {import("./layout.js").View} View
  *
  * @typedef {object} Ground  what the gestures are made on
- * @property {() => {view: View, plot: import("../picture/layout.js").Box} | null} shown  null before the first painting
+ * @property {() => {view: View, plot: import("./layout.js").Box} | null} shown  null before the first painting
  * @property {() => [number, number]} counts  queries and keys
  * @property {(event: MouseEvent) => Mark | null} under  what a pointer is on
  * @property {(view: View) => void} setView
  * @property {(factor: number, about: {query: number, key: number} | null) => void} zoomBy
  * @property {(action: Action) => void} dispatch
  */
-import { isWhole, pan } from "../picture/layout.js";
+import { isWhole, pan } from "./layout.js";
 
 /** Pixels before a press becomes a drag. */
 const SLACK = 4;

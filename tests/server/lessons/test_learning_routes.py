@@ -6,7 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pages.shared.http.learn_routes import MOST_BYTES, learn_routes
+from pages.shared.http.learning.routes import MOST_BYTES, learn_routes
 from pages.shared.learn.library import lesson_of
 
 
