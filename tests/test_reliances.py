@@ -45,6 +45,7 @@ DOCUMENTED = {
     "huggingface_hub.errors": "the hub library's reference, Utilities: errors",
     "icu4py.breakers": "icu4py's page on PyPI",
     "isal.isal_zlib": "python-isal's reference",
+    "msgspec.json": "msgspec's reference, JSON",
     "msgspec.msgpack": "msgspec's reference, MessagePack",
     "numpy.lib": "the package of the next",
     "numpy.lib.format": "NumPy's reference, NumPy file format",

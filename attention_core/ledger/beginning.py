@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from attention_core.formats.shown import short_repr
 from attention_core.ledger.records import Here
 from attention_core.record.layers import LayerTrace
 from attention_core.record.projections import Projections, Residual, present
@@ -23,6 +24,8 @@ class Beginning:
 
     tensors: dict[str, Tensor]
     says: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 def beginning(here: Here, maps: Projections) -> Beginning:

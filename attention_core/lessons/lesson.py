@@ -217,7 +217,7 @@ def read_lesson(text: str) -> Lesson:
     except ValidationError as fault:
         says, _, path = str(fault).partition(" - at `$")
         raise LessonError(f"{_line(_at(root, path.rstrip('`')))}{_plainly(says, path)}") from None
-    except yaml.constructor.ConstructorError as fault:
+    except yaml.MarkedYAMLError as fault:
         raise LessonError(f"{_line(fault.problem_mark)}{fault.problem}.") from None
     _figures_are_there(lesson, root)
     return lesson
@@ -242,7 +242,7 @@ def figures_in(sentence: str) -> list[str]:
 
 
 def _plain(root: yaml.Node) -> Json:
-    return yaml.constructor.SafeConstructor().construct_document(root)
+    return yaml.SafeLoader("").construct_document(root)
 
 
 def _line(mark: yaml.Mark | None) -> str:

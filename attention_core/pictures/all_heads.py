@@ -116,7 +116,7 @@ def _allowed(trace: Record, place: int) -> NDArray[np.bool_]:
     return torch.ones(layer.n_query, layer.n_key).bool().numpy() if allowed is None else allowed.numpy(force=True)
 
 
-def _texts(tokens: Sequence[Token]) -> NDArray[np.str_]:
+def _texts(tokens: Sequence[Token]) -> NDArray[np.generic]:
     return np.array([token.text for token in tokens], dtype=np.str_)
 
 

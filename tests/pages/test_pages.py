@@ -74,7 +74,7 @@ def test_the_address_holds_the_view_and_opens_it_again(app):
     assert data["options"]["hide_special"]
     link, mark = data["link"].split("&sig=")
     assert link == "?v=1&m=minilm&t=Dogs+chase+cats.&l=4&h=7&q=2&k=1&s=1"
-    assert mark == keys.mark("link", "minilm", "Dogs chase cats.", *[""] * 5)
+    assert mark == keys.mark("link", "minilm", "Dogs chase cats.", *[""] * 6)
     assert "sig" not in app.query_params
     assert not said_by(app, "warning")
 
@@ -117,7 +117,7 @@ def test_a_link_to_the_mean_over_all_layers(app):
     app.query_params.update({"v": "1", "m": "minilm", "t": "Dogs chase cats.", "l": "all:encoder:self", "h": "mean"})
     app.run()
     assert explorer(app)["select"] == {"layer": "all:encoder:self", "head": "mean", "query": None, "key": None}
-    assert not said_by(app, "note")
+    assert said_by(app, "note") == ["Choose one head: a mean or maximum over heads cannot be changed."]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from tests.support import tiny
 
 
 def tokens(*ids: int) -> list[Token]:
-    return [Token(id=one, text=str(one), span=(i, i + 1), word=i, special=False) for i, one in enumerate(ids)]
+    return [
+        Token(id=one, text=str(one), piece=str(one), span=(i, i + 1), word=i, special=False)
+        for i, one in enumerate(ids)
+    ]
 
 
 @pytest.mark.parametrize(
