@@ -50,6 +50,7 @@ ROWS = (
             "session",
             "lab",
             "grow",
+            "learn",
             "comparing",
             "experiment",
             "parts",

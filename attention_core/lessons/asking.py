@@ -39,6 +39,7 @@ class Asked:
     why_not: str  # a sentence; "" if it is asked
     mark: Callable[[Answer], marks.Mark]
     query: int | None = None  # whose row it is
+    values: tuple[float, ...] = ()  # what is so: of each of `words`, of a sketch of each in `among`, or the one number
 
 
 def ask(question: AnyQuestion, trace: Record) -> Asked:
@@ -75,6 +76,7 @@ def _point(question: Point, trace: Record) -> Asked:
         marks.why_not_point(row, among),
         partial(_mark_point, row, names, among),
         query,
+        tuple(row),
     )
 
 
@@ -91,7 +93,7 @@ def _sketch(question: Sketch, trace: Record) -> Asked:
     shares = [share / sum(shares) for share in shares]
     shown = [names[i] for i in among]
     why_not = "" if len(among) >= marks.FEWEST_WORDS else f"There are fewer than {marks.FEWEST_WORDS} words."
-    return Asked("sketch", names, among, why_not, lambda drawn: marks.sketch(shares, shown, drawn), query)
+    return Asked("sketch", names, among, why_not, partial(marks.sketch, shares, shown), query, tuple(shares))
 
 
 def _row(question: Point | Sketch, trace: Record) -> tuple[int, list[float], tuple[str, ...], tuple[int, ...]]:
@@ -109,19 +111,25 @@ def _number(question: Number, trace: Record) -> Asked:
     truth = measure(question.figure, trace)
     values = {name: slip_values(name, question.figure, trace) for name in question.slips}
     slips = [marks.Slip(name, value, _SLIPS[name]) for name, value in values.items() if value is not None]
-    return Asked("number", (), (), "", lambda typed: marks.number(truth, typed, question.digits, slips))
+    mark = partial(_mark_number, truth, question.digits, slips)
+    return Asked("number", (), (), "", mark, values=(truth,))
+
+
+def _mark_number(truth: float, digits: int, slips: Sequence[marks.Slip], typed: float) -> marks.Mark:
+    return marks.number(truth, typed, digits, slips)
 
 
 def _order(question: Order, trace: Record) -> Asked:
     values = _values(question.figures, trace)
     names, why_not = tuple(values), marks.why_not_order(values, question.noise)
-    return Asked("order", names, tuple(range(len(names))), why_not, lambda given: marks.order(values, given))
+    mark = partial(marks.order, values)
+    return Asked("order", names, tuple(range(len(names))), why_not, mark, values=tuple(values.values()))
 
 
 def _which(question: Which, trace: Record) -> Asked:
     values = _values(question.figures, trace)
     names, why_not = tuple(values), marks.why_not_which(values, question.noise)
-    return Asked("which", names, (0, 1), why_not, lambda chosen: marks.which(values, chosen))
+    return Asked("which", names, (0, 1), why_not, partial(marks.which, values), values=tuple(values.values()))
 
 
 def _values(figures: dict[str, Figure], trace: Record) -> dict[str, float]:
@@ -133,7 +141,7 @@ def _find_head(question: FindHead, trace: Record) -> Asked:
     values, null = _of_heads(scores, question.metric)
     names, why_not = tuple(values), marks.why_not_find(values, question.bound, null)
     mark = partial(marks.find_head, values, question.bound, null)
-    return Asked("find-head", names, tuple(range(len(names))), why_not, mark)
+    return Asked("find-head", names, tuple(range(len(names))), why_not, mark, values=tuple(values.values()))
 
 
 def _of_heads(scores: HeadScores, metric: str) -> tuple[dict[str, float], float]:

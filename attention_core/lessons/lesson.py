@@ -12,9 +12,9 @@ import re
 from typing import Annotated, Literal
 
 import yaml
-from msgspec import Meta, Struct, ValidationError, convert, json
+from msgspec import Meta, Struct, ValidationError, convert, json, to_builtins
 
-from attention_core.formats.json_data import Json, JsonObject
+from attention_core.formats.json_data import Json, JsonMapping, JsonObject
 
 FORMAT = 1
 MOST_BYTES = 200_000  # of a lesson from outside
@@ -37,7 +37,9 @@ class Word(_Part, frozen=True):
     """A token of the text by what it reads, or the one that `otherwise` names where the learner's text lacks it."""
 
     word: Annotated[str, Meta(min_length=1)]
-    otherwise: Literal["strongest", "last", "none"] = "strongest"  # of the head's links between words; none: not asked
+    # The end of the head's strongest link between words that fits where it stands, or always its query or its key; the
+    # last word; none: not asked.
+    otherwise: Literal["strongest", "query", "key", "last", "none"] = "strongest"
 
 
 class View(_Part, frozen=True):
@@ -58,9 +60,9 @@ class Measure(_Part, tag_field="of", tag="measure", frozen=True):
 
 
 class OfCell(Measure, tag="cell", frozen=True):
-    """Of one query and one key: a weight (share), a score q·k ÷ √d, or the dot product q·k alone."""
+    """Of one query and one key: a weight (share), a score q·k ÷ √d, the dot product q·k, the cosine of q and k."""
 
-    what: Literal["weight", "score", "dot"]
+    what: Literal["weight", "score", "dot", "cosine"]
     layer: Place
     head: Place
     query: Word
@@ -74,6 +76,7 @@ class OfRow(Measure, tag="row", frozen=True):
     layer: Place
     head: Place
     query: Word
+    undivided: bool = False  # of the weights that softmax would give of q·k as it is, without ÷ √d
 
 
 class OfColumn(Measure, tag="column", frozen=True):
@@ -218,6 +221,19 @@ def read_lesson(text: str) -> Lesson:
         raise LessonError(f"{_line(fault.problem_mark)}{fault.problem}.") from None
     _figures_are_there(lesson, root)
     return lesson
+
+
+def plain_step(step: Step) -> JsonObject:
+    """A step as plain data, to be sent to whoever computes; `step_from` makes it a step again."""
+    return to_builtins(step)
+
+
+def step_from(plain: JsonMapping) -> Step:
+    """A step from plain data. Raises LessonError where it is none."""
+    try:
+        return convert(plain, Step)
+    except ValidationError as fault:
+        raise LessonError(f"This is no step of a lesson: {fault}.") from None
 
 
 def figures_in(sentence: str) -> list[str]:

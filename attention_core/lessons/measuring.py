@@ -40,8 +40,9 @@ def place_of(word: Word, trace: Record, layer: int, head: int, *, as_key: bool =
     tokens = trace.key_tokens(layer) if as_key else trace.query_tokens(layer)
     if (found := _find(word.word, tokens)) is not None:
         return found
-    if word.otherwise == "strongest" and (link := strongest_link(trace, layer, head)):
-        return link.key if as_key else link.query
+    if word.otherwise in ("strongest", "query", "key") and (link := strongest_link(trace, layer, head)):
+        own = "key" if as_key else "query"
+        return getattr(link, own if word.otherwise == "strongest" else word.otherwise)
     if word.otherwise == "last" and (own := [i for i, token in enumerate(tokens) if not token.special]):
         return own[-1]
     raise CannotAskError(f"There is no “{word.word}” in this text.")
@@ -64,6 +65,12 @@ def row_of(trace: Record, layer: int, head: int, query: int) -> Float[Tensor, " 
     return layer_of(trace, layer, head).weights(head, slice(query, query + 1))[0].cpu()
 
 
+def _undivided_row(trace: Record, layer: int, head: int, query: int) -> Float[Tensor, " key"]:
+    """What softmax would make of one query's q·k as they are, where the mask lets it look."""
+    steps = layer_of(trace, layer, head).steps(head, slice(query, query + 1))
+    return steps.scores.masked_fill(~torch.isfinite(steps.masked_scores), -math.inf)[0].softmax(-1).cpu()
+
+
 def measure(figure: Figure, trace: Record) -> float:
     """The number that a figure stands for. Raises CannotAskError where it has none on this text."""
     value = _measured(figure, trace)
@@ -78,7 +85,8 @@ def _measured(figure: Figure, trace: Record) -> float:
             return _of_cell(figure, trace)
         case OfRow():
             query = place_of(figure.query, trace, figure.layer, figure.head)
-            row = row_of(trace, figure.layer, figure.head, query)[None]
+            of_query = _undivided_row if figure.undivided else row_of
+            row = of_query(trace, figure.layer, figure.head, query)[None]
             of = {"sum": torch.sum, "largest": torch.max, "entropy": entropy}[figure.what]
             return float(of(row))
         case OfColumn():
@@ -101,10 +109,9 @@ def _of_cell(figure: OfCell, trace: Record) -> float:
     query = place_of(figure.query, trace, figure.layer, figure.head)
     key = place_of(figure.key, trace, figure.layer, figure.head, as_key=True)
     steps = layer.steps(figure.head, slice(query, query + 1))
-    of = {"weight": steps.weights, "score": steps.scaled_scores, "dot": steps.scores}[figure.what]
     if not torch.isfinite(steps.masked_scores[0, key]):
         raise CannotAskError("The mask hides this word from that one.")
-    return float(of[0, key])
+    return float(_at(layer, figure, query, key))
 
 
 def slip_values(name: str, figure: Figure, trace: Record) -> float | None:
@@ -136,4 +143,7 @@ def _fields(figure: OfCell) -> dict[str, object]:
 
 def _at(layer: LayerTrace, figure: OfCell, query: int, key: int) -> Tensor:
     steps = layer.steps(figure.head, slice(query, query + 1))
+    if figure.what == "cosine":
+        q, k = layer.q[figure.head, query].float(), layer.k[layer.kv_head(figure.head), key].float()
+        return steps.scores[0, key] / (q.norm() * k.norm())
     return {"weight": steps.weights, "score": steps.scaled_scores, "dot": steps.scores}[figure.what][0, key]

@@ -12,6 +12,8 @@ from attention_core.heads.windows import Text
 from attention_core.lab.link import from_link
 from attention_core.lab.seed import from_trace
 from attention_core.ledger.packs import ledger_pack
+from attention_core.lessons.lesson import plain_step
+from attention_core.lessons.showing import revealed, shown
 from attention_core.pictures.files import csv, npz, svg
 from attention_core.pictures.head import head_pack
 from attention_core.pictures.overview import overview
@@ -24,6 +26,7 @@ from attention_core.survey.survey import Survey
 from pages.shared.engine.packs import SCRIPT, TRACE, SavedFile, Wanted
 from pages.shared.engine.plain import Refused
 from pages.shared.engine.summaries import said
+from pages.shared.learn.library import lesson_of
 from pages.shared.service.counting import Count
 from pages.shared.service.keys import Gone
 from pages.shared.service.label_words import cards_in_words
@@ -158,6 +161,17 @@ def test_a_row_and_a_real_head_for_the_lab_are_the_cores(engine, speakers):
     trace = service().work(lambda: capture(load_model(source.model), TEXT))
     assert engine.row(source, 1, 2, 3) == trace.weights(1, 2, slice(3, 4))[0].tolist()
     assert from_link(engine.seed(source, 1, 2, (1, 2, 4))) == from_trace(trace, 1, 2, (1, 2, 4))
+
+
+def test_a_step_of_a_lesson_and_its_mark_are_the_cores(engine):
+    lesson = lesson_of("words")
+    source, step = Source(lesson.model, lesson.text), lesson.steps[0]
+    trace = capture(load_model(lesson.model), lesson.text)
+    assert engine.lesson_step(source, plain_step(step)) == shown(step, trace)
+    for answer in (2, None):
+        assert engine.lesson_mark(source, plain_step(step), answer) == revealed(step, trace, answer)
+    with pytest.raises(ValueError, match="Point at one of the words"):
+        engine.lesson_mark(source, plain_step(step), "animal")
 
 
 def test_an_opened_file_is_shown_and_one_that_is_none_is_refused(engine, speakers):

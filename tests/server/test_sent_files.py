@@ -13,7 +13,7 @@ from pages.shared.http.static_files import HashedFiles
 
 MODULES = sorted((ASSETS / "js").rglob("*.js"))
 NOBODY = PlainTextResponse("nobody")
-VIEWS = ("explorer", "steps", "heads", "compare", "experiment", "lab", "grow")
+VIEWS = ("explorer", "steps", "heads", "compare", "experiment", "lab", "grow", "learn")
 
 
 def rules(text: str) -> list[str]:

@@ -4,15 +4,16 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from pages.shared.address import comparison, growth
+from pages.shared.address import comparison, growth, learning
 from pages.shared.address.view import PARAMETERS
 
 VIEW = frozenset({"v", *PARAMETERS.values()})
 LAB = "lab"
 GROWTH = frozenset(growth.PARAMETERS.values())
+LEARN = frozenset(learning.PARAMETERS.values())
 COMPARED = frozenset(comparison.PARAMETERS.values())
 MARK = "sig"  # of a link that was copied from a page of this process: see `http.first_picture`
-_OURS = VIEW | {LAB, MARK} | GROWTH | COMPARED  # other parameters (embed=true) are Streamlit's
+_OURS = VIEW | {LAB, MARK} | GROWTH | COMPARED | LEARN  # other parameters (embed=true) are Streamlit's
 
 
 def read(names: Collection[str]) -> dict[str, str]:

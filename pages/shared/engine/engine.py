@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Generic, Protocol, TypeVar
 
-from attention_core.formats.json_data import JsonObject
+from attention_core.formats.json_data import Json, JsonObject
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.packs import Fixed, Part, SavedFile, Wanted
 from pages.shared.engine.plain import (
@@ -184,6 +184,14 @@ class Engine(ABC):
 
         The state is "later" while others wait: ask again.
         """
+
+    @abstractmethod
+    def lesson_step(self, source: Source, step: JsonObject) -> JsonObject:
+        """What a learner sees of a lesson's step on a text before answering: `lessons.showing.shown`."""
+
+    @abstractmethod
+    def lesson_mark(self, source: Source, step: JsonObject, answer: Json) -> JsonObject:
+        """An answer marked, and what is so: `lessons.showing.revealed`; an answer of None is not marked."""
 
     @abstractmethod
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:

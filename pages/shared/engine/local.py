@@ -8,7 +8,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from attention_core.formats.json_data import JsonObject
+from attention_core.formats.json_data import Json, JsonObject
 from pages.shared.address.view import View
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
@@ -251,6 +251,20 @@ class LocalEngine(Engine):
 
     def finds(self, source: Source) -> JsonObject:
         return first_words.finds_in(source, self._read(source))
+
+    def lesson_step(self, source: Source, step: JsonObject) -> JsonObject:
+        from attention_core.lessons.lesson import step_from
+        from attention_core.lessons.showing import shown
+
+        trace = self._read(source)
+        return self.service.work(lambda: shown(step_from(step), trace))
+
+    def lesson_mark(self, source: Source, step: JsonObject, answer: Json) -> JsonObject:
+        from attention_core.lessons.lesson import step_from
+        from attention_core.lessons.showing import revealed
+
+        trace = self._read(source)
+        return self.service.work(lambda: revealed(step_from(step), trace, answer))
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
         found = None if source.edits else first_words.closest(source, texts)  # the others would be read unedited

@@ -120,7 +120,7 @@ class Operation:
 # What may be asked of a reader. The rest of the seam is answered beside the pages.
 ASKED = (
     "condition known read readout write put_token survey label prepare pack compare bring save count first_text "
-    "open_file forget row seed strongest_link finds closest effect sweep lenses"
+    "open_file forget row seed strongest_link finds closest effect sweep lenses lesson_step lesson_mark"
 ).split()
 
 

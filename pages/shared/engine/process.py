@@ -10,7 +10,7 @@ from weakref import finalize
 
 import msgspec
 
-from attention_core.formats.json_data import JsonObject
+from attention_core.formats.json_data import Json, JsonObject
 from pages.shared.engine import messages
 from pages.shared.engine.answers import Effected, Lensed, Plain, Swept
 from pages.shared.engine.engine import Engine, Handle
@@ -171,6 +171,12 @@ class ProcessEngine(Engine):
 
     def finds(self, source: Source) -> JsonObject:
         return self._ask("finds", source).future.result()
+
+    def lesson_step(self, source: Source, step: JsonObject) -> JsonObject:
+        return self._ask("lesson_step", source, step).future.result()
+
+    def lesson_mark(self, source: Source, step: JsonObject, answer: Json) -> JsonObject:
+        return self._ask("lesson_mark", source, step, answer).future.result()
 
     def closest(self, source: Source, texts: Sequence[str]) -> Closest | None:
         return self._ask("closest", source, texts).future.result()

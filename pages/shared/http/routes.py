@@ -69,6 +69,20 @@ def _grow_router() -> Router:
     return Router(grow_routes())
 
 
+class _Learn:
+    """The routes of Learn, imported when the first is asked for."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _learn_router()(scope, receive, send)
+
+
+@cache
+def _learn_router() -> Router:
+    from pages.shared.http.learning.routes import learn_routes
+
+    return Router(learn_routes())
+
+
 class _Below:
     """The routes below `base()`. No Mount there: it would take Streamlit's own addresses along."""
 
@@ -92,6 +106,7 @@ def _routes() -> list[BaseRoute]:
     return [
         Route("/sightline/health", health),
         Route("/sightline/grow/{rest:path}", _Grow()),
+        Route("/sightline/learn/{rest:path}", _Learn()),
         Route("/sightline/count", count, methods=["POST"]),
         Route(data + "/overview", overview),
         Route(data + "/head/{layer}/{head}", head),

@@ -39,6 +39,7 @@ _experiment = component("sightline_experiment", js=_LOADER % "experiment/experim
 _lab = component("sightline_lab", js=_LOADER % "lab/lab")
 _readout = component("sightline_readout", js=_LOADER % "explore/says")
 _grow = component("sightline_grow", js=_LOADER % "grow/grow")
+_learn = component("sightline_learn", js=_LOADER % "learn/learn")
 
 
 def composer(data: JsonMapping, *, key: str, on_text: Callable[[], None]) -> None:
@@ -265,6 +266,11 @@ def grow(data: JsonMapping, *, key: str, on_view: Callable[[], None], on_start: 
         on_large_change=_change_type,
         on_leave_change=partial(state.leave, key),
     )
+
+
+def learn(data: JsonMapping, *, key: str, on_view: Callable[[], None], on_leave: Callable[[], None]) -> None:
+    """The lessons (`data` as in assets/js/learn/learn.js); it reports where the visitor is as state `view`."""
+    _learn(key=key, data={"assets": ASSETS_URL, **data}, on_view_change=on_view, on_leave_change=on_leave)
 
 
 def _change_type() -> None:

@@ -37,5 +37,6 @@ MENU = (
     ),
     Entry("pages/lab.py", "Lab", "lab", views=("lab/lab",)),
     Entry("pages/grow.py", "Grow a head", "grow", views=("grow/grow",), own_heading=True),
+    Entry("pages/learn.py", "Learn", "learn", views=("learn/learn",)),
     Entry("pages/about.py", "What attention shows", "about", own_heading=True),
 )

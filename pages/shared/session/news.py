@@ -17,7 +17,7 @@ import streamlit as st
 from pages.shared.address import bar
 from pages.shared.inside import of_streamlit
 
-Page = Literal["view", "lab", "growth", "compared"]  # who keeps an address
+Page = Literal["view", "lab", "growth", "compared", "learn"]  # who keeps an address
 ADDRESSES = 64  # of those written: a browser is a few quick choices behind, never more
 
 

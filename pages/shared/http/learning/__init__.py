@@ -1,0 +1,4 @@
+"""Lessons over HTTP.
+
+What they ask and how it is marked is `attention_core.lessons`.
+"""
