@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from attention_core import Break, CutLink, SwitchOff, capture, load_model, load_trace
+from attention_core import Break, CutLink, SwitchOff, capture, load_trace
 from attention_core.formats import wire
 from attention_core.pictures.head import head_pack
 from attention_core.reading.reading import Reading
@@ -125,7 +125,7 @@ def test_downloads_say_what_was_edited_and_a_trace_opened_again_proves_nothing()
 def test_two_visitors_with_different_edits_never_see_each_others():
     """Many ask at once, each under his own key; each gets the pack of his own run, to the byte."""
     asked = [(), (OFF,), (SwitchOff(3, 1, "zero"),), (Break(3, 1, "uniform"),), (OFF, Break(2, 4, "hard max"))]
-    model = load_model("minilm")
+    model = service().model("minilm")  # its own: weights that lie elsewhere in memory may round otherwise
     own = [
         head_pack(service().work(lambda edits=edits: capture(model, TEXT, edits=edits)), Reading(), 4, 2)
         for edits in asked
