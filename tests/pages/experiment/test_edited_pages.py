@@ -4,6 +4,7 @@ import gzip
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -122,8 +123,17 @@ def test_downloads_say_what_was_edited_and_a_trace_opened_again_proves_nothing()
     assert again.verdict(3, 1).text == "○ edited: no proof"
 
 
+def _whose(found: bytes, own: list[bytes]) -> int:
+    """Which of these packs has the weights that were found, but for the rounding of another number of threads."""
+    weights = [wire.unpack(pack)[1]["weights"] for pack in (found, *own)]
+    apart = [float(np.abs(weights[0] - one).max()) for one in weights[1:]]
+    (one,) = [i for i, by in enumerate(apart) if by < 1e-5]
+    assert min(by for i, by in enumerate(apart) if i != one) > 1e-3
+    return one
+
+
 def test_two_visitors_with_different_edits_never_see_each_others():
-    """Many ask at once, each under his own key; each gets the pack of his own run, to the byte."""
+    """Many ask at once, each under his own key; each gets the pack of his own run."""
     asked = [(), (OFF,), (SwitchOff(3, 1, "zero"),), (Break(3, 1, "uniform"),), (OFF, Break(2, 4, "hard max"))]
     model = service().model("minilm")  # its own: weights that lie elsewhere in memory may round otherwise
     own = [
@@ -137,7 +147,7 @@ def test_two_visitors_with_different_edits_never_see_each_others():
         source = engine().picture(keys[n % len(asked)]).source
         engine().forget(source)  # it is computed again, beside the others
         found = service().packed(keys[n % len(asked)], ("test", n), lambda trace, _: head_pack(trace, Reading(), 4, 2))
-        return gzip.decompress(found) == own[n % len(asked)]
+        return _whose(gzip.decompress(found), own) == n % len(asked)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(pack, range(40), timeout=PATIENCE))
