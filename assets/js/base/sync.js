@@ -75,8 +75,8 @@ export function createSync(app, patience = 4000) {
     /** True while Python may not know what is on screen. @param {number} taken  how long a busy server may take, ms */
     owes: (taken) => later.waiting() || performance.now() - toldAt < taken,
     /**
-     * What came from Python is known to Python, unless it had to be changed here (a pin on a token that is gone). What a
-     * text that is still being typed has no place for is told once that text is committed.
+     * What came from Python is known to Python, unless it had to be changed here (a pin on a token that is gone). What
+     * a text that is still being typed has no place for is told once that text is committed.
      */
     agree: () => {
       if (!app.following?.key && app.data.echo && !echoes(app.data.echo, now())) later();
