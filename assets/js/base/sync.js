@@ -79,8 +79,11 @@ export function createSync(app, patience = 4000) {
      * a text that is still being typed has no place for is told once that text is committed.
      */
     agree: () => {
-      if (!app.following?.key && app.data.echo && !echoes(app.data.echo, now())) later();
-      else known = JSON.stringify(now());
+      const view = now();
+      const { query: _, key: __, ...rest } = view;
+      const told = app.following?.key ? rest : view;
+      if (app.data.echo && !echoes(app.data.echo, /** @type {Choice} */ (told))) later();
+      else known = JSON.stringify(view);
     },
     /** New data has come: its link may be the one that is waited for. */
     arrived: awaiting.arrived,
