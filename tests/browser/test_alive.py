@@ -129,8 +129,8 @@ def test_what_is_typed_and_chosen_before_the_page_is_there_goes_over_into_it(vis
         assert own.evaluate("box => [box.selectionStart, box.selectionEnd]") == [len(typed)] * 2
         expect(page.locator(".sl-title h2")).to_have_text(chosen)
         layer, head = re.findall(r"\d+", chosen)
-        page.wait_for_function("l => new URLSearchParams(location.search).get('l') === l", arg=layer)
-        assert f"h={head}" in page.url
+        told = "place => ['l', 'h'].every((name, i) => new URLSearchParams(location.search).get(name) === place[i])"
+        page.wait_for_function(told, arg=[layer, head])
         expect(page.get_by_role("complementary", name="Tour")).to_have_count(0)  # who acts already needs none
         page.context.close()
 
