@@ -225,7 +225,8 @@ def _place(position: int | None, runs: Runs) -> int:
     assert model.head is not None
     if model.head.predicts == "next token":
         return len(side.ids) - 1
-    masks = [i for i, one in enumerate(side.ids) if one == model.tokenizer.mask_token_id]
+    mask = model.tokenizer.mask_token_id  # asked once: the tokenizer looks it up each time
+    masks = [i for i, one in enumerate(side.ids) if one == mask]
     if not masks:
         raise ExperimentError(
             f"{model.facts.name} fills in masked words: put {model.tokenizer.mask_token or 'a mask'} in place of one, "

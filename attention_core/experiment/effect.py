@@ -11,7 +11,7 @@ from typing import Any
 from attention_core.capturing.capture import prepare
 from attention_core.experiment.asking import asked
 from attention_core.experiment.edits import Edit, edits_of
-from attention_core.experiment.null import Null, null_slices
+from attention_core.experiment.null import Null, null_slices, to_the_end
 from attention_core.experiment.question import Question
 from attention_core.experiment.running import Runs
 from attention_core.formats.shown import short_repr
@@ -98,13 +98,7 @@ def effect_of(  # noqa: PLR0913 (the whole of an experiment; all but the first t
 ) -> Effect:
     """`effect` of a text that was prepared, whose runs are remembered from one effect to the next."""
     running = effect_slices(runs, edits, question, draws=draws, seed=seed, stop=stop)
-    while True:
-        try:
-            done, total = next(running)
-        except StopIteration as ended:
-            return ended.value
-        if progress is not None:
-            progress(done, total)
+    return to_the_end(running, progress)
 
 
 def effect_slices(

@@ -14,6 +14,7 @@ Source: a Monte Carlo test (Dwass 1957), and the largest of many (Westfall and Y
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -25,6 +26,8 @@ from attention_core.experiment.edits import AddDirection, CutLink, Edit, Patch, 
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.formats.shown import short_repr
 
+Result = TypeVar("Result")
+
 LEVEL = 0.95
 ENOUGH = 20  # fewer are too few to say anything of the largest twentieth
 _ALIKE = 1.25  # links whose weight is within ×/÷ this are alike
@@ -33,6 +36,19 @@ _MOST_LINKS = 40
 
 class Stopped(Exception):
     """An experiment was stopped before it was done; nothing of it is kept."""
+
+
+def to_the_end(
+    running: Generator[tuple[int, int], None, Result], progress: Callable[[int, int], None] | None
+) -> Result:
+    """What an experiment in slices gives in the end; `progress` is told runs done and runs in all after each slice."""
+    while True:
+        try:
+            done, total = next(running)
+        except StopIteration as ended:
+            return ended.value
+        if progress is not None:
+            progress(done, total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,15 @@ from torch import Tensor
 from attention_core.capturing.capture import prepare
 from attention_core.experiment.asking import Asking, asked
 from attention_core.experiment.edits import Edit, ExperimentError, ReplaceToken, SwitchOff, edits_of
-from attention_core.experiment.null import ENOUGH, change_in, drawn, in_slices, largest_by_chance, where_written
+from attention_core.experiment.null import (
+    ENOUGH,
+    change_in,
+    drawn,
+    in_slices,
+    largest_by_chance,
+    to_the_end,
+    where_written,
+)
 from attention_core.experiment.question import Question
 from attention_core.experiment.running import Outcome, Runs
 from attention_core.experiment.what import What
@@ -114,13 +122,7 @@ def sweep(
     """
     runs = Runs(prepare(model, text, **texts))
     running = slices(runs, what, question, draws=draws, seed=seed, stop=stop)
-    while True:
-        try:
-            done, total = next(running)
-        except StopIteration as ended:
-            return ended.value
-        if progress is not None:
-            progress(done, total)
+    return to_the_end(running, progress)
 
 
 def slices(

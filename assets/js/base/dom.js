@@ -119,3 +119,20 @@ export function typing(event) {
     return !["checkbox", "radio", "button", "submit", "range"].includes(target.type ?? "");
   return target.tagName === "TEXTAREA" || target.tagName === "SELECT";
 }
+
+/**
+ * Call `then` whenever an element has another width: heights are its own doing.
+ * @param {HTMLElement} element
+ * @param {() => void} then
+ * @returns {() => void} no more
+ */
+export function onWidth(element, then) {
+  let width = 0;
+  const watching = new ResizeObserver(() => {
+    if (element.clientWidth === width) return;
+    width = element.clientWidth;
+    then();
+  });
+  watching.observe(element);
+  return () => watching.disconnect();
+}

@@ -8,7 +8,7 @@ import { createAtlases } from "./atlases.js";
 import { createList } from "./list.js";
 import { createMaps } from "./maps.js";
 import { createReading } from "./reading.js";
-import { h, mark, say } from "../base/dom.js";
+import { h, mark, onWidth, say } from "../base/dom.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
 import { asPictures, createKeeping } from "../keeping/bar.js";
@@ -49,13 +49,7 @@ export function createFrame(app) {
   );
   view.append(state.element, body);
   state.show("loading", "Both texts are read, and every head is compared.");
-  let width = 0;
-  const resizer = new ResizeObserver(() => {
-    if (view.clientWidth === width) return;
-    width = view.clientWidth;
-    app.drawSoon();
-  });
-  resizer.observe(view);
+  const unwatch = onWidth(view, () => app.drawSoon());
 
   return {
     ...shell,
@@ -79,7 +73,7 @@ export function createFrame(app) {
       reading.cross();
     },
     remove() {
-      resizer.disconnect();
+      unwatch();
       reading.stop();
       shell.remove();
     },

@@ -7,6 +7,7 @@
 import { h, mark, say } from "../base/dom.js";
 import { css, rampAt, textOn } from "../base/scale.js";
 import { placeOf, walk } from "../picture/grid.js";
+import { makeGrid } from "../picture/heads-grid.js";
 import { thin } from "../picture/layout.js";
 import { signedPlace } from "../picture/signed.js";
 import { effect, short, signed, unitOf } from "./words.js";
@@ -14,6 +15,7 @@ import { effect, short, signed, unitOf } from "./words.js";
 /** Sides of a cell, CSS pixels. */
 const SMALLEST = 16;
 const LARGEST = 52;
+const KEYS = "Arrow keys choose; a second Enter opens the head in Explore.";
 /** A number in a cell takes so many times the size of the type. */
 const ROOM = 2.6;
 
@@ -80,7 +82,8 @@ export function createAtlas(app) {
       made = wanted;
       cells.clear();
       grids.style.setProperty("--cell", `${side}px`);
-      grids.replaceChildren(...heads.groups.map((group) => makeGrid(app, group, cells, side)));
+      const every = thin(side, theme.size * 1.4);
+      grids.replaceChildren(...heads.groups.map((group) => makeGrid(heads, group, cells, every, KEYS)));
     }
     const top = heads.top;
     for (const [i, cell] of cells) {
@@ -139,69 +142,4 @@ export function createAtlas(app) {
 /** One decimal, and none where there is nothing to see. @param {number} x */
 function inCell(x) {
   return Math.abs(x) < 0.05 ? "·" : x.toFixed(1).replace("-", "−");
-}
-
-/**
- * @param {ExperimentView} app
- * @param {import("./data.js").Heads["groups"][number]} group
- * @param {Map<number, HTMLElement>} cells
- * @param {number} side
- */
-function makeGrid(app, group, cells, side) {
-  const heads = /** @type {import("./data.js").Heads} */ (app.heads);
-  const every = thin(side, app.theme.size * 1.4);
-  const rows = group.layers.map((layer) =>
-    h(
-      "div",
-      { role: "row", class: "sl-hm-row" },
-      h(
-        "span",
-        { role: "rowheader", class: "sl-hm-name" },
-        h("span", { class: "sl-quiet" }, "layer "),
-        String(heads.layers[layer].index),
-      ),
-      ...Array.from({ length: heads.layers[layer].n_heads }, (_, head) => {
-        const i = /** @type {number} */ (heads.indexOf(layer, head));
-        const cell = h("div", {
-          role: "gridcell",
-          class: "sl-hm-cell",
-          "data-i": i,
-          "data-head": `${layer}.${head}`,
-          tabindex: "-1",
-        });
-        cells.set(i, cell);
-        return cell;
-      }),
-    ),
-  );
-  const names = h(
-    "div",
-    { role: "row", class: "sl-hm-row" },
-    h(
-      "span",
-      { role: "columnheader", class: "sl-hm-name sl-hm-corner" },
-      h("span", { class: "sl-quiet" }, "layer and head"),
-    ),
-    ...Array.from({ length: group.nHeads }, (_, head) =>
-      h(
-        "span",
-        { role: "columnheader", class: "sl-hm-col" },
-        h("span", { class: "sl-quiet" }, "head "),
-        h("span", { class: head % every ? "sl-quiet" : null }, String(head)),
-      ),
-    ),
-  );
-  const grid = h(
-    "div",
-    {
-      role: "grid",
-      class: "sl-hm-grid",
-      "aria-label":
-        `${group.title}: rows are layers, columns are heads. Arrow keys choose; a second Enter opens the head in ` +
-        "Explore.",
-    },
-    names,
-    ...rows,
-  );
-  return h("div", null, heads.groups.length > 1 ? h("h3", null, group.title) : null, grid);
 }

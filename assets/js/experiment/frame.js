@@ -4,7 +4,7 @@
  *
  * @typedef {import("./experiment.js").ExperimentView} ExperimentView
  */
-import { h, say } from "../base/dom.js";
+import { h, onWidth, say } from "../base/dom.js";
 import { createShell } from "../base/shell.js";
 import { createState } from "../base/states.js";
 import { asPictures, createKeeping } from "../keeping/bar.js";
@@ -54,14 +54,7 @@ export function createFrame(app) {
   );
   view.append(state.element, body);
   state.show("loading", "The heads of this text follow.");
-  let width = 0;
-  const resizer = new ResizeObserver(() => {
-    const now = view.clientWidth;
-    if (now === width) return;
-    width = now;
-    app.draw();
-  });
-  resizer.observe(view);
+  const unwatch = onWidth(view, () => app.draw());
 
   return {
     ...shell,
@@ -84,7 +77,7 @@ export function createFrame(app) {
     /** @param {string} text */
     announce: (text) => say(live, text),
     remove() {
-      resizer.disconnect();
+      unwatch();
       strip.destroy();
       shell.remove();
     },

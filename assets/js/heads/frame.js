@@ -4,7 +4,7 @@
  *
  * @typedef {import("./heads.js").HeadsView} HeadsView
  */
-import { h, say } from "../base/dom.js";
+import { h, onWidth, say } from "../base/dom.js";
 import { createAcross } from "./across.js";
 import { createFilter, createStatus } from "./filter.js";
 import { createFind } from "./find.js";
@@ -76,14 +76,7 @@ export function createFrame(app) {
   );
   view.append(state.element, body);
   state.show("loading", "Every metric is computed for every head.");
-  let width = 0;
-  const resizer = new ResizeObserver(() => {
-    const now = view.clientWidth;
-    if (now === width) return;
-    width = now;
-    app.draw();
-  });
-  resizer.observe(view);
+  const unwatch = onWidth(view, () => app.draw());
 
   return {
     ...shell,
@@ -104,7 +97,7 @@ export function createFrame(app) {
     /** @param {string} text */
     announce: (text) => say(live, text),
     remove() {
-      resizer.disconnect();
+      unwatch();
       scatter.destroy();
       shell.remove();
     },
